@@ -1,0 +1,50 @@
+"""The same level by classical methods, each with its error and its seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from qpinn.analysis.evaluate import aligned
+from qpinn.physics import domain, reference
+
+GRIDS = (200, 2000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One method: E, relative errors of E and psi against the exact level, and seconds."""
+
+    method: str
+    energy: float
+    relative_error_energy: float | None
+    relative_l2_psi: float | None
+    seconds: float
+
+
+def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> list[Row]:
+    """Finite differences on two grids, and spectral elements, for level `index`."""
+    points = domain.gauss_legendre(domain.segment_edges(potential, index, phase=0.5), 20)
+    x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
+    psi = exact.psi(x)[index]
+    methods: dict[str, Callable[[], reference.Eigenstates]] = {
+        f"finite differences, {n} points": lambda n=n: reference.finite_differences(potential, index + 1, n)
+        for n in GRIDS
+    }  # type: ignore[misc]
+    methods["spectral elements"] = lambda: reference.spectral_elements(potential, index + 1)
+    reference.finite_differences(potential, 1, 10)  # imports are not part of a method's seconds
+    rows = []
+    for name, method in methods.items():
+        begun = time.perf_counter()
+        states = method()
+        found = states.psi(x)[index]
+        seconds = time.perf_counter() - begun
+        energy = float(states.energies[index])
+        error = abs(energy - exact.energies[index]) / abs(exact.energies[index])
+        difference = aligned(found, psi, weight) - psi
+        rows.append(Row(name, energy, float(error), float(np.sqrt(np.sum(weight * difference**2))), seconds))
+    return rows

@@ -1,0 +1,136 @@
+"""The files of a run folder, written from a solution and read back."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import importlib.metadata
+import io
+import json
+import math
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qpinn.analysis import compare
+from qpinn.physics import potentials
+from qpinn.training import checkpoint
+
+PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, qpinn and what it stands on."""
+    found = {"python": platform.python_version()}
+    for package in ("qpinn", *PACKAGES):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def git_commit() -> str | None:
+    """Commit of the working tree that this package lies in, with "-dirty" after it if files differ; None outside git."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
+        ).stdout.strip()
+
+    try:
+        return git("describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _finite(value: Any) -> Any:
+    """`value` with NaN and infinity as null, which JSON has no words for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row], seconds: Mapping[str, float]) -> dict:
+    """The content of results.json. `solution` is a qpinn.Solution, `rows` the classical methods."""
+    potential = solution.potential
+    return {
+        "status": solution.status,
+        "potential": potentials.describe(potential),
+        "walls": [float(wall) for wall in potential.domain],
+        "breakpoints": sorted(float(point) for point in potential.breakpoints),
+        "route": dict(route),
+        "states": [dataclasses.asdict(solution.state)],
+        "reference": None if solution.levels is None else {
+            "method": solution.levels.method, "energies": [float(level) for level in solution.levels.energies]
+        },
+        "comparison": [dataclasses.asdict(row) for row in rows],
+        "steps": solution.steps,
+        "parameters": solution.parameters,
+        "seconds": dict(seconds),
+        "versions": versions(),
+        "device": solution.device,
+        "seed": solution.settings.seed,
+        "git": git_commit(),
+    }  # fmt: skip
+
+
+def write_arrays(folder: Path, solution: Any) -> None:
+    """history.csv, wavefunction.npz and the parameters of a qpinn.Solution."""
+    history = dict(solution.history)
+    exact = solution.state.energy_reference
+    errors = np.full(len(history["step"]), np.nan) if exact is None else np.abs(history["energy"] - exact) / abs(exact)
+    columns = ["step", "pde", "norm", "total", "energy", "relative_error_energy", "step_size", "seconds"]
+    history["relative_error_energy"] = errors
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    for row in zip(*(history[name] for name in columns), strict=True):
+        writer.writerow([int(row[0]), *(f"{value:.17g}" for value in row[1:])])
+    checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+    samples = solution.samples
+    arrays = {
+        "x": samples.x, "psi": samples.psi, "v": samples.v,
+        "residual": samples.h_psi - solution.energy * samples.psi,
+        "edges": np.asarray(solution.problem.ansatz.edges, np.float64),
+    }  # fmt: skip
+    if solution.levels is not None:
+        arrays["psi_reference"] = solution.levels.psi(samples.x)[solution.state.index]
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
+    checkpoint.save(folder / "parameters.npz", solution.params)
+
+
+def write_summary(folder: Path, results: Mapping[str, Any]) -> None:
+    """results.json. Written last: a folder that has one is complete."""
+    checkpoint.write_atomically(folder / "results.json", (json.dumps(_finite(results), indent=2) + "\n").encode())
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """results.json of a run folder. Raises ValueError, naming the file, if there is none or it is damaged."""
+    path = folder / "results.json"
+    try:
+        results = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run") from None
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(results, dict) or "states" not in results:
+        raise ValueError(f"{path}: is not the results of a run")
+    return results
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """`folder` if it is a run, else the runs below it, in order of their names."""
+    if (folder / "results.json").is_file():
+        return [folder]
+    return sorted(path.parent for path in folder.rglob("results.json"))

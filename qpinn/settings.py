@@ -1,0 +1,223 @@
+"""What a run can be told: one frozen dataclass per group of `configs/`, checked before anything compiles.
+
+Every fault is a `ValueError` of one line that names the key as a user writes it, the value, and what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from qpinn.physics.potentials import BUILDERS, finite, positive
+from qpinn.training.problem import ENERGY_MODES
+from qpinn.wavefunctions.ansatz import ANSATZE
+from qpinn.wavefunctions.networks import INITIALIZATIONS, activation
+
+T = TypeVar("T")
+
+
+def one_of(key: str, value: Any, allowed: typing.Iterable[str]) -> None:
+    """Raise a ValueError that names `key`, with a suggestion, unless `value` is one of `allowed`."""
+    names = list(allowed)
+    if value not in names:
+        raise ValueError(f"{key}={value}: unknown; {suggestion(str(value), names)}allowed: {', '.join(names)}")
+
+
+def suggestion(word: str, names: typing.Iterable[str]) -> str:
+    """"did you mean X? ", or nothing where no name is close."""
+    close = difflib.get_close_matches(word, list(names), n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def whole(key: str, value: int, least: int, most: int) -> None:
+    """Raise a ValueError that names `key` unless least <= value <= most."""
+    if not least <= value <= most:
+        raise ValueError(f"{key}={value}: must be a whole number from {least} to {most}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A fully connected network: `depth` hidden layers of `width` units."""
+
+    width: int = 12
+    depth: int = 1
+    activation: str = "tanh"
+    init: str = "spread"
+
+    def __post_init__(self) -> None:
+        whole("network.width", self.width, 1, 4096)
+        whole("network.depth", self.depth, 1, 64)
+        activation(self.activation)
+        one_of("network.init", self.init, INITIALIZATIONS)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzChoice:
+    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths."""
+
+    name: str = "piecewise"
+    phase: float = 1.5
+
+    def __post_init__(self) -> None:
+        one_of("ansatz.name", self.name, ANSATZE)
+        if not 0.05 <= positive("ansatz.phase", self.phase) <= 100:
+            raise ValueError(f"ansatz.phase={self.phase:g}: must lie from 0.05 to 100")
+
+
+@dataclasses.dataclass(frozen=True)
+class Energy:
+    """How E is found. `value` is for fixed (none: the exact level), `initial` for trainable from a random start."""
+
+    name: str = "trainable"
+    value: float | None = None
+    initial: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("energy.name", self.name, ENERGY_MODES)
+        finite("energy.initial", self.initial)
+        if self.value is not None:
+            finite("energy.value", self.value)
+
+
+OPTIMIZERS = {"levenberg_marquardt": 15, "adam": 5000, "adam_lbfgs": 3000}
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerChoice:
+    """The optimiser and its numbers. No `steps`: 15, 5000 and 3000 in the order of the names in OPTIMIZERS."""
+
+    name: str = "levenberg_marquardt"
+    steps: int | None = None
+    chunk: int = 500
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    final: float = 1e-2
+    adam_steps: int = 2000
+    memory: int = 20
+    damping: float = 1e-6
+
+    def __post_init__(self) -> None:
+        one_of("optimizer.name", self.name, OPTIMIZERS)
+        if self.steps is not None:
+            whole("optimizer.steps", self.steps, 1, 100_000_000)
+        whole("optimizer.chunk", self.chunk, 1, 1_000_000)
+        one_of("optimizer.schedule", self.schedule, ("constant", "cosine", "exponential"))
+        for key in ("learning_rate", "final", "damping"):
+            positive(f"optimizer.{key}", getattr(self, key))
+        whole("optimizer.adam_steps", self.adam_steps, 0, 100_000_000)
+        whole("optimizer.memory", self.memory, 1, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingChoice:
+    """Where the residual is taken: `points` in each segment for gauss_legendre and random, in the domain for uniform."""
+
+    name: str = "gauss_legendre"
+    points: int = 24
+
+    def __post_init__(self) -> None:
+        one_of("sampling.name", self.name, ("gauss_legendre", "uniform", "random"))
+        whole("sampling.points", self.points, 2, 1_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """Weights of the terms. `unit` is the energy in which the residual is taken; none: pi^2 / (allowed width)^2."""
+
+    residual: float = 1.0
+    norm: float = 1.0
+    unit: float | None = None
+
+    def __post_init__(self) -> None:
+        positive("loss.residual", self.residual)
+        if finite("loss.norm", self.norm) < 0:
+            raise ValueError(f"loss.norm={self.norm:g}: must not be negative")
+        if self.unit is not None:
+            positive("loss.unit", self.unit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where training starts: `random` parameters, or `ritz`, a Rayleigh-Ritz solve on the linear ones among them."""
+
+    name: str = "ritz"
+
+    def __post_init__(self) -> None:
+        one_of("start.name", self.name, ("random", "ritz"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything but the potential. The defaults are the accurate route."""
+
+    network: Network = Network()
+    ansatz: AnsatzChoice = AnsatzChoice()
+    energy: Energy = Energy()
+    optimizer: OptimizerChoice = OptimizerChoice()
+    sampling: SamplingChoice = SamplingChoice()
+    loss: Loss = Loss()
+    start: Start = Start()
+    seed: int = 0
+    precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, 0, 2**31 - 1)
+        one_of("precision", self.precision, ("float64", "float32"))
+        if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":
+            raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs the "
+                             "same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
+    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
+    hints = get_type_hints(cls)
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    converted = {}
+    for key, value in values.items():
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(known))}")
+        converted[key] = _convert(f"{prefix}{key}", value, hints[key])
+    return cls(**converted)
+
+
+def _convert(key: str, value: Any, wanted: Any) -> Any:
+    if dataclasses.is_dataclass(wanted):
+        if isinstance(value, wanted):  # type: ignore[arg-type]
+            return value
+        if isinstance(value, str) and "name" in get_type_hints(wanted):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key}={value}: must be a group of keys")
+        return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]
+    if get_origin(wanted) is types.UnionType:
+        if value is None:
+            return None
+        wanted = get_args(wanted)[0]
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is float and number:
+        return float(value)
+    if wanted is int and isinstance(value, int) and number:
+        return value
+    if wanted is str and isinstance(value, str):
+        return value
+    names = {float: "a number", int: "a whole number", str: "a word"}
+    raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
+
+
+def build_potential(values: Mapping[str, Any]) -> Any:
+    """The potential that the `potential` group names. Raises ValueError for an unknown name, key or number."""
+    one_of("potential.name", values.get("name"), BUILDERS)
+    builder = BUILDERS[values["name"]]
+    known = list(inspect.signature(builder).parameters)
+    numbers = {key: value for key, value in values.items() if key != "name"}
+    for key, value in numbers.items():
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(known)}")
+    return builder(**numbers)

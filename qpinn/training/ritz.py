@@ -1,0 +1,62 @@
+"""Rayleigh-Ritz on the parameters in which psi is linear: a start in the wanted state, and a cross-check."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from qpinn.physics.domain import Points
+from qpinn.training.problem import Problem
+from qpinn.types import Array, Params, Scalar
+from qpinn.wavefunctions.ansatz import is_linear
+
+
+def solve(gram: Array, stiffness: Array, state: int, cutoff: float) -> tuple[Scalar, Array]:
+    """Number `state` of K c = E M c, and c with c^T M c = 1, on the well-conditioned part of M (p, p).
+
+    Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
+    times its largest are left out. They move to energies above all others, so that shapes stay static.
+    """
+    norm = 1 / jnp.sqrt(jnp.diagonal(gram))
+    gram, stiffness = (norm[:, None] * matrix * norm for matrix in (gram, stiffness))
+    size, vectors = jnp.linalg.eigh(gram)
+    kept = size > cutoff * size[-1]
+    basis = vectors * jnp.where(kept, 1 / jnp.sqrt(jnp.where(kept, size, 1)), 0)
+    reduced = basis.T @ stiffness @ basis
+    above = 1 + 2 * jnp.max(jnp.sum(jnp.abs(reduced), axis=1))
+    energies, coefficients = jnp.linalg.eigh(reduced + jnp.diag(jnp.where(kept, 0, above)))
+    return energies[state], norm * (basis @ coefficients[:, state])
+
+
+def start(problem: Problem, params: Params, points: Points, state: int = 0) -> tuple[Params, Scalar]:
+    """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy.
+
+    psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.
+    K_pq = integral phi_p' phi_q' + V phi_p phi_q dx, M_pq = integral phi_p phi_q dx. psi is normalised and starts
+    upwards from the left wall.
+    """
+    linear = is_linear(params["psi"])
+    leaves, treedef = jax.tree.flatten(params["psi"])
+    flags = jax.tree.leaves(linear)
+    coefficients, unravel = ravel_pytree([leaf for leaf, flag in zip(leaves, flags, strict=True) if flag])
+
+    def with_linear(flat: Array) -> Params:
+        replaced = iter(unravel(flat))
+        return treedef.unflatten([next(replaced) if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)])
+
+    def values(flat: Array) -> tuple[Array, Array]:
+        fields = problem.fields({"psi": with_linear(flat)}, points)
+        root = jnp.sqrt(points.weight)
+        return (root * fields.psi.value).ravel(), (root[..., None] * fields.psi.gradient).ravel()
+
+    value, gradient = jax.jacfwd(values)(jnp.zeros_like(coefficients))
+    v = problem.potential(points.x).ravel()
+    gram = value.T @ value
+    stiffness = gradient.T @ gradient + value.T @ (v[:, None] * value)
+    energy, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
+    first_slope = gradient[0] @ solution
+    trained = {**params, "psi": with_linear(jnp.where(first_slope < 0, -1, 1) * solution)}
+    if problem.energy_mode == "trainable":
+        trained["energy"] = energy
+    return trained, energy

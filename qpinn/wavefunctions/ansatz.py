@@ -1,0 +1,142 @@
+"""Trial wavefunctions psi(params, x) that vanish at both walls, whatever the parameters.
+
+An ansatz is a pytree: its network is static, its mesh is data. It owns segments, evaluates psi inside one of them from
+the parameters of that segment alone (`psi_local`), and everywhere by looking the segment up (`psi`). Training uses the
+first form, vmapped over segments and points; the second is what a user plots.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import partial
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from qpinn.types import Array, Params, Point, Scalar
+from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count
+
+_static = partial(dataclasses.field, metadata={"static": True})
+
+
+class Ansatz(Protocol):
+    """What training and analysis ask of an ansatz."""
+
+    @property
+    def edges(self) -> Array: ...
+
+    @property
+    def network(self) -> MLP: ...
+
+    def init(self, key: Array) -> Params: ...
+
+    def local(self, params: Params) -> Params: ...
+
+    def psi_local(self, local: Params, x: Point) -> Scalar: ...
+
+
+def _draws(key: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    return jax.random.uniform(key, shape, dtype, -1, 1)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Envelope:
+    """The paper's: psi(x) = (1 - xi^2) N(xi), with xi in [-1, 1] the position in the box and N one network.
+
+    The envelope vanishes at both walls; psi is as smooth as the network everywhere, also where V jumps and psi'' of the
+    solution jumps with it.
+
+    edges  (2,)  the walls
+    """
+
+    edges: Array
+    network: MLP = _static()
+
+    def init(self, key: Array) -> Params:
+        draws = _draws(key, (parameter_count(self.network),), self.network.dtype)
+        return {"network": from_uniform(self.network, draws)}
+
+    def local(self, params: Params) -> Params:
+        """Parameters of every segment, with a leading axis of segments: here one."""
+        return jax.tree.map(lambda leaf: leaf[None], {**params, "left": self.edges[0], "right": self.edges[1]})
+
+    def psi_local(self, local: Params, x: Point) -> Scalar:
+        xi = (2 * x - local["left"] - local["right"]) / (local["right"] - local["left"])
+        return (1 - xi[0]) * (1 + xi[0]) * self.network.apply({"params": local["network"]}, xi)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Piecewise:
+    """A C1 trial function on segments, with psi'' free to jump between them.
+
+    In a segment of half-length h, with xi in [-1, 1] the position in it, u and u' the values and slopes at its ends,
+
+        psi = Hermite(u_j, u'_j, u_{j+1}, u'_{j+1})(xi) + (1 - xi^2)^2 N_j(xi),
+
+    where the cubic Hermite part carries all of psi and psi' at the ends, and N_j, the network of that segment, none of
+    it. Neighbours share value and slope, so psi is C1 by construction; the values at the walls are zero and are not
+    parameters.
+
+    edges  (segments + 1,)  ascending; every breakpoint of the potential is one of them
+    """
+
+    edges: Array
+    network: MLP = _static()
+
+    def init(self, key: Array) -> Params:
+        segments = self.edges.shape[0] - 1
+        size = parameter_count(self.network)
+        draws = _draws(key, (segments * (size + 2),), self.network.dtype)
+        networks = jax.vmap(partial(from_uniform, self.network))(draws[: segments * size].reshape(segments, size))
+        value, slope = jnp.split(draws[segments * size :], [segments - 1])
+        nodal = {"value": value, "slope": slope / (self.edges[-1] - self.edges[0])}
+        return {"network": networks, "nodal": nodal}
+
+    def local(self, params: Params) -> Params:
+        """Parameters of every segment, with a leading axis of segments."""
+        wall = jnp.zeros(1, params["nodal"]["value"].dtype)
+        value = jnp.concatenate([wall, params["nodal"]["value"], wall])
+        slope = params["nodal"]["slope"]
+        return {
+            "network": params["network"],
+            "value": jnp.stack([value[:-1], value[1:]], axis=1),
+            "slope": jnp.stack([slope[:-1], slope[1:]], axis=1),
+            "left": self.edges[:-1],
+            "right": self.edges[1:],
+        }
+
+    def psi_local(self, local: Params, x: Point) -> Scalar:
+        half = (local["right"] - local["left"]) / 2
+        plus = (x - local["left"]) / half  # 1 + xi
+        minus = (local["right"] - x) / half  # 1 - xi
+        inner = self.network.apply({"params": local["network"]}, (plus - minus) / 2)
+        plus, minus = plus[0], minus[0]
+        value, slope = local["value"] / 4, local["slope"] * (half / 4)
+        from_left = value[0] + plus * (value[0] + slope[0])
+        from_right = value[1] + minus * (value[1] - slope[1])
+        product = plus * minus
+        return minus * minus * from_left + plus * plus * from_right + product * product * inner
+
+
+ANSATZE: dict[str, Any] = {"envelope": Envelope, "piecewise": Piecewise}
+"""What `ansatz.name` in a config may say."""
+
+
+def psi(ansatz: Ansatz, params: Params, x: Point) -> Scalar:
+    """The trial wavefunction at one position x (d,) anywhere in the domain."""
+    inner = ansatz.edges[1:-1]
+    segment = jnp.searchsorted(inner, x[0], side="right")
+    return ansatz.psi_local(jax.tree.map(lambda leaf: leaf[segment], ansatz.local(params)), x)
+
+
+def is_linear(params: Params) -> Params:
+    """For each leaf, whether psi is linear in it: readout of the network, nodal values and slopes."""
+
+    def linear(path: tuple[Any, ...], _: Array) -> bool:
+        names = {getattr(entry, "key", None) for entry in path}
+        return bool(names & {"readout", "nodal"})
+
+    return jax.tree_util.tree_map_with_path(linear, params)

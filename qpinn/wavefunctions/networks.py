@@ -1,0 +1,147 @@
+"""Multilayer perceptrons as pure Flax modules, their activations and their initialisations, by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from qpinn.types import Array, Params, Point, Scalar
+
+Initializer: TypeAlias = Callable[..., Array]
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "tanh": jnp.tanh,
+    "sin": jnp.sin,
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "softplus": jax.nn.softplus,
+    "swish": jax.nn.swish,
+    "mish": jax.nn.mish,
+    "sigmoid": jax.nn.sigmoid,
+    "gaussian": lambda x: jnp.exp(-(x**2)),
+    "erf": jax.scipy.special.erf,
+}
+"""Twice (in fact infinitely) differentiable functions of one variable."""
+
+NOT_SMOOTH = {
+    "relu": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
+    "leaky_relu": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
+    "elu": "its second derivative jumps at 0, so psi'' is not continuous where V is",
+    "selu": "its first derivative jumps at 0, so psi'' has a delta function in it",
+    "celu": "its second derivative jumps at 0, so psi'' is not continuous where V is",
+    "hard_tanh": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
+}
+"""Activations that people ask for and that a second-order equation excludes, each with its reason."""
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+    """The activation called `name`. Raises ValueError for one that is unknown or not twice differentiable."""
+    if name in ACTIVATIONS:
+        return ACTIVATIONS[name]
+    if name in NOT_SMOOTH:
+        raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(ACTIVATIONS)}")
+    close = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(ACTIVATIONS)}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """What an initialisation knows of a hidden layer."""
+
+    index: int
+    fan_in: int
+    fan_out: int
+
+
+def _uniform(bound: Callable[[Layer], float], bias: Callable[[Layer], float] = lambda layer: 0.0) -> Initializer:
+    """Kernels uniform in +-bound(layer), biases in +-bias(layer), from draws that are uniform in [-1, 1)."""
+
+    def initialize(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:
+        return bound(layer) * kernel, bias(layer) * offset
+
+    return initialize
+
+
+def _orthogonal(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:
+    """A random matrix with orthonormal rows or columns, whichever are fewer, and no bias."""
+    normal = jax.scipy.special.erfinv(jnp.clip(kernel, -1 + 1e-7, 1))
+    tall = normal if layer.fan_in >= layer.fan_out else normal.T
+    q, r = jnp.linalg.qr(tall)
+    q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1)
+    return (q if layer.fan_in >= layer.fan_out else q.T), 0 * offset
+
+
+INITIALIZATIONS: dict[str, Initializer] = {
+    "lecun": _uniform(lambda layer: math.sqrt(3 / layer.fan_in)),
+    "glorot": _uniform(lambda layer: math.sqrt(6 / (layer.fan_in + layer.fan_out))),
+    "he": _uniform(lambda layer: math.sqrt(6 / layer.fan_in)),
+    "orthogonal": _orthogonal,
+    "spread": _uniform(lambda layer: 1.5 / math.sqrt(layer.fan_in), lambda layer: 2.0),
+}
+"""Hidden layers at the start. Variances of the kernel: lecun 1 / fan_in, glorot 2 / (fan_in + fan_out), he 2 / fan_in, all
+uniform with zero biases (LeCun et al. 1998; Glorot and Bengio 2010; He et al. 2015); orthogonal as Saxe et al. 2014;
+`spread` draws biases as well, so that the units of a first layer differ and are usable as they are: the default of the
+piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
+
+
+class MLP(nn.Module):
+    """A fully connected network, (d,) -> (): `depth` hidden layers of `width` units and a linear readout.
+
+    f(x) = w . a(W_D ... a(W_1 x + b_1) ... + b_D) + c, with a the activation. The readout (w, c) enters linearly, which
+    the Rayleigh-Ritz start uses.
+    """
+
+    width: int
+    depth: int
+    activation: str = "tanh"
+    initialization: str = "spread"
+    dtype: Any = jnp.float64
+
+    @nn.compact
+    def __call__(self, x: Point) -> Scalar:
+        act = activation(self.activation)
+        for layer in range(self.depth):
+            x = act(nn.Dense(self.width, dtype=self.dtype, param_dtype=self.dtype, name=f"hidden_{layer}")(x))
+        return nn.Dense(1, dtype=self.dtype, param_dtype=self.dtype, name="readout")(x)[0]
+
+
+def _shapes(network: MLP, d: int = 1) -> Params:
+    """The parameter tree of `network` with shapes in place of arrays."""
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32)
+    return jax.eval_shape(network.init, key, jax.ShapeDtypeStruct((d,), network.dtype))["params"]
+
+
+def parameter_count(network: MLP) -> int:
+    """Number of parameters of one copy of `network`."""
+    return sum(leaf.size for leaf in jax.tree.leaves(_shapes(network)))
+
+
+def from_uniform(network: MLP, draws: Array) -> Params:
+    """Parameters of `network` made from draws (parameter_count,), independent and uniform in [-1, 1).
+
+    One draw for all layers, because every call of a random generator costs 0.4 s of compiling on a CPU. The readout is
+    uniform with variance 1 / fan_in and no bias, whatever the hidden layers are.
+    """
+    initialize = INITIALIZATIONS[network.initialization]
+    params: Params = {}
+    start = 0
+    for name, shapes in _shapes(network).items():
+        leaves = {}
+        for key, leaf in shapes.items():
+            leaves[key] = draws[start : start + leaf.size].reshape(leaf.shape)
+            start += leaf.size
+        fan_in, fan_out = shapes["kernel"].shape
+        if name == "readout":
+            kernel, bias = math.sqrt(3 / fan_in) * leaves["kernel"], 0 * leaves["bias"]
+        else:
+            layer = Layer(int(name.removeprefix("hidden_")), fan_in, fan_out)
+            kernel, bias = initialize(layer, leaves["kernel"], leaves["bias"])
+        params[name] = {"kernel": kernel, "bias": bias}
+    return params

@@ -1,0 +1,175 @@
+"""What the scripts share: Hydra, checks before anything compiles, and errors in one line.
+
+The only module that knows Hydra.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIGS = ROOT / "configs"
+BAD_INPUT = 2
+NON_FINITE = 3
+
+
+def process_started() -> float:
+    """`time.time()` at which this process was started."""
+    try:
+        fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return time.time() - uptime + int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return time.time()
+
+
+def fail(message: str, status: int = BAD_INPUT) -> NoReturn:
+    """End with one line on stderr."""
+    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
+    raise SystemExit(status)
+
+
+def use_cache() -> None:
+    """Keep compiled programmes on disk: in JAX_COMPILATION_CACHE_DIR, or in the user's cache folder."""
+    import jax
+
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "qpinn" / "xla")
+    jax.config.update("jax_compilation_cache_dir", folder)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def _compose(overrides: Sequence[str], with_hydra: bool = False) -> Any:
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(CONFIGS), version_base=None):
+        return compose("config", list(overrides), return_hydra_config=with_hydra)
+
+
+def _choices(group: str) -> list[str]:
+    folder = CONFIGS / group
+    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+
+
+def _leaves(config: Any, prefix: str = "") -> list[str]:
+    names = []
+    for key, value in config.items():
+        names.append(f"{prefix}{key}")
+        if isinstance(value, dict):
+            names += _leaves(value, f"{prefix}{key}.")
+    return names
+
+
+def _check_names(overrides: Sequence[Any]) -> None:
+    """Refuse unknown groups, choices and keys, with a suggestion, before Hydra does so in its own words."""
+    from omegaconf import OmegaConf
+
+    from qpinn.settings import suggestion
+
+    groups = sorted(str(folder.relative_to(CONFIGS)) for folder in CONFIGS.iterdir() if folder.is_dir())
+    chosen = []
+    for override in overrides:
+        if override.key_or_group not in groups:
+            continue
+        allowed = _choices(override.key_or_group)
+        value = override.value()
+        if value not in allowed and not (value is None and override.key_or_group == "experiment"):
+            hint = suggestion(str(value), allowed)
+            fail(f"{override.key_or_group}={value}: unknown; {hint}allowed: {', '.join(allowed)}")
+        chosen.append(override.input_line)
+    known = _leaves(OmegaConf.to_container(_compose(chosen), resolve=False))
+    for override in overrides:
+        name = override.key_or_group
+        if name in groups or name.split(".")[0] == "hydra" or name in known:
+            continue
+        hint = suggestion(name, known + groups)
+        value = override.get_value_element_as_str()
+        siblings = [key for key in known if key.rpartition(".")[0] == name.rpartition(".")[0]]
+        fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or known + groups)}")
+
+
+def _expand(overrides: Sequence[Any]) -> list[list[str]]:
+    """Override lists that between them use every value of every sweep: not their product, whose parts they are."""
+    first = []
+    for override in overrides:
+        swept = list(override.sweep_string_iterator()) if override.is_sweep_override() else None
+        first.append([f"{override.key_or_group}={value}" for value in swept] if swept else [override.input_line])
+    plain = [lines[0] for lines in first]
+    return [plain] + [[*plain[:i], line, *plain[i + 1 :]] for i, lines in enumerate(first) for line in lines[1:]]
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A composed config without Hydra's part, resolved, as dictionaries."""
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
+
+
+def read(config: Any) -> tuple[Any, Any]:
+    """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    from qpinn import settings
+
+    try:
+        values = plain(config)
+    except OmegaConfBaseException as error:
+        raise ValueError(str(error)) from None
+    groups = {key: value for key, value in values.items() if key not in ("output", "potential")}
+    return settings.build_potential(values["potential"]), settings.from_mapping(settings.Settings, groups)
+
+
+def check(arguments: Sequence[str], multirun: bool) -> Any:
+    """Check all overrides, of all jobs of a multirun. Returns the config of the (first) job, Hydra's part included."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from qpinn.solver import check_device
+
+    try:
+        parser = OverridesParser.create()
+        config = None
+        parsed = parser.parse_overrides(list(arguments))
+        swept = [override for override in parsed if override.is_sweep_override()]
+        if swept and not multirun:
+            name = swept[0].key_or_group
+            fail(f"{name}={swept[0].get_value_element_as_str()}: several values need -m (multirun)")
+        for overrides in _expand(parsed):
+            _check_names(parser.parse_overrides(overrides))
+            composed = _compose(overrides, with_hydra=True)
+            _, settings = read(composed)
+            check_device(settings.precision)
+            config = config or composed
+    except (HydraException, OmegaConfBaseException, ValueError) as error:
+        fail(str(error))
+    return config
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse an output folder that cannot be made or written, before anything is computed."""
+    parent = folder.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        fail(f"output={folder}: cannot be written; {parent} is {'not writable' if parent.is_dir() else 'not a folder'}")
+
+
+def fresh(folder: Path) -> Path:
+    """`folder`, or the first of folder-2, folder-3, ... that is not there, made."""
+    for number in range(1, 10_000):
+        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+        try:
+            candidate.mkdir(parents=True)
+            return candidate
+        except FileExistsError:
+            continue
+    fail(f"output={folder}: ten thousand runs of that name are there already")

@@ -1,0 +1,199 @@
+"""Train a neural wavefunction and write a run folder.
+
+    python scripts/train.py potential=barrier
+    python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,2
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import _cli
+
+STARTED = _cli.process_started()
+log = logging.getLogger("qpinn")
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    options = [argument for argument in arguments if argument.startswith("-")]
+    multirun = bool({"-m", "--multirun"} & set(options))
+    if options and not multirun:  # --help, --cfg and the like are Hydra's
+        return hydra_main(lambda config: None)
+    begun = time.perf_counter()
+    import qpinn  # noqa: F401
+
+    seconds = time.perf_counter() - begun
+    config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
+    _cli.check_writable(Path(config.output))
+    _cli.use_cache()
+    if multirun:
+        statuses: list[int] = []
+        hydra_main(lambda job: statuses.append(train(job, _job_folder(), seconds)))
+        return max(statuses, default=0)
+    return train(config, _cli.fresh(Path(config.hydra.run.dir)), seconds)
+
+
+def hydra_main(job: Callable[[Any], Any]) -> int:
+    """Let Hydra read the command line and call `job` with each config."""
+    import hydra
+
+    hydra.main(config_path=str(_cli.CONFIGS), config_name="config", version_base=None)(job)()
+    return 0
+
+
+def _job_folder() -> Path:
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def train(config: Any, folder: Path, import_seconds: float) -> int:
+    """One run, from a checked config to a complete folder. Returns the exit status."""
+    from qpinn import solver
+    from qpinn.analysis import compare, results
+
+    potential, settings = _cli.read(config)
+    _open_log(folder)
+    _write_config(config, folder)
+    route = solver.describe_route(settings)
+    numbers = ", ".join(f"{key} {value:g}" for key, value in results.potentials.describe(potential).items() if key != "name")
+    say(f"{potential.name}: -psi'' + V psi = E psi, {numbers}")
+    say(f"{route['label']}; seed {settings.seed}")
+    stop = Stop()
+    with progress_bar() as bar:
+        solution = solver.run(potential, settings, [bar, stop])
+    begun = time.perf_counter()
+    rows = compare.classical(potential, solution.levels)
+    seconds = {"import": import_seconds, **solution.seconds, "classical": time.perf_counter() - begun}
+    results.write_arrays(folder, solution)
+    results.write_summary(folder, results.summary(solution, route, rows, seconds))
+    begun = time.perf_counter()
+    draw(folder)
+    seconds["figures"] = time.perf_counter() - begun
+    seconds["total"] = time.time() - STARTED
+    summary = results.summary(solution, route, rows, seconds)
+    results.write_summary(folder, summary)
+    say(table(summary, folder))
+    return _ended(solution, settings, stop)
+
+
+def draw(folder: Path) -> None:
+    """All figures of a run folder, from its files alone."""
+    from qpinn.analysis import plotting
+
+    plotting.save_all(plotting.load(folder), folder)
+
+
+def table(summary: dict[str, Any], folder: Path) -> str:
+    """The result of a run and of the classical methods, for a terminal."""
+    from qpinn.analysis import tables
+
+    state, seconds = summary["states"][0], summary["seconds"]
+    own = seconds["compile"] + seconds["train"]
+    header = ["method", "E", "error of E", "L2 error of psi", "seconds"]
+    rows = [["this network", state["energy"], state["relative_error_energy"], state["relative_l2_psi"], own]]
+    rows += [[row[key] for key in ("method", "energy", "relative_error_energy", "relative_l2_psi", "seconds")]
+             for row in summary["comparison"]]  # fmt: skip
+    cells = [[row[0], f"{row[1]:.13g}", tables.number(row[2]), tables.number(row[3]), tables.seconds(row[4])] for row in rows]
+    cells.append(["exact", f"{state['energy_reference']:.13g}", "", "", ""])
+    fastest = min(summary["comparison"], key=lambda row: row["relative_error_energy"])
+    lines = [
+        "", tables.plain(header, cells), "",
+        f"  before training E {state['energy_start']:.13g} (error {tables.number(state['relative_error_energy_start'])}), "
+        f"Rayleigh quotient {state['energy_rayleigh']:.13g} (error {tables.number(state['relative_error_energy_rayleigh'])})",
+        f"  {state['outcome']}: {state['node_count']} nodes, norm {state['norm']:.9f}, loss {tables.number(state['loss'])} "
+        f"after {summary['steps']} steps of {summary['parameters']} parameters",
+        f"  In one dimension classical solvers win: {fastest['method']} took {tables.seconds(fastest['seconds'])} s.",
+        f"  seconds: import {seconds['import']:.1f}, compile {seconds['compile']:.1f}, train {seconds['train']:.2f}, "
+        f"figures {seconds['figures']:.1f}, total {seconds['total']:.1f}",
+        f"  folder: {folder}",
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def say(text: str) -> None:
+    """To the terminal and to train.log."""
+    print(text, flush=True)
+    log.info(text)
+
+
+def _open_log(folder: Path) -> None:
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
+    handler = logging.FileHandler(folder / "train.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _write_config(config: Any, folder: Path) -> None:
+    from omegaconf import OmegaConf
+
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
+
+
+class Stop:
+    """A callback that ends training after SIGINT or SIGTERM, with everything saved."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, frame: Any) -> None:
+        self.signal = number
+
+    def __call__(self, progress: Any) -> bool:
+        log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, progress.energy)
+        return bool(self.signal)
+
+
+class progress_bar:  # noqa: N801  (used like a function)
+    """A callback that shows loss and E; silent where stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> progress_bar:
+        return self
+
+    def __call__(self, progress: Any) -> None:
+        if not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        self._bar = self._bar or tqdm(total=progress.steps, unit="step", leave=True)
+        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.energy:.9g}")
+        self._bar.update(progress.step - self._bar.n)
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar:
+            self._bar.close()
+
+
+def _ended(solution: Any, settings: Any, stop: Stop) -> int:
+    if solution.status == "non-finite":
+        message = (
+            f"error: not finite at step {solution.steps + 1}; the state after step {solution.steps} is saved. "
+            "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
+        )
+        log.error(message)
+        print(message, file=sys.stderr)
+        return _cli.NON_FINITE
+    if solution.status == "stopped":
+        print(f"stopped by a signal after step {solution.steps}; what there is has been saved", file=sys.stderr)
+        return 128 + stop.signal
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
