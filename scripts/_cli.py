@@ -173,3 +173,22 @@ def fresh(folder: Path) -> Path:
         except FileExistsError:
             continue
     fail(f"output={folder}: ten thousand runs of that name are there already")
+
+
+def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, Any]]]:
+    """The run folders in and below those on a command line, each with its results."""
+    if len(argv) < 2 or any(argument.startswith("-") for argument in argv[1:]):
+        print(usage)
+        raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
+    from qpinn.analysis import results
+
+    found = []
+    for argument in argv[1:]:
+        folders = results.find_runs(Path(argument))
+        if not folders:
+            fail(f"{argument}: holds no finished run (a folder with a results.json)")
+        try:
+            found += [(folder, results.read_summary(folder)) for folder in folders]
+        except ValueError as error:
+            fail(str(error))
+    return found

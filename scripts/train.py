@@ -35,9 +35,14 @@ def main() -> int:
     _cli.use_cache()
     if multirun:
         statuses: list[int] = []
-        hydra_main(lambda job: statuses.append(train(job, _job_folder(), seconds)))
+
+        def job(config: Any) -> None:
+            clock = time.time() if statuses else STARTED, 0.0 if statuses else seconds
+            statuses.append(train(config, _job_folder(), *clock))
+
+        hydra_main(job)
         return max(statuses, default=0)
-    return train(config, _cli.fresh(Path(config.hydra.run.dir)), seconds)
+    return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED, seconds)
 
 
 def hydra_main(job: Callable[[Any], Any]) -> int:
@@ -54,10 +59,10 @@ def _job_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def train(config: Any, folder: Path, import_seconds: float) -> int:
-    """One run, from a checked config to a complete folder. Returns the exit status."""
+def train(config: Any, folder: Path, started: float, import_seconds: float) -> int:
+    """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status."""
     from qpinn import solver
-    from qpinn.analysis import compare, results
+    from qpinn.analysis import compare, results, tables
 
     potential, settings = _cli.read(config)
     _open_log(folder)
@@ -77,10 +82,10 @@ def train(config: Any, folder: Path, import_seconds: float) -> int:
     begun = time.perf_counter()
     draw(folder)
     seconds["figures"] = time.perf_counter() - begun
-    seconds["total"] = time.time() - STARTED
+    seconds["total"] = time.time() - started
     summary = results.summary(solution, route, rows, seconds)
     results.write_summary(folder, summary)
-    say(table(summary, folder))
+    say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution, settings, stop)
 
 
@@ -89,33 +94,6 @@ def draw(folder: Path) -> None:
     from qpinn.analysis import plotting
 
     plotting.save_all(plotting.load(folder), folder)
-
-
-def table(summary: dict[str, Any], folder: Path) -> str:
-    """The result of a run and of the classical methods, for a terminal."""
-    from qpinn.analysis import tables
-
-    state, seconds = summary["states"][0], summary["seconds"]
-    own = seconds["compile"] + seconds["train"]
-    header = ["method", "E", "error of E", "L2 error of psi", "seconds"]
-    rows = [["this network", state["energy"], state["relative_error_energy"], state["relative_l2_psi"], own]]
-    rows += [[row[key] for key in ("method", "energy", "relative_error_energy", "relative_l2_psi", "seconds")]
-             for row in summary["comparison"]]  # fmt: skip
-    cells = [[row[0], f"{row[1]:.13g}", tables.number(row[2]), tables.number(row[3]), tables.seconds(row[4])] for row in rows]
-    cells.append(["exact", f"{state['energy_reference']:.13g}", "", "", ""])
-    fastest = min(summary["comparison"], key=lambda row: row["relative_error_energy"])
-    lines = [
-        "", tables.plain(header, cells), "",
-        f"  before training E {state['energy_start']:.13g} (error {tables.number(state['relative_error_energy_start'])}), "
-        f"Rayleigh quotient {state['energy_rayleigh']:.13g} (error {tables.number(state['relative_error_energy_rayleigh'])})",
-        f"  {state['outcome']}: {state['node_count']} nodes, norm {state['norm']:.9f}, loss {tables.number(state['loss'])} "
-        f"after {summary['steps']} steps of {summary['parameters']} parameters",
-        f"  In one dimension classical solvers win: {fastest['method']} took {tables.seconds(fastest['seconds'])} s.",
-        f"  seconds: import {seconds['import']:.1f}, compile {seconds['compile']:.1f}, train {seconds['train']:.2f}, "
-        f"figures {seconds['figures']:.1f}, total {seconds['total']:.1f}",
-        f"  folder: {folder}",
-    ]  # fmt: skip
-    return "\n".join(lines)
 
 
 def say(text: str) -> None:

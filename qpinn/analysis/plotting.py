@@ -78,7 +78,7 @@ def _figure(height: float) -> Figure:
 def _one(data: RunData) -> tuple[Figure, Axes]:
     figure = _figure(3.5)
     axes = figure.add_axes((0.14, 0.15, 0.72, 0.75))
-    axes.set_title(data.title, fontsize=10)
+    axes.set_title(data.title, fontsize=10, loc="left")
     return figure, axes
 
 
@@ -90,8 +90,13 @@ def _two(data: RunData, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
     lower = figure.add_axes((0.14, bottom, 0.72, low))
     upper = figure.add_axes((0.14, bottom + low + gap, 0.72, ratio * total - gap / 2), sharex=lower)
     upper.tick_params(labelbottom=False)
-    upper.set_title(data.title, fontsize=10)
+    upper.set_title(data.title, fontsize=10, loc="left")
     return figure, upper, lower
+
+
+def _legend(axes: Axes) -> None:
+    """Above the axes at the right, where it hides no curve."""
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2)
 
 
 def _geometry(axes: Axes, data: RunData) -> None:
@@ -114,7 +119,7 @@ def _potential(axes: Axes, data: RunData) -> None:
     right.plot(data.x, data.v, color=GREY, linewidth=0.9)
     right.axhline(data.energy, color=RED, linewidth=0.9, linestyle=(0, (6, 3)))
     top = max(data.v.max(), np.nan_to_num(data.energy), 1e-300)
-    right.set_ylim(min(data.v.min(), 0) - 0.08 * top, 1.45 * top)
+    right.set_ylim(min(data.v.min(), 0) - 0.08 * top, 1.25 * top)
     right.set_ylabel("V (grey) and E (red) / (ħ²/2mL²)", fontsize=8.5)
     right.spines["right"].set_visible(True)
 
@@ -151,13 +156,13 @@ def wavefunction(data: RunData) -> Figure:
     _geometry(upper, data)
     _potential(upper, data)
     upper.plot(data.x, psi, color=BLUE, label="network")
-    upper.set_ylabel("ψ(x) / L^(−1/2)")
+    upper.set_ylabel(r"$\psi(x)\ /\ L^{-1/2}$")
     low, high = min(0.0, np.nanmin(psi)), max(np.nanmax(psi), 1e-12)
     if data.reference is not None:
         upper.plot(data.x, data.reference, color=ORANGE, linestyle="--", linewidth=1.3, label="exact")
         low, high = min(low, data.reference.min()), max(high, data.reference.max())
-    upper.set_ylim(low - 0.08 * (high - low), high + 0.3 * (high - low))
-    upper.legend(loc="upper left", ncol=2)
+    upper.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
+    _legend(upper)
     _geometry(lower, data)
     lower.set_xlabel(POSITION)
     if data.reference is not None:
@@ -183,10 +188,10 @@ def density(data: RunData) -> Figure:
     if data.reference is not None:
         axes.plot(data.x, data.reference**2, color=ORANGE, linestyle="--", linewidth=1.3, label="exact")
         high = max(high, (data.reference**2).max())
-    axes.set_ylim(-0.05 * high, 1.3 * max(high, 1e-12))
+    axes.set_ylim(-0.05 * high, 1.1 * max(high, 1e-12))
     axes.set_xlabel(POSITION)
-    axes.set_ylabel("|ψ(x)|² / L⁻¹")
-    axes.legend(loc="upper left", ncol=2)
+    axes.set_ylabel(r"$|\psi(x)|^2\ /\ L^{-1}$")
+    _legend(axes)
     return figure
 
 
@@ -226,7 +231,7 @@ def energy(data: RunData) -> Figure:
             upper.set_ylim(*(data.reference_energy + abs(data.reference_energy) * np.array([-0.01, 0.01])))
     _steps(upper, data, found, color=BLUE, label="network")
     upper.set_ylabel(ENERGY)
-    upper.legend(loc="best", ncol=2)
+    _legend(upper)
     lower.set_xlabel("step")
     return figure
 
@@ -234,13 +239,13 @@ def energy(data: RunData) -> Figure:
 def loss(data: RunData) -> Figure:
     """The terms of the loss against step."""
     figure, axes = _one(data)
-    terms = (("pde", "equation", BLUE, "-"), ("norm", "normalisation", ORANGE, "--"), ("total", "total", GREY, ":"))
+    terms = (("pde", "equation", BLUE, "-"), ("norm", "norm", ORANGE, "--"), ("total", "total", GREY, ":"))
     for name, label, color, style in terms:
         _steps(axes, data, _positive(data.history[name]), color=color, linestyle=style, label=label)
     _log(axes, [data.history[name] for name, *_ in terms])
     axes.set_xlabel("step")
     axes.set_ylabel("weighted loss")
-    axes.legend(loc="upper right")
+    _legend(axes)
     return figure
 
 
@@ -256,7 +261,7 @@ FIGURES: dict[str, Callable[[RunData], Figure]] = {
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path` as .png and .svg, byte for byte the same when the figure is the same."""
     png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
-    figure.savefig(png, dpi=150, metadata={"Software": None})
+    figure.savefig(png, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
 

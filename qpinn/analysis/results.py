@@ -67,6 +67,7 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
         "walls": [float(wall) for wall in potential.domain],
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
         "route": dict(route),
+        "settings": dataclasses.asdict(solution.settings),
         "states": [dataclasses.asdict(solution.state)],
         "reference": None if solution.levels is None else {
             "method": solution.levels.method, "energies": [float(level) for level in solution.levels.energies]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -15,13 +16,13 @@ def seconds(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def plain(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned for a terminal, the first to the left and the others to the right."""
+def plain(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns aligned for a terminal, the first `left` of them to the left and the others to the right."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
 
     def text(line: list[str]) -> str:
-        cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True))]
+        cells = [cell.ljust(widths[i]) if i < left else cell.rjust(widths[i]) for i, cell in enumerate(line)]
         return "  " + "  ".join(cells).rstrip()
 
     rule = "  " + "-" * (sum(widths) + 2 * (len(widths) - 1))
@@ -32,3 +33,82 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A Markdown table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(results: Mapping[str, Any]) -> str:
+    """The content of results.json for a terminal: the network and the classical methods, and what else matters."""
+    state, spent = results["states"][0], results["seconds"]
+    own = {"method": "this network", **state, "seconds": spent["compile"] + spent["train"]}
+    cells = [_method(row) for row in (own, *results["comparison"])]
+    if state["energy_reference"] is not None:
+        cells.append(["exact", f"{state['energy_reference']:.13g}", "", "", ""])
+    lines = [
+        plain(["method", "E", "error of E", "L2 error of psi", "seconds"], cells), "",
+        f"  before training: E {level(state['energy_start'])}, error {number(state['relative_error_energy_start'])}",
+        f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}, "
+        f"error {number(state['relative_error_energy_rayleigh'])}",
+        f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, loss {number(state['loss'])}, "
+        f"{results['steps']} steps, {results['parameters']} parameters",
+        f"  seconds: import {spent['import']:.1f}, compile {spent['compile']:.1f}, train {spent['train']:.2f}, "
+        f"figures {spent['figures']:.1f}, total {spent['total']:.1f}",
+    ]  # fmt: skip
+    if results["comparison"]:
+        best = min(results["comparison"], key=lambda row: row["relative_error_energy"])
+        lines.append(f"  In one dimension classical solvers win: {best['method']} took {seconds(best['seconds'])} s.")
+    return "\n".join(lines)
+
+
+def level(value: float | None, digits: int = 13) -> str:
+    """An energy to `digits` significant digits, or a dash where there is none."""
+    return "-" if value is None else f"{value:.{digits}g}"
+
+
+def _method(row: Mapping[str, Any]) -> list[str]:
+    errors = [number(row[key]) for key in ("relative_error_energy", "relative_l2_psi")]
+    return [row["method"], level(row["energy"]), *errors, seconds(row["seconds"])]
+
+
+def overview(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each of several results.json, with the settings in which they differ, and the classical methods."""
+    settings = [_flat({"potential": run["potential"], **run["settings"]}) for run in runs]
+    keys = list(dict.fromkeys(key for flat in settings for key in flat))
+    varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
+    # a name tells its numbers where they follow from it
+    names = [key for key in varied if key.endswith(".name")]
+    shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
+    shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
+    header = [*(key.removesuffix(".name") for key in shown), "E", "error of E", "L2 error of psi", "nodes", "outcome", "seconds"]
+    rows = []
+    for flat, run in zip(settings, runs, strict=True):
+        state, spent = run["states"][0], run["seconds"]
+        rows.append([
+            *(str(flat.get(key, "-")) for key in shown), level(state["energy"]), number(state["relative_error_energy"]),
+            number(state["relative_l2_psi"]), str(state["node_count"]), state["outcome"],
+            seconds(spent["compile"] + spent["train"]),
+        ])  # fmt: skip
+    return f"{plain(header, rows, left=len(shown))}\n\n{_classical(runs)}"
+
+
+def _classical(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The classical methods, once for each potential among the runs."""
+    rows, seen = [], set()
+    for run in runs:
+        if str(run["potential"]) not in seen:
+            seen.add(str(run["potential"]))
+            rows += [[run["potential"]["name"], *_method(row)] for row in run["comparison"]]
+    return plain(["potential", "classical method", "E", "error of E", "L2 error of psi", "seconds"], rows, left=2)
+
+
+def _follows(settings: Sequence[Mapping[str, Any]], name: str, key: str) -> bool:
+    """Whether `key`, of the same group as `name`, has one value for each value of `name`."""
+    if key.split(".")[0] != name.split(".")[0]:
+        return False
+    pairs = {(str(flat.get(name)), str(flat.get(key))) for flat in settings}
+    return len(pairs) == len({first for first, _ in pairs})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat
