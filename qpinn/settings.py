@@ -29,7 +29,7 @@ def one_of(key: str, value: Any, allowed: typing.Iterable[str]) -> None:
 
 
 def suggestion(word: str, names: typing.Iterable[str]) -> str:
-    """"did you mean X? ", or nothing where no name is close."""
+    """ "did you mean X? ", or nothing where no name is close."""
     close = difflib.get_close_matches(word, list(names), n=1)
     return f"did you mean {close[0]}? " if close else ""
 
@@ -115,7 +115,7 @@ class OptimizerChoice:
 
 @dataclasses.dataclass(frozen=True)
 class SamplingChoice:
-    """Where the residual is taken: `points` in each segment for gauss_legendre and random, in the domain for uniform."""
+    """Where the residual is taken: `points` in each segment (gauss_legendre, random) or in the domain (uniform)."""
 
     name: str = "gauss_legendre"
     points: int = 24
@@ -169,8 +169,8 @@ class Settings:
         whole("seed", self.seed, 0, 2**31 - 1)
         one_of("precision", self.precision, ("float64", "float32"))
         if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":
-            raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs the "
-                             "same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
+            raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs "
+                             "the same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:

@@ -46,7 +46,7 @@ class Solution:
     state: evaluate.State
     history: dict[str, np.ndarray]
     samples: evaluate.Samples
-    levels: reference.Eigenstates | None
+    levels: reference.Eigenstates
     problem: Problem
     params: Params
     steps: int
@@ -88,8 +88,8 @@ def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings
 
     -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless. Keyword arguments are the
     keys of the configuration, a group as a mapping or, for its defaults, as a name: `solve(potential, seed=3,
-    network={"width": 32}, start="random")`. They default to the accurate route: piecewise ansatz, Ritz start, Levenberg-Marquardt, in float64 whatever JAX's own setting is,
-    which is left as it was.
+    network={"width": 32}, start="random")`. They default to the accurate route: piecewise ansatz, Ritz start,
+    Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
@@ -110,8 +110,8 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
         begun = time.perf_counter()
         seed = jnp.asarray(settings.seed)
         quick = loop.compiler_options(quick=True)
-        begin = jax.jit(loop.begin, static_argnames=("start", "state"), compiler_options=quick)
-        begin = begin.lower(problem, optimizer, sampling, seed, settings.start.name).compile()
+        jitted = jax.jit(loop.begin, static_argnames=("start", "state"), compiler_options=quick)
+        begin = jitted.lower(problem, optimizer, sampling, seed, settings.start.name).compile()
         carry, energy_start = begin(problem, optimizer, sampling, seed)
         length = min(settings.optimizer.chunk, steps)
         options = loop.compiler_options(quick=_work(carry, sampling, steps) < QUICK)
@@ -147,7 +147,7 @@ def exact_levels(potential: Any) -> reference.Eigenstates:
 
 
 def build(
-    potential: Any, settings: Settings, levels: reference.Eigenstates | None
+    potential: Any, settings: Settings, levels: reference.Eigenstates
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """Problem, optimiser and sampling as pytrees of arrays in the wanted precision."""
     dtype = jnp.dtype(settings.precision)
@@ -214,5 +214,3 @@ def describe_route(settings: Settings) -> dict[str, Any]:
         "label": label, "ansatz": s.ansatz.name, "start": s.start.name, "projected_start": projected,
         "optimizer": s.optimizer.name, "energy": s.energy.name, "sampling": s.sampling.name, "precision": s.precision,
     }  # fmt: skip
-
-

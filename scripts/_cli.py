@@ -110,7 +110,9 @@ def plain(config: Any) -> dict[str, Any]:
     """A composed config without Hydra's part, resolved, as dictionaries."""
     from omegaconf import OmegaConf
 
-    return OmegaConf.to_container(OmegaConf.masked_copy(config, [key for key in config if key != "hydra"]), resolve=True)
+    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    values: Any = OmegaConf.to_container(own, resolve=True)
+    return values
 
 
 def read(config: Any) -> tuple[Any, Any]:

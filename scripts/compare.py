@@ -1,6 +1,6 @@
 """Show a run, or the runs of a multirun side by side, with the classical methods on the same potentials.
 
-    python scripts/compare.py outputs/<a run or a multirun>
+python scripts/compare.py outputs/<a run or a multirun>
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Draw the figures of a run again, from the files in its folder alone.
 
-    python scripts/plot.py outputs/<a run or a multirun>
+python scripts/plot.py outputs/<a run or a multirun>
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Train a neural wavefunction and write a run folder.
 
-    python scripts/train.py potential=barrier
-    python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,2
+python scripts/train.py potential=barrier
+python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,2
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
-    numbers = ", ".join(f"{key} {value:g}" for key, value in results.potentials.describe(potential).items() if key != "name")
+    numbers = ", ".join(
+        f"{key} {value:g}" for key, value in results.potentials.describe(potential).items() if key != "name"
+    )
     say(f"{potential.name}: -psi'' + V psi = E psi, {numbers}")
     say(f"{route['label']}; seed {settings.seed}")
     stop = Stop()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,10 +33,9 @@ def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> l
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = exact.psi(x)[index]
     methods: dict[str, Callable[[], reference.Eigenstates]] = {
-        f"finite differences, {n} points": lambda n=n: reference.finite_differences(potential, index + 1, n)
-        for n in GRIDS
-    }  # type: ignore[misc]
-    methods["spectral elements"] = lambda: reference.spectral_elements(potential, index + 1)
+        f"finite differences, {n} points": partial(reference.finite_differences, potential, index + 1, n) for n in GRIDS
+    }
+    methods["spectral elements"] = partial(reference.spectral_elements, potential, index + 1)
     reference.finite_differences(potential, 1, 10)  # imports are not part of a method's seconds
     rows = []
     for name, method in methods.items():

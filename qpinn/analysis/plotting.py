@@ -96,7 +96,9 @@ def _two(data: RunData, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
 
 def _legend(axes: Axes) -> None:
     """Above the axes at the right, where it hides no curve."""
-    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2)
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2
+    )
 
 
 def _geometry(axes: Axes, data: RunData) -> None:
@@ -268,5 +270,5 @@ def save(figure: Figure, path: Path) -> list[Path]:
 
 def save_all(data: RunData, folder: Path) -> list[Path]:
     """Draw every figure into `folder`."""
-    with matplotlib.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
         return [path for name, draw in FIGURES.items() for path in save(draw(data), folder / name)]

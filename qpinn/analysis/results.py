@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the working tree that this package lies in, with "-dirty" after it if files differ; None outside git."""
+    """Commit of the working tree that this package lies in, "-dirty" after it if files differ; None outside git."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

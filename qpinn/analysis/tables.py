@@ -47,8 +47,8 @@ def report(results: Mapping[str, Any]) -> str:
         f"  before training: E {level(state['energy_start'])}, error {number(state['relative_error_energy_start'])}",
         f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}, "
         f"error {number(state['relative_error_energy_rayleigh'])}",
-        f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, loss {number(state['loss'])}, "
-        f"{results['steps']} steps, {results['parameters']} parameters",
+        f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, "
+        f"loss {number(state['loss'])}, {results['steps']} steps, {results['parameters']} parameters",
         f"  seconds: import {spent['import']:.1f}, compile {spent['compile']:.1f}, train {spent['train']:.2f}, "
         f"figures {spent['figures']:.1f}, total {spent['total']:.1f}",
     ]  # fmt: skip
@@ -77,7 +77,15 @@ def overview(runs: Sequence[Mapping[str, Any]]) -> str:
     names = [key for key in varied if key.endswith(".name")]
     shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
     shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
-    header = [*(key.removesuffix(".name") for key in shown), "E", "error of E", "L2 error of psi", "nodes", "outcome", "seconds"]
+    header = [
+        *(key.removesuffix(".name") for key in shown),
+        "E",
+        "error of E",
+        "L2 error of psi",
+        "nodes",
+        "outcome",
+        "seconds",
+    ]
     rows = []
     for flat, run in zip(settings, runs, strict=True):
         state, spent = run["states"][0], run["seconds"]

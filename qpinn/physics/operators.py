@@ -35,7 +35,7 @@ def jet(psi: Psi, x: Point) -> Jet:
     The same numbers as `psi`, `jax.grad` and `laplacian`, to rounding, for less work; what training uses.
     """
 
-    def along(axis: Array) -> tuple[Scalar, Scalar, Scalar]:
+    def along(axis: Any) -> tuple[Scalar, Scalar, Scalar]:
         def slope(y: Point) -> tuple[Scalar, Scalar]:
             return jax.jvp(psi, (y,), (axis,))
 
@@ -43,7 +43,7 @@ def jet(psi: Psi, x: Point) -> Jet:
         return value, first, second
 
     # a loop over the axes rather than a vmap: for d = 1 it is a third less to trace
-    values, first, second = zip(*map(along, np.eye(x.shape[0], dtype=x.dtype)), strict=True)
+    values, first, second = zip(*[along(axis) for axis in np.eye(x.shape[0], dtype=x.dtype)], strict=True)
     return Jet(values[0], jnp.stack(first), sum(second[1:], start=second[0]))
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 import jax
 
@@ -40,6 +40,7 @@ class Potential(Protocol):
     def __call__(self, x: Any) -> Any: ...
 
 
+@dataclass_transform(frozen_default=True)
 def _pytree(cls: type[T]) -> type[T]:
     """A frozen dataclass whose fields are all leaves."""
     frozen = dataclasses.dataclass(frozen=True)(cls)
@@ -168,7 +169,7 @@ def _inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[
     margin = 1e-6 * (right - left)
     if start < left + margin or stop > right - margin:
         raise ValueError(
-            f"potential.center={center:g}: the {what} on ({start:g}, {stop:g}) must lie inside {box}, clear of its walls"
+            f"potential.center={center:g}: the {what} on ({start:g}, {stop:g}) must lie inside {box}, off its walls"
         )
     if width < margin:
         raise ValueError(f"potential.width={width:g}: must be at least a millionth of {box}")

@@ -56,7 +56,9 @@ def load(path: Path, like: Params) -> Params:
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
     if hashlib.sha256(data).hexdigest() != about.get("sha256"):
-        raise ValueError(f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged")
+        raise ValueError(
+            f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged"
+        )
     with np.load(path, allow_pickle=False) as stored:
         leaves = []
         for name, leaf in zip(_names(like), jax.tree.leaves(like), strict=True):

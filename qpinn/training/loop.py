@@ -91,7 +91,7 @@ def run_chunk(
 ) -> tuple[Carry, Record]:
     """`length` steps on one drawing of points, of which the first `active` count: (carry, records of all steps).
 
-    The points come from the seed and the number of the step, so that a run that goes on from a checkpoint draws the same.
+    The points come from the seed and the number of the step, so that a run that goes on draws the same.
 
     A step whose loss, energy or size is not finite is not taken, and nor is any after it.
     """
@@ -112,7 +112,13 @@ Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
 
 
 def compile_chunk(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, carry: Carry, seed: Scalar, length: int, options: dict[str, Any]
+    problem: Problem,
+    optimizer: Optimizer,
+    sampling: Sampling,
+    carry: Carry,
+    seed: Scalar,
+    length: int,
+    options: dict[str, Any],
 ) -> Chunk:
     """`run_chunk` compiled for these shapes and bound to its problem, as a function of (carry, seed, active)."""
     jitted = jax.jit(partial(run_chunk, length=length), donate_argnums=3, compiler_options=options)
@@ -120,9 +126,7 @@ def compile_chunk(
     return partial(compiled, problem, optimizer, sampling)
 
 
-def fit(
-    chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = ()
-) -> Fit:
+def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = ()) -> Fit:
     """Train for `steps` steps with a compiled `chunk` of `length` steps."""
     begun = time.perf_counter()
     columns: list[dict[str, np.ndarray]] = []
@@ -138,7 +142,8 @@ def fit(
             status = "non-finite"
         last = columns[-1]
         progress = Progress(done, steps, float(last["total"][-1]), float(last["energy"][-1]))
-        if any([callback(progress) for callback in callbacks]) and status == "finished" and done < steps:
+        asked = [callback(progress) for callback in callbacks]  # every one of them sees the progress
+        if any(asked) and status == "finished" and done < steps:
             status = "stopped"
     history = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
     return Fit(carry.state.params, history, done, time.perf_counter() - begun, status)

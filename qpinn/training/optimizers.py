@@ -81,17 +81,26 @@ class LevenbergMarquardt:
         loss = jnp.sum(residual**2)
         better = loss < state.loss
         first = jnp.isinf(state.loss)
-        keep = partial(jnp.where, better)
+
+        def keep(new: Any, old: Any) -> Array:
+            return jnp.where(better, new, old)
+
         size = jnp.linalg.norm(keep(state.trial - best, 0.0))
         eps = float(jnp.finfo(loss.dtype).eps)
         factor = jnp.where(first, 1.0, keep(1 / self.decrease, self.increase))
         damping = jnp.clip(state.damping * factor, eps, 1e8)
-        best, residual, jacobian = keep(state.trial, best), keep(residual, state.residual), keep(jacobian, state.jacobian)
+        best, residual, jacobian = (
+            keep(state.trial, best),
+            keep(residual, state.residual),
+            keep(jacobian, state.jacobian),
+        )
         trial = best + _damped_step(jacobian, residual, damping)
         params = unravel(best)
         loss = keep(loss, state.loss)
         known = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
-        record = Record(known * jnp.sum(residual[1:] ** 2), known * residual[0] ** 2, problem.energy(params, points), size)
+        record = Record(
+            known * jnp.sum(residual[1:] ** 2), known * residual[0] ** 2, problem.energy(params, points), size
+        )
         return DampedState(params, trial, residual, jacobian, loss, damping), record
 
 
@@ -111,7 +120,7 @@ class GradientState(NamedTuple):
     """Parameters, number of steps taken, and what optax keeps."""
 
     params: Params
-    count: Scalar
+    done: Scalar
     adam: Any
     lbfgs: Any = None
 
@@ -155,10 +164,10 @@ class Adam:
 
         gradient, record = jax.grad(partial(_loss, problem, points), has_aux=True)(state.params)
         updates, adam = optax.scale_by_adam().update(gradient, state.adam)
-        rate = self.rate(state.count)
+        rate = self.rate(state.done)
         params = jax.tree.map(lambda p, u: p - (rate * u).astype(p.dtype), state.params, updates)
         size = rate * jnp.sqrt(sum(jnp.sum(u**2) for u in jax.tree.leaves(updates)))
-        return state._replace(params=params, count=state.count + 1, adam=adam), record._replace(step_size=size)
+        return state._replace(params=params, done=state.done + 1, adam=adam), record._replace(step_size=size)
 
 
 @jax.tree_util.register_dataclass
@@ -179,13 +188,15 @@ class AdamLBFGS:
 
     def step(self, problem: Problem, state: GradientState, points: Points) -> tuple[GradientState, Record]:
         return jax.lax.cond(
-            state.count < self.adam.steps,
+            state.done < self.adam.steps,
             lambda s: self.adam.step(problem, s, points),
             lambda s: self._quasi_newton_step(problem, s, points),
             state,
         )
 
-    def _quasi_newton_step(self, problem: Problem, state: GradientState, points: Points) -> tuple[GradientState, Record]:
+    def _quasi_newton_step(
+        self, problem: Problem, state: GradientState, points: Points
+    ) -> tuple[GradientState, Record]:
         import optax
 
         def value(params: Params) -> Scalar:
@@ -197,4 +208,4 @@ class AdamLBFGS:
         )
         params = optax.apply_updates(state.params, updates)
         size = jnp.sqrt(sum(jnp.sum(u**2) for u in jax.tree.leaves(updates)))
-        return state._replace(params=params, count=state.count + 1, lbfgs=lbfgs), record._replace(step_size=size)
+        return state._replace(params=params, done=state.done + 1, lbfgs=lbfgs), record._replace(step_size=size)

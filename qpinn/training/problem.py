@@ -77,7 +77,9 @@ class Problem:
     def residuals(self, params: Params, points: Points) -> dict[str, Array]:
         """The named residual vectors, each times the square root of its weight in the loss."""
         energy = self.energy(params, points)
-        rows, _ = jax.vmap(self._rows, (0, 0, 0, None))(self.ansatz.local(params["psi"]), points.x, points.weight, energy)
+        rows, _ = jax.vmap(self._rows, (0, 0, 0, None))(
+            self.ansatz.local(params["psi"]), points.x, points.weight, energy
+        )
         return self._split(rows)
 
     def linearize(self, params: Params, points: Points) -> tuple[dict[str, Array], Array]:

@@ -43,7 +43,9 @@ def start(problem: Problem, params: Params, points: Points, state: int = 0) -> t
 
     def with_linear(flat: Array) -> Params:
         replaced = iter(unravel(flat))
-        return treedef.unflatten([next(replaced) if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)])
+        return jax.tree.unflatten(
+            treedef, [next(replaced) if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)]
+        )
 
     def values(flat: Array) -> tuple[Array, Array]:
         fields = problem.fields({"psi": with_linear(flat)}, points)

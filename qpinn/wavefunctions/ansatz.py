@@ -17,8 +17,6 @@ import jax.numpy as jnp
 from qpinn.types import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count
 
-_static = partial(dataclasses.field, metadata={"static": True})
-
 
 class Ansatz(Protocol):
     """What training and analysis ask of an ansatz."""
@@ -52,7 +50,7 @@ class Envelope:
     """
 
     edges: Array
-    network: MLP = _static()
+    network: MLP = dataclasses.field(metadata={"static": True})
 
     def init(self, key: Array) -> Params:
         draws = _draws(key, (parameter_count(self.network),), self.network.dtype)
@@ -84,7 +82,7 @@ class Piecewise:
     """
 
     edges: Array
-    network: MLP = _static()
+    network: MLP = dataclasses.field(metadata={"static": True})
 
     def init(self, key: Array) -> Params:
         segments = self.edges.shape[0] - 1

@@ -1,0 +1,14 @@
+"""Reference levels of -psi'' + V psi = E psi with psi = 0 at both walls: three routes that share no equation.
+
+`exact` solves the transcendental equation of piecewise-constant potentials, `spectral_elements` takes any potential
+that is smooth between its breakpoints, `finite_differences` is the usual second-order grid.
+
+Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it is needed: it costs start-up time.
+"""
+
+from qpinn.physics.reference.box import Eigenstates
+from qpinn.physics.reference.grid import finite_differences
+from qpinn.physics.reference.layers import exact
+from qpinn.physics.reference.spectral import spectral_elements
+
+__all__ = ["Eigenstates", "exact", "finite_differences", "spectral_elements"]

@@ -1,0 +1,151 @@
+"""What every reference method needs of a potential: its box, its symmetry, a bound on its levels, and the result.
+
+Where V is even about the centre of the box, both parities are solved on half the box (psi' = 0 or psi = 0 at the
+centre) and interleaved, so that the nearly degenerate pairs of a high barrier keep their symmetry.
+
+Positions are measured from the left wall (`t`), so that a box far from the origin loses no digits.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from qpinn.physics.potentials import Potential
+
+Wave = Callable[[np.ndarray], np.ndarray]
+Solution = tuple[np.ndarray, Wave]  # energies (k,) and psi: t (n,) -> (k, n), normalised on the stretch it solves
+Solve = Callable[[np.ndarray, bool, int], Solution]  # edges, psi' = 0 at the last of them?, number of states
+
+VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise and cannot carry the sign
+
+
+@dataclass(frozen=True)
+class Eigenstates:
+    """The lowest k levels of a potential.
+
+    method: how they were computed. energies: shape (k,), ascending. psi: maps positions of shape (n,) to values of
+    shape (k, n), with integral psi_i psi_j = delta_ij over the box, psi' > 0 at the left wall, and 0 at the walls and
+    beyond.
+    """
+
+    method: str
+    energies: np.ndarray
+    psi: Wave
+
+
+@dataclass(frozen=True)
+class Box:
+    """The walls, the edges of the pieces as seen from the left wall (0 and the length included), the symmetry."""
+
+    left: float
+    right: float
+    edges: np.ndarray
+    even: bool
+
+
+def sample(potential: Potential, left: float, t: np.ndarray) -> np.ndarray:
+    """V at left + t, same shape as t."""
+    return np.asarray(potential((left + t)[..., None]), dtype=np.float64)
+
+
+def box_of(potential: Potential) -> Box:
+    left, right = (float(wall) for wall in potential.domain)
+    inner = [float(edge) for edge in potential.breakpoints]
+    walls = np.array([left, *inner, right])
+    if not (np.isfinite(walls).all() and (np.diff(walls) > 0).all()):
+        raise ValueError(f"walls and breakpoints {walls.tolist()}: must be finite and in ascending order")
+    edges = walls - left
+    # The edges are rounded where they lie, not where the box begins: that is all an uneven edge may be.
+    slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
+    mirrored = (edges[-1] - edges)[::-1]
+    even = bool(np.abs(edges - mirrored).max() <= slack)
+    if even:
+        t = inside(edges, 15)
+        values = sample(potential, left, t)
+        # An odd remainder W of V acts on states of one parity in second order only, so that 1e-12 is invisible.
+        uneven = np.abs(values - sample(potential, left, edges[-1] - t)).max()
+        even = bool(uneven <= 1e-12 * np.abs(values).max())
+    return Box(left, right, edges, even)
+
+
+def inside(edges: np.ndarray, count: int) -> np.ndarray:
+    """`count` evenly spaced points within each piece, shape (pieces, count)."""
+    return edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(count) + 0.5) / count
+
+
+def left_half(edges: np.ndarray) -> np.ndarray:
+    """The left half of the edges, with the centre of the box for its last."""
+    center = edges[-1] / 2
+    return np.append(edges[edges < center * (1 - 1e-9)], center)
+
+
+def upper_bound(potential: Potential, left: float, edges: np.ndarray, states: int, cuts: Sequence[int]) -> float:
+    """A bound above the `states` lowest levels, by Dirichlet bracketing (Reed & Simon IV, section XIII.15).
+
+    More walls raise every level; between them max V + (j pi / l)^2 is above the j-th. The best of several partitions.
+    """
+    bounds = []
+    for parts in cuts:
+        cells = np.append(cut(edges, parts), edges[-1])
+        top = sample(potential, left, inside(cells, 9)).max(axis=1)
+        levels = top[:, None] + (np.arange(1, states + 1) * np.pi / np.diff(cells)[:, None]) ** 2
+        bounds.append(np.sort(levels, axis=None)[states - 1])
+    return float(min(bounds))
+
+
+def cut(edges: np.ndarray, parts: int) -> np.ndarray:
+    """The starts of `parts` equal cells in each piece."""
+    return (edges[:-1, None] + np.diff(edges)[:, None] * np.arange(parts) / parts).ravel()
+
+
+@functools.cache
+def gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on (-1, 1)."""
+    return np.polynomial.legendre.leggauss(count)
+
+
+def whole(name: str, value: int, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f"{name}={value!r}: must be an integer, at least {least}")
+    return int(value)
+
+
+def eigenstates(method: str, box: Box, states: int, solve: Solve) -> Eigenstates:
+    """Solve on the whole box, or both parities on half of it, and put the states together."""
+    if not box.even:
+        energies, wave = solve(box.edges, False, states)
+        return Eigenstates(method, energies, lambda x: walled(box, x, wave(np.asarray(x) - box.left)))
+
+    half = left_half(box.edges)
+    parities = [solve(half, True, (states + 1) // 2)] + ([solve(half, False, states // 2)] if states > 1 else [])
+    energies = np.empty(states)
+    for parity, (levels, _) in enumerate(parities):
+        energies[parity::2] = levels
+
+    def psi(x: np.ndarray) -> np.ndarray:
+        x = np.asarray(x, dtype=np.float64)
+        to_left, to_right = x - box.left, box.right - x
+        folded = np.minimum(to_left, to_right)
+        values = np.empty((states, x.size))
+        for parity, (_, wave) in enumerate(parities):
+            values[parity::2] = wave(folded) * math.sqrt(0.5)
+        values[1::2] *= np.where(to_left > to_right, -1.0, 1.0)
+        return walled(box, x, values)
+
+    return Eigenstates(method, energies, psi)
+
+
+def walled(box: Box, x: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """`values` within the box, exactly zero at its walls and beyond."""
+    return np.where((x > box.left) & (x < box.right), values, 0.0)
+
+
+def first_sign(values: np.ndarray) -> np.ndarray:
+    """The sign of the first visible lobe, for values of shape (k, n): (k,)."""
+    seen = np.abs(values) > VISIBLE * np.abs(values).max(axis=1, keepdims=True)
+    return np.sign(values[np.arange(len(values)), seen.argmax(axis=1)])

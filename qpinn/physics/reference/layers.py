@@ -1,0 +1,182 @@
+"""Exact levels of potentials that are constant between their breakpoints."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from qpinn.physics.potentials import Potential
+from qpinn.physics.reference.box import (
+    Box,
+    Eigenstates,
+    Solution,
+    Wave,
+    box_of,
+    eigenstates,
+    gauss,
+    inside,
+    sample,
+    upper_bound,
+    walled,
+    whole,
+)
+
+
+def exact(potential: Potential, states: int) -> Eigenstates:
+    """The lowest `states` levels of a piecewise-constant potential, to rounding.
+
+    In a layer of length l with E - V = q^2, psi = (u_j s(x_{j+1} - x) + u_{j+1} s(x - x_j)) / s(l), s = sin(q .), or
+    sinh for q^2 < 0. Continuity of psi' at the nodes is D(E) u = 0 with a tridiagonal D, the transcendental equation of
+    the box. As long as q l < pi in every layer, the number of levels below E is the number of negative pivots of D(E)
+    (Wittrick & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets every level. A potential with a single
+    value has V + ((n + 1) pi / L)^2 and sines.
+
+    Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer.
+    """
+    states = whole("states", states, 1)
+    box = box_of(potential)
+    values = sample(potential, box.left, inside(box.edges, 7))
+    layers = values[:, 3]
+    if np.abs(values - layers[:, None]).max() > 1e-12 * np.abs(layers).max():
+        raise ValueError("exact levels need a potential that is constant between its breakpoints")
+    if np.ptp(layers) == 0.0:
+        return _constant(box, float(layers[0]), states)
+
+    def solve(edges: np.ndarray, natural: bool, count: int) -> Solution:
+        bound = upper_bound(potential, box.left, edges, count, cuts=(1,))
+        return _solve_layers(np.diff(edges), layers[: len(edges) - 1], natural, count, bound)
+
+    return eigenstates("exact", box, states, solve)
+
+
+def _constant(box: Box, value: float, states: int) -> Eigenstates:
+    length = box.edges[-1]
+    k = np.arange(1, states + 1) * (np.pi / length)
+
+    def psi(x: np.ndarray) -> np.ndarray:
+        to_left, to_right = np.asarray(x) - box.left, box.right - np.asarray(x)
+        signs = np.where(to_left > to_right, (-1.0) ** np.arange(states)[:, None], 1.0)
+        waves = math.sqrt(2.0 / length) * np.sin(k[:, None] * np.minimum(to_left, to_right))
+        return walled(box, x, signs * waves)
+
+    return Eigenstates("exact", value + k**2, psi)
+
+
+@dataclass(frozen=True)
+class _Stiffness:
+    """D(E) by its diagonal and its off-diagonal, and the pieces it was made of: lengths and q^2 = E - V."""
+
+    diagonal: list[float]
+    off: list[float]
+    lengths: list[float]
+    q2: list[float]
+
+
+def _layer(length: float, q2: float) -> tuple[float, float]:
+    """q cot(q l) and -q / sin(q l), with sinh and its kin for q^2 < 0."""
+    z = q2 * length**2
+    root = math.sqrt(abs(z))
+    if root < 1e-3:
+        return (1.0 - z / 3 - z * z / 45) / length, -(1.0 + z / 6 + 7 * z * z / 360) / length
+    if z > 0.0:
+        return root / math.tan(root) / length, -root / math.sin(root) / length
+    return root / math.tanh(root) / length, 2 * root * math.exp(-root) / math.expm1(-2 * root) / length
+
+
+def _stiffness(lengths: np.ndarray, values: np.ndarray, natural: bool, energy: float) -> _Stiffness:
+    diagonal, off = [0.0], []
+    pieces: list[float] = []
+    q2s: list[float] = []
+    for length, value in zip(lengths.tolist(), values.tolist(), strict=True):
+        q2 = energy - value
+        # Pieces with q l <= 2 stay clear of the pole at pi, where D overflows and the count needs a correction.
+        parts = int(math.sqrt(max(q2, 0.0)) * length / 2) + 1
+        own, cross = _layer(length / parts, q2)
+        for _ in range(parts):
+            diagonal[-1] += own
+            diagonal.append(own)
+            off.append(cross)
+        pieces += [length / parts] * parts
+        q2s += [q2] * parts
+    last = len(diagonal) if natural else -1
+    return _Stiffness(diagonal[1:last], off[1 : len(off) if natural else -1], pieces, q2s)
+
+
+def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
+    """The pivots of Gaussian elimination of a tridiagonal matrix, from its first row on."""
+    pivots = [diagonal[0]]
+    for own, cross in zip(diagonal[1:], off, strict=True):
+        pivots.append(own - cross * cross / (pivots[-1] or 1e-300))
+    return pivots
+
+
+def _solve_layers(lengths: np.ndarray, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
+    floor = float(values.min())
+    energies, waves = np.empty(count), []
+    for state in range(count):
+        low, high = floor, bound + 0.01 * (bound - floor)
+        while low < (middle := 0.5 * (low + high)) < high:
+            matrix = _stiffness(lengths, values, natural, middle)
+            below = sum(pivot < 0.0 for pivot in _pivots(matrix.diagonal, matrix.off))
+            low, high = (low, middle) if below > state else (middle, high)
+        energies[state] = middle
+        waves.append(_layer_wave(_stiffness(lengths, values, natural, middle), natural))
+    return energies, lambda t: np.array([wave(t) for wave in waves])
+
+
+def _null_vector(matrix: _Stiffness) -> np.ndarray:
+    """u with D u = 0, to rounding in every component: twisted factorisation (Parlett & Dhillon, LAA 267 (1997) 247)."""
+    diagonal, off = matrix.diagonal, matrix.off
+    down = _pivots(diagonal, off)
+    up = _pivots(diagonal[::-1], off[::-1])[::-1]
+    twist = min(range(len(diagonal)), key=lambda j: abs(down[j] + up[j] - diagonal[j]))
+    u = np.zeros(len(diagonal))
+    # Every off-diagonal is negative: the signs of the pivots give that of psi at the left wall even where u underflows.
+    u[twist] = (-1.0) ** sum(pivot < 0.0 for pivot in down[:twist])
+    for j in range(twist, 0, -1):
+        u[j - 1] = -off[j - 1] * u[j] / (down[j - 1] or 1e-300)
+    for j in range(twist, len(u) - 1):
+        u[j + 1] = -off[j] * u[j] / (up[j + 1] or 1e-300)
+    return u
+
+
+def _ratio(t: np.ndarray, length: np.ndarray, q2: np.ndarray) -> np.ndarray:
+    """s(t) / s(length), with no overflow however wide the barrier, and t / length for q^2 -> 0."""
+    q = np.sqrt(np.maximum(q2, 0.0)) / np.pi
+    kappa = np.maximum(np.sqrt(np.maximum(-q2, 0.0)), 1e-9 / length)
+    sine = t / length * np.sinc(q * t) / np.sinc(q * length)
+    sinh = np.exp(-kappa * (length - t)) * np.expm1(-2 * kappa * t) / np.expm1(-2 * kappa * length)
+    return np.where(q2 > 0.0, sine, sinh)
+
+
+def _layer_wave(matrix: _Stiffness, natural: bool) -> Wave:
+    """psi between the nodes from the null vector, normalised to 1."""
+    lengths, q2 = np.array(matrix.lengths), np.array(matrix.q2)
+    u = np.concatenate([[0.0], _null_vector(matrix), [] if natural else [0.0]])
+    u = u / math.sqrt(_norm2(lengths, q2, u))
+    starts = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
+
+    def wave(t: np.ndarray) -> np.ndarray:
+        piece = np.clip(np.searchsorted(starts, t, side="right") - 1, 0, len(starts) - 1)
+        size, square = lengths[piece], q2[piece]
+        here = np.clip(t - starts[piece], 0.0, size)
+        return u[piece] * _ratio(size - here, size, square) + u[piece + 1] * _ratio(here, size, square)
+
+    return wave
+
+
+def _norm2(lengths: np.ndarray, q2: np.ndarray, u: np.ndarray) -> float:
+    """The integral of psi^2: Gauss-Legendre where |q| l is small, closed form where psi falls off steeply."""
+    nodes, weights = gauss(32)
+    left, right, size, square = u[:-1], u[1:], lengths[:, None], q2[:, None]
+    t = size * (nodes + 1) / 2
+    psi = left[:, None] * _ratio(size - t, size, square) + right[:, None] * _ratio(t, size, square)
+    smooth = lengths / 2 * (psi**2 @ weights)
+    kappa = np.sqrt(np.abs(q2))
+    reach = np.clip(kappa * lengths, 4.0, 300.0)  # beyond 300 both remainders are zero
+    coth, csch = 1 / np.tanh(reach), 1 / np.sinh(reach)
+    own, cross = coth - reach * csch**2, (reach * coth - 1) * csch
+    steep = ((left**2 + right**2) * own + 2 * left * right * cross) / (2 * np.maximum(kappa, 1e-300))
+    return float(np.where((q2 < 0.0) & (kappa * lengths > 4.0), steep, smooth).sum())
