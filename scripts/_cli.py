@@ -6,7 +6,9 @@ The only module that knows Hydra.
 from __future__ import annotations
 
 import os
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +95,17 @@ def _check_names(overrides: Sequence[Any]) -> None:
         hint = suggestion(name, known + groups)
         value = override.get_value_element_as_str()
         siblings = [key for key in known if key.rpartition(".")[0] == name.rpartition(".")[0]]
-        fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or known + groups)}")
+        top = [key for key in known if "." not in key]
+        fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or top)}")
+
+
+def _check_underflow(overrides: Sequence[Any]) -> None:
+    """Refuse numbers like 1e-400, which have become 0 before anything else can see them."""
+    for override in overrides:
+        text = override.input_line.partition("=")[2]
+        for mantissa in re.findall(r"(?<![\w.])([\d.]+)[eE]-?\d+", text) if override.value() == 0.0 else ():
+            if mantissa.strip("0."):
+                fail(f"{override.input_line}: too small for a number of 64 bits, it would become 0")
 
 
 def _expand(overrides: Sequence[Any]) -> list[list[str]]:
@@ -143,10 +155,10 @@ def check(arguments: Sequence[str], multirun: bool) -> Any:
         parsed = parser.parse_overrides(list(arguments))
         swept = [override for override in parsed if override.is_sweep_override()]
         if swept and not multirun:
-            name = swept[0].key_or_group
-            fail(f"{name}={swept[0].get_value_element_as_str()}: several values need -m (multirun)")
+            fail(f"{swept[0].input_line}: several values need -m (multirun)")
         for overrides in _expand(parsed):
             _check_names(parser.parse_overrides(overrides))
+            _check_underflow(parser.parse_overrides(overrides))
             composed = _compose(overrides, with_hydra=True)
             _, settings = read(composed)
             check_device(settings.precision)
@@ -156,13 +168,18 @@ def check(arguments: Sequence[str], multirun: bool) -> Any:
     return config
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(output: Any) -> None:
     """Refuse an output folder that cannot be made or written, before anything is computed."""
+    if not isinstance(output, str) or not output:
+        fail(f"output={output}: must be the path of a folder")
+    folder = Path(output)
     parent = folder.absolute()
     while not parent.exists():
         parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        fail(f"output={folder}: cannot be written; {parent} is {'not writable' if parent.is_dir() else 'not a folder'}")
+    try:
+        tempfile.TemporaryFile(dir=parent).close()
+    except OSError as error:
+        fail(f"output={folder}: cannot be written; {parent}: {error.strerror}")
 
 
 def fresh(folder: Path) -> Path:
@@ -174,6 +191,8 @@ def fresh(folder: Path) -> Path:
             return candidate
         except FileExistsError:
             continue
+        except OSError as error:
+            fail(f"output={folder.parent}: cannot be written; {error.strerror}")
     fail(f"output={folder}: ten thousand runs of that name are there already")
 
 

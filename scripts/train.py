@@ -31,9 +31,10 @@ def main() -> int:
 
     seconds = time.perf_counter() - begun
     config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
-    _cli.check_writable(Path(config.output))
+    _cli.check_writable(config.output)
     _cli.use_cache()
     if multirun:
+        sys.argv[1:] = [*options, *(argument for argument in arguments if argument not in options)]  # Hydra's order
         statuses: list[int] = []
 
         def job(config: Any) -> None:

@@ -34,61 +34,73 @@ def pieces(potential: Any) -> np.ndarray:
     return np.array([left, *sorted(potential.breakpoints), right], dtype=np.float64)
 
 
-def _graded(length: float, kappa: float, phase: float, from_left: bool, from_right: bool) -> np.ndarray:
-    """Fractions in (0, 1) that cut a forbidden piece into cells, growing away from the ends where psi comes in.
-
-    psi decays as exp(-kappa s). A cell of `phase` decay lengths at the entrance is followed by wider ones, because what
-    is left of psi there matters less; beyond 40 decay lengths psi is below the rounding error and one cell is enough.
-    """
-    if from_left and from_right:
-        half = _graded(length / 2, kappa, phase, True, False) / 2
-        return np.concatenate([half, [0.5] if half.size else [], 1 - half[::-1]])
-    depth, cuts, growth = kappa * length, [0.0], phase
-    while depth - cuts[-1] > 1.5 * growth and cuts[-1] < 40:
-        cuts.append(cuts[-1] + growth)
-        growth *= 1.3
-    fractions = np.array(cuts[1:]) / depth
-    return fractions if from_left else 1 - fractions[::-1]
-
-
 def segment_edges(potential: Any, state: int = 0, phase: float = 4.5) -> np.ndarray:
     """Edges (segments + 1,) of a mesh on which level `state` is smooth and slowly varying in every segment.
 
-    Cuts at every breakpoint, and then so that an oscillating piece holds at most `phase` radians of psi and a decaying
-    one about `phase` decay lengths. The wavenumber comes from the potential alone: with V_min its minimum and W the
-    length where V is within reach of it, k = (state + 1) pi / W inside and sqrt(V - V_min) where V is higher.
+    Cuts at every breakpoint, and then so that a segment holds at most `phase` radians of psi where it oscillates and
+    about `phase` decay lengths where it decays. Both come from the potential alone (`_estimate`): the wavenumber is at
+    most sqrt(E_high - V), and psi may decay as fast as sqrt(V - V_min) wherever E_low does not exceed V by far.
     """
     edges = pieces(potential)
-    lengths = np.diff(edges)
-    height, allowed, wavenumber = _reach(potential, state)
+    height, low, high = _estimate(potential, state)
     cuts = [edges]
-    last = len(lengths) - 1
-    for j, length in enumerate(lengths):
-        if allowed[j]:
+    last = len(height) - 1
+    for j, length in enumerate(np.diff(edges)):
+        wavenumber = np.sqrt(max(high - height[j], 0.0))
+        kappa = np.sqrt(height[j]) if height[j] > low / 4 else 0.0
+        if kappa * length > phase:
+            fractions = _graded(length * kappa, phase, wavenumber / kappa, j > 0, j < last)
+        else:
             count = max(1, int(np.ceil(wavenumber * length / phase)))
             fractions = np.arange(1, count) / count
-        else:
-            fractions = _graded(length, float(np.sqrt(height[j])), phase, j > 0, j < last)
         cuts.append(edges[j] + length * fractions)
     return np.unique(np.concatenate(cuts))
 
 
-def _reach(potential: Any, state: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """For each piece V - V_min and whether level `state` oscillates in it, and the wavenumber where it does."""
+def energy_unit(potential: Any, state: int = 0) -> float:
+    """k^2 = ((state + 1) pi / W)^2, W the length where V <= E_low (`_estimate`): the size of its kinetic energy."""
+    height, low, _ = _estimate(potential, state)
+    return float(((state + 1) * np.pi / np.diff(pieces(potential))[height <= low].sum()) ** 2)
+
+
+def _estimate(potential: Any, state: int) -> tuple[np.ndarray, float, float]:
+    """V - V_min in each piece, and two energies above V_min near level `state`, from the potential alone.
+
+    Bohr and Sommerfeld: the integral of sqrt(E - V) over the allowed region is (state + 1/2) pi for E_low, as between
+    soft walls, and (state + 1) pi for E_high, as between hard ones.
+    """
     edges = pieces(potential)
     lengths = np.diff(edges)
     levels = potential(((edges[:-1] + edges[1:]) / 2)[:, None])
     height = levels - levels.min()
-    allowed = height == 0
-    for order in np.argsort(height, kind="stable"):  # lowest first: each that is reached makes the wave longer
-        if height[order] < ((state + 1) * np.pi / lengths[allowed].sum()) ** 2:
-            allowed[order] = True
-    return height, allowed, (state + 1) * float(np.pi) / float(lengths[allowed].sum())
+
+    def energy(action: float) -> float:
+        low, high = 0.0, float(height.max() + (action / lengths.sum()) ** 2)
+        while low < (middle := (low + high) / 2) < high:
+            enough = np.sum(np.sqrt(np.maximum(middle - height, 0.0)) * lengths) >= action
+            low, high = (low, middle) if enough else (middle, high)
+        return high
+
+    return height, energy((state + 0.5) * np.pi), energy((state + 1) * np.pi)
 
 
-def energy_unit(potential: Any, state: int = 0) -> float:
-    """k^2 = ((state + 1) pi / W)^2, W the length that the level reaches: the size of its kinetic energy."""
-    return _reach(potential, state)[2] ** 2
+def _graded(depth: float, phase: float, oscillation: float, from_left: bool, from_right: bool) -> np.ndarray:
+    """Fractions in (0, 1) that cut a piece of `depth` decay lengths into cells, wider away from where psi comes in.
+
+    A cell of `phase` decay lengths at the entrance is followed by wider ones, because what is left of psi there matters
+    less; beyond 40 decay lengths psi is below the rounding error and one cell is enough. If E may be above V after all,
+    `oscillation` radians for each decay length, no cell holds more than `phase` radians.
+    """
+    if from_left and from_right:
+        half = _graded(depth / 2, phase, oscillation, True, False) / 2
+        return np.concatenate([half, [0.5] if half.size else [], 1 - half[::-1]])
+    cuts, growth = [0.0], phase
+    widest = phase / oscillation if oscillation else np.inf
+    while depth - cuts[-1] > 1.5 * min(growth, widest) and (cuts[-1] < 40 or oscillation):
+        cuts.append(cuts[-1] + min(growth, widest))
+        growth *= 1.3
+    fractions = np.array(cuts[1:]) / depth
+    return fractions if from_left else 1 - fractions[::-1]
 
 
 def gauss_legendre(edges: np.ndarray, n: int) -> Points:

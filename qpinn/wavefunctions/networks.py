@@ -87,8 +87,8 @@ INITIALIZATIONS: dict[str, Initializer] = {
 }
 """Hidden layers at the start. Variances of the kernel: lecun 1 / fan_in, glorot 2 / (fan_in + fan_out), he 2 / fan_in,
 all uniform with zero biases (LeCun et al. 1998; Glorot and Bengio 2010; He et al. 2015); orthogonal as Saxe et al.
-2014; `spread` draws biases as well, so that the units of a first layer differ and are usable as they are: the default of the
-piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
+2014; `spread` draws biases as well, so that the units of a first layer differ and are usable as they are: the
+default of the piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
 
 
 class MLP(nn.Module):
