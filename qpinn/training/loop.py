@@ -103,7 +103,7 @@ def run_chunk(
         wanted = i < active
         taken = carry.alive & finite & wanted
         state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), state, carry.state)
-        return Carry(state, carry.good + taken, carry.alive & (finite | ~wanted)), record
+        return Carry(state, carry.good + taken.astype(int), carry.alive & (finite | ~wanted)), record
 
     return jax.lax.scan(body, carry, jnp.arange(length))
 

@@ -147,7 +147,7 @@ class Adam:
 
     def rate(self, count: Scalar) -> Scalar:
         """The learning rate of step `count`."""
-        share = jnp.clip(count / self.steps, 0.0, 1.0)
+        share = jnp.clip(jnp.asarray(count, float) / self.steps, 0.0, 1.0)
         if self.schedule == "cosine":
             return self.learning_rate * (self.final + (1 - self.final) * (1 + jnp.cos(jnp.pi * share)) / 2)
         if self.schedule == "exponential":
@@ -188,7 +188,7 @@ class AdamLBFGS:
 
     def step(self, problem: Problem, state: GradientState, points: Points) -> tuple[GradientState, Record]:
         return jax.lax.cond(
-            state.done < self.adam.steps,
+            jnp.asarray(state.done, float) < self.adam.steps,
             lambda s: self.adam.step(problem, s, points),
             lambda s: self._quasi_newton_step(problem, s, points),
             state,

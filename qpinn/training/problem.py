@@ -103,7 +103,7 @@ class Problem:
 
         def place(segment: Array, row: Params) -> Array:
             here = jnp.arange(segments) == segment
-            cotangent = jax.tree.map(lambda leaf: here.reshape(-1, *[1] * leaf.ndim) * leaf, row)
+            cotangent = jax.tree.map(lambda leaf: jnp.where(here.reshape(-1, *[1] * leaf.ndim), leaf, 0.0), row)
             zeros = jax.tree.map(jnp.zeros_like, params)
             return ravel_pytree({**zeros, "psi": to_params(cotangent)[0]})[0]
 

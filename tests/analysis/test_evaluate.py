@@ -1,0 +1,57 @@
+"""What is measured is right, on functions whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qpinn
+from qpinn.analysis import compare, evaluate
+from qpinn.physics import reference
+
+
+def _levels():
+    return reference.exact(qpinn.potentials.infinite_well(), 3)
+
+
+@pytest.mark.parametrize(
+    ("norm", "overlaps", "expected"),
+    [
+        (1.0, [0.99, 0.1], "right state"),
+        (1.0, [0.1, 0.99], "wrong state"),
+        (1.0, [0.7, 0.7], "not converged"),
+        (0.05, [1.0, 0.0], "psi = 0"),
+        (float("nan"), [1.0], "non-finite"),
+    ],
+)
+def test_outcomes(norm, overlaps, expected):
+    assert evaluate.outcome(norm, overlaps, 0) == expected
+
+
+def test_the_sign_of_psi_does_not_count():
+    reference_psi = np.array([1.0, 2.0, -1.0])
+    np.testing.assert_array_equal(evaluate.aligned(-reference_psi, reference_psi), reference_psi)
+    np.testing.assert_array_equal(evaluate.aligned(reference_psi, reference_psi), reference_psi)
+
+
+def test_the_errors_of_a_solution_are_those_of_its_functions(solved):
+    """The same numbers from psi as a function, on another quadrature."""
+    x = np.linspace(0, 1, 20001)
+    psi, exact = solved.psi(x), solved.levels.psi(x)[0]
+    error = np.sqrt(np.trapezoid((evaluate.aligned(psi, exact) - exact) ** 2, x))
+    np.testing.assert_allclose(error, solved.state.relative_l2_psi, rtol=1e-3)
+    np.testing.assert_allclose(np.trapezoid(psi**2, x), solved.state.norm, rtol=1e-6)
+    assert solved.state.relative_error_energy == abs(solved.energy / solved.levels.energies[0] - 1) or np.isclose(
+        solved.energy, solved.levels.energies[0], rtol=1e-14
+    )
+
+
+def test_classical_methods_stand_beside_with_their_errors():
+    rows = {row.method: row for row in compare.classical(qpinn.potentials.infinite_well(), _levels())}
+    # -4 sin^2(k h / 2) / h^2 in place of -k^2
+    for n in compare.GRIDS:
+        h = 1 / (n + 1)
+        discrete = (2 / h * np.sin(np.pi * h / 2)) ** 2
+        np.testing.assert_allclose(rows[f"finite differences, {n} points"].energy, discrete, rtol=1e-9)
+    assert rows["spectral elements"].relative_error_energy < 1e-12
+    assert rows["spectral elements"].relative_l2_psi < 1e-9

@@ -1,0 +1,60 @@
+"""Tables and files: numbers as text, JSON without NaN, damaged folders named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from tests_support import ROOT, train
+
+from qpinn.analysis import benchmark, results, tables
+
+
+def test_a_table_is_aligned():
+    text = tables.plain(["name", "value"], [["a", "1"], ["longer", "22"]])
+    lines = [line.rstrip() for line in text.split("\n")]
+    assert lines[2] == "  a           1"
+    assert lines[3] == "  longer     22"
+    assert tables.markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_nan_and_infinity_become_null(tmp_path):
+    results.write_summary(tmp_path, {"states": [{"energy": float("nan"), "loss": float("inf")}]})
+    assert results.read_summary(tmp_path)["states"] == [{"energy": None, "loss": None}]
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
+def test_a_damaged_folder_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json"):
+        results.read_summary(tmp_path)
+
+
+def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
+    measured = json.loads((ROOT / "docs" / "benchmark.json").read_text())
+    assert (ROOT / "docs" / "benchmark.md").read_text() == benchmark.page(measured)
+    assert benchmark.summary(measured) in (ROOT / "README.md").read_text()
+
+
+def test_the_default_route_of_the_benchmark_reaches_the_marks_that_the_readme_claims():
+    measured = json.loads((ROOT / "docs" / "benchmark.json").read_text())
+    marks = {"infinite_well": (1e-12, 1e-8), "finite_well": (1e-11, 1e-7), "barrier": (1e-11, 1e-8)}
+    own = [entry for entry in measured["routes"] if entry["route"] == "default"]
+    assert len(own) == 24
+    for entry in own:
+        assert entry["relative_error_energy"] <= marks[entry["problem"]][0]
+        assert entry["relative_l2_psi"] <= marks[entry["problem"]][1]
+
+
+def test_what_a_grid_sees_of_the_well():
+    seen = benchmark.seen_by_grid(160)
+    assert abs(seen["width_seen"] - 2) < 1e-12
+    assert seen["predicted_error"] == pytest.approx(0, abs=1e-12)
+    assert benchmark.seen_by_grid(100)["width_seen"] == pytest.approx(1.92)
+
+
+def test_a_run_that_is_read_back_gives_the_same_report(tmp_path):
+    finished = train("potential=barrier", f"output={tmp_path}")
+    (folder,) = tmp_path.iterdir()
+    assert tables.report(results.read_summary(folder)) in finished.stdout

@@ -1,0 +1,49 @@
+"""Everything in float64, with strict dtype promotion; compiled programmes are kept between tests and processes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import pytest
+
+import qpinn
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
+os.environ.setdefault("MPLBACKEND", "Agg")
+sys.path.insert(0, str(ROOT / "scripts"))
+
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_compilation_cache_dir", CACHE)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+WELLS = {
+    "infinite_well": qpinn.potentials.infinite_well(),
+    "finite_well": qpinn.potentials.finite_well(),
+    "barrier": qpinn.potentials.barrier(),
+}
+
+
+@pytest.fixture(params=WELLS)
+def well(request: pytest.FixtureRequest) -> qpinn.potentials.Potential:
+    """Each of the three wells with its own numbers."""
+    return WELLS[request.param]
+
+
+@pytest.fixture
+def optax_promotion() -> Iterator[None]:
+    """optax's Adam mixes integers and floats, which strict promotion refuses."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.fixture(scope="session")
+def solved() -> qpinn.Solution:
+    """The barrier, solved by the default route."""
+    return qpinn.solve(WELLS["barrier"])

@@ -1,0 +1,134 @@
+"""Two independent routes to the levels, and both against textbook equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qpinn.physics import domain, reference
+from qpinn.physics.potentials import barrier, finite_well, infinite_well
+
+CASES = [
+    infinite_well(),
+    infinite_well((-3.0, 11.0)),
+    finite_well(),
+    barrier(),
+    finite_well(center=1.3, width=0.7),
+    finite_well((-40.0, 40.0), depth=0.6),
+    finite_well(depth=2000.0),
+    barrier(center=0.3, height=500.0),
+    barrier((1000.0, 1001.0), center=1000.5, height=5.0),
+    barrier(width=0.9, height=2.0),
+]
+
+
+def _quadrature(potential, phase=0.5):
+    points = domain.gauss_legendre(domain.segment_edges(potential, 8, phase), 24)
+    return np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
+
+
+@pytest.mark.parametrize("potential", CASES, ids=lambda p: f"{p.name}-{p.domain}")
+def test_two_routes_agree(potential):
+    exact = reference.exact(potential, 8)
+    galerkin = reference.spectral_elements(potential, 8)
+    np.testing.assert_allclose(galerkin.energies, exact.energies, rtol=1e-12)
+    x, weight = _quadrature(potential)
+    a, b = exact.psi(x), galerkin.psi(x)
+    assert np.sqrt(np.sum(weight * (a - b) ** 2, axis=1)).max() < 1e-9
+    np.testing.assert_allclose((weight * a) @ a.T, np.eye(8), atol=1e-11)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_two_routes_agree_on_random_wells(seed):
+    rng = np.random.default_rng(seed)
+    length = 10 ** rng.uniform(-0.5, 1.5)
+    width = length * rng.uniform(0.05, 0.8)
+    center = rng.uniform(-0.49, 0.49) * (length - width)
+    build = [finite_well, barrier][seed % 2]
+    potential = build((-length / 2, length / 2), center, width, 10 ** rng.uniform(0, 3) / length**2)
+    exact = reference.exact(potential, 6).energies
+    np.testing.assert_allclose(reference.spectral_elements(potential, 6).energies, exact, rtol=1e-12)
+
+
+def test_infinite_well_is_the_closed_form():
+    levels = reference.exact(infinite_well((0.0, 2.0)), 5)
+    np.testing.assert_allclose(levels.energies, (np.arange(1, 6) * np.pi / 2) ** 2, rtol=1e-15)
+
+
+def test_finite_well_solves_the_textbook_equation():
+    a, b, depth = 1.0, 4.0, 20.0
+    energies = reference.exact(finite_well(), 3).energies
+    k, kappa = np.sqrt(energies), np.sqrt(depth - energies)
+    outside = kappa / np.tanh(kappa * (b - a))
+    assert abs(k[0] * np.tan(k[0] * a) - outside[0]) < 1e-11
+    assert abs(-k[1] / np.tan(k[1] * a) - outside[1]) < 1e-11
+    assert abs(k[2] * np.tan(k[2] * a) - outside[2]) < 1e-10
+
+
+def test_barrier_solves_the_textbook_equation():
+    a, b, height = 0.1, 0.5, 50.0
+    energies = reference.exact(barrier(), 2).energies
+    k, kappa = np.sqrt(energies), np.sqrt(height - energies)
+    left = -k / np.tan(k * (b - a))
+    assert abs(left[0] - kappa[0] * np.tanh(kappa[0] * a)) < 1e-11
+    assert abs(left[1] - kappa[1] / np.tanh(kappa[1] * a)) < 1e-11
+
+
+@pytest.mark.parametrize(
+    ("potential", "energies"),
+    [
+        (finite_well(), [1.63948015, 6.44187996, 13.89153476, 20.61745222]),
+        (barrier(), [25.0596863, 41.6335314, 106.0174389, 165.040116]),
+    ],
+)
+def test_eight_digits_computed_elsewhere(potential, energies):
+    np.testing.assert_allclose(reference.exact(potential, 4).energies, energies, rtol=3e-9)
+
+
+def test_finite_differences_converge_with_second_order_where_jumps_meet_the_grid():
+    potential = finite_well()
+    exact = reference.exact(potential, 1).energies[0]
+    coarse, fine = (reference.finite_differences(potential, 1, n).energies[0] - exact for n in (399, 799))
+    assert 3.7 < coarse / fine < 4.3
+
+
+def test_the_kth_state_has_k_nodes_and_starts_upwards(well):
+    x, _ = _quadrature(well)
+    for states in (reference.exact(well, 6), reference.spectral_elements(well, 6)):
+        psi = states.psi(np.sort(x))
+        assert [int(np.sum(np.diff(np.sign(row[np.abs(row) > 1e-9])) != 0)) for row in psi] == list(range(6))
+        assert (psi[:, 0] > 0).all()
+
+
+def test_even_potentials_have_states_of_definite_parity(well):
+    left, right = well.domain
+    x = np.linspace(left, right, 401)
+    psi = reference.exact(well, 4).psi(x)
+    signs = np.array([1, -1, 1, -1])[:, None]
+    np.testing.assert_allclose(psi, signs * psi[:, ::-1], atol=1e-13)
+
+
+def test_psi_vanishes_at_and_beyond_the_walls(well):
+    left, right = well.domain
+    for states in (reference.exact(well, 2), reference.spectral_elements(well, 2)):
+        assert (states.psi(np.array([left - 1, left, right, right + 1])) == 0).all()
+
+
+@pytest.mark.parametrize("states", [0, -1, 1.5, True, "3"])
+def test_a_number_of_states_that_is_none_is_refused(states):
+    for method in (reference.exact, reference.spectral_elements):
+        with pytest.raises(ValueError, match="states="):
+            method(finite_well(), states)
+
+
+def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
+    class Ramp:
+        domain, breakpoints = (0.0, 1.0), ()
+
+        def __call__(self, x):
+            return x[..., 0]
+
+    with pytest.raises(ValueError, match="constant between its breakpoints"):
+        reference.exact(Ramp(), 1)
+    energy = reference.spectral_elements(Ramp(), 1).energies[0]
+    assert np.pi**2 + 0.49 < energy < np.pi**2 + 0.5  # just below first-order perturbation theory

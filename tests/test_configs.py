@@ -1,0 +1,90 @@
+"""Every config that ships is a run, and every key is read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import _cli
+import pytest
+import yaml
+
+from qpinn import solver
+
+CONFIGS = _cli.CONFIGS
+PLACE = {"envelope": "ansatz", "piecewise": "ansatz"}
+
+
+def _words(path: Path) -> list[str]:
+    """The overrides that select a config file, with what it cannot do without."""
+    group = str(path.relative_to(CONFIGS).parts[0])
+    name = str(path.relative_to(CONFIGS / group).with_suffix(""))
+    also = ["optimizer=adam"] if (group, name) == ("sampling", "random") else []
+    return [f"{group}={name}", *also]
+
+
+FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent != CONFIGS)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
+def test_every_config_runs_a_few_steps(path):
+    potential, settings = _cli.read(_cli._compose([*_words(path), "optimizer.steps=3", "network.width=4"]))
+    solution = solver.run(potential, settings)
+    assert solution.status == "finished"
+    assert solution.steps == 3
+    assert solution.state.loss > 0
+
+
+def test_the_defaults_of_the_files_are_the_defaults_of_the_library():
+    _, settings = _cli.read(_cli._compose([]))
+    library = solver.Settings()
+    steps = solver.settings_module.OPTIMIZERS[library.optimizer.name]
+    assert settings.optimizer.steps == steps
+    changed = {"optimizer": settings.optimizer.__class__(**{**vars(settings.optimizer), "steps": None})}
+    assert settings.__class__(**{**vars(settings), **changed}) == library
+
+
+def _read_attributes() -> set[str]:
+    """Every attribute and string that the code of the package and the scripts mentions."""
+    words = set()
+    for folder in ("qpinn", "scripts"):
+        for path in (_cli.ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Attribute):
+                    words.add(node.attr)
+                elif isinstance(node, (ast.keyword, ast.arg)):
+                    words.add(node.arg)
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    words.add(node.value)
+    return words
+
+
+def test_no_key_that_nobody_reads():
+    words = _read_attributes()
+
+    def keys(value, inside_hydra=False):
+        for key, entry in value.items() if isinstance(value, dict) else ():
+            if key in ("defaults", "hydra"):
+                continue
+            yield key
+            yield from keys(entry)
+
+    for path in CONFIGS.rglob("*.yaml"):
+        for key in keys(yaml.safe_load(path.read_text())):
+            assert key in words, f"{path}: nobody reads {key}"
+
+
+def test_configs_hold_values_and_no_code():
+    for path in CONFIGS.rglob("*.yaml"):
+        assert "_target_" not in path.read_text()
+
+
+def test_the_papers_route_is_the_papers():
+    for name in ("infinite_well", "finite_well", "barrier"):
+        potential, settings = _cli.read(_cli._compose([f"experiment=paper/{name}"]))
+        assert potential.name == name
+        chosen = (settings.ansatz.name, settings.start.name, settings.optimizer.name, settings.network.activation)
+        assert chosen == ("envelope", "random", "adam", "tanh")
+        assert settings.energy.name == ("fixed" if name == "infinite_well" else "trainable")
+        assert settings.loss.norm > 0

@@ -1,0 +1,89 @@
+"""Chunks, callbacks, seeds, and what happens at a NaN."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qpinn
+from qpinn import solver
+from qpinn.physics.domain import FixedPoints
+from qpinn.training import loop
+
+pytestmark = pytest.mark.usefixtures("optax_promotion")
+
+PAPER = {
+    "ansatz": "envelope", "start": "random", "network": {"width": 6, "depth": 2},
+    "sampling": {"name": "uniform", "points": 20}, "loss": {"norm": 100.0},
+}  # fmt: skip
+BARRIER = qpinn.potentials.barrier()
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 25, 100])
+def test_the_length_of_a_chunk_changes_nothing(chunk):
+    solution = qpinn.solve(BARRIER, optimizer={"name": "adam", "steps": 25, "chunk": chunk}, **PAPER)
+    whole = qpinn.solve(BARRIER, optimizer={"name": "adam", "steps": 25, "chunk": 25}, **PAPER)
+    assert solution.steps == 25
+    np.testing.assert_array_equal(solution.history["step"], np.arange(25))
+    np.testing.assert_allclose(solution.history["total"], whole.history["total"], rtol=1e-9)
+    np.testing.assert_allclose(solution.energy, whole.energy, rtol=1e-10)
+
+
+def test_a_callback_stops_the_training_and_keeps_what_there_is():
+    seen = []
+
+    def stop(progress):
+        seen.append(progress)
+        return progress.step >= 20
+
+    solution = qpinn.solve(BARRIER, callbacks=[stop], optimizer={"name": "adam", "steps": 100, "chunk": 10}, **PAPER)
+    assert solution.status == "stopped"
+    assert solution.steps == 20
+    assert len(solution.history["step"]) == 20
+    assert [progress.step for progress in seen] == [10, 20]
+
+
+def test_a_nan_freezes_the_last_good_state():
+    settings = qpinn.settings.from_mapping(qpinn.settings.Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    problem, optimizer, sampling = solver.build(BARRIER, settings, solver.exact_levels(BARRIER))
+    seed = jnp.asarray(0)
+
+    def fresh():  # a chunk consumes what it is given
+        return jax.jit(loop.begin, static_argnames="start")(problem, optimizer, sampling, seed, start="random")[0]
+
+    class Poisoned(type(optimizer)):
+        def step(self, problem, state, points):
+            new, record = super().step(problem, state, points)
+            return new, record._replace(pde=jnp.where(state.done == 7, jnp.nan, record.pde))
+
+    poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
+    bad = poisoned(optimizer.learning_rate, optimizer.final, optimizer.steps, optimizer.schedule)
+    chunk = loop.compile_chunk(problem, bad, sampling, fresh(), seed, 5, {})
+    fit = loop.fit(chunk, fresh(), seed, 20, 5)
+    assert fit.status == "non-finite"
+    assert fit.steps == 7
+    assert len(fit.history["step"]) == 8  # the bad step is reported
+    good = loop.compile_chunk(problem, optimizer, sampling, fresh(), seed, 7, {})
+    clean = loop.fit(good, fresh(), seed, 7, 7)
+    for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+
+
+def test_the_seed_moves_parameters_and_random_points():
+    settings = {**PAPER, "sampling": {"name": "random", "points": 20}, "optimizer": {"name": "adam", "steps": 5}}
+    losses = [qpinn.solve(BARRIER, seed=seed, **settings).history["total"] for seed in (0, 0, 1)]
+    np.testing.assert_array_equal(losses[0], losses[1])
+    assert abs(losses[0][0] - losses[2][0]) > 1e-9
+
+
+def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
+    settings = qpinn.settings.from_mapping(
+        qpinn.settings.Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}}
+    )
+    _, _, sampling = solver.build(BARRIER, settings, solver.exact_levels(BARRIER))
+    a, b = (sampling.draw(jax.random.key(i)).x for i in (0, 1))
+    assert np.abs(np.asarray(a) - np.asarray(b)).max() > 1e-3
+    fixed = FixedPoints(sampling.draw(jax.random.key(0)))
+    np.testing.assert_array_equal(fixed.draw(jax.random.key(0)).x, fixed.draw(jax.random.key(1)).x)

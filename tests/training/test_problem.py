@@ -1,0 +1,101 @@
+"""Residuals of the exact eigenfunction are zero, and the fast Jacobian is the plain one."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qpinn import solver
+from qpinn.physics import domain, operators, reference
+from qpinn.settings import Settings, from_mapping
+from qpinn.training import problem as problem_module
+from qpinn.training import residuals
+
+SMALL = {"network": {"width": 4}, "sampling": {"points": 6}}
+
+
+def build(potential, **settings):
+    chosen = from_mapping(Settings, {**SMALL, **settings})
+    levels = solver.exact_levels(potential)
+    problem, optimizer, sampling = solver.build(potential, chosen, levels)
+    return problem, optimizer, sampling.draw(jax.random.key(0))
+
+
+@pytest.mark.parametrize("state", [0, 1, 4])
+def test_an_exact_eigenfunction_has_no_residual(state):
+    k = (state + 1) * jnp.pi
+
+    def psi(x):
+        return jnp.sqrt(2.0) * jnp.sin(k * x[0])
+
+    points = jax.tree.map(jnp.asarray, domain.gauss_legendre(np.linspace(0, 1, 4), 20))
+    jets = jax.vmap(jax.vmap(lambda x: operators.jet(psi, x)))(points.x)
+    rows = residuals.pde(-jets.laplacian, jets.value, k**2, points.weight, jnp.asarray(10.0))
+    assert float(jnp.sum(rows**2)) < 1e-22
+    assert abs(float(jnp.sum(points.weight * jets.value**2)) - 1) < 1e-13
+    wrong = residuals.pde(-jets.laplacian, jets.value, k**2 + 1.0, points.weight, jnp.asarray(10.0))
+    np.testing.assert_allclose(jnp.sum(wrong**2), 0.01, rtol=1e-12)  # |delta E|^2 / unit^2
+
+
+def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
+    """The trained network is the exact psi to 1e-7: on points it never saw, so is its residual."""
+    problem, _, _ = build(well, network={"width": 12}, sampling={"points": 24})
+    solution = solver.solve(well)
+    edges = np.asarray(problem.ansatz.edges)
+    points = jax.tree.map(jnp.asarray, domain.gauss_legendre(edges, 31))
+    terms = problem_module.losses(problem.residuals(solution.params, points))
+    assert float(terms["pde"]) < 1e-9
+    assert float(terms["norm"]) < 1e-12
+
+
+@pytest.mark.parametrize("energy", ["trainable", "fixed", "rayleigh"])
+@pytest.mark.parametrize("ansatz", ["piecewise", "envelope"])
+@pytest.mark.parametrize("width", [2, 9])
+def test_linearize_is_the_jacobian(energy, ansatz, width):
+    potential = reference_potential()
+    problem, _, points = build(potential, energy=energy, ansatz=ansatz, network={"width": width, "depth": 2})
+    params = problem.init(jax.random.key(5))
+    flat, unravel = jax.flatten_util.ravel_pytree(params)
+
+    def vector(p):
+        vectors = problem.residuals(unravel(p), points)
+        return jnp.concatenate([vectors["norm"], vectors["pde"]])
+
+    vectors, fast = problem.linearize(params, points)
+    plain = jax.jacobian(vector)(flat)
+    np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10 * float(jnp.abs(plain).max()))
+    np.testing.assert_allclose(jnp.concatenate([vectors["norm"], vectors["pde"]]), vector(flat), rtol=1e-12, atol=1e-12)
+
+
+def reference_potential():
+    from qpinn.physics.potentials import barrier
+
+    return barrier()
+
+
+def test_weights_of_the_loss_are_weights(well):
+    problem, _, points = build(well)
+    params = problem.init(jax.random.key(1))
+    heavy = dataclasses.replace(problem, weight_pde=jnp.asarray(4.0), weight_norm=jnp.asarray(9.0))
+    one = problem_module.losses(problem.residuals(params, points))
+    other = problem_module.losses(heavy.residuals(params, points))
+    np.testing.assert_allclose(other["pde"], 4 * one["pde"], rtol=1e-12)
+    np.testing.assert_allclose(other["norm"], 9 * one["norm"], rtol=1e-12)
+
+
+def test_energy_modes(well):
+    level = reference.exact(well, 1).energies[0]
+    fixed, _, points = build(well, energy="fixed")
+    params = fixed.init(jax.random.key(0))
+    assert "energy" not in params
+    assert float(fixed.energy(params, points)) == level
+    chosen, _, _ = build(well, energy={"name": "fixed", "value": 2.5})
+    assert float(chosen.energy(params, points)) == 2.5
+    trained, _, _ = build(well, energy={"name": "trainable", "initial": 7.0})
+    assert float(trained.init(jax.random.key(0))["energy"]) == 7.0
+    quotient, _, points = build(well, energy="rayleigh")
+    assert float(quotient.energy(params, points)) > level  # the variational principle, for any trial function

@@ -1,0 +1,45 @@
+"""Rayleigh-Ritz: variational, and the exact answer where the basis holds it."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import linalg
+
+from qpinn import solver
+from qpinn.physics import reference
+from qpinn.settings import Settings, from_mapping
+from qpinn.training import ritz
+
+
+@pytest.mark.parametrize("state", [0, 2])
+def test_solve_is_the_generalised_eigenproblem(state):
+    rng = np.random.default_rng(state)
+    a, b = rng.normal(size=(2, 6, 6))
+    stiffness, gram = a + a.T, b @ b.T + np.eye(6)
+    energy, c = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), state, 1e-13)
+    np.testing.assert_allclose(energy, linalg.eigh(stiffness, gram, eigvals_only=True)[state], rtol=1e-10)
+    np.testing.assert_allclose(c @ gram @ c, 1, rtol=1e-11)
+
+
+def test_dependent_directions_are_left_out():
+    basis = np.array([[1.0, 0, 1], [0, 1, 1], [0, 0, 0]])  # the third column is the sum of the others
+    gram, stiffness = basis.T @ basis, basis.T @ np.diag([1.0, 3.0, 0]) @ basis
+    for state, expected in ((0, 1.0), (1, 3.0)):
+        energy, _ = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), state, 1e-10)
+        np.testing.assert_allclose(energy, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("state", [0, 1, 3])
+def test_the_start_is_the_wanted_state_from_above(well, state):
+    settings = from_mapping(Settings, {})
+    problem, _, sampling = solver.build(well, settings, solver.exact_levels(well))
+    points = sampling.draw(jax.random.key(0))
+    params, energy = ritz.start(problem, problem.init(jax.random.key(1)), points, state)
+    level = reference.exact(well, state + 1).energies[state]
+    assert -1e-12 * level < float(energy) - level < 1e-4 * level
+    psi = problem.fields(params, points).psi.value
+    np.testing.assert_allclose(jnp.sum(points.weight * psi**2), 1, rtol=1e-6)
+    assert psi[0, 0] > 0

@@ -1,0 +1,88 @@
+"""Boundary conditions and smoothness hold by construction, for any parameters."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from qpinn.wavefunctions import ansatz as ansatz_module
+from qpinn.wavefunctions.ansatz import Envelope, Piecewise
+from qpinn.wavefunctions.networks import ACTIVATIONS, INITIALIZATIONS, MLP
+
+EDGES = np.array([-4.0, -1.0, 0.2, 1.0, 4.0])
+
+
+def _piecewise(**options):
+    return Piecewise(jnp.asarray(EDGES), MLP(**{"width": 5, "depth": 2, **options}))
+
+
+def _psi(ansatz, params):
+    return jax.vmap(lambda y: ansatz_module.psi(ansatz, params, y[None]))
+
+
+def _perturbed(params, seed=7):
+    """Any parameters, not only those of an initialisation."""
+    leaves, treedef = jax.tree.flatten(params)
+    keys = jax.random.split(jax.random.key(seed), len(leaves))
+    return treedef.unflatten([leaf + jax.random.normal(k, leaf.shape) for leaf, k in zip(leaves, keys, strict=True)])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_psi_vanishes_at_both_walls(activation):
+    network = MLP(5, 2, activation)
+    for ansatz in (_piecewise(activation=activation), Envelope(jnp.asarray(EDGES[[0, -1]]), network)):
+        params = _perturbed(ansatz.init(jax.random.key(3)))
+        values = _psi(ansatz, params)(jnp.array([-4.0, 0.1, 4.0]))
+        assert values[0] == 0
+        assert values[2] == 0
+        assert abs(values[1]) > 0
+
+
+def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jump():
+    ansatz = _piecewise()
+    params = _perturbed(ansatz.init(jax.random.key(3)))
+    local = ansatz.local(params)
+    for j, edge in enumerate(EDGES[1:-1]):
+        sides = [jax.tree.map(lambda leaf, s=s: leaf[s], local) for s in (j, j + 1)]
+
+        def derivative(order, own, x=edge):
+            f = lambda y: ansatz.psi_local(own, y[None])  # noqa: E731
+            for _ in range(order):
+                f = jax.grad(f)
+            return float(f(jnp.asarray(x)))
+
+        scale = 1 + abs(derivative(2, sides[0]))
+        for order in (0, 1):
+            assert abs(derivative(order, sides[0]) - derivative(order, sides[1])) < 1e-13 * scale
+        assert abs(derivative(2, sides[0]) - derivative(2, sides[1])) > 1e-3
+        np.testing.assert_allclose(derivative(1, sides[0]), params["nodal"]["slope"][j + 1], rtol=1e-11)
+
+
+def test_the_envelope_is_one_minus_xi_squared_times_the_network():
+    ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
+    params = ansatz.init(jax.random.key(0))
+    x = jnp.array([2.5])
+    network = ansatz.network.apply({"params": params["network"]}, jnp.array([0.5]))
+    np.testing.assert_allclose(ansatz_module.psi(ansatz, params, x), (1 - 0.25) * network, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", INITIALIZATIONS)
+def test_the_seed_moves_the_parameters_and_nothing_else_does(name):
+    ansatz = _piecewise(initialization=name)
+    a, b, again = (ansatz.init(jax.random.key(seed)) for seed in (1, 2, 1))
+    kernels = [np.asarray(p["network"]["hidden_0"]["kernel"]) for p in (a, b, again)]
+    assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
+    np.testing.assert_array_equal(kernels[0], kernels[2])
+    assert np.ptp(kernels[0][:, 0, 0]) > 1e-3  # the networks of the segments differ
+
+
+def test_psi_is_linear_in_what_is_linear():
+    ansatz = _piecewise()
+    params = ansatz.init(jax.random.key(1))
+    flags = ansatz_module.is_linear(params)
+    doubled = jax.tree.map(lambda leaf, linear: 2 * leaf if linear else leaf, params, flags)
+    x = jnp.linspace(-3.9, 3.9, 31)
+    np.testing.assert_allclose(_psi(ansatz, doubled)(x), 2 * _psi(ansatz, params)(x), rtol=1e-13)
+    assert sum(jax.tree.leaves(flags)) == 4  # readout kernel and bias, nodal values and slopes
