@@ -61,7 +61,7 @@ class AnsatzChoice:
     """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths."""
 
     name: str = "piecewise"
-    phase: float = 1.5
+    phase: float = 1.0
 
     def __post_init__(self) -> None:
         one_of("ansatz.name", self.name, ANSATZE)
@@ -118,7 +118,7 @@ class SamplingChoice:
     """Where the residual is taken: `points` in each segment (gauss_legendre, random) or in the domain (uniform)."""
 
     name: str = "gauss_legendre"
-    points: int = 24
+    points: int = 40
 
     def __post_init__(self) -> None:
         one_of("sampling.name", self.name, ("gauss_legendre", "uniform", "random"))
@@ -130,7 +130,7 @@ class Loss:
     """Weights of the terms. `unit` is the energy in which the residual is taken; none: pi^2 / (allowed width)^2."""
 
     residual: float = 1.0
-    norm: float = 1.0
+    norm: float = 1000.0
     unit: float | None = None
 
     def __post_init__(self) -> None:

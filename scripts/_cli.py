@@ -141,6 +141,15 @@ def read(config: Any) -> tuple[Any, Any]:
     return settings.build_potential(values["potential"]), settings.from_mapping(settings.Settings, groups)
 
 
+def _parse(parser: Any, argument: str) -> Any:
+    from hydra.errors import HydraException
+
+    try:
+        return parser.parse_overrides([argument])[0]
+    except HydraException as error:
+        fail(f"{argument}: cannot be read as key=value ({str(error).splitlines()[0]})")
+
+
 def check(arguments: Sequence[str], multirun: bool) -> Any:
     """Check all overrides, of all jobs of a multirun. Returns the config of the (first) job, Hydra's part included."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -152,7 +161,7 @@ def check(arguments: Sequence[str], multirun: bool) -> Any:
     try:
         parser = OverridesParser.create()
         config = None
-        parsed = parser.parse_overrides(list(arguments))
+        parsed = [_parse(parser, argument) for argument in arguments]
         swept = [override for override in parsed if override.is_sweep_override()]
         if swept and not multirun:
             fail(f"{swept[0].input_line}: several values need -m (multirun)")
