@@ -78,7 +78,7 @@ def reference_potential():
 
 
 def test_weights_of_the_loss_are_weights(well):
-    problem, _, points = build(well)
+    problem, _, points = build(well, loss={"norm": 1.0})
     params = problem.init(jax.random.key(1))
     heavy = dataclasses.replace(problem, weight_pde=jnp.asarray(4.0), weight_norm=jnp.asarray(9.0))
     one = problem_module.losses(problem.residuals(params, points))
