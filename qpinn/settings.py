@@ -10,13 +10,13 @@ import difflib
 import inspect
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from qpinn.physics.potentials import BUILDERS, finite, positive
 from qpinn.training.problem import ENERGY_MODES
 from qpinn.wavefunctions.ansatz import ANSATZE
-from qpinn.wavefunctions.networks import INITIALIZATIONS, activation
+from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, criticality
 
 T = TypeVar("T")
 
@@ -48,12 +48,16 @@ class Network:
     depth: int = 1
     activation: str = "tanh"
     init: str = "spread"
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         whole("network.width", self.width, 1, 4096)
         whole("network.depth", self.depth, 1, 64)
         activation(self.activation)
         one_of("network.init", self.init, INITIALIZATIONS)
+        positive("network.scale", self.scale)
+        if self.init == "critical":
+            criticality(self.activation)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -173,6 +177,69 @@ class Settings:
                              "the same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
 
 
+VARIABLE: dict[str, tuple[str, ...]] = {
+    "energy.initial": ("energy.name=trainable", "start.name=random"),
+    "energy.value": ("energy.name=fixed",),
+    "loss.residual": (),
+    "loss.norm": (),
+    "loss.unit": (),
+    "optimizer.learning_rate": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
+    "optimizer.final": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
+    "optimizer.damping": ("optimizer.name=levenberg_marquardt",),
+}
+"""Numbers that may differ between the starts of a sweep, and where each has an effect."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """A sweep over starts. `block`: starts that one device trains at once; `patience`: seconds, see `qpinn.sweep`."""
+
+    seeds: int = 64
+    block: int | None = None
+    devices: int | None = None
+    vary: str | None = None
+    range: tuple[float, float] | None = None
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    patience: int = 10
+
+    def __post_init__(self) -> None:
+        whole("sweep.seeds", self.seeds, 1, 10_000_000)
+        for key in ("block", "devices", "processes"):
+            if getattr(self, key) is not None:
+                whole(f"sweep.{key}", getattr(self, key), 1, 10_000_000)
+        whole("sweep.patience", self.patience, 1, 3600)
+        if self.vary is not None:
+            one_of("sweep.vary", self.vary, VARIABLE)
+        if (self.vary is None) != (self.range is None):
+            raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
+        given = [self.coordinator is not None, self.processes is not None, self.process is not None]
+        if any(given) and not all(given):
+            raise ValueError("sweep.coordinator: needs sweep.processes and sweep.process, and the other way round")
+        if self.processes is not None and self.process is not None:
+            whole("sweep.process", self.process, 0, self.processes - 1)
+
+    def check(self, settings: Settings) -> None:
+        """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""
+        whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
+        if self.vary is None or self.range is None:
+            return
+        chosen = {f"{group}.name={getattr(settings, group).name}" for group in ("energy", "start", "optimizer")}
+        for condition in VARIABLE[self.vary]:
+            same = [other for other in VARIABLE[self.vary] if other.split("=")[0] == condition.split("=")[0]]
+            if not chosen & set(same):
+                raise ValueError(f"sweep.vary={self.vary}: has an effect only with {' or '.join(same)}")
+        for number in self.range:
+            with_value(settings, self.vary, number)
+
+
+def with_value(settings: Settings, key: str, value: float) -> Settings:
+    """`settings` with one of the numbers of `VARIABLE` changed, checked like any other."""
+    group, name = key.split(".")
+    return dataclasses.replace(settings, **{group: dataclasses.replace(getattr(settings, group), **{name: value})})
+
+
 def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
     hints = get_type_hints(cls)
@@ -199,6 +266,10 @@ def _convert(key: str, value: Any, wanted: Any) -> Any:
         if value is None:
             return None
         wanted = get_args(wanted)[0]
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+            raise ValueError(f"{key}={value}: must be two numbers [first,last]")
+        return tuple(_convert(key, entry, float) for entry in value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if wanted is float and number:
         return float(value)

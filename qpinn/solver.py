@@ -106,20 +106,20 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     seconds["reference"] = time.perf_counter() - begun
     with jax.enable_x64(settings.precision == "float64"):
         problem, optimizer, sampling = build(potential, settings, levels)
-        steps = settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
+        count = steps(settings)
         begun = time.perf_counter()
         seed = jnp.asarray(settings.seed)
         quick = loop.compiler_options(quick=True)
         jitted = jax.jit(loop.begin, static_argnames=("start", "state"), compiler_options=quick)
         begin = jitted.lower(problem, optimizer, sampling, seed, settings.start.name).compile()
         carry, energy_start = begin(problem, optimizer, sampling, seed)
-        length = min(settings.optimizer.chunk, steps)
-        options = loop.compiler_options(quick=_work(carry, sampling, steps) < QUICK)
+        length = min(settings.optimizer.chunk, count)
+        options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
         chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)
-        at = _as(settings.precision, evaluate.points(potential, np.asarray(problem.ansatz.edges), _merged(settings)))
+        at = _as(settings.precision, evaluate.points(potential, np.asarray(problem.ansatz.edges), merged(settings)))
         measure = evaluate.compile_measure(problem, carry.state.params, at, quick)
         seconds["compile"] = time.perf_counter() - begun
-        fit = loop.fit(chunk, carry, seed, steps, length, callbacks)
+        fit = loop.fit(chunk, carry, seed, count, length, callbacks)
         seconds["train"] = fit.seconds
         begun = time.perf_counter()
         fields, energy, rayleigh = jax.device_get(measure(problem, fit.params, at))
@@ -152,9 +152,9 @@ def build(
     """Problem, optimiser and sampling as pytrees of arrays in the wanted precision."""
     dtype = jnp.dtype(settings.precision)
     choice = settings.network
-    network = MLP(choice.width, choice.depth, choice.activation, choice.init, dtype)
+    network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
     mesh = domain.segment_edges(potential, phase=settings.ansatz.phase)
-    edges = mesh[[0, -1]] if _merged(settings) else mesh
+    edges = mesh[[0, -1]] if merged(settings) else mesh
     if settings.energy.name == "fixed":
         value = settings.energy.value if settings.energy.value is not None else levels.energies[0]
     else:
@@ -168,7 +168,12 @@ def build(
     return (*_as(settings.precision, (problem, _optimizer(settings.optimizer))), _as(settings.precision, sampling))
 
 
-def _merged(settings: Settings) -> bool:
+def steps(settings: Settings) -> int:
+    """How many steps a run takes."""
+    return settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
+
+
+def merged(settings: Settings) -> bool:
     """Whether the ansatz has one segment, so that its points form one group."""
     return settings.ansatz.name == "envelope"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis.evaluate import aligned
+from qpinn.analysis.evaluate import l2_error
 from qpinn.physics import domain, reference
 
 GRIDS = (200, 2000)
@@ -45,6 +45,5 @@ def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> l
         seconds = time.perf_counter() - begun
         energy = float(states.energies[index])
         error = abs(energy - exact.energies[index]) / abs(exact.energies[index])
-        difference = aligned(found, psi, weight) - psi
-        rows.append(Row(name, energy, float(error), float(np.sqrt(np.sum(weight * difference**2))), seconds))
+        rows.append(Row(name, energy, float(error), float(l2_error(found, psi, weight)), seconds))
     return rows

@@ -52,12 +52,16 @@ class State:
     overlaps: list[float]
 
 
+def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
+    """Gauss-Legendre points of every segment; `merged` into one group where the ansatz has a single segment."""
+    if not merged:
+        return domain.gauss_legendre(edges, QUADRATURE)
+    return domain.merge(domain.gauss_legendre(domain.segment_edges(potential, phase=1.5), QUADRATURE))
+
+
 def points(potential: Any, edges: np.ndarray, merged: bool) -> Points:
-    """Gauss-Legendre points of every segment, and then the grid for figures with weight zero, in the same groups."""
-    segments = edges if not merged else domain.segment_edges(potential, phase=1.5)
-    fine = domain.gauss_legendre(segments, QUADRATURE)
-    if merged:
-        fine = domain.merge(fine)
+    """`quadrature`, and then the grid for figures with weight zero, in the same groups."""
+    fine = quadrature(potential, edges, merged)
     per_segment = max(8, -(-GRID // fine.x.shape[0])) + 1
     # a hair inside, so that V on either side of a breakpoint is that of the segment
     share = np.linspace(0, 1, per_segment)
@@ -87,9 +91,19 @@ def samples(fields: Fields, at: Points) -> Samples:
     return Samples(x, psi, -flat(fields.psi.laplacian) + flat(fields.v) * psi, flat(fields.v))
 
 
-def aligned(psi: np.ndarray, reference: np.ndarray, weight: np.ndarray | float = 1.0) -> np.ndarray:
-    """psi or -psi, whichever is nearer to `reference`; the sign of a wavefunction means nothing."""
-    return -psi if np.sum(weight * psi * reference) < 0 else psi
+def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """integral psi^2 dx for psi (..., n)."""
+    return np.sum(weight * psi**2, axis=-1)
+
+
+def overlaps_with(psi: np.ndarray, levels: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """|<psi_k|psi>| / |psi| (..., k) for psi (..., n) and normalised levels (k, n)."""
+    return np.abs((weight * psi) @ levels.T) / np.sqrt(np.maximum(norm_of(psi, weight), 1e-300))[..., None]
+
+
+def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The L2 norm of psi -+ level, whichever is smaller, for psi (..., n) and a normalised level (n,)."""
+    return np.sqrt(np.minimum(norm_of(psi - level, weight), norm_of(psi + level, weight)))
 
 
 def state(
@@ -101,17 +115,16 @@ def state(
     x, weight = np.asarray(at.x, np.float64).reshape(-1)[used], weight[used]
     psi = np.asarray(fields.psi.value, np.float64).ravel()[used]
     order = np.argsort(x)
-    norm = float(np.sum(weight * psi**2))
     energy, energy_start, rayleigh = energies
     errors: list[float | None] = [None, None, None]
+    norm = float(norm_of(psi, weight))
     exact_energy, error_psi, overlaps = None, None, []
     if reference is not None:
         levels = reference.psi(x)
         exact_energy = float(reference.energies[index])
         errors = [abs(value - exact_energy) / abs(exact_energy) for value in energies]
-        near = aligned(psi, levels[index], weight)
-        error_psi = float(np.sqrt(np.sum(weight * (near - levels[index]) ** 2)))
-        overlaps = [float(value) for value in np.abs(levels @ (weight * psi)) / np.sqrt(max(norm, 1e-300))]
+        error_psi = float(l2_error(psi, levels[index], weight))
+        overlaps = overlaps_with(psi, levels, weight).tolist()
     return State(
         index, energy, energy_start, rayleigh, exact_energy, errors[0], errors[1], errors[2], error_psi, norm,
         operators.node_count(psi[order]), loss, outcome(norm, overlaps, index), overlaps,

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from qpinn.physics.domain import Points
+from qpinn.training.lapack import one_by_one
 from qpinn.training.problem import Problem, losses
 from qpinn.types import Array, Params, Scalar
 
@@ -94,7 +96,8 @@ class LevenbergMarquardt:
             keep(residual, state.residual),
             keep(jacobian, state.jacobian),
         )
-        trial = best + _damped_step(jacobian, residual, damping)
+        columns = problem.columns(state.params, points.x.shape[0])
+        trial = best + _damped_step(jacobian, residual, damping, columns)
         params = unravel(best)
         loss = keep(loss, state.loss)
         known = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
@@ -104,13 +107,33 @@ class LevenbergMarquardt:
         return DampedState(params, trial, residual, jacobian, loss, damping), record
 
 
-def _damped_step(jacobian: Array, residual: Array, damping: Scalar) -> Array:
-    """-D^-1 A^T (A A^T + mu)^-1 r with A = J D^-1, D the lengths of the columns of J."""
+def _damped_step(
+    jacobian: Array, residual: Array, damping: Scalar, columns: tuple[np.ndarray, np.ndarray]
+) -> Array:
+    """-D^-1 A^T (A A^T + mu)^-1 r with A = J D^-1, D the lengths of the columns of J.
+
+    The first row of J is the normalisation, the others belong to segments in turn; `columns` (segments, k) are zero
+    outside the rows of their segment, and the rest, see `Problem.columns`. A A^T is formed from these blocks: for S
+    segments in 1 / S of the time.
+    """
     length = jnp.sqrt(jnp.sum(jacobian**2, axis=0))
     inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
     scaled = jacobian * inverse
-    normal = scaled @ scaled.T + damping * jnp.eye(residual.size, dtype=residual.dtype)
-    return -inverse * (scaled.T @ jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), residual))
+    inside, others = columns
+    rows = (residual.size - 1) // len(inside)
+    blocks = jnp.stack([scaled[1 + s * rows : 1 + (s + 1) * rows, own] for s, own in enumerate(inside)])
+    norm_row = scaled[0, inside]
+    first = jnp.concatenate([jnp.sum(norm_row**2)[None], jnp.einsum("snk,sk->sn", blocks, norm_row).ravel()])
+    normal = scaled[:, others] @ scaled[:, others].T + damping * jnp.eye(residual.size, dtype=residual.dtype)
+    for s, block in enumerate(jnp.einsum("snk,smk->snm", blocks, blocks)):
+        normal = normal.at[1 + s * rows : 1 + (s + 1) * rows, 1 + s * rows : 1 + (s + 1) * rows].add(block)
+    normal = normal.at[0].add(first).at[1:, 0].add(first[1:])
+    return -inverse * (scaled.T @ _solve(normal, residual))
+
+
+@one_by_one
+def _solve(matrix: Array, right: Array) -> Array:
+    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(matrix), right)
 
 
 # -------------------------------------------------------------------------------------------------- gradient descent

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from qpinn.physics import operators
@@ -112,6 +113,16 @@ class Problem:
         pde = matrix[:, :-1].reshape(-1, matrix.shape[-1]) + by_energy.reshape(-1, 1) * ravel_pytree(energy_gradient)[0]
         norm = jnp.sum(matrix[:, -1:], axis=0)
         return self._split(values), jnp.concatenate([norm, pde])
+
+    def columns(self, params: Params, segments: int) -> tuple[np.ndarray, np.ndarray]:
+        """Columns of `linearize` that are zero outside the rows of one segment, (segments, k), and all others."""
+        own, start = [], 0
+        for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
+            if any(getattr(entry, "key", None) == "network" for entry in path):
+                own.append(np.arange(start, start + leaf.size).reshape(segments, -1))
+            start += leaf.size
+        inside = np.concatenate(own, axis=1)
+        return inside, np.setdiff1d(np.arange(start), inside)
 
     def _jets(self, own: Params, x: Array) -> operators.Jet:
         """psi of one segment on its points x (n, d)."""

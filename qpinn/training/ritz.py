@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from qpinn.physics.domain import Points
+from qpinn.training.lapack import one_by_one
 from qpinn.training.problem import Problem
 from qpinn.types import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
@@ -20,13 +21,19 @@ def solve(gram: Array, stiffness: Array, state: int, cutoff: float) -> tuple[Sca
     """
     norm = 1 / jnp.sqrt(jnp.diagonal(gram))
     gram, stiffness = (norm[:, None] * matrix * norm for matrix in (gram, stiffness))
-    size, vectors = jnp.linalg.eigh(gram)
+    size, vectors = _eigh(gram)
     kept = size > cutoff * size[-1]
     basis = vectors * jnp.where(kept, 1 / jnp.sqrt(jnp.where(kept, size, 1)), 0)
     reduced = basis.T @ stiffness @ basis
     above = 1 + 2 * jnp.max(jnp.sum(jnp.abs(reduced), axis=1))
-    energies, coefficients = jnp.linalg.eigh(reduced + jnp.diag(jnp.where(kept, 0, above)))
+    energies, coefficients = _eigh(reduced + jnp.diag(jnp.where(kept, 0, above)))
     return energies[state], norm * (basis @ coefficients[:, state])
+
+
+@one_by_one
+def _eigh(matrix: Array) -> tuple[Array, Array]:
+    values, vectors = jnp.linalg.eigh(matrix)
+    return values, vectors
 
 
 def start(problem: Problem, params: Params, points: Points, state: int = 0) -> tuple[Params, Scalar]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from qpinn.types import Array, Params, Point, Scalar
 
@@ -29,11 +31,14 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 """Twice (in fact infinitely) differentiable functions of one variable."""
 
+ROUGH: dict[str, Callable[[Array], Array]] = {"selu": jax.nn.selu}
+"""Allowed for comparison although not twice differentiable. SELU (Klambauer et al. 2017) is self-normalising; its slope
+jumps at 0, so psi has kinks whose delta functions in psi'' no collocation point sees."""
+
 NOT_SMOOTH = {
     "relu": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
     "leaky_relu": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
     "elu": "its second derivative jumps at 0, so psi'' is not continuous where V is",
-    "selu": "its first derivative jumps at 0, so psi'' has a delta function in it",
     "celu": "its second derivative jumps at 0, so psi'' is not continuous where V is",
     "hard_tanh": "its second derivative is zero, so psi'' vanishes and the equation cannot be satisfied",
 }
@@ -41,14 +46,15 @@ NOT_SMOOTH = {
 
 
 def activation(name: str) -> Callable[[Array], Array]:
-    """The activation called `name`. Raises ValueError for one that is unknown or not twice differentiable."""
-    if name in ACTIVATIONS:
-        return ACTIVATIONS[name]
+    """The activation called `name`. Raises ValueError for one that is unknown or that the equation excludes."""
+    known = {**ACTIVATIONS, **ROUGH}
+    if name in known:
+        return known[name]
     if name in NOT_SMOOTH:
-        raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(ACTIVATIONS)}")
-    close = difflib.get_close_matches(str(name), ACTIVATIONS, n=1)
+        raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(known)}")
+    close = difflib.get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(ACTIVATIONS)}")
+    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(known)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Layer:
     index: int
     fan_in: int
     fan_out: int
+    activation: str
 
 
 def _uniform(bound: Callable[[Layer], float], bias: Callable[[Layer], float] = lambda layer: 0.0) -> Initializer:
@@ -67,6 +74,54 @@ def _uniform(bound: Callable[[Layer], float], bias: Callable[[Layer], float] = l
         return bound(layer) * kernel, bias(layer) * offset
 
     return initialize
+
+
+@functools.cache
+def criticality(name: str) -> tuple[float, float]:
+    """Variances (C_b of a bias, C_W of a kernel entry times fan_in) at which signals neither grow nor die with depth.
+
+    With <f> the mean of f(z) over z ~ N(0, K), the preactivations of a deep wide network keep their variance K and the
+    distance of two inputs if C_W <a'^2> = 1, <a a''> = 0 and K = C_b + C_W <a^2> (Roberts, Yaida and Hanin, The
+    Principles of Deep Learning Theory (2022), chapter 5). For tanh and its like K -> 0, C_b = 0 and C_W = 1 / a'(0)^2.
+
+    Raises ValueError for an activation that has no such point.
+    """
+    nodes, weights = np.polynomial.hermite_e.hermegauss(201)
+    weights = weights / weights.sum()
+    act = activation(name)
+
+    def means(k: float) -> tuple[float, float, float]:
+        """<a^2>, <a'^2> and <a a''>, the last through d<a^2>/dK = <a'^2> + <a a''>, which needs no a''."""
+        z = np.sqrt(k) * nodes
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):  # numbers, also while a programme is traced
+            a, slope = map(np.asarray, jax.vmap(lambda x: jax.jvp(act, (x,), (jnp.ones_like(x),)))(jnp.asarray(z)))
+        growth = np.sum(weights * a**2 * (nodes**2 - 1)) / (2 * k)
+        slope2 = float(np.sum(weights * slope**2))
+        return float(np.sum(weights * a**2)), slope2, float(growth - slope2)
+
+    grid = np.geomspace(1e-3, 100.0, 120)
+    excess = np.array([means(k)[2] for k in grid])
+    crossings = np.flatnonzero((excess[:-1] < 0) != (excess[1:] < 0))
+    if crossings.size:
+        low, high = grid[crossings[0]], grid[crossings[0] + 1]
+        for _ in range(60):
+            middle = np.sqrt(low * high)
+            low, high = (middle, high) if (means(middle)[2] < 0) == (excess[crossings[0]] < 0) else (low, middle)
+        square, slope2, _ = means(low)
+        bias = low - square / slope2
+        if bias >= 0:
+            return float(bias), 1 / slope2
+    elif means(1e-16)[0] < 1e-12:  # a(0) = 0, and K -> 0
+        return 0.0, 1 / means(1e-8)[1]
+    raise ValueError(
+        f"network.init=critical: network.activation={name} has no critical point; allowed: another of them"
+    )
+
+
+def _critical(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:
+    """Uniform draws with the variances of `criticality`."""
+    bias, slope = criticality(layer.activation)
+    return math.sqrt(3 * slope / layer.fan_in) * kernel, math.sqrt(3 * bias) * offset
 
 
 def _orthogonal(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:
@@ -83,12 +138,18 @@ INITIALIZATIONS: dict[str, Initializer] = {
     "glorot": _uniform(lambda layer: math.sqrt(6 / (layer.fan_in + layer.fan_out))),
     "he": _uniform(lambda layer: math.sqrt(6 / layer.fan_in)),
     "orthogonal": _orthogonal,
+    "siren": _uniform(
+        lambda layer: math.sqrt(6 / layer.fan_in) if layer.index else 30 / layer.fan_in,
+        lambda layer: 0.0 if layer.index else math.pi,
+    ),
+    "critical": _critical,
     "spread": _uniform(lambda layer: 1.5 / math.sqrt(layer.fan_in), lambda layer: 2.0),
 }
 """Hidden layers at the start. Variances of the kernel: lecun 1 / fan_in, glorot 2 / (fan_in + fan_out), he 2 / fan_in,
 all uniform with zero biases (LeCun et al. 1998; Glorot and Bengio 2010; He et al. 2015); orthogonal as Saxe et al.
-2014; `spread` draws biases as well, so that the units of a first layer differ and are usable as they are: the
-default of the piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
+2014; siren for sin with a first frequency of 30 and phases over a whole turn (Sitzmann et al. 2020); critical the scale
+of `criticality` for the activation; `spread` draws biases as well, so that the units of a first layer differ and are
+usable as they are: the default of the piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
 
 
 class MLP(nn.Module):
@@ -102,6 +163,7 @@ class MLP(nn.Module):
     depth: int
     activation: str = "tanh"
     initialization: str = "spread"
+    scale: float = 1.0
     dtype: Any = jnp.float64
 
     @nn.compact
@@ -127,7 +189,7 @@ def from_uniform(network: MLP, draws: Array) -> Params:
     """Parameters of `network` made from draws (parameter_count,), independent and uniform in [-1, 1).
 
     One draw for all layers, because every call of a random generator costs 0.4 s of compiling on a CPU. The readout is
-    uniform with variance 1 / fan_in and no bias, whatever the hidden layers are.
+    uniform with variance 1 / fan_in and no bias, whatever the hidden layers are; these are multiplied by `scale`.
     """
     initialize = INITIALIZATIONS[network.initialization]
     params: Params = {}
@@ -141,7 +203,7 @@ def from_uniform(network: MLP, draws: Array) -> Params:
         if name == "readout":
             kernel, bias = math.sqrt(3 / fan_in) * leaves["kernel"], 0 * leaves["bias"]
         else:
-            layer = Layer(int(name.removeprefix("hidden_")), fan_in, fan_out)
-            kernel, bias = initialize(layer, leaves["kernel"], leaves["bias"])
+            layer = Layer(int(name.removeprefix("hidden_")), fan_in, fan_out, network.activation)
+            kernel, bias = (network.scale * leaf for leaf in initialize(layer, leaves["kernel"], leaves["bias"]))
         params[name] = {"kernel": kernel, "bias": bias}
     return params

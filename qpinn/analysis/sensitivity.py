@@ -1,0 +1,172 @@
+"""Statistics of a sweep over starts, and its files.
+
+A start is a row of columns: number (its place in the sweep), energy, energy_start, energy_rayleigh,
+relative_error_energy and relative_l2_psi (against the ground state), nearest (level of largest overlap) and overlap,
+node_count, norm, loss, steps (good ones) and asked, seconds (its share of its block), steps_to_1e-02 and so on (steps
+after which E stays within that relative error; NaN if it does not), and energies (the frames of its history).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qpinn.analysis import evaluate
+from qpinn.training.checkpoint import write_atomically
+
+TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6)
+OUTCOMES = ("right state", "wrong state", "psi = 0", "not converged", "non-finite")
+Columns = dict[str, np.ndarray]
+
+
+def outcomes(columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """How each start ended, one of OUTCOMES; see `qpinn.analysis.evaluate.State`."""
+    found = []
+    for i in range(len(columns["energy"])):
+        overlaps = np.zeros(int(columns["nearest"][i]) + 1)
+        overlaps[-1] = columns["overlap"][i]
+        bad = columns["steps"][i] < columns["asked"][i] or not np.isfinite(columns["energy"][i])
+        found.append("non-finite" if bad else evaluate.outcome(float(columns["norm"][i]), overlaps.tolist(), 0))
+    return np.array(found)
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def write_block(folder: Path, columns: Columns, frames: np.ndarray) -> None:
+    """One block of starts into folder/blocks, named by its first and last number."""
+    blocks = folder / "blocks"
+    blocks.mkdir(exist_ok=True)
+    data = io.BytesIO()
+    np.savez(data, frames=frames, **columns)  # type: ignore[arg-type]
+    first, last = int(columns["number"][0]), int(columns["number"][-1])
+    write_atomically(blocks / f"{first:08d}-{last:08d}.npz", data.getvalue())
+
+
+def read_blocks(folder: Path) -> tuple[Columns, np.ndarray]:
+    """All blocks of a sweep as columns in order of the starts' numbers, and the frames. Damaged blocks are left out."""
+    parts: list[Columns] = []
+    frames = np.zeros(0, int)
+    for path in sorted((folder / "blocks").glob("*.npz")):
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                part = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            continue
+        frames = part.pop("frames")
+        parts.append(part)
+    if not parts:
+        return {}, frames
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    _, order = np.unique(columns["number"], return_index=True)
+    return {name: values[order] for name, values in columns.items()}, frames
+
+
+def finished(folder: Path, starts: int) -> np.ndarray:
+    """Which starts (starts,) are on the disk already."""
+    columns, _ = read_blocks(folder)
+    done = np.zeros(starts, bool)
+    if columns:
+        done[columns["number"][columns["number"] < starts]] = True
+    return done
+
+
+def write_table(folder: Path, columns: Columns, first_seed: int, values: np.ndarray | None, vary: str | None) -> None:
+    """seeds.csv: one row a start."""
+    tolerances = [f"{tolerance:.0e}" for tolerance in TOLERANCES]
+    plain = ["energy", "energy_start", "energy_rayleigh", "nearest", "overlap", "node_count", "relative_error_energy",
+             "relative_l2_psi", "norm", "loss", "steps", "seconds"]  # fmt: skip
+    per_step = columns["seconds"] / np.maximum(columns["asked"], 1)
+    ended = outcomes(columns)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([
+        "seed", *([vary] if vary else []), *plain, *(f"steps_to_{t}" for t in tolerances),
+        *(f"seconds_to_{t}" for t in tolerances), "outcome", "not_finite_at_step",
+    ])  # fmt: skip
+    for i, number in enumerate(columns["number"]):
+        to = [columns[f"steps_to_{t}"][i] for t in tolerances]
+        bad = ended[i] == "non-finite"
+        writer.writerow([
+            first_seed + number, *([_text(values[number])] if vary and values is not None else []),
+            *(_text(columns[name][i]) for name in plain), *map(_text, to), *(_text(n * per_step[i]) for n in to),
+            ended[i], columns["steps"][i] + 1 if bad else "",
+        ])  # fmt: skip
+    write_atomically(folder / "seeds.csv", text.getvalue().encode())
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (np.integer, int)):
+        return str(value)
+    return "" if np.isnan(value) else f"{value:.17g}"
+
+
+# -------------------------------------------------------------------------------------------------------- statistics
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95 % interval of a rate of which `count` of `total` were seen (Wilson 1927)."""
+    from scipy import stats
+
+    interval = stats.binomtest(count, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Spearman's rank correlation of what is finite in both; None where a rank does not exist."""
+    from scipy import stats
+
+    used = np.isfinite(a) & np.isfinite(b)
+    if used.sum() < 3 or np.ptp(a[used]) == 0 or np.ptp(b[used]) == 0:
+        return None
+    return float(stats.spearmanr(a[used], b[used]).statistic)
+
+
+def quantiles(values: np.ndarray) -> dict[str, float] | None:
+    """Least, 5, 25, 50, 75, 95 % and greatest of what is finite."""
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        return None
+    names = ("min", "5%", "25%", "median", "75%", "95%", "max")
+    return dict(zip(names, map(float, np.quantile(finite, [0, 0.05, 0.25, 0.5, 0.75, 0.95, 1])), strict=True))
+
+
+def statistics(columns: Columns) -> dict[str, Any]:
+    """What summary.json says of the starts."""
+    ended = outcomes(columns)
+    total = len(ended)
+    right = int(np.sum(ended == "right state"))
+    low, high = wilson(right, total)
+    usable = np.isfinite(columns["loss"]) & (ended != "non-finite")
+    best = int(np.argmin(np.where(usable, columns["loss"], np.inf))) if usable.any() else None
+    reached = {}
+    for tolerance in TOLERANCES:
+        count = int(np.sum(np.isfinite(columns[f"steps_to_{tolerance:.0e}"])))
+        reached[f"{tolerance:.0e}"] = {"count": count, "steps": quantiles(columns[f"steps_to_{tolerance:.0e}"])}
+    return {
+        "starts": total,
+        "success": {"count": right, "rate": right / total, "wilson_95": [low, high]},
+        "outcomes": {name: int(np.sum(ended == name)) for name in OUTCOMES},
+        "nearest_level": {str(k): int(np.sum((columns["nearest"] == k) & np.isin(ended, OUTCOMES[:2])))
+                          for k in np.unique(columns["nearest"])},
+        "relative_error_energy": quantiles(columns["relative_error_energy"]),
+        "relative_l2_psi": quantiles(columns["relative_l2_psi"]),
+        "loss": quantiles(columns["loss"]),
+        "energy": quantiles(columns["energy"]),
+        "rank_correlation_loss_l2": rank_correlation(columns["loss"], columns["relative_l2_psi"]),
+        "lowest_loss": None if best is None else {"number": int(columns["number"][best]), "outcome": str(ended[best])},
+        "reached": reached,
+        "not_finite": [[int(n), int(s) + 1] for n, s, e in zip(columns["number"], columns["steps"], ended, strict=True)
+                       if e == "non-finite"],
+    }  # fmt: skip
+
+
+def fan(energies: np.ndarray, levels: Sequence[float] = (0.05, 0.25, 0.5, 0.75, 0.95)) -> np.ndarray:
+    """Quantiles over the starts (levels, frames) of energies (starts, frames)."""
+    return np.nanquantile(energies, levels, axis=0)

@@ -1,0 +1,205 @@
+"""Many starts of one run: in blocks, over devices and processes, each block on the disk as soon as it is finished.
+
+A sweep of n starts trains the seeds seed, seed + 1, ..., the same parameters and points that `train.py seed=...` has.
+What is there already is not trained again, so the same command goes on after a kill. With several processes
+(`jax.distributed`) each trains its share of a block on its own devices; the first gathers and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qpinn import settings as settings_module
+from qpinn import solver
+from qpinn.analysis import evaluate, sensitivity
+from qpinn.physics import operators
+from qpinn.settings import Settings, Sweep
+from qpinn.training import batch as batch_module
+from qpinn.training.problem import Problem
+
+CPU_BLOCK = 8
+"""Starts that one core trains at once: more leave the cache (see docs/sensitivity.md)."""
+
+GPU_BLOCK = 1024
+
+FRAMES = 200
+"""Steps at which the energies of a sweep are kept for its figure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A checked sweep. Its starts have the numbers 0, 1, ..., sweep.seeds - 1."""
+
+    potential: Any
+    settings: Settings
+    sweep: Sweep
+
+    @property
+    def values(self) -> np.ndarray | None:
+        """What varies, one value for each start."""
+        if self.sweep.range is None:
+            return None
+        return np.linspace(*self.sweep.range, self.sweep.seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a callback sees after a block: starts finished, starts in all, starts in the right state, seconds."""
+
+    finished: int
+    starts: int
+    right: int
+    seconds: float
+
+
+def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda report: None) -> dict[str, Any]:
+    """Train what is missing in `folder`/blocks. Returns seconds and sizes; the results are in the files.
+
+    Raises ConnectionError if another process of the job is gone.
+    """
+    with jax.enable_x64(job.settings.precision == "float64"):
+        return _run(job, folder, callback)
+
+
+def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
+    on = batch_module.devices(job.sweep.devices)
+    done = _broadcast(sensitivity.finished(folder, job.sweep.seeds))
+    todo = np.flatnonzero(~done)
+    own = job.sweep.block or (CPU_BLOCK if jax.default_backend() == "cpu" else GPU_BLOCK)
+    own = min(own, -(-max(len(todo), 1) // (len(on) * jax.process_count()))) * len(on)
+    size = own * jax.process_count()
+    facts = {"block": own // len(on), "devices": len(on) * jax.process_count(), "processes": jax.process_count(),
+             "compile": 0.0, "trained": len(todo)}  # fmt: skip
+    if not len(todo):
+        return facts
+    begun = time.perf_counter()
+    measurer = Measurer(job)
+    batch = _compile(job, measurer, own, on)
+    facts["compile"] = time.perf_counter() - begun
+    right = 0
+    for start in range(0, len(todo), size):
+        numbers = todo[start : start + size]
+        padded = np.concatenate([numbers, np.repeat(numbers[-1:], size - len(numbers))])
+        mine = padded[jax.process_index() * own : (jax.process_index() + 1) * own]
+        trained = batch_module.train(batch, _system(job, mine), job.settings.seed + mine)
+        columns = _gather(measurer.columns(trained))
+        columns = {name: values[: len(numbers)] for name, values in columns.items()}
+        columns["number"] = numbers
+        if jax.process_index() == 0:
+            sensitivity.write_block(folder, columns, measurer.frames)
+        right += int(np.sum(sensitivity.outcomes(columns) == "right state"))
+        callback(Report(int(done.sum()) + start + len(numbers), job.sweep.seeds, right, time.perf_counter() - begun))
+    return facts
+
+
+def _system(job: Job, numbers: np.ndarray) -> batch_module.System:
+    """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
+    levels = solver.exact_levels(job.potential)
+    if job.values is None or job.sweep.vary is None:
+        return solver.build(job.potential, job.settings, levels)
+    each = [
+        solver.build(job.potential, settings_module.with_value(job.settings, job.sweep.vary, float(value)), levels)
+        for value in job.values[numbers]
+    ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> batch_module.Batch:
+    steps = solver.steps(job.settings)
+    length = min(job.settings.optimizer.chunk, steps)
+    varied = job.values is not None
+    system = _system(job, np.zeros(own, int))
+    return batch_module.compile_batch(
+        system, varied, own, job.settings.start.name, steps, length, on, measurer.measure
+    )  # fmt: skip
+
+
+class Measurer:
+    """What is computed of a start after training, and the columns that it gives."""
+
+    def __init__(self, job: Job) -> None:
+        problem, _, _ = solver.build(job.potential, job.settings, solver.exact_levels(job.potential))
+        points = evaluate.quadrature(job.potential, np.asarray(problem.ansatz.edges), solver.merged(job.settings))
+        self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
+        x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
+        order = np.argsort(x)
+        exact = solver.exact_levels(job.potential)
+        self._weight, self._order = weight[order], order
+        self._levels, self._energies = exact.psi(x[order]), exact.energies
+        self._fixed = job.settings.energy.name == "fixed"
+        steps = solver.steps(job.settings)
+        self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
+
+    def measure(self, problem: Problem, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """psi on the quadrature, E and the Rayleigh quotient of one start; under jit and vmap."""
+        fields = problem.fields(params, self._points)
+        rayleigh = operators.rayleigh_quotient(fields.psi, fields.v, self._points.weight)
+        return fields.psi.value.ravel(), problem.energy(params, self._points), rayleigh
+
+    def columns(self, trained: batch_module.Trained) -> dict[str, np.ndarray]:
+        """One entry for each start, as `qpinn.analysis.sensitivity` describes them."""
+        psi, energy, rayleigh = (np.asarray(values, np.float64) for values in trained.measured)
+        psi = psi[:, self._order]
+        exact = self._energies[0]
+        overlaps = evaluate.overlaps_with(psi, self._levels, self._weight)
+        columns = {
+            "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
+            "relative_error_energy": np.abs(energy - exact) / abs(exact),
+            "relative_l2_psi": evaluate.l2_error(psi, self._levels[0], self._weight),
+            "nearest": np.argmax(overlaps, axis=1), "overlap": np.max(overlaps, axis=1),
+            "node_count": np.array([operators.node_count(row) for row in psi]),
+            "norm": evaluate.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
+            "asked": np.full(len(psi), len(trained.energy)),
+            "seconds": np.full(len(psi), trained.seconds / len(psi)),
+            "energies": trained.energy[self.frames].T.astype(np.float32),
+        }  # fmt: skip
+        for tolerance in sensitivity.TOLERANCES:
+            columns[f"steps_to_{tolerance:.0e}"] = self._steps_to(trained.energy, tolerance)
+        return columns
+
+    def _steps_to(self, energy: np.ndarray, tolerance: float) -> np.ndarray:
+        """Steps after which E (steps, B) stays within `tolerance` to the end; NaN where it does not, or E is fixed."""
+        if self._fixed:
+            return np.full(energy.shape[1], np.nan)
+        outside = ~(np.abs(energy - self._energies[0]) <= tolerance * abs(self._energies[0]))
+        steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
+        return np.where(outside[-1], np.nan, steps).astype(float)
+
+
+def _broadcast(done: np.ndarray) -> np.ndarray:
+    """What process 0 found on its disk."""
+    if jax.process_count() == 1:
+        return done
+    from jax.experimental import multihost_utils
+
+    with _peers():
+        return np.asarray(multihost_utils.broadcast_one_to_all(done))
+
+
+def _gather(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns of all processes, in their order."""
+    if jax.process_count() == 1:
+        return columns
+    from jax.experimental import multihost_utils
+
+    with _peers():
+        return {name: np.asarray(multihost_utils.process_allgather(v, tiled=True)) for name, v in columns.items()}
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """Say in one line that another process is gone."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConnectionError(f"another process of this job is gone ({reason}); the same command goes on") from None

@@ -1,0 +1,142 @@
+"""Many starts at once: `loop.begin` and `loop.run_chunk` under `vmap`, the starts spread over the devices.
+
+Every start keeps its own parameters, its own damping and its own mask, so that nothing of one reaches another: a start
+that meets a NaN freezes alone. No collective is needed, so none is there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from qpinn.physics.domain import Sampling
+from qpinn.training import loop
+from qpinn.training.optimizers import Optimizer
+from qpinn.training.problem import Problem
+from qpinn.types import Array
+
+System = tuple[Problem, Optimizer, Sampling]
+
+
+class Trained(NamedTuple):
+    """What a batch of B starts ended with.
+
+    measured      what `measure` gives, each with a leading axis (B,)
+    energy        (steps, B) before each step; a start that has met a NaN keeps its last good one
+    loss          (B,) at the last good step
+    energy_start  (B,)
+    steps         (B,) good steps; fewer than asked for where a step was not finite
+    seconds       of training, for all of them
+    """
+
+    measured: Any
+    energy: np.ndarray
+    loss: np.ndarray
+    energy_start: np.ndarray
+    steps: np.ndarray
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Compiled programmes for `size` starts. `varied`: the system has a leading axis of starts too."""
+
+    begin: Callable[..., Any]
+    chunk: Callable[..., Any]
+    measure: Callable[..., Any]
+    place: Callable[[Any, bool], Any]
+    size: int
+    varied: bool
+    steps: int
+    length: int
+
+
+def devices(count: int | None) -> list[jax.Device]:
+    """The first `count` devices of this process, or all of them."""
+    found = jax.local_devices()
+    if count is not None and count > len(found):
+        raise ValueError(f"sweep.devices={count}: there are {len(found)} here")
+    return found[:count]
+
+
+def compile_batch(
+    system: System, varied: bool, size: int, start: str, steps: int, length: int, on: Sequence[jax.Device],
+    measure: Callable[..., Any],
+) -> Batch:  # fmt: skip
+    """Programmes for `size` starts, a multiple of the number of devices.
+
+    measure(problem, params) -> arrays of one start, computed after training.
+    """
+    mesh = Mesh(np.asarray(on), ("start",), axis_types=(AxisType.Auto,))
+
+    def place(tree: Any, split: bool) -> Any:
+        sharding = NamedSharding(mesh, PartitionSpec("start") if split else PartitionSpec())
+        return jax.device_put(tree, sharding)
+
+    axis = 0 if varied else None
+    one, many = PartitionSpec(), PartitionSpec("start")
+    whole = many if varied else one
+
+    def spread(function: Callable[..., Any], inputs: tuple[Any, ...], axes: tuple[Any, ...], **options: Any) -> Any:
+        """`function` of one start for all of them, each device with its own and none of the others'.
+
+        Not left to the partitioner: it gathers all starts on every device for a LAPACK call (measured: two devices no
+        faster than one). `check_vma` adds sums over devices to derivatives, which are wrong here (jax issue 36886).
+        """
+        local = jax.shard_map(
+            jax.vmap(function, axes), mesh=mesh, in_specs=inputs, out_specs=many, check_vma=False
+        )
+        return jax.jit(local, compiler_options=loop.compiler_options(quick=False), **options)
+
+    seeds = place(jnp.zeros(size, int), True)
+    placed = place(system, varied)
+
+    def begin(system: System, seed: Array) -> Any:
+        return loop.begin(*system, seed, start)
+
+    def chunk(system: System, carry: loop.Carry, seed: Array, active: Array) -> Any:
+        carry, record = loop.run_chunk(*system, carry, seed, active, length)
+        return carry, record.energy, record.pde + record.norm
+
+    def measured(system: System, params: Any) -> Any:
+        return measure(system[0], params)
+
+    begin_all = spread(begin, (whole, many), (axis, 0)).lower(placed, seeds).compile()
+    carry, _ = begin_all(placed, seeds)
+    chunk_all = spread(chunk, (whole, many, many, one), (axis, 0, 0, None), donate_argnums=1)
+    active = place(jnp.asarray(length), False)
+    compiled = chunk_all.lower(placed, carry, seeds, active).compile()
+    measure_all = spread(measured, (whole, many), (axis, 0)).lower(placed, carry.state.params).compile()
+    return Batch(begin_all, compiled, measure_all, place, size, varied, steps, length)
+
+
+def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
+    """Train one start for each of `seeds` (size,). The system is that of all of them, or has an entry for each."""
+    placed, seed = batch.place(system, batch.varied), batch.place(jnp.asarray(seeds), True)
+    begun = time.perf_counter()
+    carry, energy_start = batch.begin(placed, seed)
+    energies: list[np.ndarray] = []
+    losses, done = np.full(batch.size, np.nan), 0
+    while done < batch.steps:
+        active = min(batch.length, batch.steps - done)
+        carry, energy, loss = batch.chunk(placed, carry, seed, batch.place(jnp.asarray(active), False))
+        energy, loss, good = np.array(energy[:, :active]), np.asarray(loss[:, :active]), np.asarray(carry.good)
+        own = np.clip(good - done, 0, active)  # good steps of this chunk
+        losses = np.where(own > 0, loss[np.arange(batch.size), np.maximum(own - 1, 0)], losses)
+        last = energies[-1][:, -1] if energies else np.asarray(energy_start, np.float64)
+        for lane in np.flatnonzero(own < active):
+            energy[lane, own[lane] :] = energy[lane, own[lane] - 1] if own[lane] else last[lane]
+        energies.append(energy)
+        done += active
+    seconds = time.perf_counter() - begun
+    history = np.concatenate(energies, axis=1).astype(np.float64).T
+    steps = np.asarray(carry.good)
+    measured = jax.device_get(batch.measure(placed, carry.state.params))
+    return Trained(measured, history, losses, np.asarray(energy_start, np.float64), steps, seconds)
