@@ -20,8 +20,9 @@ import numpy as np
 
 from qpinn import settings as settings_module
 from qpinn import solver
-from qpinn.analysis import evaluate, sensitivity
+from qpinn.analysis import evaluate, results, sensitivity
 from qpinn.physics import operators
+from qpinn.physics.potentials import describe
 from qpinn.settings import Settings, Sweep
 from qpinn.training import batch as batch_module
 from qpinn.training.problem import Problem
@@ -99,6 +100,32 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         right += int(np.sum(sensitivity.outcomes(columns) == "right state"))
         callback(Report(int(done.sum()) + start + len(numbers), job.sweep.seeds, right, time.perf_counter() - begun))
     return facts
+
+
+def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dict[str, Any]:
+    """seeds.csv and summary.json of a sweep whose blocks are all there. Returns the summary."""
+    columns, _ = sensitivity.read_blocks(folder)
+    columns = {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
+    sensitivity.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)
+    exact = solver.exact_levels(job.potential)
+    trained = float(np.sum(columns["seconds"]))
+    summary = {
+        "potential": describe(job.potential),
+        "route": solver.describe_route(job.settings),
+        "settings": dataclasses.asdict(job.settings),
+        "sweep": dataclasses.asdict(job.sweep),
+        "statistics": sensitivity.statistics(columns),
+        "levels": [float(energy) for energy in exact.energies],
+        "seconds": {"compile": facts["compile"], "train": trained, "total": time.time() - started,
+                    "per_start": trained / len(columns["energy"])},
+        "starts_per_second": len(columns["energy"]) / trained,
+        **{key: facts[key] for key in ("block", "devices", "processes")},
+        "device": solver.check_device(job.settings.precision),
+        "versions": results.versions(),
+        "git": results.git_commit(),
+    }  # fmt: skip
+    results.write_summary(folder, summary, "summary.json")
+    return summary
 
 
 def _system(job: Job, numbers: np.ndarray) -> batch_module.System:

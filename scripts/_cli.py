@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,13 +49,13 @@ def use_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
-def _compose(overrides: Sequence[str], with_hydra: bool = False) -> Any:
+def _compose(overrides: Sequence[str], primary: str = "config", with_hydra: bool = False) -> Any:
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose("config", list(overrides), return_hydra_config=with_hydra)
+        return compose(primary, list(overrides), return_hydra_config=with_hydra)
 
 
 def _choices(group: str) -> list[str]:
@@ -72,7 +72,7 @@ def _leaves(config: Any, prefix: str = "") -> list[str]:
     return names
 
 
-def _check_names(overrides: Sequence[Any]) -> None:
+def _check_names(overrides: Sequence[Any], primary: str) -> None:
     """Refuse unknown groups, choices and keys, with a suggestion, before Hydra does so in its own words."""
     from omegaconf import OmegaConf
 
@@ -89,7 +89,7 @@ def _check_names(overrides: Sequence[Any]) -> None:
             hint = suggestion(str(value), allowed)
             fail(f"{override.key_or_group}={value}: unknown; {hint}allowed: {', '.join(allowed)}")
         chosen.append(override.input_line)
-    known = _leaves(OmegaConf.to_container(_compose(chosen), resolve=False))
+    known = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
     for override in overrides:
         name = override.key_or_group
         if name in groups or name.split(".")[0] == "hydra" or name in known:
@@ -139,8 +139,11 @@ def read(config: Any) -> tuple[Any, Any]:
         values = plain(config)
     except OmegaConfBaseException as error:
         raise ValueError(str(error)) from None
-    groups = {key: value for key, value in values.items() if key not in ("output", "potential")}
-    return settings.build_potential(values["potential"]), settings.from_mapping(settings.Settings, groups)
+    groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep")}
+    chosen = settings.from_mapping(settings.Settings, groups)
+    if "sweep" in values:
+        settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
+    return settings.build_potential(values["potential"]), chosen
 
 
 def _parse(parser: Any, argument: str) -> Any:
@@ -152,8 +155,16 @@ def _parse(parser: Any, argument: str) -> Any:
         fail(f"{argument}: cannot be read as key=value ({str(error).splitlines()[0]})")
 
 
-def check(arguments: Sequence[str], multirun: bool) -> Any:
-    """Check all overrides, of all jobs of a multirun. Returns the config of the (first) job, Hydra's part included."""
+def check(
+    arguments: Sequence[str],
+    multirun: bool,
+    primary: str = "config",
+    prepare: Callable[[Any], Any] = lambda config: None,
+) -> Any:
+    """Check all overrides, of all jobs of a multirun. Returns the config of the (first) job, Hydra's part included.
+
+    prepare: called with the first config before JAX looks for devices.
+    """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -168,15 +179,25 @@ def check(arguments: Sequence[str], multirun: bool) -> Any:
         if swept and not multirun:
             fail(f"{swept[0].input_line}: several values need -m (multirun)")
         for overrides in _expand(parsed):
-            _check_names(parser.parse_overrides(overrides))
+            _check_names(parser.parse_overrides(overrides), primary)
             _check_underflow(parser.parse_overrides(overrides))
-            composed = _compose(overrides, with_hydra=True)
+            composed = _compose(overrides, primary, with_hydra=True)
             _, settings = read(composed)
+            if config is None:
+                prepare(composed)
             check_device(settings.precision)
             config = config or composed
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         fail(str(error))
     return config
+
+
+def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:
+    """Let Hydra read the command line and call `job` with each config."""
+    import hydra
+
+    hydra.main(config_path=str(CONFIGS), config_name=primary, version_base=None)(job)()
+    return 0
 
 
 def check_writable(output: Any) -> None:

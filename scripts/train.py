@@ -10,7 +10,6 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ def main() -> int:
     options = [argument for argument in arguments if argument.startswith("-")]
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:  # --help, --cfg and the like are Hydra's
-        return hydra_main(lambda config: None)
+        return _cli.hydra_main(lambda config: None)
     begun = time.perf_counter()
     import qpinn  # noqa: F401
 
@@ -41,17 +40,9 @@ def main() -> int:
             clock = time.time() if statuses else STARTED, 0.0 if statuses else seconds
             statuses.append(train(config, _job_folder(), *clock))
 
-        hydra_main(job)
+        _cli.hydra_main(job)
         return max(statuses, default=0)
     return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED, seconds)
-
-
-def hydra_main(job: Callable[[Any], Any]) -> int:
-    """Let Hydra read the command line and call `job` with each config."""
-    import hydra
-
-    hydra.main(config_path=str(_cli.CONFIGS), config_name="config", version_base=None)(job)()
-    return 0
 
 
 def _job_folder() -> Path:

@@ -111,9 +111,9 @@ def write_arrays(folder: Path, solution: Any) -> None:
     checkpoint.save(folder / "parameters.npz", solution.params)
 
 
-def write_summary(folder: Path, results: Mapping[str, Any]) -> None:
-    """results.json. Written last: a folder that has one is complete."""
-    checkpoint.write_atomically(folder / "results.json", (json.dumps(_finite(results), indent=2) + "\n").encode())
+def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
+    """results.json, or the summary.json of a sweep. Written last: a folder that has one is complete."""
+    checkpoint.write_atomically(folder / name, (json.dumps(_finite(results), indent=2) + "\n").encode())
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

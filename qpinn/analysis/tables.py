@@ -120,3 +120,64 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in values.items():
         flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
     return flat
+
+
+def sweep_report(summary: Mapping[str, Any]) -> str:
+    """The content of summary.json for a terminal."""
+    found, spent = summary["statistics"], summary["seconds"]
+    rows = [[name, str(count), f"{100 * count / found['starts']:.1f} %"] for name, count in found["outcomes"].items()]
+    low, high = found["success"]["wilson_95"]
+    lines = [
+        plain(["outcome", "starts", "share"], [row for row in rows if row[1] != "0"]), "",
+        f"  right state: {100 * found['success']['rate']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)",
+    ]  # fmt: skip
+    for key, name in (("relative_error_energy", "error of E"), ("relative_l2_psi", "L2 error of psi")):
+        spread = found[key]
+        if spread:
+            lines.append(f"  {name}: median {number(spread['median'])}, 95 % below {number(spread['95%'])}, "
+                         f"worst {number(spread['max'])}")  # fmt: skip
+    rank = found["rank_correlation_loss_l2"]
+    best = found["lowest_loss"]
+    if best:
+        correlated = "" if rank is None else f"; rank correlation of loss and L2 error {rank:.2f}"
+        lines.append(f"  the start of lowest loss: {best['outcome']}{correlated}")
+    lines += [f"  start {n}: not finite at step {step}" for n, step in found["not_finite"][:5]]
+    lines.append(
+        f"  {1e3 * spent['per_start']:.3g} ms a start ({summary['starts_per_second']:.3g} starts a second), "
+        f"compile {spent['compile']:.1f} s, {summary['block']} at once on each of {summary['devices']} devices"
+    )
+    return "\n".join(lines)
+
+
+def sweep_overview(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each sweep: what differs, success with its interval, errors."""
+    names, labels = differing(summaries)
+    rows = []
+    for label, summary in zip(labels, summaries, strict=True):
+        found = summary["statistics"]
+        low, high = found["success"]["wilson_95"]
+        others = ", ".join(f"{n} {name}" for name, n in found["outcomes"].items() if n and name != "right state")
+        rows.append([
+            *label, str(found["starts"]), f"{100 * found['success']['rate']:.1f} %",
+            f"{100 * low:.1f} - {100 * high:.1f} %", _median(found["relative_error_energy"]),
+            _median(found["relative_l2_psi"]), others or "-", f"{1e3 * summary['seconds']['per_start']:.3g}",
+        ])  # fmt: skip
+    header = [*names, "starts", "right state", "95 % interval", "error of E", "L2 error", "others", "ms a start"]
+    return plain(header, rows, left=len(names))
+
+
+def _median(spread: Mapping[str, float] | None) -> str:
+    return "-" if spread is None else number(spread["median"])
+
+
+def differing(summaries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The settings in which sweeps differ, and their values for each of them."""
+    settings = [_flat({"potential": run["potential"], **run["settings"]}) for run in summaries]
+    keys = list(dict.fromkeys(key for flat in settings for key in flat))
+    varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
+    names = [key for key in varied if key.endswith(".name")]
+    shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
+    shown = shown or ["potential.name"]
+    return [key.removesuffix(".name") for key in shown], [
+        [str(flat.get(key, "-")) for key in shown] for flat in settings
+    ]

@@ -90,9 +90,7 @@ def compile_batch(
         Not left to the partitioner: it gathers all starts on every device for a LAPACK call (measured: two devices no
         faster than one). `check_vma` adds sums over devices to derivatives, which are wrong here (jax issue 36886).
         """
-        local = jax.shard_map(
-            jax.vmap(function, axes), mesh=mesh, in_specs=inputs, out_specs=many, check_vma=False
-        )
+        local = jax.shard_map(jax.vmap(function, axes), mesh=mesh, in_specs=inputs, out_specs=many, check_vma=False)
         return jax.jit(local, compiler_options=loop.compiler_options(quick=False), **options)
 
     seeds = place(jnp.zeros(size, int), True)

@@ -107,9 +107,7 @@ class LevenbergMarquardt:
         return DampedState(params, trial, residual, jacobian, loss, damping), record
 
 
-def _damped_step(
-    jacobian: Array, residual: Array, damping: Scalar, columns: tuple[np.ndarray, np.ndarray]
-) -> Array:
+def _damped_step(jacobian: Array, residual: Array, damping: Scalar, columns: tuple[np.ndarray, np.ndarray]) -> Array:
     """-D^-1 A^T (A A^T + mu)^-1 r with A = J D^-1, D the lengths of the columns of J.
 
     The first row of J is the normalisation, the others belong to segments in turn; `columns` (segments, k) are zero

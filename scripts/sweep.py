@@ -1,0 +1,175 @@
+"""Train many starts of one run and measure how sensitive the result is to them.
+
+python scripts/sweep.py potential=finite_well sweep.seeds=1024
+python scripts/sweep.py -m experiment=paper/finite_well network.activation=tanh,sin,gelu sweep.seeds=256
+
+The same command again goes on where it was stopped, and skips what is finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import _cli
+
+STARTED = _cli.process_started()
+FREE = ("block", "devices", "coordinator", "processes", "process", "patience")  # may differ when a sweep goes on
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    options = [argument for argument in arguments if argument.startswith("-")]
+    multirun = bool({"-m", "--multirun"} & set(options))
+    if options and not multirun:
+        return _cli.hydra_main(lambda config: None, "sweep")
+    overrides = [argument for argument in arguments if argument not in options]
+    config = _cli.check(overrides, multirun, "sweep", prepare)
+    _cli.check_writable(config.output)
+    _cli.use_cache()
+    if not multirun:
+        return sweep(config, Path(config.output) / f"sweep-{config.potential.name}-{_hash(identity(config))}", STARTED)
+    folder = Path(config.output) / f"sweeps-{_hash(sorted(o for o in overrides if not o.startswith('output=')))}"
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(_cli.ROOT / "scripts"), os.environ.get("PYTHONPATH", "")])
+    sys.argv[1:] = [*options, *overrides, f"hydra.sweep.dir={folder.absolute()}"]
+    _cli.hydra_main(job, "sweep")
+    return ended(folder)
+
+
+def job(config: Any) -> None:
+    """One job of a multirun. What goes wrong is written into its folder, and the others stand."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    (folder / "failed.txt").unlink(missing_ok=True)
+    print(f"\n{folder.name}", flush=True)
+    try:
+        prepare(config)
+        _cli.use_cache()
+        sweep(config, folder, time.time())
+    except (Exception, SystemExit):
+        (folder / "failed.txt").write_text(traceback.format_exc())
+
+
+def ended(folder: Path) -> int:
+    """Say which jobs of a multirun failed. Returns the exit status."""
+    jobs = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    failed = [path for path in jobs if not (path / "summary.json").exists()]
+    print(f"\n{len(jobs) - len(failed)} of {len(jobs)} jobs finished in {folder}")
+    for path in failed:
+        log = path / "failed.txt"
+        reason = log.read_text().strip().splitlines()[-1] if log.exists() else "ended without a word"
+        print(f"failed: {path.name}: {reason}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def prepare(config: Any) -> None:
+    """Join the other processes and choose the devices: before JAX is used."""
+    import jax
+
+    from qpinn import settings
+
+    chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    alone = chosen.processes is None and int(os.environ.get("SLURM_NTASKS", "1")) == 1
+    jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
+    if not alone and not jax.distributed.is_initialized():
+        jax.distributed.initialize(
+            chosen.coordinator, chosen.processes, chosen.process, heartbeat_timeout_seconds=chosen.patience
+        )
+
+
+def identity(config: Any) -> dict[str, Any]:
+    """What makes two sweeps the same: everything but where they run."""
+    values = _cli.plain(config)
+    values.pop("output")
+    values["sweep"] = {key: value for key, value in values["sweep"].items() if key not in FREE}
+    return values
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def sweep(config: Any, folder: Path, started: float) -> int:
+    """Train what is missing of a sweep and write its results."""
+    import jax
+
+    from qpinn import settings, solver
+    from qpinn import sweep as sweeping
+
+    potential, chosen = _cli.read(config)
+    job = sweeping.Job(potential, chosen, settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
+    first = jax.process_index() == 0
+    if first:
+        _claim(config, folder)
+        varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
+        print(
+            f"{potential.name}: {solver.describe_route(chosen)['label']}; {job.sweep.seeds} starts{varied}", flush=True
+        )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    with ProgressBar(first) as bar:
+        try:
+            facts = sweeping.run(job, folder, bar)
+        except ConnectionError as error:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+            os._exit(1)  # a peer is gone: leaving in order would wait for it
+    if first:
+        from qpinn.analysis import sweep_plotting, tables
+
+        summary = sweeping.finish(job, folder, facts, started)
+        sweep_plotting.save_all(folder)
+        print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
+    return 0
+
+
+def _claim(config: Any, folder: Path) -> None:
+    """Make the folder, or see that what is in it is this sweep."""
+    from omegaconf import OmegaConf
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "config.yaml"
+    if path.exists() and identity(OmegaConf.load(path)) != identity(config):
+        _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
+    path.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
+
+
+def _stop(number: int, frame: Any) -> None:
+    print("stopped by a signal; finished blocks are kept, and the same command goes on", file=sys.stderr, flush=True)
+    os._exit(128 + number)
+
+
+class ProgressBar:
+    """Shows how many starts are finished and how many found the right state; silent where there is no terminal."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown and sys.stderr.isatty()
+        self._bar: Any = None
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __call__(self, report: Any) -> None:
+        if not self._shown:
+            return
+        from tqdm import tqdm
+
+        self._bar = self._bar or tqdm(total=report.starts, unit="start", leave=True)
+        self._bar.set_postfix_str(f"right state {report.right}")
+        self._bar.update(report.finished - self._bar.n)
+
+    def __exit__(self, *_: Any) -> None:
+        if self._bar:
+            self._bar.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
