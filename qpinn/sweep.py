@@ -27,8 +27,8 @@ from qpinn.settings import Settings, Sweep
 from qpinn.training import batch as batch_module
 from qpinn.training.problem import Problem
 
-CPU_BLOCK = 8
-"""Starts that one core trains at once: more leave the cache (see docs/sensitivity.md)."""
+CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
+"""Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
 
 GPU_BLOCK = 1024
 
@@ -75,7 +75,8 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     on = batch_module.devices(job.sweep.devices)
     done = _broadcast(sensitivity.finished(folder, job.sweep.seeds))
     todo = np.flatnonzero(~done)
-    own = job.sweep.block or (CPU_BLOCK if jax.default_backend() == "cpu" else GPU_BLOCK)
+    on_cpu = jax.default_backend() == "cpu"
+    own = job.sweep.block or (CPU_BLOCK[job.settings.optimizer.name] if on_cpu else GPU_BLOCK)
     own = min(own, -(-max(len(todo), 1) // (len(on) * jax.process_count()))) * len(on)
     size = own * jax.process_count()
     facts = {"block": own // len(on), "devices": len(on) * jax.process_count(), "processes": jax.process_count(),
@@ -91,10 +92,12 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         numbers = todo[start : start + size]
         padded = np.concatenate([numbers, np.repeat(numbers[-1:], size - len(numbers))])
         mine = padded[jax.process_index() * own : (jax.process_index() + 1) * own]
+        at = time.perf_counter()
         trained = batch_module.train(batch, _system(job, mine), job.settings.seed + mine)
         columns = _gather(measurer.columns(trained))
         columns = {name: values[: len(numbers)] for name, values in columns.items()}
         columns["number"] = numbers
+        columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
         if jax.process_index() == 0:
             sensitivity.write_block(folder, columns, measurer.frames)
         right += int(np.sum(sensitivity.outcomes(columns) == "right state"))
@@ -186,7 +189,6 @@ class Measurer:
             "node_count": np.array([operators.node_count(row) for row in psi]),
             "norm": evaluate.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
             "asked": np.full(len(psi), len(trained.energy)),
-            "seconds": np.full(len(psi), trained.seconds / len(psi)),
             "energies": trained.energy[self.frames].T.astype(np.float32),
         }  # fmt: skip
         for tolerance in sensitivity.TOLERANCES:

@@ -2,7 +2,7 @@
 
 A start is a row of columns: number (its place in the sweep), energy, energy_start, energy_rayleigh,
 relative_error_energy and relative_l2_psi (against the ground state), nearest (level of largest overlap) and overlap,
-node_count, norm, loss, steps (good ones) and asked, seconds (its share of its block), steps_to_1e-02 and so on (steps
+node_count, norm, loss, steps (good ones) and asked, seconds (of its block, by its number of starts), steps_to_1e-02 and so on (steps
 after which E stays within that relative error; NaN if it does not), and energies (the frames of its history).
 """
 

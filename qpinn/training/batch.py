@@ -7,7 +7,6 @@ that meets a NaN freezes alone. No collective is needed, so none is there.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,7 +32,6 @@ class Trained(NamedTuple):
     loss          (B,) at the last good step
     energy_start  (B,)
     steps         (B,) good steps; fewer than asked for where a step was not finite
-    seconds       of training, for all of them
     """
 
     measured: Any
@@ -41,7 +39,6 @@ class Trained(NamedTuple):
     loss: np.ndarray
     energy_start: np.ndarray
     steps: np.ndarray
-    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +115,6 @@ def compile_batch(
 def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
     """Train one start for each of `seeds` (size,). The system is that of all of them, or has an entry for each."""
     placed, seed = batch.place(system, batch.varied), batch.place(jnp.asarray(seeds), True)
-    begun = time.perf_counter()
     carry, energy_start = batch.begin(placed, seed)
     energies: list[np.ndarray] = []
     losses, done = np.full(batch.size, np.nan), 0
@@ -133,8 +129,7 @@ def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
             energy[lane, own[lane] :] = energy[lane, own[lane] - 1] if own[lane] else last[lane]
         energies.append(energy)
         done += active
-    seconds = time.perf_counter() - begun
     history = np.concatenate(energies, axis=1).astype(np.float64).T
     steps = np.asarray(carry.good)
     measured = jax.device_get(batch.measure(placed, carry.state.params))
-    return Trained(measured, history, losses, np.asarray(energy_start, np.float64), steps, seconds)
+    return Trained(measured, history, losses, np.asarray(energy_start, np.float64), steps)

@@ -23,7 +23,7 @@ def test_the_default_route_reaches_its_marks(well, seed):
 
 @pytest.mark.parametrize("shape", [(5, 9), (9, 7)])
 def test_a_damped_step_is_the_ridge_solution(shape):
-    """Of a matrix with a first row for the norm, two segments with two columns of their own each, and shared columns."""
+    """Of a matrix with a row for the norm, two segments with two columns of their own each, and shared columns."""
     rng = np.random.default_rng(1)
     jacobian, residual = rng.normal(size=shape), rng.normal(size=shape[0])
     columns = np.array([[0, 2], [1, 4]]), np.setdiff1d(np.arange(shape[1]), [0, 1, 2, 4])
