@@ -181,11 +181,13 @@ class Measurer:
         psi = psi[:, self._order]
         exact = self._energies[0]
         overlaps = evaluate.overlaps_with(psi, self._levels, self._weight)
+        nearest = np.argmax(overlaps, axis=1)
         columns = {
             "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
             "relative_error_energy": np.abs(energy - exact) / abs(exact),
             "relative_l2_psi": evaluate.l2_error(psi, self._levels[0], self._weight),
-            "nearest": np.argmax(overlaps, axis=1), "overlap": np.max(overlaps, axis=1),
+            "nearest": nearest, "overlap": np.max(overlaps, axis=1),
+            "off_nearest": energy / self._energies[nearest] - 1,
             "node_count": np.array([operators.node_count(row) for row in psi]),
             "norm": evaluate.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
             "asked": np.full(len(psi), len(trained.energy)),

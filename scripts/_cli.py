@@ -229,7 +229,7 @@ def fresh(folder: Path) -> Path:
 
 
 def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, Any]]]:
-    """The run folders in and below those on a command line, each with its results."""
+    """The runs and sweeps in and below the folders on a command line, each with its results."""
     if len(argv) < 2 or any(argument.startswith("-") for argument in argv[1:]):
         print(usage)
         raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
@@ -239,7 +239,7 @@ def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, A
     for argument in argv[1:]:
         folders = results.find_runs(Path(argument))
         if not folders:
-            fail(f"{argument}: holds no finished run (a folder with a results.json)")
+            fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
         try:
             found += [(folder, results.read_summary(folder)) for folder in folders]
         except ValueError as error:

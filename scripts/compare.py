@@ -1,11 +1,14 @@
-"""Show a run, or the runs of a multirun side by side, with the classical methods on the same potentials.
+"""Show a run or a sweep, or those of a multirun side by side.
 
-python scripts/compare.py outputs/<a run or a multirun>
+python scripts/compare.py outputs/<a run, a sweep or a multirun>
+
+Runs come with the classical methods on the same potentials; sweeps with a figure, settings.png, in the folder given.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import _cli
 
@@ -13,11 +16,22 @@ import _cli
 def main() -> int:
     from qpinn.analysis import tables
 
-    runs = [results for _, results in _cli.runs(sys.argv, __doc__)]
+    found = [results for _, results in _cli.runs(sys.argv, __doc__)]
+    runs = [results for results in found if "states" in results]
+    sweeps = [results for results in found if "statistics" in results]
     try:
-        print(tables.report(runs[0]) if len(runs) == 1 else tables.overview(runs))
+        if runs:
+            print(tables.report(runs[0]) if len(runs) == 1 else tables.overview(runs))
+        if sweeps:
+            print(tables.sweep_report(sweeps[0]) if len(sweeps) == 1 else tables.sweep_overview(sweeps))
+        if len(sweeps) > 1:
+            from qpinn.analysis import sweep_plotting
+
+            print(f"\n  figure: {sweep_plotting.save_settings(Path(sys.argv[1]), sweeps)[0]}")
     except (KeyError, IndexError, TypeError) as error:
-        _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json is damaged ({error})")
+        _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json or summary.json is damaged ({error})")
+    except OSError as error:
+        _cli.fail(f"{sys.argv[1]}: the figure cannot be written; {error.strerror}")
     return 0
 
 

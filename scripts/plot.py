@@ -1,6 +1,6 @@
-"""Draw the figures of a run again, from the files in its folder alone.
+"""Draw the figures of a run or a sweep again, from the files in its folder alone.
 
-python scripts/plot.py outputs/<a run or a multirun>
+python scripts/plot.py outputs/<a run, a sweep or a multirun>
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import _cli
 
 
 def main() -> int:
-    from qpinn.analysis import plotting
+    from qpinn.analysis import plotting, sweep_plotting
 
-    for folder, _ in _cli.runs(sys.argv, __doc__):
+    for folder, results in _cli.runs(sys.argv, __doc__):
+        draw = sweep_plotting.save_all if "statistics" in results else plotting.save_all
         try:
-            written = plotting.save_all(plotting.load(folder), folder)
+            written = draw(folder)
         except (ValueError, OSError) as error:
             _cli.fail(str(error))
         print("\n".join(map(str, written)))

@@ -10,7 +10,6 @@ there already is not run again. The page shows what is there, and names what is 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 from collections.abc import Iterator

@@ -87,7 +87,7 @@ def draw(folder: Path) -> None:
     """All figures of a run folder, from its files alone."""
     from qpinn.analysis import plotting
 
-    plotting.save_all(plotting.load(folder), folder)
+    plotting.save_all(folder)
 
 
 def say(text: str) -> None:

@@ -32,8 +32,8 @@ class State:
     """One eigenstate, as the results file has it. Errors are relative, and None without a reference.
 
     overlaps   |<psi_k|psi>| / |psi| with the lowest exact levels, whose largest says which state this is
-    outcome    "right state", "wrong state", "psi = 0" (norm below a tenth), "not converged" (no overlap above 0.9) or
-               "non-finite"
+    outcome    "right state", "wrong state", "psi = 0" (norm below a tenth), "not converged" (no overlap above 0.9, or E
+               more than 10 % away from the level of largest overlap) or "non-finite"
     """
 
     index: int
@@ -118,28 +118,35 @@ def state(
     energy, energy_start, rayleigh = energies
     errors: list[float | None] = [None, None, None]
     norm = float(norm_of(psi, weight))
-    exact_energy, error_psi, overlaps = None, None, []
+    exact_energy, error_psi, overlaps, ended = None, None, [], outcome(norm, None, 0.0, 0.0, index)
     if reference is not None:
         levels = reference.psi(x)
         exact_energy = float(reference.energies[index])
         errors = [abs(value - exact_energy) / abs(exact_energy) for value in energies]
         error_psi = float(l2_error(psi, levels[index], weight))
         overlaps = overlaps_with(psi, levels, weight).tolist()
+        nearest = int(np.argmax(overlaps))
+        ended = outcome(norm, nearest, overlaps[nearest], energy / float(reference.energies[nearest]) - 1, index)
     return State(
         index, energy, energy_start, rayleigh, exact_energy, errors[0], errors[1], errors[2], error_psi, norm,
-        operators.node_count(psi[order]), loss, outcome(norm, overlaps, index), overlaps,
+        operators.node_count(psi[order]), loss, ended, overlaps,
     )  # fmt: skip
 
 
-def outcome(norm: float, overlaps: list[float], index: int) -> str:
-    """In words, where a training ended. See `State`."""
+def outcome(norm: float, nearest: int | None, overlap: float, off: float, index: int) -> str:
+    """In words, where a training ended; see `State`. `off` is the relative error of E against the level `nearest`.
+
+    "no reference" where no exact level is known (`nearest` is None).
+    """
     if not np.isfinite(norm):
         return "non-finite"
     if norm < 0.1:
         return "psi = 0"
-    if not overlaps or max(overlaps) < 0.9:
-        return "not converged" if overlaps else "no reference"
-    return "right state" if int(np.argmax(overlaps)) == index else "wrong state"
+    if nearest is None:
+        return "no reference"
+    if overlap < 0.9 or not abs(off) <= 0.1:
+        return "not converged"
+    return "right state" if nearest == index else "wrong state"
 
 
 def compile_measure(problem: Problem, params: Params, at: Points, options: dict[str, Any]) -> Any:

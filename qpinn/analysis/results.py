@@ -116,22 +116,26 @@ def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results
     checkpoint.write_atomically(folder / name, (json.dumps(_finite(results), indent=2) + "\n").encode())
 
 
+KINDS = {"results.json": "states", "summary.json": "statistics"}
+"""The files that mark a finished run and a finished sweep, and what each must hold."""
+
+
 def read_summary(folder: Path) -> dict[str, Any]:
-    """results.json of a run folder. Raises ValueError, naming the file, if there is none or it is damaged."""
-    path = folder / "results.json"
+    """What a run or a sweep ended with. Raises ValueError, naming the file, if there is none or it is damaged."""
+    path = next((folder / name for name in KINDS if (folder / name).is_file()), folder / "results.json")
     try:
         results = json.loads(path.read_text())
     except FileNotFoundError:
         raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(results, dict) or "states" not in results:
-        raise ValueError(f"{path}: is not the results of a run")
+    if not isinstance(results, dict) or KINDS[path.name] not in results:
+        raise ValueError(f"{path}: is not the results of a run or a sweep")
     return results
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """`folder` if it is a run, else the runs below it, in order of their names."""
-    if (folder / "results.json").is_file():
+    """`folder` if it is a run or a sweep, else those below it, in order of their names."""
+    if any((folder / name).is_file() for name in KINDS):
         return [folder]
-    return sorted(path.parent for path in folder.rglob("results.json"))
+    return sorted(path.parent for name in KINDS for path in folder.rglob(name))

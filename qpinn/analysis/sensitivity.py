@@ -1,9 +1,10 @@
 """Statistics of a sweep over starts, and its files.
 
 A start is a row of columns: number (its place in the sweep), energy, energy_start, energy_rayleigh,
-relative_error_energy and relative_l2_psi (against the ground state), nearest (level of largest overlap) and overlap,
-node_count, norm, loss, steps (good ones) and asked, seconds (of its block, by its number of starts), steps_to_1e-02 and so on (steps
-after which E stays within that relative error; NaN if it does not), and energies (the frames of its history).
+relative_error_energy and relative_l2_psi (against the ground state), nearest (level of largest overlap), overlap and
+off_nearest (relative error of E against that level), node_count, norm, loss, steps (good ones) and asked, seconds (of
+its block, divided by the starts in it), steps_to_1e-02 and so on (steps after which E stays within that relative error;
+NaN if it does not), and energies (the frames of its history).
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ def outcomes(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """How each start ended, one of OUTCOMES; see `qpinn.analysis.evaluate.State`."""
     found = []
     for i in range(len(columns["energy"])):
-        overlaps = np.zeros(int(columns["nearest"][i]) + 1)
-        overlaps[-1] = columns["overlap"][i]
         bad = columns["steps"][i] < columns["asked"][i] or not np.isfinite(columns["energy"][i])
-        found.append("non-finite" if bad else evaluate.outcome(float(columns["norm"][i]), overlaps.tolist(), 0))
+        found.append("non-finite" if bad else evaluate.outcome(
+            float(columns["norm"][i]), int(columns["nearest"][i]), float(columns["overlap"][i]),
+            float(columns["off_nearest"][i]), 0,
+        ))  # fmt: skip
     return np.array(found)
 
 

@@ -15,17 +15,20 @@ def _levels():
 
 
 @pytest.mark.parametrize(
-    ("norm", "overlaps", "expected"),
+    ("norm", "nearest", "overlap", "off", "expected"),
     [
-        (1.0, [0.99, 0.1], "right state"),
-        (1.0, [0.1, 0.99], "wrong state"),
-        (1.0, [0.7, 0.7], "not converged"),
-        (0.05, [1.0, 0.0], "psi = 0"),
-        (float("nan"), [1.0], "non-finite"),
+        (1.0, 0, 0.99, 1e-3, "right state"),
+        (1.0, 1, 0.99, -0.05, "wrong state"),
+        (1.0, 0, 0.7, 0.0, "not converged"),
+        (1.0, 0, 0.99, -0.4, "not converged"),
+        (1.0, 0, 0.99, float("nan"), "not converged"),
+        (1.0, None, 0.0, 0.0, "no reference"),
+        (0.05, 0, 1.0, 0.0, "psi = 0"),
+        (float("nan"), 0, float("nan"), 0.0, "non-finite"),
     ],
 )
-def test_outcomes(norm, overlaps, expected):
-    assert evaluate.outcome(norm, overlaps, 0) == expected
+def test_outcomes(norm, nearest, overlap, off, expected):
+    assert evaluate.outcome(norm, nearest, overlap, off, 0) == expected
 
 
 def test_the_sign_of_psi_does_not_count():

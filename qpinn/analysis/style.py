@@ -1,0 +1,87 @@
+"""What the figures have in common: colours, sizes, axes, files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# Okabe and Ito (2008): told apart with any colour vision; line styles tell them apart in grey
+BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555", "#56B4E9"
+STYLE: dict[str, Any] = {
+    "font.size": 9, "axes.labelsize": 10, "legend.fontsize": 8.5, "legend.frameon": False, "lines.linewidth": 1.6,
+    "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "qpinn", "svg.fonttype": "path",
+    "axes.formatter.limits": (-3, 4), "axes.formatter.use_mathtext": False,
+}  # fmt: skip
+ENERGY = "energy / (ħ²/2mL²)"
+
+
+def blank(height: float) -> Figure:
+    """An empty figure, one column of a journal wide."""
+    figure = Figure(figsize=(5.6, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def one_panel(title: str) -> tuple[Figure, Axes]:
+    """A figure with a title at the left."""
+    figure = blank(3.5)
+    axes = figure.add_axes((0.14, 0.15, 0.72, 0.75))
+    axes.set_title(title, fontsize=10, loc="left")
+    return figure, axes
+
+
+def two_panels(title: str, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
+    """Two panels that share x, the upper one taking `ratio` of the height."""
+    figure = blank(4.6)
+    bottom, total, gap = 0.11, 0.82, 0.04
+    low = (1 - ratio) * total - gap / 2
+    lower = figure.add_axes((0.14, bottom, 0.72, low))
+    upper = figure.add_axes((0.14, bottom + low + gap, 0.72, ratio * total - gap / 2), sharex=lower)
+    upper.tick_params(labelbottom=False)
+    upper.set_title(title, fontsize=10, loc="left")
+    return figure, upper, lower
+
+
+def legend(axes: Axes) -> None:
+    """Above the axes at the right, where it hides no curve."""
+    axes.legend(
+        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2
+    )
+
+
+def positive(values: np.ndarray) -> np.ndarray:
+    """Magnitudes for a logarithmic axis: zeros and what is not finite left out."""
+    size = np.abs(values)
+    return np.where(np.isfinite(size) & (size > 0), size, np.nan)
+
+
+def log_axis(axes: Axes, curves: list[np.ndarray]) -> None:
+    """A logarithmic y axis around what there is to see; rounding noise does not stretch it."""
+    shown = np.concatenate([positive(curve) for curve in curves])
+    shown = shown[np.isfinite(shown)]
+    if not shown.size:
+        axes.text(0.5, 0.5, "zero to rounding", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        return
+    axes.set_yscale("log")
+    top = shown.max()
+    low = max(np.quantile(shown, 0.02), top * 1e-16)
+    axes.set_ylim(low / 4, top * 6)
+
+
+def save(figure: Figure, path: Path) -> list[Path]:
+    """Write `path` as .png and .svg, byte for byte the same when the figure is the same."""
+    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    figure.savefig(png, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+    figure.savefig(svg, metadata={"Date": None})
+    return [png, svg]
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:
+    """Write every figure under its name into `folder`."""
+    return [path for name, figure in figures.items() for path in save(figure, folder / name)]
