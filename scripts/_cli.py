@@ -5,6 +5,7 @@ The only module that knows Hydra.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -118,6 +119,16 @@ def _expand(overrides: Sequence[Any]) -> list[list[str]]:
         first.append([f"{override.key_or_group}={value}" for value in swept] if swept else [override.input_line])
     plain = [lines[0] for lines in first]
     return [plain] + [[*plain[:i], line, *plain[i + 1 :]] for i, lines in enumerate(first) for line in lines[1:]]
+
+
+def varied(arguments: Sequence[str]) -> tuple[list[str], int]:
+    """The keys of (checked) overrides with a single value, and how many jobs the others make."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parsed = OverridesParser.create().parse_overrides(list(arguments))
+    single = [override.key_or_group for override in parsed if not override.is_sweep_override()]
+    counts = [len(list(override.sweep_string_iterator())) for override in parsed if override.is_sweep_override()]
+    return single, math.prod(counts)
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -36,11 +36,14 @@ def main() -> int:
     _cli.use_cache()
     if not multirun:
         return sweep(config, Path(config.output) / f"sweep-{config.potential.name}-{_hash(identity(config))}", STARTED)
-    folder = Path(config.output) / f"sweeps-{_hash(sorted(o for o in overrides if not o.startswith('output=')))}"
+    own = sorted(override for override in overrides if not override.startswith(("output=", "hydra/", "hydra.")))
+    folder = Path(config.output) / f"sweeps-{_hash(own)}"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(_cli.ROOT / "scripts"), os.environ.get("PYTHONPATH", "")])
-    sys.argv[1:] = [*options, *overrides, f"hydra.sweep.dir={folder.absolute()}"]
+    same, jobs = _cli.varied(overrides)
+    same = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(same)}]"  # folders named by what varies
+    sys.argv[1:] = [*options, *overrides, same, f"hydra.sweep.dir={folder.absolute()}"]
     _cli.hydra_main(job, "sweep")
-    return ended(folder)
+    return ended(folder, jobs)
 
 
 def job(config: Any) -> None:
@@ -49,7 +52,7 @@ def job(config: Any) -> None:
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     (folder / "failed.txt").unlink(missing_ok=True)
-    print(f"\n{folder.name}", flush=True)
+    print(f"\n{HydraConfig.get().job.override_dirname}", flush=True)
     try:
         prepare(config)
         _cli.use_cache()
@@ -58,16 +61,23 @@ def job(config: Any) -> None:
         (folder / "failed.txt").write_text(traceback.format_exc())
 
 
-def ended(folder: Path) -> int:
-    """Say which jobs of a multirun failed. Returns the exit status."""
-    jobs = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    failed = [path for path in jobs if not (path / "summary.json").exists()]
-    print(f"\n{len(jobs) - len(failed)} of {len(jobs)} jobs finished in {folder}")
-    for path in failed:
+def ended(folder: Path, expected: int) -> int:
+    """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
+    from qpinn.analysis import results, sweep_plotting, tables
+
+    jobs = sorted({path.parent for name in ("config.yaml", "failed.txt") for path in folder.rglob(name)})
+    finished = [path for path in jobs if (path / "summary.json").exists() and not (path / "failed.txt").exists()]
+    summaries = [results.read_summary(path) for path in finished]
+    print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
+    if len(summaries) > 1:
+        print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_plotting.save_settings(folder, summaries)[0]}")
+    for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
-        reason = log.read_text().strip().splitlines()[-1] if log.exists() else "ended without a word"
-        print(f"failed: {path.name}: {reason}", file=sys.stderr)
-    return 1 if failed else 0
+        reason = log.read_text().strip().splitlines()[-1] if log.exists() else "killed, or still running"
+        print(f"failed: {path.relative_to(folder)}: {reason}", file=sys.stderr)
+    if len(jobs) < expected:
+        print(f"failed: {expected - len(jobs)} more left nothing behind", file=sys.stderr)
+    return 0 if len(finished) == expected else 1
 
 
 def prepare(config: Any) -> None:
@@ -104,6 +114,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
 
     from qpinn import settings, solver
     from qpinn import sweep as sweeping
+    from qpinn.analysis import results, tables
 
     potential, chosen = _cli.read(config)
     job = sweeping.Job(potential, chosen, settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
@@ -114,6 +125,9 @@ def sweep(config: Any, folder: Path, started: float) -> int:
         print(
             f"{potential.name}: {solver.describe_route(chosen)['label']}; {job.sweep.seeds} starts{varied}", flush=True
         )
+    if jax.process_count() == 1 and (folder / "summary.json").exists():
+        print(f"\n{tables.sweep_report(results.read_summary(folder))}\n  finished before: {folder}", flush=True)
+        return 0
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
     with ProgressBar(first) as bar:
@@ -123,7 +137,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
             print(f"error: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # a peer is gone: leaving in order would wait for it
     if first:
-        from qpinn.analysis import sweep_plotting, tables
+        from qpinn.analysis import sweep_plotting
 
         summary = sweeping.finish(job, folder, facts, started)
         sweep_plotting.save_all(folder)

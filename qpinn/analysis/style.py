@@ -21,9 +21,9 @@ STYLE: dict[str, Any] = {
 ENERGY = "energy / (ħ²/2mL²)"
 
 
-def blank(height: float) -> Figure:
-    """An empty figure, one column of a journal wide."""
-    figure = Figure(figsize=(5.6, height))
+def blank(height: float, width: float = 5.6) -> Figure:
+    """An empty figure, sizes in inches."""
+    figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure
 
@@ -31,7 +31,7 @@ def blank(height: float) -> Figure:
 def one_panel(title: str) -> tuple[Figure, Axes]:
     """A figure with a title at the left."""
     figure = blank(3.5)
-    axes = figure.add_axes((0.14, 0.15, 0.72, 0.75))
+    axes = figure.add_axes((0.14, 0.15, 0.72, 0.73))
     axes.set_title(title, fontsize=10, loc="left")
     return figure, axes
 
@@ -39,7 +39,7 @@ def one_panel(title: str) -> tuple[Figure, Axes]:
 def two_panels(title: str, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
     """Two panels that share x, the upper one taking `ratio` of the height."""
     figure = blank(4.6)
-    bottom, total, gap = 0.11, 0.82, 0.04
+    bottom, total, gap = 0.11, 0.80, 0.04
     low = (1 - ratio) * total - gap / 2
     lower = figure.add_axes((0.14, bottom, 0.72, low))
     upper = figure.add_axes((0.14, bottom + low + gap, 0.72, ratio * total - gap / 2), sharex=lower)
@@ -53,6 +53,15 @@ def legend(axes: Axes) -> None:
     axes.legend(
         loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2
     )
+
+
+def legend_row(axes: Axes) -> None:
+    """In a row of its own above the axes, the title above it."""
+    axes.set_title(axes.get_title(loc="left"), fontsize=10, loc="left", pad=18)
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncol=5, borderaxespad=0.2, handlelength=1.4, columnspacing=1.1,
+        handletextpad=0.5, borderpad=0.2,
+    )  # fmt: skip
 
 
 def positive(values: np.ndarray) -> np.ndarray:

@@ -15,7 +15,19 @@ from matplotlib.ticker import MaxNLocator
 
 from qpinn.analysis import sensitivity, style, tables
 from qpinn.analysis.results import read_summary
-from qpinn.analysis.style import BLUE, ENERGY, GREEN, GREY, ORANGE, RED, SKY, log_axis, one_panel, two_panels
+from qpinn.analysis.style import (
+    BLUE,
+    ENERGY,
+    GREEN,
+    GREY,
+    ORANGE,
+    RED,
+    SKY,
+    legend_row,
+    log_axis,
+    one_panel,
+    two_panels,
+)
 
 LOOKS = {
     "right state": (BLUE, "o"), "wrong state": (RED, "^"), "psi = 0": (ORANGE, "s"), "not converged": (GREY, "x"),
@@ -65,7 +77,7 @@ def _exact(axes: Axes, data: SweepData, window: tuple[float, float], upright: bo
     """The exact levels within `window` as dashed lines."""
     line = axes.axvline if upright else axes.axhline
     for k, energy in enumerate(data.levels[data.levels <= window[1]]):
-        line(energy, color=ORANGE, linestyle="--", linewidth=1.2, label=None if k else "exact levels", zorder=1)
+        line(energy, color="black", linestyle="--", linewidth=1.2, label=None if k else "exact levels", zorder=1)
 
 
 def energies(data: SweepData) -> Figure:
@@ -77,21 +89,15 @@ def energies(data: SweepData) -> Figure:
     names = [name for name in LOOKS if np.any(data.outcome == name)]
     parts = [found[(data.outcome == name) & np.isfinite(found)] for name in names]
     colors = [LOOKS[name][0] for name in names]
-    axes.hist(parts, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
     _exact(axes, data, window, upright=True)
+    axes.hist(parts, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
     beyond = sum(int(np.sum((part < window[0]) | (part > window[1]))) for part in parts)
     axes.set_xlim(*window)
     axes.set_xlabel(ENERGY + (f"   ({beyond} of the starts lie outside)" if beyond else ""))
     axes.set_ylabel("starts")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    _upper_legend(axes)
+    legend_row(axes)
     return figure
-
-
-def _upper_legend(axes: Axes) -> None:
-    axes.set_title(axes.get_title(loc="left"), loc="left", pad=20, fontsize=10)
-    axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncol=4, borderaxespad=0.2, handlelength=1.2,
-                columnspacing=1.2)  # fmt: skip
 
 
 def fan(data: SweepData) -> Figure:
@@ -112,7 +118,7 @@ def fan(data: SweepData) -> Figure:
     axes.set_ylim(*window)
     axes.set_xlabel("step")
     axes.set_ylabel(ENERGY)
-    _upper_legend(axes)
+    legend_row(axes)
     return figure
 
 
@@ -126,11 +132,12 @@ def loss_and_error(data: SweepData) -> Figure:
         if shown.any():
             axes.scatter(loss[shown], error[shown], s=14, color=color, marker=marker, alpha=0.7, linewidths=0.8,
                          label=f"{name} ({those.sum()})")  # fmt: skip
-    axes.set_xscale("log")
+    if np.nanmax(loss, initial=1e-300) > 10 * np.nanmin(loss, initial=np.inf):
+        axes.set_xscale("log")
     log_axis(axes, [error])
     axes.set_xlabel("loss")
     axes.set_ylabel("L2 error of psi")
-    _upper_legend(axes)
+    legend_row(axes)
     return figure
 
 
@@ -148,7 +155,7 @@ def varied(data: SweepData) -> Figure:
     _exact(upper, data, window, upright=False)
     upper.set_ylim(*window)
     upper.set_ylabel(ENERGY)
-    _upper_legend(upper)
+    legend_row(upper)
     right = data.outcome == "right state"
     parts = np.array_split(np.argsort(data.values), max(1, min(20, len(right) // 8)))
     at = np.array([data.values[part].mean() for part in parts])
@@ -178,15 +185,15 @@ def save_all(folder: Path) -> list[Path]:
 # ------------------------------------------------------------------------------------------------------ several sweeps
 
 
-def settings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]], title: str) -> Figure:
+def settings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]], title: str, names: str = "") -> Figure:
     """Rate of success (95 % interval) and L2 error of psi (median, half, nine tenths) of each sweep."""
     rows = np.arange(len(labels))
-    figure = style.blank(1.3 + 0.24 * len(labels))
-    height = figure.get_figheight()
-    reserve = min(0.42, 0.06 + 0.0115 * max(map(len, labels)))
+    reserve = 0.25 + 0.072 * max(map(len, labels))  # inches for the labels
+    height, width = 1.3 + 0.24 * len(labels), 4.4 + reserve
+    figure = style.blank(height, width)
     bottom, size = 0.55 / height, 1 - 0.95 / height
-    left = figure.add_axes((reserve, bottom, 0.56 * (0.97 - reserve) - 0.03, size))
-    right = figure.add_axes((reserve + 0.56 * (0.97 - reserve), bottom, 0.44 * (0.97 - reserve), size), sharey=left)
+    left = figure.add_axes((reserve / width, bottom, 2.1 / width, size))
+    right = figure.add_axes(((reserve + 2.3) / width, bottom, 1.95 / width, size), sharey=left)
     found = [summary["statistics"] for summary in summaries]
     rate = np.array([entry["success"]["rate"] for entry in found])
     interval = np.array([entry["success"]["wilson_95"] for entry in found])
@@ -209,13 +216,15 @@ def settings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]], titl
         axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
         axes.set_axisbelow(True)
     left.set_title(title, fontsize=10, loc="left")
+    figure.text((reserve - 0.1) / width, 0.2 / height, names, ha="right", va="center", fontsize=8, color=GREY)
     return figure
 
 
 def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]]) -> list[Path]:
     """Draw `settings` of several sweeps into `folder`."""
-    _, rows = tables.differing(summaries)
+    names, rows = tables.differing(summaries)
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        return style.save(settings([", ".join(row) for row in rows], summaries, title), folder / "settings")
+        drawn = settings([", ".join(row) for row in rows], summaries, title, ", ".join(names))
+        return style.save(drawn, folder / "settings")

@@ -70,31 +70,17 @@ def _method(row: Mapping[str, Any]) -> list[str]:
 
 def overview(runs: Sequence[Mapping[str, Any]]) -> str:
     """One line for each of several results.json, with the settings in which they differ, and the classical methods."""
-    settings = [_flat({"potential": run["potential"], **run["settings"]}) for run in runs]
-    keys = list(dict.fromkeys(key for flat in settings for key in flat))
-    varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
-    # a name tells its numbers where they follow from it
-    names = [key for key in varied if key.endswith(".name")]
-    shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
-    shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
-    header = [
-        *(key.removesuffix(".name") for key in shown),
-        "E",
-        "error of E",
-        "L2 error of psi",
-        "nodes",
-        "outcome",
-        "seconds",
-    ]
+    names, labels = differing(runs)
     rows = []
-    for flat, run in zip(settings, runs, strict=True):
+    for label, run in zip(labels, runs, strict=True):
         state, spent = run["states"][0], run["seconds"]
         rows.append([
-            *(str(flat.get(key, "-")) for key in shown), level(state["energy"]), number(state["relative_error_energy"]),
+            *label, level(state["energy"]), number(state["relative_error_energy"]),
             number(state["relative_l2_psi"]), str(state["node_count"]), state["outcome"],
             seconds(spent["compile"] + spent["train"]),
         ])  # fmt: skip
-    return f"{plain(header, rows, left=len(shown))}\n\n{_classical(runs)}"
+    header = [*names, "E", "error of E", "L2 error of psi", "nodes", "outcome", "seconds"]
+    return f"{plain(header, rows, left=len(names))}\n\n{_classical(runs)}"
 
 
 def _classical(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -105,6 +91,12 @@ def _classical(runs: Sequence[Mapping[str, Any]]) -> str:
             seen.add(str(run["potential"]))
             rows += [[run["potential"]["name"], *_method(row)] for row in run["comparison"]]
     return plain(["potential", "classical method", "E", "error of E", "L2 error of psi", "seconds"], rows, left=2)
+
+
+def _varied(run: Mapping[str, Any]) -> dict[str, str]:
+    """What varies within a sweep, as a setting."""
+    sweep = run.get("sweep", {})
+    return {sweep["vary"]: "{:g} to {:g}".format(*sweep["range"])} if sweep.get("vary") else {}
 
 
 def _follows(settings: Sequence[Mapping[str, Any]], name: str, key: str) -> bool:
@@ -171,13 +163,14 @@ def _median(spread: Mapping[str, float] | None) -> str:
 
 
 def differing(summaries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """The settings in which sweeps differ, and their values for each of them."""
-    settings = [_flat({"potential": run["potential"], **run["settings"]}) for run in summaries]
+    """The settings in which runs or sweeps differ, and their values for each of them; the seed last."""
+    settings = [_flat({"potential": run["potential"], **run["settings"], **_varied(run)}) for run in summaries]
     keys = list(dict.fromkeys(key for flat in settings for key in flat))
     varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
+    # a name tells its numbers where they follow from it
     names = [key for key in varied if key.endswith(".name")]
     shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
-    shown = shown or ["potential.name"]
+    shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
     return [key.removesuffix(".name") for key in shown], [
         [str(flat.get(key, "-")) for key in shown] for flat in settings
     ]
