@@ -5,12 +5,14 @@ The only module that knows Hydra.
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import re
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -79,9 +81,11 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
 
     from qpinn.settings import suggestion
 
-    groups = sorted(str(folder.relative_to(CONFIGS)) for folder in CONFIGS.iterdir() if folder.is_dir())
+    groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
     chosen = []
     for override in overrides:
+        if override.key_or_group == "hydra/launcher":
+            _check_launcher(override.value())
         if override.key_or_group not in groups:
             continue
         allowed = _choices(override.key_or_group)
@@ -93,13 +97,23 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
     known = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
     for override in overrides:
         name = override.key_or_group
-        if name in groups or name.split(".")[0] == "hydra" or name in known:
+        if name in groups or name in known or re.match(r"hydra[./]", name):
             continue
         hint = suggestion(name, known + groups)
         value = override.get_value_element_as_str()
         siblings = [key for key in known if key.rpartition(".")[0] == name.rpartition(".")[0]]
         top = [key for key in known if "." not in key]
         fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or top)}")
+
+
+def _check_launcher(name: Any) -> None:
+    """Refuse a launcher that is not known or not installed."""
+    allowed = ["basic", *_choices("hydra/launcher")]
+    if name not in allowed:
+        fail(f"hydra/launcher={name}: unknown; allowed: {', '.join(allowed)}")
+    extra = str(name).split("_")[0]
+    if name != "basic" and importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
+        fail(f'hydra/launcher={name}: is not installed; pip install "qpinn[{extra}]"')
 
 
 def _check_underflow(overrides: Sequence[Any]) -> None:
@@ -207,6 +221,8 @@ def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:
     """Let Hydra read the command line and call `job` with each config."""
     import hydra
 
+    # our launchers are named as the plugins name theirs, and Hydra says so
+    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*validated against ConfigStore schema")
     hydra.main(config_path=str(CONFIGS), config_name=primary, version_base=None)(job)()
     return 0
 

@@ -10,6 +10,7 @@ there already is not run again. The page shows what is there, and names what is 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -32,7 +33,7 @@ class Entry(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        return Path(self.route) / self.well / f"{self.factor}-{self.label.replace(' ', '-')}"
+        return Path(self.route) / self.well / re.sub(r"[ =]+", "-", f"{self.factor} {self.label}")
 
 
 def main() -> int:

@@ -34,6 +34,8 @@ def main() -> int:
     config = _cli.check(overrides, multirun, "sweep", prepare)
     _cli.check_writable(config.output)
     _cli.use_cache()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     if not multirun:
         return sweep(config, Path(config.output) / f"sweep-{config.potential.name}-{_hash(identity(config))}", STARTED)
     own = sorted(override for override in overrides if not override.startswith(("output=", "hydra/", "hydra.")))
@@ -128,8 +130,6 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     if jax.process_count() == 1 and (folder / "summary.json").exists():
         print(f"\n{tables.sweep_report(results.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     with ProgressBar(first) as bar:
         try:
             facts = sweeping.run(job, folder, bar)
