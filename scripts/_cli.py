@@ -26,6 +26,9 @@ NON_FINITE = 3
 # To be set before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+# our launchers are named as their plugins name them, and Hydra says so
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*validated against ConfigStore schema")
+
 
 def process_started() -> float:
     """`time.time()` at which the interpreter was started: starting it is all that this process has done so far.
@@ -221,8 +224,6 @@ def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:
     """Let Hydra read the command line and call `job` with each config."""
     import hydra
 
-    # our launchers are named as the plugins name theirs, and Hydra says so
-    warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*validated against ConfigStore schema")
     hydra.main(config_path=str(CONFIGS), config_name=primary, version_base=None)(job)()
     return 0
 

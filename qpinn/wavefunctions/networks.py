@@ -125,18 +125,27 @@ def _critical(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]
 
 
 def _orthogonal(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:
-    """A random matrix with orthonormal rows or columns, whichever are fewer, and no bias."""
+    """A random matrix with orthonormal rows or columns, whichever are fewer."""
     normal = jax.scipy.special.erfinv(jnp.clip(kernel, -1 + 1e-7, 1))
     tall = normal if layer.fan_in >= layer.fan_out else normal.T
     q, r = jnp.linalg.qr(tall)
     q = q * jnp.where(jnp.diagonal(r) < 0, -1, 1)
-    return (q if layer.fan_in >= layer.fan_out else q.T), 0 * offset
+    return (q if layer.fan_in >= layer.fan_out else q.T), _small(layer) * offset
+
+
+def _small(layer: Layer) -> float:
+    """Largest bias where an initialisation says nothing of biases.
+
+    Not zero: a tanh network without biases is odd in a box that is symmetric about its origin, and stays odd in every
+    step, so that only rounding could lead it to an even ground state.
+    """
+    return 1 / math.sqrt(layer.fan_in)
 
 
 INITIALIZATIONS: dict[str, Initializer] = {
-    "lecun": _uniform(lambda layer: math.sqrt(3 / layer.fan_in)),
-    "glorot": _uniform(lambda layer: math.sqrt(6 / (layer.fan_in + layer.fan_out))),
-    "he": _uniform(lambda layer: math.sqrt(6 / layer.fan_in)),
+    "lecun": _uniform(lambda layer: math.sqrt(3 / layer.fan_in), _small),
+    "glorot": _uniform(lambda layer: math.sqrt(6 / (layer.fan_in + layer.fan_out)), _small),
+    "he": _uniform(lambda layer: math.sqrt(6 / layer.fan_in), _small),
     "orthogonal": _orthogonal,
     "siren": _uniform(
         lambda layer: math.sqrt(6 / layer.fan_in) if layer.index else 30 / layer.fan_in,
@@ -146,10 +155,11 @@ INITIALIZATIONS: dict[str, Initializer] = {
     "spread": _uniform(lambda layer: 1.5 / math.sqrt(layer.fan_in), lambda layer: 2.0),
 }
 """Hidden layers at the start. Variances of the kernel: lecun 1 / fan_in, glorot 2 / (fan_in + fan_out), he 2 / fan_in,
-all uniform with zero biases (LeCun et al. 1998; Glorot and Bengio 2010; He et al. 2015); orthogonal as Saxe et al.
-2014; siren for sin with a first frequency of 30 and phases over a whole turn (Sitzmann et al. 2020); critical the scale
-of `criticality` for the activation; `spread` draws biases as well, so that the units of a first layer differ and are
-usable as they are: the default of the piecewise ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
+all uniform (LeCun et al. 1998; Glorot and Bengio 2010; He et al. 2015); orthogonal as Saxe et al. 2014; these four with
+biases uniform within 1 / sqrt(fan_in), as a linear layer of PyTorch has; siren for sin with a first frequency of 30 and
+phases over a whole turn (Sitzmann et al. 2020); critical the scale of `criticality` for the activation; `spread` draws
+larger biases, so that the units of a first layer differ and are usable as they are: the default of the piecewise
+ansatz, with +-1.5 and +-2 the best of a scan over the three wells."""
 
 
 class MLP(nn.Module):
