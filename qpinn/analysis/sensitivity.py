@@ -57,7 +57,7 @@ def read_blocks(folder: Path) -> tuple[Columns, np.ndarray]:
     frames = np.zeros(0, int)
     for path in sorted((folder / "blocks").glob("*.npz")):
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
                 part = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             continue
