@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 
     @property
     def folder(self) -> Path:
-        return Path(self.route) / self.well / re.sub(r"[ =]+", "-", f"{self.factor} {self.label}")
+        return Path(self.route) / self.well / re.sub(r"[^\w.]+", "-", f"{self.factor} {self.label}").strip("-")
 
 
 def main() -> int:
