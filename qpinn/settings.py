@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -214,9 +215,19 @@ class Sweep:
             one_of("sweep.vary", self.vary, VARIABLE)
         if (self.vary is None) != (self.range is None):
             raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
-        given = [self.coordinator is not None, self.processes is not None, self.process is not None]
-        if any(given) and not all(given):
-            raise ValueError("sweep.coordinator: needs sweep.processes and sweep.process, and the other way round")
+        counted = self.processes is not None and self.process is not None
+        none = self.processes is None and self.process is None
+        if (
+            self.coordinator is not None
+            and self.coordinator != "auto"
+            and not re.fullmatch(r".+:\d+", self.coordinator)
+        ):
+            raise ValueError(f"sweep.coordinator={self.coordinator}: must be host:port or auto")
+        if not (none if self.coordinator in (None, "auto") else counted):
+            raise ValueError(
+                f"sweep.coordinator={self.coordinator}: host:port needs sweep.processes and sweep.process, "
+                "and they need it"
+            )
         if self.processes is not None and self.process is not None:
             whole("sweep.process", self.process, 0, self.processes - 1)
 

@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from pathlib import Path
@@ -22,6 +23,8 @@ import _cli
 
 STARTED = _cli.process_started()
 FREE = ("block", "devices", "coordinator", "processes", "process", "patience")  # may differ when a sweep goes on
+JOIN = 300
+"""Seconds that a process waits for the others of its job when it starts."""
 
 
 def main() -> int:
@@ -90,12 +93,35 @@ def prepare(config: Any) -> None:
 
     chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    alone = chosen.processes is None and int(os.environ.get("SLURM_NTASKS", "1")) == 1
-    jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
+    alone = chosen.coordinator is None and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1
+    try:
+        jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
+    except RuntimeError:
+        raise ValueError(
+            f"sweep.devices={chosen.devices}: one process has one number of devices, not several"
+        ) from None
     if not alone and not jax.distributed.is_initialized():
-        jax.distributed.initialize(
-            chosen.coordinator, chosen.processes, chosen.process, heartbeat_timeout_seconds=chosen.patience
-        )
+        _join(chosen)
+
+
+def _join(chosen: Any) -> None:
+    """Wait for the other processes of the job."""
+    import jax
+
+    def give_up() -> None:  # JAX itself ends the process with a page of C++
+        print(f"error: not all processes of the job came within {JOIN} s", file=sys.stderr, flush=True)
+        os._exit(1)
+
+    watch = threading.Timer(JOIN, give_up)
+    watch.daemon = True
+    watch.start()
+    where = (None,) * 3 if chosen.coordinator == "auto" else (chosen.coordinator, chosen.processes, chosen.process)
+    try:
+        jax.distributed.initialize(*where, initialization_timeout=2 * JOIN, heartbeat_timeout_seconds=chosen.patience)
+    except (ValueError, RuntimeError) as error:
+        _cli.fail(f"sweep.coordinator={chosen.coordinator}: no other processes found ({error})")
+    finally:
+        watch.cancel()
 
 
 def identity(config: Any) -> dict[str, Any]:
