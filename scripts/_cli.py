@@ -38,10 +38,19 @@ def process_started() -> float:
     return time.time() - time.process_time()
 
 
+class Failed(SystemExit):
+    """The end of a script with one line for the user, which has been shown."""
+
+    def __init__(self, line: str, status: int) -> None:
+        super().__init__(status)
+        self.line = line
+
+
 def fail(message: str, status: int = BAD_INPUT) -> NoReturn:
     """End with one line on stderr."""
-    print(f"error: {' '.join(str(message).split())}", file=sys.stderr)
-    raise SystemExit(status)
+    line = " ".join(str(message).split())
+    print(f"error: {line}", file=sys.stderr)
+    raise Failed(line, status)
 
 
 def use_cache() -> None:
@@ -139,11 +148,12 @@ def _expand(overrides: Sequence[Any]) -> list[list[str]]:
 
 
 def varied(arguments: Sequence[str]) -> tuple[list[str], int]:
-    """The keys of (checked) overrides with a single value, and how many jobs the others make."""
+    """The keys of (checked) overrides that do not vary, and how many jobs the others make."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(list(arguments))
-    single = [override.key_or_group for override in parsed if not override.is_sweep_override()]
+    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
+    single = sorted({override.key_or_group for override in parsed} - swept)
     counts = [len(list(override.sweep_string_iterator())) for override in parsed if override.is_sweep_override()]
     return single, math.prod(counts)
 

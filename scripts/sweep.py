@@ -62,7 +62,9 @@ def job(config: Any) -> None:
         prepare(config)
         _cli.use_cache()
         sweep(config, folder, time.time())
-    except (Exception, SystemExit):
+    except _cli.Failed as error:
+        (folder / "failed.txt").write_text(error.line)
+    except Exception:
         (folder / "failed.txt").write_text(traceback.format_exc())
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 from pathlib import Path
 
 import _cli
 import pytest
+import sensitivity
 import yaml
 
 from qpinn import solver
 
 CONFIGS = _cli.CONFIGS
-PLACE = {"envelope": "ansatz", "piecewise": "ansatz"}
+STARTS = yaml.safe_load((CONFIGS / "sensitivity.yaml").read_text())["starts"]
 
 
 def _words(path: Path) -> list[str]:
@@ -23,7 +25,8 @@ def _words(path: Path) -> list[str]:
     return [f"{group}={name}", *also]
 
 
-FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent != CONFIGS)
+LAUNCHERS = sorted((CONFIGS / "hydra" / "launcher").iterdir())  # Hydra's plugins read these
+FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent != CONFIGS and path not in LAUNCHERS)
 
 
 @pytest.mark.usefixtures("optax_promotion")
@@ -70,14 +73,46 @@ def test_no_key_that_nobody_reads():
             yield key
             yield from keys(entry)
 
-    for path in CONFIGS.rglob("*.yaml"):
+    for path in [CONFIGS / "base.yaml", CONFIGS / "config.yaml", CONFIGS / "sweep.yaml", *FILES]:
         for key in keys(yaml.safe_load(path.read_text())):
             assert key in words, f"{path}: nobody reads {key}"
 
 
 def test_configs_hold_values_and_no_code():
-    for path in CONFIGS.rglob("*.yaml"):
+    for path in set(CONFIGS.rglob("*.yaml")) - set(LAUNCHERS):
         assert "_target_" not in path.read_text()
+
+
+@pytest.mark.parametrize("path", LAUNCHERS, ids=lambda path: path.stem)
+def test_every_key_of_a_launcher_is_one_that_its_plugin_has(path):
+    extra = path.stem.split("_")[0]
+    plugin = pytest.importorskip(f"hydra_plugins.hydra_{extra}_launcher.config", reason=f"extra {extra} not installed")
+    values = yaml.safe_load(path.read_text())
+    (known,) = (
+        entry for entry in vars(plugin).values()
+        if dataclasses.is_dataclass(entry) and getattr(entry, "_target_", None) == values["_target_"]
+    )  # fmt: skip
+    assert set(values) <= {field.name for field in dataclasses.fields(known)}
+
+
+def _study():
+    """Every sweep of configs/sensitivity.yaml."""
+    plans = yaml.safe_load((CONFIGS / "sensitivity.yaml").read_text())
+    return [entry for route in ("default", "paper") for entry in sensitivity.entries(route, plans[route])]
+
+
+@pytest.mark.parametrize("entry", _study(), ids=lambda entry: " ".join(entry.words))
+def test_every_sweep_of_the_study_can_be_run(entry):
+    potential, settings = _cli.read(_cli._compose([*entry.words, f"sweep.seeds={STARTS}"], "sweep"))
+    assert potential.name == entry.well
+    assert settings.start.name == ("random" if entry.route == "paper" or "start=random" in entry.words else "ritz")
+
+
+def test_the_study_has_enough_starts_and_no_sweep_twice():
+    assert STARTS >= 256
+    folders = [entry.folder for entry in _study()]
+    assert len(set(folders)) == len(folders)
+    assert not any(set(str(folder)) & set("[]{}=, ") for folder in folders)
 
 
 def test_the_papers_route_is_the_papers():

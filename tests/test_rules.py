@@ -11,8 +11,8 @@ from tests_support import ROOT
 LAYERS = ["types", "physics", "wavefunctions", "training", "analysis"]
 ONLY = {
     "hydra": "scripts/_cli.py scripts/train.py scripts/sweep.py",
-    "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py",
-    "matplotlib": "qpinn/analysis/plotting.py qpinn/analysis/sweep_plotting.py",
+    "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py scripts/sensitivity.py",
+    "matplotlib": "qpinn/analysis/style.py qpinn/analysis/plotting.py qpinn/analysis/sweep_plotting.py",
     "optax": "qpinn/training/optimizers.py qpinn/training/loop.py",
 }
 

@@ -12,7 +12,9 @@ from qpinn.wavefunctions.networks import (
     INITIALIZATIONS,
     MLP,
     NOT_SMOOTH,
+    ROUGH,
     activation,
+    criticality,
     from_uniform,
     parameter_count,
 )
@@ -66,3 +68,78 @@ def test_the_network_is_the_formula():
     h = np.sin(h @ p["hidden_1"]["kernel"] + p["hidden_1"]["bias"])
     expected = (h @ p["readout"]["kernel"] + p["readout"]["bias"])[0]
     np.testing.assert_allclose(network.apply({"params": p}, jnp.asarray(x)), expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["lecun", "glorot", "he", "orthogonal", "spread"])
+def test_biases_are_drawn_so_that_a_tanh_network_is_not_odd(name):
+    network = MLP(16, 2, "tanh", name)
+    draws = jax.random.uniform(jax.random.key(1), (parameter_count(network),), minval=-1, maxval=1)
+    params = from_uniform(network, draws)
+    assert all(np.ptp(np.asarray(params[layer]["bias"])) > 0 for layer in ("hidden_0", "hidden_1"))
+    value = [float(network.apply({"params": params}, jnp.array([x]))) for x in (-0.7, 0.7)]
+    assert abs(value[0] + value[1]) > 1e-3
+
+
+@pytest.mark.parametrize(
+    ("name", "bias", "slope"), [("gelu", 0.17292239, 1.98305826), ("swish", 0.55514317, 1.98800468)]
+)
+def test_critical_points_are_those_of_the_book(name, bias, slope):
+    """Roberts, Yaida and Hanin, The Principles of Deep Learning Theory (2022), section 5.3.4."""
+    np.testing.assert_allclose(criticality(name), (bias, slope), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sin"])
+def test_odd_activations_are_critical_without_biases(name):
+    np.testing.assert_allclose(criticality(name), (0, 1), atol=1e-6)
+
+
+def test_an_activation_without_a_critical_point_is_refused():
+    with pytest.raises(ValueError, match=r"network\.activation=softplus has no critical point"):
+        criticality("softplus")
+
+
+@pytest.mark.parametrize("name", ["gelu", "swish", "tanh"])
+def test_a_critical_network_keeps_its_signal_where_another_loses_it(name):
+    """Variance of the preactivations layer by layer, from a wide network itself: not the integrals of `criticality`."""
+    sizes = {}
+    for init in ("critical", "lecun"):
+        network = MLP(256, 13, name, init)
+        draws = jax.random.uniform(jax.random.key(0), (parameter_count(network),), minval=-1, maxval=1)
+        _, state = network.apply(
+            {"params": from_uniform(network, draws)},
+            jnp.array([0.8]),
+            capture_intermediates=True,
+            mutable="intermediates",
+        )
+        layers = state["intermediates"]
+        sizes[init] = [float(jnp.var(layers[f"hidden_{layer}"]["__call__"][0])) for layer in range(13)]
+    if name == "tanh":  # C_b = 0: falls off as 1 / (2 depth), Principles, section 5.3.3
+        assert 0.3 / 13 < sizes["critical"][-1] < 1 / 13
+    else:
+        np.testing.assert_allclose(sizes["critical"][-1], sizes["critical"][3], rtol=0.5)
+        assert sizes["lecun"][-1] < 0.5 * sizes["critical"][-1]
+
+
+def test_siren_has_first_frequencies_up_to_30_and_unit_preactivations_after():
+    network = MLP(512, 3, "sin", "siren")
+    draws = jax.random.uniform(jax.random.key(0), (parameter_count(network),), minval=-1, maxval=1)
+    params = from_uniform(network, draws)
+    assert 28 < float(jnp.max(jnp.abs(params["hidden_0"]["kernel"]))) <= 30
+    x = jnp.linspace(-1, 1, 401)[:, None]
+    _, state = jax.vmap(
+        lambda point: network.apply({"params": params}, point, capture_intermediates=True, mutable="intermediates")
+    )(x)
+    for layer in (1, 2):  # Sitzmann et al. 2020, theorem 1.8: standard normal
+        z = state["intermediates"][f"hidden_{layer}"]["__call__"][0]
+        np.testing.assert_allclose(float(jnp.var(z)), 1, rtol=0.2)
+
+
+@pytest.mark.parametrize("name", ROUGH)
+def test_a_rough_activation_has_a_jump_in_its_second_derivative_and_no_other(name):
+    first, second = jax.grad(activation(name)), jax.grad(jax.grad(activation(name)))
+    sides = [float(second(jnp.asarray(x))) for x in (-1e-9, 1e-9)]
+    assert abs(sides[0] - sides[1]) > 1
+    x = jnp.linspace(1e-9, 8, 1601)
+    for half in (x, -x):
+        assert np.abs(np.diff(jax.vmap(second)(half))).max() < 0.01
+    assert np.isfinite(jax.vmap(first)(jnp.linspace(-8, 8, 1601))).all()

@@ -1,0 +1,254 @@
+"""The sweep script end to end, as processes: several devices, several processes, kills, multiruns and launchers."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from tests_support import ROOT, script, train
+
+QUICK = ["potential=barrier", "network.width=6", "optimizer.steps=8"]
+FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks"}
+
+
+def _sweep(*words) -> subprocess.CompletedProcess[str]:
+    finished = script("sweep", *words)
+    assert finished.returncode == 0, finished.stderr + finished.stdout
+    return finished
+
+
+def _start(*words) -> subprocess.Popen[str]:
+    command = [sys.executable, str(ROOT / "scripts" / "sweep.py"), *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ)
+    )
+
+
+def _pair(port, *words, outputs) -> list[subprocess.Popen[str]]:
+    """Two processes of one job, each with an output of its own: only the first one's is used."""
+    job = [f"sweep.coordinator=127.0.0.1:{port}", "sweep.processes=2"]
+    return [_start(*words, *job, f"sweep.process={rank}", f"output={output}") for rank, output in enumerate(outputs)]
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+def _rows(folder) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "seeds.csv").read_text().splitlines()))
+
+
+def _column(folder, name) -> np.ndarray:
+    return np.array([float(row[name]) for row in _rows(folder)])
+
+
+def _only(output):
+    (folder,) = output.iterdir()
+    return folder
+
+
+def _wait(condition, process, seconds=120):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory):
+    """Seven starts on one device: the sweep folder and the terminal output."""
+    output = tmp_path_factory.mktemp("one")
+    finished = _sweep(*QUICK, "sweep.seeds=7", "sweep.devices=1", f"output={output}")
+    return _only(output), finished
+
+
+def test_a_sweep_folder_is_complete(one):
+    folder, finished = one
+    figures = {f"{name}.{kind}" for name in ("energies", "fan", "loss_and_error") for kind in ("png", "svg")}
+    assert {path.name for path in folder.iterdir()} == FILES | figures
+    rows = _rows(folder)
+    assert [int(row["seed"]) for row in rows] == list(range(7))
+    assert {row["outcome"] for row in rows} == {"right state"}
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["statistics"]["outcomes"]["right state"] == 7
+    np.testing.assert_allclose(
+        summary["statistics"]["relative_error_energy"]["median"], np.median(_column(folder, "relative_error_energy"))
+    )
+    assert f"folder: {folder}" in finished.stdout
+    assert finished.stderr == ""
+
+
+def test_four_devices_give_the_energies_of_one(one, tmp_path):
+    folder, _ = one
+    _sweep(*QUICK, "sweep.seeds=7", "sweep.devices=4", f"output={tmp_path}")  # seven starts in two blocks of four
+    other = _only(tmp_path)
+    assert json.loads((other / "summary.json").read_text())["devices"] == 4
+    np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
+    assert [row["outcome"] for row in _rows(other)] == [row["outcome"] for row in _rows(folder)]
+
+
+def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(one, tmp_path, port):
+    folder, _ = one
+    pair = _pair(port, *QUICK, "sweep.seeds=7", outputs=[tmp_path / "first", tmp_path / "second"])
+    ended = [process.communicate(timeout=240) for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], ended
+    other = _only(tmp_path / "first")
+    assert not (tmp_path / "second").exists()
+    assert "starts" not in ended[1][0]
+    np.testing.assert_array_equal(_column(other, "seed"), np.arange(7))
+    np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
+    assert json.loads((other / "summary.json").read_text())["processes"] == 2
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, port, victim):
+    words = [*QUICK, "sweep.seeds=600", "sweep.patience=5"]
+    pair = _pair(port, *words, outputs=[tmp_path / "first", tmp_path / "second"])
+    _wait(lambda: list(tmp_path.glob("first/*/blocks/*.npz")), pair[0])
+    pair[victim].kill()
+    killed = time.monotonic()
+    _, errors = pair[1 - victim].communicate(timeout=60)
+    assert time.monotonic() - killed < 2 * 5 + 5  # patience, once to notice and once to leave
+    pair[victim].communicate()
+    assert pair[1 - victim].returncode != 0
+    assert "another process of this job is gone" in errors or "another task died" in errors
+    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("first/*/blocks/*.npz")}
+    assert 0 < len(kept) < 300
+    _sweep(*words, f"output={tmp_path / 'first'}")  # on one process now
+    folder = _only(tmp_path / "first")
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(600))
+    assert all((folder / "blocks" / name).stat().st_mtime_ns == when for name, when in kept.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path, number):
+    words = [*QUICK, "sweep.seeds=300", "sweep.devices=1"]
+    process = _start(*words, f"output={tmp_path}")
+    _wait(lambda: len(list(tmp_path.glob("*/blocks/*.npz"))) > 3, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
+    if number == signal.SIGTERM:
+        assert "the same command goes on" in errors
+    folder = _only(tmp_path)
+    assert not (folder / "summary.json").exists()
+    done = len(list((folder / "blocks").glob("*.npz")))
+    _sweep(*words, f"output={tmp_path}")
+    assert done < 300
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(300))
+    again = _sweep(*words, f"output={tmp_path}")
+    assert "finished before" in again.stdout
+
+
+def test_more_seeds_train_only_the_new_ones_elsewhere(one, tmp_path):
+    folder, _ = one
+    _sweep(*QUICK, "sweep.seeds=3", "seed=4", "sweep.devices=1", f"output={tmp_path}")
+    np.testing.assert_allclose(_column(_only(tmp_path), "energy"), _column(folder, "energy")[4:], rtol=1e-13)
+
+
+def test_a_seed_of_a_sweep_trained_alone_reaches_the_same_state(one, tmp_path):
+    folder, _ = one
+    for seed in (0, 5):
+        train(*QUICK, f"seed={seed}", f"output={tmp_path / str(seed)}")
+        (state,) = json.loads((_only(tmp_path / str(seed)) / "results.json").read_text())["states"]
+        row = _rows(folder)[seed]
+        np.testing.assert_allclose(state["energy"], float(row["energy"]), rtol=1e-11)
+        assert state["node_count"] == int(row["node_count"])
+
+
+def test_a_sweep_over_the_initial_energy(tmp_path):
+    words = ["experiment=paper/finite_well", "network.width=6", "optimizer.steps=20", "sweep.seeds=6"]
+    finished = _sweep(*words, "sweep.vary=energy.initial", "sweep.range=[0,25]", f"output={tmp_path}")
+    folder = _only(tmp_path)
+    np.testing.assert_allclose(_column(folder, "energy.initial"), np.linspace(0, 25, 6))
+    np.testing.assert_allclose(_column(folder, "energy_start"), np.linspace(0, 25, 6))
+    assert "energy.initial from 0 to 25" in finished.stdout
+    assert (folder / "varied.png").exists()
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_multirun_by_a_launcher(tmp_path, launcher):
+    words = ["-m", *QUICK, "network.width=4,5", "network.init=lecun,glorot", "sweep.seeds=4", "sweep.devices=1",
+             f"output={tmp_path}", f"hydra/launcher={launcher}"]  # fmt: skip
+    first = _sweep(*words)
+    folder = _only(tmp_path)
+    jobs = sorted(path.parent for path in folder.glob("*/summary.json"))
+    wanted = {f"network.init={init}-network.width={width}" for init in ("lecun", "glorot") for width in (4, 5)}
+    assert {path.name for path in jobs} == wanted
+    assert "4 of 4 jobs finished" in first.stdout
+    assert (folder / "settings.png").exists()
+    written = {path: (path / "summary.json").stat().st_mtime_ns for path in jobs}
+    again = _sweep(*words)
+    assert "4 of 4 jobs finished" in again.stdout
+    assert {path: (path / "summary.json").stat().st_mtime_ns for path in jobs} == written
+    compared = script("compare", folder)
+    assert compared.returncode == 0, compared.stderr
+    for width in ("4", "5"):
+        assert any(width in line.split() for line in compared.stdout.splitlines())
+
+
+def test_a_failed_job_is_listed_and_the_others_stand(tmp_path):
+    words = ["-m", *QUICK, "network.width=4,5", "sweep.seeds=3", "sweep.devices=1", f"output={tmp_path}"]
+    _sweep(*words)
+    folder = _only(tmp_path)
+    (folder / "network.width=5" / "config.yaml").write_text("sweep: {seeds: 3}\n")  # another sweep's
+    broken = script("sweep", *words)
+    assert broken.returncode == 1
+    assert "1 of 2 jobs finished" in broken.stdout
+    assert "failed: network.width=5:" in broken.stderr
+    assert "Traceback" not in broken.stderr
+    for path in (folder / "network.width=5").rglob("*"):
+        if path.is_file():
+            path.unlink()
+    mended = _sweep(*words)
+    assert "2 of 2 jobs finished" in mended.stdout
+
+
+def test_plot_draws_the_same_figures_again(one, tmp_path):
+    folder, _ = one
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg")}
+    for name in before:
+        (folder / name).unlink()
+    finished = script("plot", folder)
+    assert finished.returncode == 0, finished.stderr
+    for name, content in before.items():
+        assert (folder / name).read_bytes() == content, name
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sweep.seeds=0"], "sweep.seeds=0: must be a whole number from 1"),
+        (["sweep.seeds=many"], "sweep.seeds='many': must be a whole number"),
+        (["sweep.block=-1"], "sweep.block=-1: must be a whole number from 1"),
+        (["sweep.seds=3"], "sweep.seds=3: unknown key; did you mean sweep.seeds?"),
+        (["sweep.vary=energy.initial"], "sweep.vary=energy.initial: needs sweep.range"),
+        (["sweep.vary=energy.inital", "sweep.range=[0,1]"], "sweep.vary=energy.inital: unknown; did you mean"),
+        (["sweep.vary=energy.initial", "sweep.range=[0,1]"], "sweep.vary=energy.initial: has an effect only with"),
+        (["sweep.range=[0,1,2]"], "must be two numbers"),
+        (["sweep.processes=2"], "needs sweep.processes and sweep.process"),
+        (["sweep.coordinator=here", "sweep.processes=2", "sweep.process=0"], "must be host:port or auto"),
+        (["network.width=4,5"], "several values need -m"),
+        (["-m", "network.width=4,5", "hydra/launcher=slurm"], "hydra/launcher=slurm: unknown; allowed: basic"),
+        (["seed=2147483647"], "seed=2147483710: must be a whole number from 0 to 2147483647"),
+    ],
+)
+def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
+    output = tmp_path / "out"
+    finished = script("sweep", *words, f"output={output}")
+    assert finished.returncode == 2
+    assert message in finished.stderr
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert not output.exists()
