@@ -45,8 +45,8 @@ def main() -> int:
     folder = Path(config.output) / f"sweeps-{_hash(own)}"
     os.environ["PYTHONPATH"] = os.pathsep.join([str(_cli.ROOT / "scripts"), os.environ.get("PYTHONPATH", "")])
     same, jobs = _cli.varied(overrides)
-    same = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(same)}]"  # folders named by what varies
-    sys.argv[1:] = [*options, *overrides, same, f"hydra.sweep.dir={folder.absolute()}"]
+    naming = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(same)}]"  # folders named by what varies
+    sys.argv[1:] = [*options, *overrides, naming, f"hydra.sweep.dir={folder.absolute()}"]
     _cli.hydra_main(job, "sweep")
     return ended(folder, jobs)
 
@@ -117,9 +117,12 @@ def _join(chosen: Any) -> None:
     watch = threading.Timer(JOIN, give_up)
     watch.daemon = True
     watch.start()
-    where = (None,) * 3 if chosen.coordinator == "auto" else (chosen.coordinator, chosen.processes, chosen.process)
+    auto = chosen.coordinator == "auto"
     try:
-        jax.distributed.initialize(*where, initialization_timeout=2 * JOIN, heartbeat_timeout_seconds=chosen.patience)
+        jax.distributed.initialize(
+            None if auto else chosen.coordinator, chosen.processes, chosen.process,
+            initialization_timeout=2 * JOIN, heartbeat_timeout_seconds=chosen.patience,
+        )  # fmt: skip
     except (ValueError, RuntimeError) as error:
         _cli.fail(f"sweep.coordinator={chosen.coordinator}: no other processes found ({error})")
     finally:

@@ -58,7 +58,10 @@ def load(folder: Path) -> SweepData:
     if not columns:
         raise ValueError(f"{folder / 'blocks'}: missing or damaged")
     columns = {name: values[columns["number"] < sweep["seeds"]] for name, values in columns.items()}
-    values = None if sweep["range"] is None else np.linspace(*sweep["range"], sweep["seeds"])[columns["number"]]
+    values = None
+    if sweep["range"] is not None:
+        first, last = sweep["range"]
+        values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
     title = f"{summary['potential']['name'].replace('_', ' ')}, {len(columns['energy'])} starts"
     outcome = sensitivity.outcomes(columns)
     return SweepData(title, columns, frames, outcome, np.array(summary["levels"]), sweep["vary"], values)
