@@ -17,7 +17,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from qpinn.physics.potentials import BUILDERS, finite, positive
 from qpinn.training.problem import ENERGY_MODES
 from qpinn.wavefunctions.ansatz import ANSATZE
-from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, criticality
+from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
 
 T = TypeVar("T")
 
@@ -57,8 +57,7 @@ class Network:
         activation(self.activation)
         one_of("network.init", self.init, INITIALIZATIONS)
         positive("network.scale", self.scale)
-        if self.init == "critical":
-            criticality(self.activation)
+        check_initialization(self.init, self.activation)
 
 
 @dataclasses.dataclass(frozen=True)

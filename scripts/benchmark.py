@@ -74,7 +74,7 @@ def measure(seeds: Sequence[int], scratch: Path) -> dict[str, Any]:
         for n in GRIDS
     ]  # fmt: skip
     return {
-        "machine": {"cpu": _cpu(), "cores_used": 1, "system": platform.system()},
+        "machine": {"cpu": cpu(), "cores_used": 1, "system": platform.system()},
         "git": run.last["git"], "versions": run.last["versions"],
         "start": [{"cache": "filled" if i % 2 else "empty", **entry} for i, entry in enumerate(start)],
         "routes": routes, "collapse": collapse, "jump": jump,
@@ -94,7 +94,7 @@ class Runner:
         output = self._scratch / f"run-{self._count}"
         environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(cache or self._scratch / "cache")}
         command = [sys.executable, str(_cli.ROOT / "scripts" / "train.py"), *words, f"output={output}"]
-        finished = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=_one_core)
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True, preexec_fn=one_core)
         if finished.returncode not in (0, _cli.NON_FINITE):
             _cli.fail(f"{' '.join(words)}: {finished.stderr}", status=1)
         (path,) = output.glob("*/results.json")
@@ -107,12 +107,14 @@ class Runner:
         return entry
 
 
-def _one_core() -> None:
+def one_core() -> None:
+    """Keep this process on one core."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
-def _cpu() -> str:
+def cpu() -> str:
+    """The name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

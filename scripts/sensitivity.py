@@ -1,6 +1,6 @@
 """Measure how sensitive the routes are to their initialisation, and write docs/sensitivity.md.
 
-    python scripts/sensitivity.py                    # all of configs/sensitivity.yaml, about two hours and a half on two cores
+    python scripts/sensitivity.py            # all of configs/sensitivity.yaml, some two hours on two cores
     python scripts/sensitivity.py --starts 8 --output bench
 
 Every entry is one `sweep.py`, in a process of its own, one after the other. Its folder stays under --sweeps; what is
@@ -10,6 +10,7 @@ there already is not run again. The page shows what is there, and names what is 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -29,11 +30,15 @@ class Entry(NamedTuple):
     well: str
     factor: str
     label: str
-    words: list[str]
+    words: tuple[str, ...]
 
     @property
     def folder(self) -> Path:
         return Path(self.route) / self.well / re.sub(r"[^\w.]+", "-", f"{self.factor} {self.label}").strip("-")
+
+    def finished(self, sweeps: Path) -> Path | None:
+        """The folder of the finished sweep below `sweeps`, if it is there."""
+        return next((path.parent for path in (sweeps / self.folder).glob("*/summary.json")), None)
 
 
 def main() -> int:
@@ -49,25 +54,47 @@ def main() -> int:
     starts = study.pop("starts") if arguments.starts is None else arguments.starts
     if starts < 1:
         _cli.fail(f"--starts {starts}: must be at least 1")
-    found = [list(entries(route, plan)) for route, plan in study.items()]
-    everything = [entry for listed in found for entry in listed]
+    everything = [entry for route, plan in study.items() for entry in entries(route, plan)]
     for number, entry in enumerate([] if arguments.only_page else everything, 1):
-        if not list((arguments.sweeps / entry.folder).glob("*/summary.json")):
+        if entry.finished(arguments.sweeps) is None:
             print(f"{number} of {len(everything)}: {' '.join(entry.words)}", file=sys.stderr, flush=True)
             run(entry, starts, arguments.sweeps)
+    write(everything, arguments.sweeps, arguments.output)
     return 0
+
+
+def write(everything: list[Entry], sweeps: Path, output: Path) -> None:
+    """The page with its numbers and figures, from the sweeps that are finished."""
+    from qpinn.analysis import results, study
+
+    folders = {entry: folder for entry in everything if (folder := entry.finished(sweeps))}
+    if not folders:
+        _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of the study")
+    summaries = {entry: results.read_summary(folder) for entry, folder in folders.items()}
+    found = [{**entry._asdict(), "statistics": summary["statistics"]} for entry, summary in summaries.items()]
+    last = list(summaries.values())[-1]
+    measured = {
+        **{key: last[key] for key in ("git", "versions", "device")},
+        "missing": [" ".join(entry.words) for entry in everything if entry not in folders],
+        "entries": found,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "sensitivity.json").write_text(json.dumps(measured, indent=1) + "\n")
+    (output / "sensitivity.md").write_text(study.page(measured))
+    energy = {entry.well: folder for entry, folder in folders.items() if entry.factor == "energy"}
+    study.save_figures(found, energy, output)
 
 
 def entries(route: str, plan: dict[str, Any]) -> Iterator[Entry]:
     """The sweeps of a route in the order in which they are run: factor by factor, each over the wells."""
     for well, words in plan["wells"].items():
-        yield Entry(route, well, "seed", "as configured", words)
+        yield Entry(route, well, "seed", "as configured", tuple(words))
     for factor, changes in plan["factors"].items():
         for change in changes:
             label = " ".join(word.partition(".")[2] or word for word in change)
             for well, words in plan["wells"].items():
                 if not (well == "infinite_well" and factor == "energy"):  # E is fixed there
-                    yield Entry(route, well, factor, label, [*words, *change])
+                    yield Entry(route, well, factor, label, (*words, *change))
 
 
 def run(entry: Entry, starts: int, sweeps: Path) -> None:

@@ -12,7 +12,7 @@ LAYERS = ["types", "physics", "wavefunctions", "training", "analysis"]
 ONLY = {
     "hydra": "scripts/_cli.py scripts/train.py scripts/sweep.py",
     "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py scripts/sensitivity.py",
-    "matplotlib": "qpinn/analysis/style.py qpinn/analysis/plotting.py qpinn/analysis/sweep_plotting.py",
+    "matplotlib": "".join(f"qpinn/analysis/{name}.py " for name in ("style", "plotting", "sweep_plotting", "study")),
     "optax": "qpinn/training/optimizers.py qpinn/training/loop.py",
 }
 

@@ -166,3 +166,69 @@ def _outcomes(group: Sequence[Entry]) -> str:
 
 def _seconds(entry: Entry) -> float:
     return entry["seconds"]["compile"] + entry["seconds"]["train"]
+
+
+def sweeps_page(measured: Mapping[str, Any]) -> str:
+    """The page of what was measured of sweeps."""
+    machine, many, spread = measured["machine"], measured["many"], measured["spread"]
+    versions = ", ".join(f"{name} {value}" for name, value in measured["versions"].items())
+    return "\n\n".join([
+        "# How fast sweeps are",
+        f"Written by `scripts/benchmark_sweeps.py`. {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
+        f"commit {measured['git']}; {versions}. No GPU was at hand.",
+        "## The whole of it",
+        f"`python scripts/sweep.py {many['words']}` on {machine['cores']} cores: {many['seconds']['total']:.0f} s from "
+        f"process start to the last figure, of which {many['seconds']['compile']:.1f} s compiling; {many['right']} of "
+        f"{many['starts']} in the right state.",
+        "## Devices and processes",
+        f"`{spread['one device']['words']}` and its kin: starts a second while training. A device of a CPU is one that "
+        "XLA simulates, with a thread of its own.",
+        _spread_table(spread),
+        "## Size of a block",
+        "One device on one core; milliseconds a start, for blocks of so many starts under one `vmap`. A block also "
+        "makes its start, measures psi and writes its file; *alone* is the training of a single run and nothing "
+        "else. Levenberg-Marquardt takes blocks of 1 and Adam blocks of 8 unless `sweep.block` says otherwise.",
+        _blocks_table(measured["blocks"], measured["alone"]),
+        "## Against a loop over single runs",
+        "`qpinn.solve` for one seed after the other in one process on one core, each compiling again, against the "
+        "best block above on the same core.",
+        _loop_table(measured["blocks"], measured["alone"]),
+        "## Memory",
+        "Largest resident memory of the process, figures included.",
+        markdown(["sweep", "starts", "memory, MB", "ms a start"], [
+            [entry["words"], str(entry["starts"]), f"{entry['peak_memory_mb']:.0f}", _ms(entry)]
+            for entry in measured["memory"]
+        ]),
+    ]) + "\n"  # fmt: skip
+
+
+def _ms(entry: Entry) -> str:
+    return f"{1e3 * entry['seconds']['per_start']:.1f}"
+
+
+def _spread_table(spread: Mapping[str, Entry]) -> str:
+    first = next(iter(spread.values()))["seconds"]["per_start"]
+    rows = [
+        [name, str(entry["starts"]), f"{1 / entry['seconds']['per_start']:.2f}",
+         f"{first / entry['seconds']['per_start']:.2f}", f"{entry['seconds']['total']:.0f}"]
+        for name, entry in spread.items()
+    ]  # fmt: skip
+    return markdown(["on", "starts", "starts a second", "against one device", "total, s"], rows)
+
+
+def _blocks_table(blocks: Mapping[str, Sequence[Entry]], alone: Mapping[str, Entry]) -> str:
+    rows = [
+        [route, f"{1e3 * alone[route]['train']:.1f}", *(_ms(entry) for entry in entries)]
+        for route, entries in blocks.items()
+    ]
+    sizes = [str(entry["block"]) for entry in next(iter(blocks.values()))]
+    return markdown(["route", "alone", *sizes], rows)
+
+
+def _loop_table(blocks: Mapping[str, Sequence[Entry]], alone: Mapping[str, Entry]) -> str:
+    rows = []
+    for route, entries in blocks.items():
+        best = min(entry["seconds"]["per_start"] for entry in entries)
+        steps, loop = entries[0]["steps"], alone[route]["loop"]
+        rows.append([route, f"{steps / loop:.0f}", f"{steps / best:.0f}", f"{loop / best:.1f}"])
+    return markdown(["route", "loop: starts x steps a second", "sweep: starts x steps a second", "ratio"], rows)

@@ -85,10 +85,15 @@ def log_axis(axes: Axes, curves: list[np.ndarray]) -> None:
 
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path` as .png and .svg, byte for byte the same when the figure is the same."""
-    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
-    figure.savefig(png, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+    png, svg = save_png(figure, path.with_suffix(".png")), path.with_suffix(".svg")
     figure.savefig(svg, metadata={"Date": None})
     return [png, svg]
+
+
+def save_png(figure: Figure, path: Path) -> Path:
+    """Write `path`, the same bytes when the figure is the same."""
+    figure.savefig(path, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+    return path
 
 
 def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

@@ -188,28 +188,41 @@ def save_all(folder: Path) -> list[Path]:
 # ------------------------------------------------------------------------------------------------------ several sweeps
 
 
-def settings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]], title: str, names: str = "") -> Figure:
-    """Rate of success (95 % interval) and L2 error of psi (median, half, nine tenths) of each sweep."""
+def settings(
+    labels: Sequence[str], series: Mapping[str, Sequence[Mapping[str, Any] | None]], title: str, names: str = ""
+) -> Figure:
+    """Rate of success (95 % interval) and L2 error of psi (median, half, nine tenths): a row for each of `labels`.
+
+    series   one list of the statistics of sweeps, in the order of the labels, or several to be told apart by colour;
+             None where there is none
+    """
     rows = np.arange(len(labels))
     reserve = 0.25 + 0.072 * max(map(len, labels))  # inches for the labels
-    height, width = 1.3 + 0.24 * len(labels), 4.4 + reserve
+    several = len(series) > 1
+    height, width = 1.3 + (0.14 + 0.1 * len(series)) * len(labels) + 0.2 * several, 4.4 + reserve
     figure = style.blank(height, width)
-    bottom, size = 0.55 / height, 1 - 0.95 / height
+    bottom, size = 0.55 / height, 1 - (0.95 + 0.2 * several) / height
     left = figure.add_axes((reserve / width, bottom, 2.1 / width, size))
     right = figure.add_axes(((reserve + 2.3) / width, bottom, 1.95 / width, size), sharey=left)
-    found = [summary["statistics"] for summary in summaries]
-    rate = np.array([entry["success"]["rate"] for entry in found])
-    interval = np.array([entry["success"]["wilson_95"] for entry in found])
-    left.errorbar(100 * rate, rows, xerr=100 * np.abs(interval.T - rate), fmt="o", color=BLUE, ms=4, capsize=2.5,
-                  linewidth=1.2)  # fmt: skip
+    looks = zip((BLUE, RED, GREEN, ORANGE), "o^sD", strict=True)
+    for number, (name, found) in enumerate(series.items()):
+        color, marker = next(looks)
+        for row, entry in zip(rows + 0.22 * (number - (len(series) - 1) / 2), found, strict=True):
+            if entry is None:
+                continue
+            rate, interval = entry["success"]["rate"], np.array(entry["success"]["wilson_95"])
+            left.errorbar(100 * rate, row, xerr=100 * np.abs(interval - rate)[:, None], fmt=marker, color=color, ms=4,
+                          capsize=2.5, linewidth=1.2)  # fmt: skip
+            spread = entry["relative_l2_psi"]
+            if spread:
+                right.plot([spread["5%"], spread["95%"]], [row, row], color=color, linewidth=1.0, alpha=0.6)
+                right.plot([spread["25%"], spread["75%"]], [row, row], color=color, linewidth=3.2, alpha=0.6,
+                           solid_capstyle="butt")  # fmt: skip
+                right.plot(spread["median"], row, marker, color=color, markersize=4)
+        if several:
+            left.plot([], [], marker, color=color, markersize=4, label=name)
     left.set_xlim(-4, 104)
     left.set_xlabel("right state / %")
-    for row, entry in enumerate(found):
-        spread = entry["relative_l2_psi"]
-        if spread:
-            right.plot([spread["5%"], spread["95%"]], [row, row], color=SKY, linewidth=1.2)
-            right.plot([spread["25%"], spread["75%"]], [row, row], color=BLUE, linewidth=3.2, solid_capstyle="butt")
-            right.plot(spread["median"], row, "o", color=RED, markersize=4)
     right.set_xscale("log")
     right.set_xlabel("L2 error of psi")
     right.tick_params(labelleft=False)
@@ -219,6 +232,8 @@ def settings(labels: Sequence[str], summaries: Sequence[Mapping[str, Any]], titl
         axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
         axes.set_axisbelow(True)
     left.set_title(title, fontsize=10, loc="left")
+    if several:
+        legend_row(left)
     figure.text((reserve - 0.1) / width, 0.2 / height, names, ha="right", va="center", fontsize=8, color=GREY)
     return figure
 
@@ -229,5 +244,6 @@ def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]]) -> list[
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        drawn = settings([", ".join(row) for row in rows], summaries, title, ", ".join(names))
+        found = {"": [summary["statistics"] for summary in summaries]}
+        drawn = settings([", ".join(row) for row in rows], found, title, ", ".join(names))
         return style.save(drawn, folder / "settings")

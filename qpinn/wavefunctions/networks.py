@@ -76,6 +76,10 @@ def _uniform(bound: Callable[[Layer], float], bias: Callable[[Layer], float] = l
     return initialize
 
 
+UNCRITICAL = ("softplus", "sigmoid", "gaussian")
+"""Activations for which `criticality` finds no point, in a table because a check must not wake a device."""
+
+
 @functools.cache
 def criticality(name: str) -> tuple[float, float]:
     """Variances (C_b of a bias, C_W of a kernel entry times fan_in) at which signals neither grow nor die with depth.
@@ -113,9 +117,16 @@ def criticality(name: str) -> tuple[float, float]:
             return float(bias), 1 / slope2
     elif means(1e-16)[0] < 1e-12:  # a(0) = 0, and K -> 0
         return 0.0, 1 / means(1e-8)[1]
-    raise ValueError(
-        f"network.init=critical: network.activation={name} has no critical point; allowed: another of them"
-    )
+    raise ValueError(f"network.init=critical: network.activation={name} has no critical point")
+
+
+def check_initialization(name: str, act: str) -> None:
+    """Raise ValueError if initialisation `name` does not exist for the activation `act`. Uses no device."""
+    if name == "critical" and act in UNCRITICAL:
+        allowed = ", ".join(other for other in {**ACTIVATIONS, **ROUGH} if other not in UNCRITICAL)
+        raise ValueError(
+            f"network.init=critical: network.activation={act} has no critical point; allowed with it: {allowed}"
+        )
 
 
 def _critical(layer: Layer, kernel: Array, offset: Array) -> tuple[Array, Array]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +16,9 @@ from qpinn.wavefunctions.networks import (
     MLP,
     NOT_SMOOTH,
     ROUGH,
+    UNCRITICAL,
     activation,
+    check_initialization,
     criticality,
     from_uniform,
     parameter_count,
@@ -93,9 +98,26 @@ def test_odd_activations_are_critical_without_biases(name):
     np.testing.assert_allclose(criticality(name), (0, 1), atol=1e-6)
 
 
-def test_an_activation_without_a_critical_point_is_refused():
-    with pytest.raises(ValueError, match=r"network\.activation=softplus has no critical point"):
-        criticality("softplus")
+@pytest.mark.parametrize("name", {**ACTIVATIONS, **ROUGH})
+def test_an_activation_without_a_critical_point_is_refused(name):
+    for check in (lambda: criticality(name), lambda: check_initialization("critical", name)):
+        if name in UNCRITICAL:
+            with pytest.raises(ValueError, match=rf"network\.activation={name} has no critical point"):
+                check()
+        else:
+            check()
+
+
+def test_checking_settings_wakes_no_device():
+    """Or a sweep could choose neither its devices nor its processes afterwards."""
+    code = (
+        "import jax; from qpinn import settings; from qpinn.wavefunctions import networks\n"
+        "for name in networks.INITIALIZATIONS: settings.Network(init=name)\n"
+        "for name in {**networks.ACTIVATIONS, **networks.ROUGH}: settings.Network(activation=name)\n"
+        "jax.config.update('jax_num_cpu_devices', 3); assert len(jax.devices('cpu')) == 3"
+    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr
 
 
 @pytest.mark.parametrize("name", ["gelu", "swish", "tanh"])
