@@ -112,6 +112,31 @@ def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(one, tmp_
     assert json.loads((other / "summary.json").read_text())["processes"] == 2
 
 
+def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, port):
+    """`srun` is played by a script that starts two tasks as SLURM does: what JAX reads of them is real."""
+    folder, _ = one
+    srun = tmp_path / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(
+        '#!/usr/bin/env bash\n[ "$1" = --kill-on-bad-exit=1 ] && shift\n'
+        'for i in 0 1; do SLURM_PROCID=$i SLURM_LOCALID=$i "$@" & pids="$pids $!"; done\n'
+        "status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status\n"
+    )
+    srun.chmod(0o755)
+    environment = {
+        **os.environ, "PATH": f"{srun.parent}:{os.environ['PATH']}", "PYTHON": sys.executable,
+        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2",
+    }  # fmt: skip
+    words = [*QUICK, "sweep.seeds=7", f"output={tmp_path / 'out'}"]
+    command = ["bash", str(ROOT / "scripts" / "jobs" / "slurm.sh"), *words]
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == 0, finished.stderr
+    other = _only(tmp_path / "out")
+    assert json.loads((other / "summary.json").read_text())["processes"] == 2
+    np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
+
+
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, port, victim):
     words = [*QUICK, "sweep.seeds=600", "sweep.patience=5"]
