@@ -217,13 +217,19 @@ def _broadcast(done: np.ndarray) -> np.ndarray:
 
 
 def _gather(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The columns of all processes, in their order."""
+    """The columns of all processes, in their order: as bytes, in one message, whatever JAX's precision is."""
     if jax.process_count() == 1:
         return columns
     from jax.experimental import multihost_utils
 
+    rows = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for values in columns.values()]
     with _peers():
-        return {name: np.asarray(multihost_utils.process_allgather(v, tiled=True)) for name, v in columns.items()}
+        packed = np.asarray(multihost_utils.process_allgather(np.concatenate(rows, axis=1), tiled=True))
+    parts = np.split(packed, np.cumsum([part.shape[1] for part in rows])[:-1], axis=1)
+    return {
+        name: np.ascontiguousarray(part).view(values.dtype).reshape(-1, *values.shape[1:])
+        for (name, values), part in zip(columns.items(), parts, strict=True)
+    }
 
 
 @contextlib.contextmanager

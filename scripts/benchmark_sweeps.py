@@ -10,6 +10,7 @@ output folder (default docs). --scale multiplies every number of starts.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import platform
@@ -28,6 +29,8 @@ WELL = ["potential=finite_well"]
 PAPER = ["experiment=paper/finite_well"]
 BLOCKS = (1, 2, 4, 8, 16, 32)
 SCRIPTS = _cli.ROOT / "scripts"
+CORES = sorted(os.sched_getaffinity(0))
+FIRST = CORES[0]
 
 
 def main() -> int:
@@ -55,10 +58,12 @@ def measure(sweep: Sweeps, scale: float) -> dict[str, Any]:
         return max(4, round(count * scale))
 
     many = sweep([*WELL, f"sweep.seeds={starts(1024)}"])
+    words = [*WELL, f"sweep.seeds={starts(256)}"]
     spread = {
-        "one device": sweep([*WELL, f"sweep.seeds={starts(256)}", "sweep.devices=1"]),
-        "two devices": sweep([*WELL, f"sweep.seeds={starts(256)}", "sweep.devices=2"]),
-        "two processes": sweep.pair([*WELL, f"sweep.seeds={starts(256)}"]),
+        "one device, one core": sweep([*words, "sweep.devices=1"], [FIRST]),
+        "one device, free": sweep([*words, "sweep.devices=1"]),
+        "two devices": sweep([*words, "sweep.devices=2"]),
+        "two processes, one core each": sweep.pair(words),
     }
     blocks = {
         route: [
@@ -71,7 +76,7 @@ def measure(sweep: Sweeps, scale: float) -> dict[str, Any]:
     }
     memory = [sweep(["potential=infinite_well", f"sweep.seeds={starts(count)}"]) for count in (128, 4096)]
     return {
-        "machine": {"cpu": benchmark.cpu(), "cores": len(os.sched_getaffinity(0)), "system": platform.system()},
+        "machine": {"cpu": benchmark.cpu(), "cores": len(CORES), "system": platform.system()},
         "git": many["git"], "versions": many["versions"], "many": many, "spread": spread, "blocks": blocks,
         "alone": {route: alone(words, starts(8)) for route, words in (("default", WELL), ("paper", PAPER))},
         "memory": memory,
@@ -85,7 +90,7 @@ class Sweeps:
         self._scratch = scratch
         self._count = 0
 
-    def __call__(self, words: list[str], cores: int | None = None) -> dict[str, Any]:
+    def __call__(self, words: list[str], cores: list[int] = CORES) -> dict[str, Any]:
         output = self._output()
         process = self._process([*words, f"output={output}"], cores)
         _, status, usage = os.wait4(process.pid, 0)
@@ -94,13 +99,16 @@ class Sweeps:
         return self._read(words, output, usage)
 
     def pair(self, words: list[str]) -> dict[str, Any]:
-        """A job of two processes, one core each."""
+        """A job of two processes, one core each, as SLURM would bind them."""
         with socket.socket() as server:
             server.bind(("127.0.0.1", 0))
             port = server.getsockname()[1]
         job = [f"sweep.coordinator=127.0.0.1:{port}", "sweep.processes=2"]
         output = self._output()
-        pair = [self._process([*words, *job, f"sweep.process={i}", f"output={output}"], None) for i in range(2)]
+        pair = [
+            self._process([*words, *job, f"sweep.process={i}", f"output={output}"], [core])
+            for i, core in enumerate(CORES[:2])
+        ]
         usage = [os.wait4(process.pid, 0)[2] for process in pair]
         return self._read(words, output, usage[0])
 
@@ -108,10 +116,10 @@ class Sweeps:
         self._count += 1
         return self._scratch / f"sweep-{self._count}"
 
-    def _process(self, words: list[str], cores: int | None) -> subprocess.Popen:
+    def _process(self, words: list[str], cores: list[int]) -> subprocess.Popen:
         environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(self._scratch / "cache")}
         command = [sys.executable, str(SCRIPTS / "sweep.py"), *words]
-        pinned = benchmark.one_core if cores == 1 else None
+        pinned = functools.partial(os.sched_setaffinity, 0, cores)
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=pinned)
 
     @staticmethod

@@ -181,8 +181,9 @@ def sweeps_page(measured: Mapping[str, Any]) -> str:
         f"process start to the last figure, of which {many['seconds']['compile']:.1f} s compiling; {many['right']} of "
         f"{many['starts']} in the right state.",
         "## Devices and processes",
-        f"`{spread['one device']['words']}` and its kin: starts a second while training. A device of a CPU is one that "
-        "XLA simulates, with a thread of its own.",
+        f"`{spread['two devices']['words']}` and its kin: starts a second while training. A device of a CPU is one "
+        "that XLA simulates, with a thread of its own; a single one that is free to use both cores spreads its larger "
+        "matrix products over them.",
         _spread_table(spread),
         "## Size of a block",
         "One device on one core; milliseconds a start, for blocks of so many starts under one `vmap`. A block also "
@@ -213,7 +214,7 @@ def _spread_table(spread: Mapping[str, Entry]) -> str:
          f"{first / entry['seconds']['per_start']:.2f}", f"{entry['seconds']['total']:.0f}"]
         for name, entry in spread.items()
     ]  # fmt: skip
-    return markdown(["on", "starts", "starts a second", "against one device", "total, s"], rows)
+    return markdown(["on", "starts", "starts a second", "against the first", "total, s"], rows)
 
 
 def _blocks_table(blocks: Mapping[str, Sequence[Entry]], alone: Mapping[str, Entry]) -> str:
