@@ -68,7 +68,7 @@ def measure(sweep: Sweeps, scale: float) -> dict[str, Any]:
     blocks = {
         route: [
             sweep(
-                [*words, f"sweep.seeds={max(starts(count), size)}", "sweep.devices=1", f"sweep.block={size}"], cores=1
+                [*words, f"sweep.seeds={max(starts(count), size)}", "sweep.devices=1", f"sweep.block={size}"], [FIRST]
             )
             for size in BLOCKS
         ]
