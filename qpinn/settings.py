@@ -14,7 +14,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from qpinn.physics.potentials import BUILDERS, finite, positive
+from qpinn.physics.potentials import BUILDERS
+from qpinn.physics.potentials.base import finite, positive
 from qpinn.training.problem import ENERGY_MODES
 from qpinn.wavefunctions.ansatz import ANSATZE
 from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization

@@ -150,19 +150,26 @@ def build(
     potential: Any, settings: Settings, levels: reference.Eigenstates
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """Problem, optimiser and sampling as pytrees of arrays in the wanted precision."""
-    dtype = jnp.dtype(settings.precision)
-    choice = settings.network
-    network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
     mesh = domain.segment_edges(potential, phase=settings.ansatz.phase)
-    edges = mesh[[0, -1]] if merged(settings) else mesh
     if settings.energy.name == "fixed":
         value = settings.energy.value if settings.energy.value is not None else levels.energies[0]
     else:
         value = settings.energy.initial
-    unit = settings.loss.unit or domain.energy_unit(potential)
+    return build_on(potential, settings, mesh, 1, value)
+
+
+def build_on(
+    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: float = 1.0
+) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
+    """`build` on a given mesh, for the lowest `states` levels."""
+    dtype = jnp.dtype(settings.precision)
+    choice = settings.network
+    network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
+    edges = mesh[[0, -1]] if merged(settings) else mesh
+    unit = settings.loss.unit or domain.energy_unit(potential, states)
     problem = Problem(
         potential, ansatz_module.ANSATZE[settings.ansatz.name](edges, network), settings.loss.residual,
-        settings.loss.norm, unit, value, settings.energy.name,
+        settings.loss.norm, unit, energy, settings.energy.name,
     )  # fmt: skip
     sampling = _sampling(settings.sampling, edges, mesh)
     return (*_as(settings.precision, (problem, _optimizer(settings.optimizer))), _as(settings.precision, sampling))

@@ -29,7 +29,7 @@ class Row:
 
 def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> list[Row]:
     """Finite differences on two grids, and spectral elements, for level `index`."""
-    points = domain.gauss_legendre(domain.segment_edges(potential, index, phase=0.5), 20)
+    points = domain.gauss_legendre(domain.segment_edges(potential, index + 1, phase=0.5), 20)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = exact.psi(x)[index]
     methods: dict[str, Callable[[], reference.Eigenstates]] = {

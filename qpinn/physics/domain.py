@@ -6,12 +6,14 @@ A quadrature never crosses a breakpoint. A rule that does solves, to a very smal
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn.physics import estimates
 from qpinn.types import Array
 
 
@@ -28,79 +30,56 @@ class Points:
     weight: Array
 
 
-def pieces(potential: Any) -> np.ndarray:
-    """Walls and breakpoints of a potential with concrete numbers, ascending: (pieces + 1,)."""
-    left, right = potential.domain
-    return np.array([left, *sorted(potential.breakpoints), right], dtype=np.float64)
+def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.ndarray:
+    """Edges (segments + 1,) of a mesh on which the lowest `states` levels vary slowly in every segment.
 
-
-def segment_edges(potential: Any, state: int = 0, phase: float = 4.5) -> np.ndarray:
-    """Edges (segments + 1,) of a mesh on which level `state` is smooth and slowly varying in every segment.
-
-    Cuts at every breakpoint, and then so that a segment holds at most `phase` radians of psi where it oscillates and
-    about `phase` decay lengths where it decays. Both come from the potential alone (`_estimate`): the wavenumber is at
-    most sqrt(E_high - V), and psi may decay as fast as sqrt(V - V_min) wherever E_low does not exceed V by far.
+    Cuts at every breakpoint, and then so that no level has more than `phase` radians in a segment where it oscillates,
+    or about `phase` decay lengths where it decays: more and more of them away from the allowed region, because what is
+    left of psi there matters less. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. The
+    levels are those of `estimates.levels`, from the potential alone.
     """
-    edges = pieces(potential)
-    height, low, high = _estimate(potential, state)
+    edges = estimates.pieces(potential)
+    bounds, values = estimates.steps(potential)
+    length = np.diff(bounds)
+    steep = _steepness(potential, bounds)
+    rate = np.zeros(len(values))
+    for energy in estimates.levels(potential, states):
+        below = energy - values
+        depth = _depth(length, below)
+        # n cells of which each is 1.3 times as wide as the last reach phase (1.3^n - 1) / 0.3 decay lengths deep
+        graded = np.where(depth < 40, 0.3 / np.log(1.3) / (1 + 0.3 * depth / phase), 0.0)
+        rate = np.maximum(rate, np.maximum(np.sqrt(np.abs(below)), steep) * np.where(below > 0, 1.0, graded))
+    count = np.concatenate([[0.0], np.cumsum(rate * length)]) / phase
     cuts = [edges]
-    last = len(height) - 1
-    for j, length in enumerate(np.diff(edges)):
-        wavenumber = np.sqrt(max(high - height[j], 0.0))
-        kappa = np.sqrt(height[j]) if height[j] > low / 4 else 0.0
-        if kappa * length > phase:
-            fractions = _graded(length * kappa, phase, wavenumber / kappa, j > 0, j < last)
-        else:
-            count = max(1, int(np.ceil(wavenumber * length / phase)))
-            fractions = np.arange(1, count) / count
-        cuts.append(edges[j] + length * fractions)
+    for start, stop in itertools.pairwise(edges):
+        first, last = np.interp((start, stop), bounds, count)
+        segments = max(1, int(np.ceil(last - first - 1e-9)))
+        cuts.append(np.interp(first + (last - first) * np.arange(1, segments) / segments, count, bounds))
     return np.unique(np.concatenate(cuts))
 
 
-def energy_unit(potential: Any, state: int = 0) -> float:
-    """k^2 = ((state + 1) pi / W)^2, W the length where V <= E_low (`_estimate`): the size of its kinetic energy."""
-    height, low, _ = _estimate(potential, state)
-    return float(((state + 1) * np.pi / np.diff(pieces(potential))[height <= low].sum()) ** 2)
+def _depth(length: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """Decay lengths from each cell to the nearest one where psi oscillates; `below` is E - V in the cells."""
+    decay = np.sqrt(np.maximum(-below, 0.0)) * length
+    total = np.cumsum(decay) - decay / 2
+    inside = np.unique(total[below > 0])
+    return np.min(np.abs(total[:, None] - inside), axis=1) if inside.size else np.zeros(len(length))
 
 
-def _estimate(potential: Any, state: int) -> tuple[np.ndarray, float, float]:
-    """V - V_min in each piece, and two energies above V_min near level `state`, from the potential alone.
-
-    Bohr and Sommerfeld: the integral of sqrt(E - V) over the allowed region is (state + 1/2) pi for E_low, as between
-    soft walls, and (state + 1) pi for E_high, as between hard ones.
-    """
-    edges = pieces(potential)
-    lengths = np.diff(edges)
-    levels = potential(((edges[:-1] + edges[1:]) / 2)[:, None])
-    height = levels - levels.min()
-
-    def energy(action: float) -> float:
-        low, high = 0.0, float(height.max() + (action / lengths.sum()) ** 2)
-        while low < (middle := (low + high) / 2) < high:
-            enough = np.sum(np.sqrt(np.maximum(middle - height, 0.0)) * lengths) >= action
-            low, high = (low, middle) if enough else (middle, high)
-        return high
-
-    return height, energy((state + 0.5) * np.pi), energy((state + 1) * np.pi)
+def _steepness(potential: Any, bounds: np.ndarray) -> np.ndarray:
+    """|V'|^(1/3) in each cell: the inverse of the length over which psi changes at a turning point."""
+    left, right = bounds[:-1], bounds[1:]
+    share = 1e-6 * (right - left)
+    with np.errstate(over="ignore"):
+        jump = potential((right - share)[:, None]) - potential((left + share)[:, None])
+    return np.minimum(np.abs(jump) / (right - left), 1e18) ** (1 / 3)
 
 
-def _graded(depth: float, phase: float, oscillation: float, from_left: bool, from_right: bool) -> np.ndarray:
-    """Fractions in (0, 1) that cut a piece of `depth` decay lengths into cells, wider away from where psi comes in.
-
-    A cell of `phase` decay lengths at the entrance is followed by wider ones, because what is left of psi there matters
-    less; beyond 40 decay lengths psi is below the rounding error and one cell is enough. If E may be above V after all,
-    `oscillation` radians for each decay length, no cell holds more than `phase` radians.
-    """
-    if from_left and from_right:
-        half = _graded(depth / 2, phase, oscillation, True, False) / 2
-        return np.concatenate([half, [0.5] if half.size else [], 1 - half[::-1]])
-    cuts, growth = [0.0], phase
-    widest = phase / oscillation if oscillation else np.inf
-    while depth - cuts[-1] > 1.5 * min(growth, widest) and (cuts[-1] < 40 or oscillation):
-        cuts.append(cuts[-1] + min(growth, widest))
-        growth *= 1.3
-    fractions = np.array(cuts[1:]) / depth
-    return fractions if from_left else 1 - fractions[::-1]
+def energy_unit(potential: Any, states: int = 1) -> float:
+    """k^2 = (states pi / W)^2, W the length where V lies below level states - 1: the size of its kinetic energy."""
+    bounds, values = estimates.steps(potential)
+    energy = estimates.levels(potential, states)[-1]
+    return float((states * np.pi / np.diff(bounds)[values < energy].sum()) ** 2)
 
 
 def gauss_legendre(edges: np.ndarray, n: int) -> Points:

@@ -73,7 +73,7 @@ def compiler_options(quick: bool) -> dict[str, Any]:
 
 
 def begin(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, state: int = 0
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, state: Any = 0
 ) -> tuple[Carry, Scalar]:
     """What training starts from, and its E: random parameters, or level `state` of a Ritz problem on them."""
     init_key, points_key = keys(seed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
@@ -13,7 +15,7 @@ from qpinn.types import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
 
 
-def solve(gram: Array, stiffness: Array, state: int, cutoff: float) -> tuple[Scalar, Array]:
+def solve(gram: Array, stiffness: Array, state: Any, cutoff: float) -> tuple[Scalar, Array]:
     """Number `state` of K c = E M c, and c with c^T M c = 1, on the well-conditioned part of M (p, p).
 
     Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
@@ -36,7 +38,7 @@ def _eigh(matrix: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
-def start(problem: Problem, params: Params, points: Points, state: int = 0) -> tuple[Params, Scalar]:
+def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> tuple[Params, Scalar]:
     """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy.
 
     psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from qpinn.physics import domain
+from qpinn.physics import domain, estimates
 from qpinn.physics.potentials import barrier, finite_well
 
 
@@ -31,21 +31,21 @@ def test_every_rule_covers_the_domain_and_stays_in_its_segment(n):
 
 
 def test_no_segment_crosses_a_breakpoint(well):
-    for state in (0, 5):
-        edges = domain.segment_edges(well, state, 1.5)
+    for states in (1, 6):
+        edges = domain.segment_edges(well, states, 1.5)
         assert (np.diff(edges) > 0).all()
-        assert set(domain.pieces(well)) <= set(edges)
+        assert set(estimates.pieces(well)) <= set(edges)
 
 
 def test_high_states_and_deep_wells_get_more_segments():
-    count = [len(domain.segment_edges(finite_well(), state, 1.5)) for state in (0, 4, 8)]
+    count = [len(domain.segment_edges(finite_well(), states, 1.5)) for states in (1, 5, 9)]
     assert count[0] < count[1] < count[2]
-    assert len(domain.segment_edges(finite_well(depth=2000.0), 0, 1.5)) > count[0]
+    assert len(domain.segment_edges(finite_well(depth=2000.0), 1, 1.5)) > count[0]
 
 
 def test_meshes_stay_small_however_extreme_the_potential():
     for potential in (finite_well((-1e6, 1e6), depth=1e6), barrier(height=1e12), barrier(width=1e-5, height=1e9)):
-        assert len(domain.segment_edges(potential, 0, 1.5)) < 60
+        assert len(domain.segment_edges(potential, 1, 1.5)) < 60
 
 
 def test_the_unit_of_energy_scales_with_the_box():

@@ -23,7 +23,7 @@ CASES = [
 
 
 def _quadrature(potential, phase=0.5):
-    points = domain.gauss_legendre(domain.segment_edges(potential, 8, phase), 24)
+    points = domain.gauss_legendre(domain.segment_edges(potential, 9, phase), 24)
     return np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
 
 

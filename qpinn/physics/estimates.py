@@ -1,0 +1,191 @@
+"""What can be said of the levels from V alone: how many lie below an energy, and between which two each of them lies.
+
+The domain is cut into small cells, and in each V is replaced by a constant that nowhere exceeds it (or nowhere falls
+below it). Then every level goes down (or up), by the minimax principle, and the levels of a potential of constant
+pieces below E can be counted: Wittrick and Williams, Q. J. Mech. Appl. Math. 24 (1971) 263. So a count with the lower
+steps is never too small and one with the upper steps never too large, to the extent that the extremes of V in a cell
+are known; they are taken from samples, with the curvature between samples added.
+
+This places walls and segments, and it is what a certificate rests on when it says that no level was missed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+CELLS = 1500
+"""Cells in a domain."""
+
+SAMPLES = 5
+"""Samples of V in a cell, its ends included."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Cells:
+    """Cells of a potential: their ends (m + 1,), and bounds below and above V in each (m,)."""
+
+    edges: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+
+    @property
+    def middle(self) -> np.ndarray:
+        return (self.lower + self.upper) / 2
+
+
+def pieces(potential: Any) -> np.ndarray:
+    """Walls and breakpoints of a potential with concrete numbers, ascending: (pieces + 1,)."""
+    left, right = potential.domain
+    inner = sorted(point for point in potential.breakpoints if left < point < right)
+    return np.array([left, *inner, right], dtype=np.float64)
+
+
+def cells(potential: Any, count: int = CELLS) -> Cells:
+    """About `count` cells of equal size, cut at every breakpoint, with bounds of V in each."""
+    edges = pieces(potential)
+    sizes = np.diff(edges)
+    parts = np.maximum(1, np.ceil(count * sizes / sizes.sum())).astype(int)
+    ends = [edges[j] + sizes[j] * np.arange(n) / n for j, n in enumerate(parts)]
+    bounds = np.append(np.concatenate(ends), edges[-1])
+    # a hair inside, so that V at a breakpoint is that of the cell
+    share = np.linspace(0, 1, SAMPLES)
+    share[[0, -1]] = 1e-9, 1 - 1e-9
+    v = potential((bounds[:-1, None] + np.diff(bounds)[:, None] * share)[..., None])
+    bend = np.abs(np.diff(v, 2, axis=1)).max(axis=1)  # h^2 |V''| of the samples: a parabola strays by an eighth of it
+    bend = np.where(bend > 1e-12 * np.abs(v).max(axis=1), bend, 0.0)
+    return Cells(bounds, v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4)
+
+
+def steps(potential: Any, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """The potential as about `count` steps, its values in their middles: ends (m + 1,) and values (m,)."""
+    edges = pieces(potential)
+    bounds = np.unique(np.concatenate([np.linspace(edges[0], edges[-1], count + 1), edges]))
+    with np.errstate(over="ignore"):
+        values = potential(((bounds[:-1] + bounds[1:]) / 2)[:, None])
+    return bounds, np.minimum(values, 1e15)
+
+
+def count_below(edges: np.ndarray, values: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """How many levels of the step potential `values` (m,) between `edges` (m + 1,) lie below each of `energies` (k,).
+
+    With clamped nodes a cell of length l has floor(q l / pi) levels below E = V + q^2; the others are as many as
+    negative pivots of the tridiagonal matrix that makes psi' continuous at the nodes.
+    """
+    length = np.diff(edges)[:, None]
+    q2 = energies - values[:, None]
+    root = np.sqrt(np.abs(q2)) * length
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        small = root < 1e-4
+        safe = np.where(small, 1.0, root)
+        own = np.where(q2 > 0, safe / np.tan(safe), safe / np.tanh(safe))
+        cross = np.where(q2 > 0, safe / np.sin(safe), np.where(safe < 700, safe / np.sinh(np.minimum(safe, 700)), 0.0))
+    own = np.where(small, 1 - q2 * length**2 / 3, own) / length
+    cross2 = (np.where(small, 1 + q2 * length**2 / 6, cross) / length) ** 2
+    found = np.sum(np.where(q2 > 0, np.floor(root / np.pi), 0.0), axis=0)
+    pivot = np.full(len(energies), np.inf)
+    for j in range(len(values) - 1):
+        pivot = own[j] + own[j + 1] - (cross2[j] / pivot if j else 0.0)
+        pivot = np.where(pivot == 0, -1e-300, pivot)
+        found = found + (pivot < 0)
+    return found.astype(int)
+
+
+def levels_of(edges: np.ndarray, values: np.ndarray, states: int, digits: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (states,) below and above the lowest levels of a step potential, 2^-digits of their range apart.
+
+    The range begins at the least V and ends, for all of them, below the levels of the cells with walls between them.
+    """
+    wanted = np.arange(1, states + 1)
+    alone = values[:, None] + (wanted * np.pi / np.diff(edges)[:, None]) ** 2
+    whole = values.max() + (states * np.pi / (edges[-1] - edges[0])) ** 2
+    low = np.full(states, float(values.min()))
+    high = np.full(states, min(float(np.sort(alone, axis=None)[states - 1]), float(whole)))
+    for _ in range(digits):
+        middle = (low + high) / 2
+        enough = count_below(edges, values, middle) >= wanted
+        low, high = np.where(enough, low, middle), np.where(enough, middle, high)
+    return low, high
+
+
+def levels(potential: Any, states: int) -> np.ndarray:
+    """The lowest `states` levels to a few digits."""
+    bounds, values = steps(potential)
+    new = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)  # cells of one value count as one
+    return levels_of(np.append(bounds[new], bounds[-1]), values[new], states)[1]
+
+
+def brackets(potential: Any, states: int, count: int = CELLS) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (states,) below and above each of the lowest `states` levels."""
+    cut = cells(potential, count)
+    low, high = levels_of(cut.edges, cut.lower, states)[0], levels_of(cut.edges, cut.upper, states)[1]
+    rounding = 1e-9 * (np.abs(high) + high - cut.upper.min())
+    return low - rounding, high + rounding
+
+
+# ------------------------------------------------------------------------------------------------------ the whole line
+
+
+FAR = 400.0
+"""Natural lengths beyond which no wall is put."""
+
+
+def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
+    """`potential` with its missing walls put where level states - 1 has decayed by exp(-decay) of its amplitude.
+
+    The integral of sqrt(V - E) from the last turning point to the wall is at least `decay`, E from above; a wall there
+    raises the level by about exp(-2 decay) of its kinetic energy. Raises ValueError if there are fewer bound states.
+    """
+    walls = potential.domain
+    if None not in walls:
+        return potential
+    reach = np.array([potential.length, potential.length])
+    bottom = float(potential(np.array([potential.middle])))
+    while True:
+        trial = _between(potential, reach)
+        edges, values = steps(trial)
+        energy = float(levels_of(edges, values, states)[1][-1])
+        energy += 1e-3 * abs(energy - bottom)
+        if energy < potential.threshold:
+            found = _decayed(trial, energy, decay)
+            if all(own is not None or wall is not None for own, wall in zip(walls, found, strict=True)):
+                return potential.on(*(own if own is not None else wall for own, wall in zip(walls, found, strict=True)))
+            grow = np.array([own is None and wall is None for own, wall in zip(walls, found, strict=True)])
+        else:
+            grow = np.array([wall is None for wall in walls])
+        if (reach > FAR * potential.length).any():
+            bound = bound_states(potential)
+            plural = "" if bound == 1 else "s"
+            raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states}")
+        reach = np.where(grow, 1.5 * reach, reach)
+
+
+def bound_states(potential: Any) -> int:
+    """How many levels lie below the threshold of a potential of the whole line, in a box of `FAR` natural lengths."""
+    edges, values = steps(_between(potential, np.full(2, FAR * potential.length)), 40 * int(FAR))
+    energy = potential.threshold - 1e-9 * (potential.threshold - float(values.min()))
+    return int(count_below(edges, values, np.array([energy]))[0])
+
+
+def _between(potential: Any, reach: np.ndarray) -> Any:
+    """With walls `reach` (2,) to either side of the middle where there are none."""
+    left, right = potential.domain
+    middle = potential.middle
+    return potential.on(middle - reach[0] if left is None else left, middle + reach[1] if right is None else right)
+
+
+def _decayed(trial: Any, energy: float, decay: float) -> tuple[float | None, float | None]:
+    """Where a state of this energy has decayed to the left and to the right; None where it has not within its box."""
+    edges, values = steps(trial, 4000)
+    allowed = np.flatnonzero(values < energy)
+    if not allowed.size:
+        return None, None
+    depth = np.sqrt(np.maximum(values - energy, 0.0)) * np.diff(edges)
+    left, right = np.cumsum(depth[allowed[0] :: -1]), np.cumsum(depth[allowed[-1] :])
+    to_left, to_right = int(np.searchsorted(left, decay)), int(np.searchsorted(right, decay))
+    return (
+        float(edges[allowed[0] - to_left]) if to_left < len(left) else None,
+        float(edges[allowed[-1] + to_right + 1]) if to_right < len(right) else None,
+    )

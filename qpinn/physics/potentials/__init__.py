@@ -1,0 +1,53 @@
+"""The potentials, by name: `qpinn.potentials.barrier(height=50.0)`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from qpinn.physics.potentials.base import Potential, describe
+from qpinn.physics.potentials.smooth import (
+    anharmonic,
+    double_well,
+    gaussian_well,
+    harmonic,
+    linear,
+    morse,
+    poeschl_teller,
+    woods_saxon,
+)
+from qpinn.physics.potentials.wells import asymmetric_well, barrier, finite_well, infinite_well, kronig_penney
+
+BUILDERS: dict[str, Callable[..., Any]] = {
+    "infinite_well": infinite_well,
+    "finite_well": finite_well,
+    "asymmetric_well": asymmetric_well,
+    "barrier": barrier,
+    "kronig_penney": kronig_penney,
+    "harmonic": harmonic,
+    "anharmonic": anharmonic,
+    "double_well": double_well,
+    "morse": morse,
+    "poeschl_teller": poeschl_teller,
+    "linear": linear,
+    "woods_saxon": woods_saxon,
+    "gaussian_well": gaussian_well,
+}
+"""What `potential.name` in a config may say."""
+
+__all__ = [
+    "BUILDERS",
+    "Potential",
+    "anharmonic",
+    "asymmetric_well",
+    "barrier",
+    "describe",
+    "double_well",
+    "finite_well",
+    "gaussian_well",
+    "harmonic",
+    "infinite_well",
+    "kronig_penney",
+    "linear",
+    "morse",
+    "poeschl_teller",
+    "woods_saxon",
+]

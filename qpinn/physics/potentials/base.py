@@ -1,0 +1,104 @@
+"""What every potential has, and the checks that their builders share.
+
+A potential is one small pytree dataclass and one checking builder. It is an argument of every computation, not a
+constant in it: its numbers are leaves, so that one compiled programme serves all of them and derivatives with respect
+to them exist. It is called with positions of shape (..., d) and returns V of shape (...). It works on JAX arrays
+(inside `jit`, `vmap`, `grad`) and, in float64 whatever JAX's precision is, on NumPy arrays.
+
+`domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
+potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.estimates`).
+
+Builders (lower case) check their numbers and raise `ValueError` with a line that names the key, the value and what is
+allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
+
+Units: lengths in L, energies in hbar^2 / (2 m L^2), so that H = -d^2/dx^2 + V.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+
+import jax
+
+Number = Any  # a Python float on the host, a tracer under jit
+T = TypeVar("T")
+
+
+class Potential(Protocol):
+    """What the rest of the package asks of a potential."""
+
+    name: ClassVar[str]
+
+    @property
+    def domain(self) -> tuple[Number, Number]: ...
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]: ...
+
+    def __call__(self, x: Any) -> Any: ...
+
+
+@dataclass_transform(frozen_default=True)
+def pytree(cls: type[T]) -> type[T]:
+    """A frozen dataclass whose fields are leaves, but for those whose metadata say that they are static."""
+    return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+LIMIT = 1e12
+SMALLEST = 1e-12
+
+
+def finite(key: str, value: Any) -> float:
+    """`value` as a float, or a ValueError that names `key` if it is not a finite number of a usable size."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{key}={value!r}: must be a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{key}={value}: must be finite")
+    if abs(value) > LIMIT:
+        raise ValueError(f"{key}={value}: must lie within +-{LIMIT:g}")
+    return float(value)
+
+
+def positive(key: str, value: Any) -> float:
+    """`value` as a float, or a ValueError that names `key` if it is not a positive number of a usable size."""
+    number = finite(key, value)
+    if number < SMALLEST:
+        raise ValueError(f"{key}={value}: must be positive, at least {SMALLEST:g}")
+    return number
+
+
+def walls(domain: Sequence[Any]) -> tuple[float, float]:
+    if isinstance(domain, str) or not isinstance(domain, Sequence) or len(domain) != 2:
+        raise ValueError(f"potential.domain={domain!r}: must be two numbers [left, right]")
+    left, right = (finite("potential.domain", wall) for wall in domain)
+    if left >= right:
+        raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall must be smaller than the right one")
+    if right - left < 1e-9 * max(abs(left), abs(right), SMALLEST):
+        raise ValueError(f"potential.domain=[{left!r}, {right!r}]: the walls are too close to be told apart")
+    return left, right
+
+
+def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[float, float, float, float]:
+    left, right = walls(domain)
+    center, width = finite("potential.center", center), positive("potential.width", width)
+    box = f"the box potential.domain=[{left:g}, {right:g}]"
+    if width >= right - left:
+        raise ValueError(f"potential.width={width:g}: the {what} must be narrower than {box}")
+    start, stop = center - width / 2, center + width / 2
+    margin = 1e-6 * (right - left)
+    if start < left + margin or stop > right - margin:
+        raise ValueError(
+            f"potential.center={center:g}: the {what} on ({start:g}, {stop:g}) must lie inside {box}, off its walls"
+        )
+    if width < margin:
+        raise ValueError(f"potential.width={width:g}: must be at least a millionth of {box}")
+    return left, right, center, width
+
+
+def describe(potential: Any) -> dict[str, float | str]:
+    """Name and numbers of a potential, for a results file."""
+    numbers = dataclasses.asdict(potential)
+    return {"name": potential.name, **{key: v if isinstance(v, int) else float(v) for key, v in numbers.items()}}
