@@ -167,15 +167,38 @@ class Settings:
     sampling: SamplingChoice = SamplingChoice()
     loss: Loss = Loss()
     start: Start = Start()
+    states: int | str | None = None
+    tol: float | None = None
     seed: int = 0
     precision: str = "float64"
 
     def __post_init__(self) -> None:
         whole("seed", self.seed, 0, 2**31 - 1)
+        self._check_states()
         one_of("precision", self.precision, ("float64", "float32"))
         if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":
             raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs "
                              "the same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
+
+    def _check_states(self) -> None:
+        if self.states is not None and self.states != "all":
+            if isinstance(self.states, str):
+                raise ValueError(f"states={self.states}: must be a whole number from 1 to {MOST_STATES}, or all")
+            whole("states", self.states, 1, MOST_STATES)
+        if self.tol is not None:
+            least = REACH.get(self.precision, 0.0)
+            if not least <= finite("tol", self.tol) < 1:
+                raise ValueError(f"tol={self.tol:g}: must lie below 1, and from {least:g} for {self.precision}")
+        for key, value in (("states", self.states), ("tol", self.tol)):
+            if value is not None and self.start.name != "ritz":
+                raise ValueError(f"{key}={value}: start.name={self.start.name} finds one state, to no tolerance; "
+                                 "allowed with it: start=ritz")  # fmt: skip
+
+
+MOST_STATES = 64
+
+REACH = {"float64": 1e-13, "float32": 1e-4}
+"""The smallest tolerance that the rounding of each precision leaves room for."""
 
 
 VARIABLE: dict[str, tuple[str, ...]] = {
@@ -276,7 +299,7 @@ def _convert(key: str, value: Any, wanted: Any) -> Any:
     if get_origin(wanted) is types.UnionType:
         if value is None:
             return None
-        wanted = get_args(wanted)[0]
+        wanted = str if isinstance(value, str) and str in get_args(wanted) else get_args(wanted)[0]
     if get_origin(wanted) is tuple:
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
             raise ValueError(f"{key}={value}: must be two numbers [first,last]")

@@ -1,8 +1,9 @@
-"""`solve`: from a potential to a trained and measured wavefunction."""
+"""`solve`: from a potential to trained, measured and certified wavefunctions."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -12,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from qpinn import settings as settings_module
-from qpinn.analysis import evaluate
-from qpinn.physics import domain, reference
+from qpinn.analysis import certify, evaluate
+from qpinn.physics import domain, estimates, reference
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
 from qpinn.training.problem import Problem
@@ -22,30 +23,99 @@ from qpinn.wavefunctions import ansatz as ansatz_module
 from qpinn.wavefunctions.networks import MLP
 
 LEVELS = 8
-"""Exact levels that a trained state is compared with, to say which it is."""
+"""Exact levels that a trained state is compared with at least, to say which it is."""
 
-QUICK = 2e7
+EXTRA = 4
+"""States beyond those asked for among which a gap is looked for."""
+
+ROUNDS = 4
+"""Meshes that are tried to meet a tolerance."""
+
+TOLERANCE = 1e-8
+"""What `converged` is measured by where no tolerance was given."""
+
+QUICK = 2e6
 """Steps x residuals x parameters below which less compiling is worth more than faster steps."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Solution:
-    """A solved eigenproblem.
+class Plan:
+    """What is known before training.
 
-    energy     E, dimensionless (hbar^2 / (2 m L^2))
-    psi(x)     the normalised-by-training wavefunction on positions (n,); zero outside the walls
-    state      everything measured: errors against the reference, norm, nodes, which eigenstate it is
-    history    columns over the steps: step, pde, norm, total, energy, step_size, seconds
-    seconds    compile, train, reference, measure
-    status     "finished", "stopped" or "non-finite"
-    samples    psi, H psi and V on a grid
+    potential   with its walls
+    asked       states that were asked for
+    trained     states that are trained: so many that a gap follows them
+    sigma       an energy in that gap, which level number `trained` does not lie below
+    chosen      which walls (2,) were put where psi has decayed, instead of given
+    low, high   between which the levels lie (asked + EXTRA + 1,)
     """
 
     potential: Any
+    asked: int
+    trained: int
+    sigma: float
+    chosen: tuple[bool, bool]
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What an error of each level is relative to."""
+        return certify.scale((self.low + self.high) / 2)
+
+
+@functools.lru_cache(maxsize=16)
+def plan(potential: Any, states: int | str | None, projected: bool = True) -> Plan:
+    """Where to put missing walls and how many states to train; one if the start is not `projected`.
+
+    Raises ValueError if the potential does not bind as many states as were asked for.
+    """
+    asked = _asked(potential, states)
+    boxed = estimates.on_box(potential, asked)
+    low, high = estimates.brackets(boxed, asked + EXTRA + 1)
+    gaps = low[asked:] - high[asked - 1 : -1]
+    wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
+    trained = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else 1
+    left, right = (wall is None for wall in potential.domain)
+    return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high)
+
+
+def _asked(potential: Any, states: int | str | None) -> int:
+    if states != "all":
+        return 1 if states is None else int(states)
+    if not np.isfinite(getattr(potential, "threshold", np.inf)):
+        raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
+    bound = estimates.bound_states(potential)
+    if not 1 <= bound <= settings_module.MOST_STATES:
+        most = settings_module.MOST_STATES
+        raise ValueError(f"states=all: the well holds {bound} bound states; from 1 to {most} can be solved at once")
+    return bound
+
+
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """A solved eigenproblem: K states, the ground state alone unless more were asked for.
+
+    energy      E of the lowest, dimensionless (hbar^2 / (2 m L^2)); energies (K,); bounds (K, 2), below and above
+    psi(x)      wavefunctions on positions of any shape: x.shape where `states` was not given, else (K, *x.shape);
+                zero outside the walls
+    states      everything measured of each: errors against the reference, norm, nodes, bounds, expectation values
+    dipoles     <i|x|j> (K, K)
+    history     columns with an entry for each step and each state trained: step, state, pde, norm, total, energy,
+                step_size, seconds
+    params      of the states trained, each a lane, and how the states are mixed from them
+    seconds     compile, train, reference, measure
+    status      "finished", "stopped" or "non-finite"
+    samples     psi, H psi and V on a grid
+    rounds      meshes that were tried
+    """
+
+    plan: Plan
     settings: Settings
-    state: evaluate.State
+    states: list[evaluate.State]
+    dipoles: np.ndarray
     history: dict[str, np.ndarray]
-    samples: evaluate.Samples
+    samples: certify.Values
     levels: reference.Eigenstates
     problem: Problem
     params: Params
@@ -53,42 +123,76 @@ class Solution:
     seconds: dict[str, float]
     status: str
     device: str
+    rounds: int
+
+    @property
+    def potential(self) -> Any:
+        """The potential, with its walls."""
+        return self.plan.potential
+
+    @property
+    def state(self) -> evaluate.State:
+        """The lowest state."""
+        return self.states[0]
 
     @property
     def energy(self) -> float:
         return self.state.energy
 
     @property
+    def energies(self) -> np.ndarray:
+        return np.array([state.energy for state in self.states])
+
+    @property
+    def bounds(self) -> np.ndarray:
+        """Energies (K, 2) below and above each level; NaN where a bound does not exist."""
+        bounds = [(state.lower, state.upper) for state in self.states]
+        return np.array([[np.nan if bound is None else bound for bound in pair] for pair in bounds])
+
+    @property
+    def node_counts(self) -> list[int]:
+        return [state.node_count for state in self.states]
+
+    @property
+    def converged(self) -> list[bool]:
+        return [state.converged for state in self.states]
+
+    @property
     def errors(self) -> dict[str, float | None]:
-        """Relative errors of E and of psi (L2), None where there is no reference."""
+        """Relative errors of E and of psi (L2) of the lowest state."""
         return {"energy": self.state.relative_error_energy, "psi": self.state.relative_l2_psi}
 
     def psi(self, x: Any) -> np.ndarray:
-        """psi at positions x of any shape, in the precision of the run; zero outside the walls."""
+        x = np.asarray(x, np.float64)
         with jax.enable_x64(self.settings.precision == "float64"):
-            x = np.asarray(x, np.float64)
             flat = jnp.asarray(x.reshape(-1, 1), self.problem.ansatz.network.dtype)
-            values = np.asarray(_psi(self.problem, self.params, flat), np.float64).reshape(x.shape)
+            lanes = np.asarray(_psi(self.problem, self.params["lanes"], flat), np.float64)
         left, right = self.potential.domain
-        return np.where((x >= left) & (x <= right), values, 0.0)
+        inside = (x >= left) & (x <= right)
+        mix = np.asarray(self.params["mix"], np.float64)
+        values = np.where(inside, (mix.T @ lanes).reshape(-1, *x.shape), 0.0)
+        return values[0] if self.settings.states is None else values[: len(self.states)]
 
     @property
     def parameters(self) -> int:
-        """Number of trained parameters."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.params))
+        """Number of trained parameters of all lanes."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.params["lanes"]))
 
 
 @jax.jit
-def _psi(problem: Problem, params: Params, x: Any) -> Any:
-    return jax.vmap(lambda y: ansatz_module.psi(problem.ansatz, params["psi"], y))(x)
+def _psi(problem: Problem, lanes: Params, x: Any) -> Any:
+    def own(params: Params) -> Any:
+        return jax.vmap(lambda y: ansatz_module.psi(problem.ansatz, params["psi"], y))(x)
+
+    return jax.vmap(own)(lanes)
 
 
 def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings: Any) -> Solution:
-    """Train a neural wavefunction for the ground state of `potential` and measure it.
+    """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
     -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless. Keyword arguments are the
-    keys of the configuration, a group as a mapping or, for its defaults, as a name: `solve(potential, seed=3,
-    network={"width": 32}, start="random")`. They default to the accurate route: piecewise ansatz, Ritz start,
+    keys of the configuration, a group as a mapping or, for its defaults, as a name: `solve(potential, states=8,
+    tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise ansatz, Ritz start,
     Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
@@ -100,37 +204,92 @@ def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings
 def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] = ()) -> Solution:
     """`solve` for settings that are already checked."""
     device = check_device(settings.precision)
-    seconds = {}
     begun = time.perf_counter()
-    levels = exact_levels(potential)
-    seconds["reference"] = time.perf_counter() - begun
+    known = plan(potential, settings.states, settings.start.name == "ritz")
+    levels = exact_levels(known.potential, known.trained)
+    seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
+    tol = settings.tol or TOLERANCE
+    mesh = domain.segment_edges(known.potential, known.trained, settings.ansatz.phase)
     with jax.enable_x64(settings.precision == "float64"):
-        problem, optimizer, sampling = build(potential, settings, levels)
-        count = steps(settings)
-        begun = time.perf_counter()
-        seed = jnp.asarray(settings.seed)
-        quick = loop.compiler_options(quick=True)
-        jitted = jax.jit(loop.begin, static_argnames=("start", "state"), compiler_options=quick)
-        begin = jitted.lower(problem, optimizer, sampling, seed, settings.start.name).compile()
-        carry, energy_start = begin(problem, optimizer, sampling, seed)
-        length = min(settings.optimizer.chunk, count)
-        options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
-        chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)
-        at = _as(settings.precision, evaluate.points(potential, np.asarray(problem.ansatz.edges), merged(settings)))
-        measure = evaluate.compile_measure(problem, carry.state.params, at, quick)
-        seconds["compile"] = time.perf_counter() - begun
-        fit = loop.fit(chunk, carry, seed, count, length, callbacks)
-        seconds["train"] = fit.seconds
-        begun = time.perf_counter()
-        fields, energy, rayleigh = jax.device_get(measure(problem, fit.params, at))
-        energies = float(energy), float(energy_start), float(rayleigh)
-        state = evaluate.state(fields, at, energies, float(fit.history["total"][-1]), levels)
-        samples = evaluate.samples(fields, at)
-        seconds["measure"] = time.perf_counter() - begun
+        rounds = 0
+        while True:
+            last = _train(known, settings, mesh, levels, callbacks)
+            rounds += 1
+            seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
+            wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
+            met = settings.tol is None or not (wide > 1).any()
+            if met or rounds == ROUNDS or last.fit.status != "finished":
+                break
+            mesh = _refined(mesh, last, wide)
+    found = evaluate.states(
+        last.fine, last.bound, last.energies, last.fit.history["total"][-1], levels, known.scale, tol
+    )
+    asked, history = known.asked, {name: values.ravel() for name, values in last.fit.history.items()}
     return Solution(
-        potential, settings, state, fit.history, samples, levels, problem, fit.params, fit.steps, seconds, fit.status,
-        device,
+        known, settings, found[:asked], evaluate.dipoles(last.fine)[:asked, :asked], history,
+        last.grid.first(asked), levels, last.problem, {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps,
+        seconds, last.fit.status, device, rounds,
     )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """The lanes trained on one mesh, and what they are on two quadratures and a grid (mixed, if they were Ritz's).
+
+    energies   (2, trained): E that each lane ended with and that it started from
+    """
+
+    problem: Problem
+    fit: loop.Fit
+    mix: np.ndarray
+    fine: certify.Values
+    grid: certify.Values
+    energies: np.ndarray
+    bound: certify.Certificate
+    seconds: dict[str, float]
+
+
+def _train(
+    known: Plan, settings: Settings, mesh: np.ndarray, levels: reference.Eigenstates, callbacks: Sequence[loop.Callback]
+) -> _Trained:
+    begun = time.perf_counter()
+    value = _energy_value(settings, levels)
+    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, known.trained, value)
+    seed, count = jnp.asarray(settings.seed), steps(settings)
+    quick = loop.compiler_options(quick=True)
+    jitted = jax.jit(loop.begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
+    begin = jitted.lower(problem, optimizer, sampling, seed, settings.start.name, known.trained).compile()
+    carry, energy_start = begin(problem, optimizer, sampling, seed)
+    length = min(settings.optimizer.chunk, count)
+    options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
+    chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)
+    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, settings.sampling.points)
+    at = _as(settings.precision, rules.points)
+    measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, carry.state.params, at).compile()
+    seconds = {"compile": time.perf_counter() - begun}
+    fit = loop.fit(chunk, carry, seed, count, length, callbacks)
+    seconds["train"] = fit.seconds
+    begun = time.perf_counter()
+    fields, energy = jax.device_get(measure(problem, fit.params, at))
+    fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
+    mix = certify.ritz(fine) if settings.start.name == "ritz" else np.eye(known.trained)
+    fine, check, grid = (values.mixed(mix) for values in (fine, check, grid))
+    bound = certify.certify(fine, check, known.sigma, float(jnp.finfo(settings.precision).eps))
+    bound = certify.beyond_walls(bound, grid, known.chosen)
+    ended = bound.energies if settings.start.name == "ritz" else np.asarray(energy, np.float64)
+    seconds["measure"] = time.perf_counter() - begun
+    energies = np.stack([ended, np.asarray(energy_start, np.float64)])
+    return _Trained(problem, fit, mix, fine, grid, energies, bound, seconds)
+
+
+def _refined(mesh: np.ndarray, last: _Trained, wide: np.ndarray) -> np.ndarray:
+    """The mesh with those segments halved that make bounds wider (by a factor `wide`) than they may be."""
+    owner = np.clip(np.searchsorted(mesh, last.fine.x, side="right") - 1, 0, len(mesh) - 2)
+    residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[: len(wide)] ** 2 * last.fine.weight
+    share = np.array([np.bincount(owner, row, len(mesh) - 1) for row in residual])
+    share = share / share.sum(axis=1, keepdims=True) * wide[:, None]  # above 1 in all: too wide
+    cut = (share * (len(mesh) - 1) > 0.3).any(axis=0) if np.isfinite(share).all() else np.ones(len(mesh) - 1, bool)
+    return np.sort(np.concatenate([mesh, (mesh[:-1] + mesh[1:])[cut] / 2]))
 
 
 def check_device(precision: str) -> str:
@@ -141,25 +300,27 @@ def check_device(precision: str) -> str:
     return f"{device.platform}: {device.device_kind}"
 
 
-def exact_levels(potential: Any) -> reference.Eigenstates:
-    """The lowest exact levels."""
-    return reference.exact(potential, LEVELS)
+def exact_levels(potential: Any, states: int = 1) -> reference.Eigenstates:
+    """The lowest levels of a potential with walls: `states` of them, and at least `LEVELS`."""
+    return reference.best(potential, max(states, LEVELS))
+
+
+def _energy_value(settings: Settings, levels: reference.Eigenstates) -> float:
+    if settings.energy.name != "fixed":
+        return settings.energy.initial
+    return settings.energy.value if settings.energy.value is not None else float(levels.energies[0])
 
 
 def build(
     potential: Any, settings: Settings, levels: reference.Eigenstates
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
-    """Problem, optimiser and sampling as pytrees of arrays in the wanted precision."""
+    """Problem, optimiser and sampling for the ground state, as pytrees of arrays in the wanted precision."""
     mesh = domain.segment_edges(potential, phase=settings.ansatz.phase)
-    if settings.energy.name == "fixed":
-        value = settings.energy.value if settings.energy.value is not None else levels.energies[0]
-    else:
-        value = settings.energy.initial
-    return build_on(potential, settings, mesh, 1, value)
+    return _build_on(potential, settings, mesh, 1, _energy_value(settings, levels))
 
 
-def build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: float = 1.0
+def _build_on(
+    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: float
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """`build` on a given mesh, for the lowest `states` levels."""
     dtype = jnp.dtype(settings.precision)

@@ -20,7 +20,7 @@ import numpy as np
 
 from qpinn import settings as settings_module
 from qpinn import solver
-from qpinn.analysis import evaluate, results, sensitivity
+from qpinn.analysis import certify, evaluate, results, sensitivity
 from qpinn.physics import operators
 from qpinn.physics.potentials import describe
 from qpinn.settings import Settings, Sweep
@@ -164,8 +164,9 @@ class Measurer:
         order = np.argsort(x)
         exact = solver.exact_levels(job.potential)
         self._weight, self._order = weight[order], order
-        self._levels, self._energies = exact.psi(x[order]), exact.energies
+        self._levels, self._energies, self._scale = exact.psi(x[order]), exact.energies, certify.scale(exact.energies)
         self._fixed = job.settings.energy.name == "fixed"
+        self._projected = job.settings.start.name == "ritz"
         steps = solver.steps(job.settings)
         self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
@@ -179,15 +180,17 @@ class Measurer:
         """One entry for each start, as `qpinn.analysis.sensitivity` describes them."""
         psi, energy, rayleigh = (np.asarray(values, np.float64) for values in trained.measured)
         psi = psi[:, self._order]
+        if self._projected:  # as `solver.run` does
+            energy, psi = rayleigh, psi / np.sqrt(evaluate.norm_of(psi, self._weight))[:, None]
         exact = self._energies[0]
         overlaps = evaluate.overlaps_with(psi, self._levels, self._weight)
         nearest = np.argmax(overlaps, axis=1)
         columns = {
             "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
-            "relative_error_energy": np.abs(energy - exact) / abs(exact),
+            "relative_error_energy": np.abs(energy - exact) / self._scale[0],
             "relative_l2_psi": evaluate.l2_error(psi, self._levels[0], self._weight),
             "nearest": nearest, "overlap": np.max(overlaps, axis=1),
-            "off_nearest": energy / self._energies[nearest] - 1,
+            "off_nearest": (energy - self._energies[nearest]) / self._scale[nearest],
             "node_count": np.array([operators.node_count(row) for row in psi]),
             "norm": evaluate.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
             "asked": np.full(len(psi), len(trained.energy)),
@@ -201,7 +204,7 @@ class Measurer:
         """Steps after which E (steps, B) stays within `tolerance` to the end; NaN where it does not, or E is fixed."""
         if self._fixed:
             return np.full(energy.shape[1], np.nan)
-        outside = ~(np.abs(energy - self._energies[0]) <= tolerance * abs(self._energies[0]))
+        outside = ~(np.abs(energy - self._energies[0]) <= tolerance * self._scale[0])
         steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
         return np.where(outside[-1], np.nan, steps).astype(float)
 

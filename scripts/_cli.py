@@ -171,7 +171,7 @@ def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn import settings
+    from qpinn import settings, solver
 
     try:
         values = plain(config)
@@ -181,7 +181,9 @@ def read(config: Any) -> tuple[Any, Any]:
     chosen = settings.from_mapping(settings.Settings, groups)
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
-    return settings.build_potential(values["potential"]), chosen
+    potential = settings.build_potential(values["potential"])
+    solver.plan(potential, chosen.states, chosen.start.name == "ritz")  # whether there are as many states
+    return potential, chosen
 
 
 def _parse(parser: Any, argument: str) -> Any:

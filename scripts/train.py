@@ -60,16 +60,18 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
-    numbers = ", ".join(
-        f"{key} {value:g}" for key, value in results.potentials.describe(potential).items() if key != "name"
-    )
+    known = solver.plan(potential, settings.states, settings.start.name == "ritz")
+    described = results.potentials.describe(known.potential)
+    numbers = ", ".join(f"{key} {value:g}" for key, value in described.items() if key != "name")
     say(f"{potential.name}: -psi'' + V psi = E psi, {numbers}")
+    if any(known.chosen):
+        say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
     stop = Stop()
     with progress_bar() as bar:
         solution = solver.run(potential, settings, [bar, stop])
     begun = time.perf_counter()
-    rows = compare.classical(potential, solution.levels)
+    rows = compare.classical(solution.potential, solution.levels, len(solution.states) - 1)
     seconds = {"import": import_seconds, **solution.seconds, "classical": time.perf_counter() - begun}
     results.write_arrays(folder, solution)
     results.write_summary(folder, results.summary(solution, route, rows, seconds))

@@ -60,7 +60,7 @@ def test_the_files_agree_with_each_other(run):
     np.testing.assert_allclose(last["energy"], results["states"][0]["energy"], rtol=1e-10)
     np.testing.assert_allclose(last["pde"] + last["norm"], last["total"], rtol=1e-12)
     with np.load(folder / "wavefunction.npz") as arrays:
-        x, psi, exact, v = (arrays[name] for name in ("x", "psi", "psi_reference", "v"))
+        x, (psi,), (exact,), v = (arrays[name] for name in ("x", "psi", "psi_reference", "v"))
     assert (np.diff(x) > 0).all()
     np.testing.assert_array_equal(v, np.where(abs(x - 0.5) < 0.1, 50.0, 0.0))
     np.testing.assert_allclose(

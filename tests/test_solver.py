@@ -30,7 +30,7 @@ def test_solve_is_in_float64_and_leaves_the_setting_as_it_found_it(setting):
 
 def test_float32_is_float32():
     solution = qpinn.solve(qpinn.potentials.infinite_well(), precision="float32")
-    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(solution.params))
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(solution.params["lanes"]))
     assert 0 < solution.state.relative_error_energy < 1e-4
 
 

@@ -19,13 +19,12 @@ import dataclasses
 
 import numpy as np
 
-from qpinn.physics import operators
-
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """K trial functions on the n points of a quadrature: psi, psi' and H psi (K, n), V and weights (n,)."""
+    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V and quadrature weights (n,)."""
 
+    x: np.ndarray
     psi: np.ndarray
     slope: np.ndarray
     h_psi: np.ndarray
@@ -36,16 +35,21 @@ class Values:
         """The functions sum_j mix_jk psi_j."""
         return dataclasses.replace(self, psi=mix.T @ self.psi, slope=mix.T @ self.slope, h_psi=mix.T @ self.h_psi)
 
+    def first(self, count: int) -> Values:
+        """The first `count` functions."""
+        return dataclasses.replace(self, psi=self.psi[:count], slope=self.slope[:count], h_psi=self.h_psi[:count])
+
 
 @dataclasses.dataclass(frozen=True)
 class Certificate:
     """What is known of the lowest levels, each (K,).
 
-    energies    Rayleigh-Ritz energies of the trial functions, ascending
-    lower       no level number k lies below it
-    upper       nor above it
-    residual    |H psi_k - E_k psi_k|, the radius of Weinstein's bound
+    energies    Rayleigh quotients of the trial functions, ascending where they are Ritz's
+    lower       no level number k lies below it; -inf where nothing can be said
+    upper       nor above it; inf likewise
+    residual    |H psi_k - E_k psi_k| / |psi_k|, the radius of Weinstein's bound
     rounding    part of the bounds that allows for rounding and for the quadrature
+    truncation  part of the lower bounds that allows for walls that were put where psi has decayed
     sigma       the energy that level number K does not lie below
     """
 
@@ -54,74 +58,96 @@ class Certificate:
     upper: np.ndarray
     residual: np.ndarray
     rounding: np.ndarray
+    truncation: np.ndarray
     sigma: float
 
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half the distance of the bounds (K,)."""
+        return (self.upper - self.lower) / 2
 
-def ritz(values: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (K,) of H among the K functions, and the mix (K, K) that makes them orthonormal."""
+
+def ritz(values: Values) -> np.ndarray:
+    """The mix (K, K) that makes functions orthonormal, diagonalises H among them and starts them upwards."""
     from scipy import linalg
 
     gram = (values.weight * values.psi) @ values.psi.T
     stiffness = (values.weight * values.slope) @ values.slope.T
     stiffness += (values.weight * values.v * values.psi) @ values.psi.T
-    energies, mix = linalg.eigh((stiffness + stiffness.T) / 2, (gram + gram.T) / 2)
-    return energies, mix
+    if not (np.isfinite(gram).all() and np.isfinite(stiffness).all()):
+        return np.eye(len(gram))
+    _, mix = linalg.eigh((stiffness + stiffness.T) / 2, (gram + gram.T) / 2)
+    psi = mix.T @ values.psi
+    visible = np.argmax(np.abs(psi) > 1e-8 * np.abs(psi).max(axis=1, keepdims=True), axis=1)
+    return mix * np.sign(psi[np.arange(len(psi)), visible])
 
 
 def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificate:
-    """Bounds from functions that `ritz` has mixed on `fine`; `check` has them on another quadrature.
+    """Bounds from functions on a quadrature `fine`; `check` has them on a coarser one, to see what it misses.
 
-    sigma  below it lie the K levels of the functions and no other
+    sigma  below it lie the K lowest levels and no other
     eps    rounding error of the numbers, relative
     """
-    energies, residuals = _forms(fine)
-    other_energies, other_residuals = _forms(check)
-    size = np.sum(fine.weight * (fine.slope**2 + np.abs(fine.v) * fine.psi**2), axis=1)
+    count = len(fine.psi)
+    if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
+        unknown = np.full(count, np.nan)
+        return Certificate(unknown, unknown - np.inf, unknown + np.inf, unknown, unknown, np.zeros(count), sigma)
+    energies, residuals, size = _forms(fine)
+    other_energies, other_residuals, _ = _forms(check)
     rounding = 32 * eps * size + 2 * np.abs(energies - other_energies)
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
-    lower = np.linalg.eigvalsh(np.diag(energies) - scaled)
-    strayed = np.linalg.norm(scaled - other, 2)  # Weyl: no eigenvalue moves by more
-    lower = np.where(energies < sigma, lower - 2 * strayed, -np.inf)
+    lower, upper = np.full(count, -np.inf), energies + rounding
+    if (energies < sigma).all():
+        strayed = np.linalg.norm(scaled - other, 2)  # Weyl: no eigenvalue moves by more
+        lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - 2 * strayed, energies) - rounding
     residual = np.sqrt(np.diag(residuals))
-    return Certificate(energies, np.minimum(lower, energies) - rounding, energies + rounding, residual, rounding, sigma)
+    return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
 
 
-def _forms(values: Values) -> tuple[np.ndarray, np.ndarray]:
-    """Rayleigh quotients (K,) and <r_i|r_j> (K, K)."""
-    weight = values.weight
-    norm = np.sum(weight * values.psi**2, axis=1)
-    energies = np.sum(weight * (values.slope**2 + values.v * values.psi**2), axis=1) / norm
-    residual = (values.h_psi - energies[:, None] * values.psi) / np.sqrt(norm)[:, None]
-    return energies, (weight * residual) @ residual.T
+def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) -> Certificate:
+    """Bounds for the whole line, where the walls `chosen` (left, right) were put at the ends of `grid`.
+
+    A wall in the decaying tail raises a level, by psi'^2 / (2 kappa) to first order, kappa = sqrt(V - E) there. Twice
+    that is taken off below. It is an estimate and no bound.
+    """
+    truncation = np.zeros(len(bound.energies))
+    for end, put in zip((0, -1), chosen, strict=True):
+        if put:
+            kappa = np.sqrt(np.maximum(grid.v[end] - bound.energies, 0.0))
+            truncation += 2 * grid.slope[:, end] ** 2 / (2 * np.maximum(kappa, 1e-300))
+    return dataclasses.replace(bound, lower=bound.lower - truncation, truncation=truncation)
 
 
-def node_counts(values: Values) -> list[int]:
-    """Nodes of each function; x must ascend."""
-    return [operators.node_count(row) for row in values.psi]
+def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rayleigh quotients (K,), <r_i|r_j> (K, K), and <psi'|psi'> + <psi| |V| psi> (K,), all for unit norm."""
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    psi, slope, h_psi = (part / np.sqrt(norm)[:, None] for part in (values.psi, values.slope, values.h_psi))
+    energies = np.sum(values.weight * (slope**2 + values.v * psi**2), axis=1)
+    residual = h_psi - energies[:, None] * psi
+    size = np.sum(values.weight * (slope**2 + np.abs(values.v) * psi**2), axis=1)
+    return energies, (values.weight * residual) @ residual.T, size
 
 
-def spacing(energies: np.ndarray) -> float:
-    """The mean distance of neighbouring levels, what a level near zero is measured by."""
-    return float(np.ptp(energies) / (len(energies) - 1)) if len(energies) > 1 else float(abs(energies[0]))
+def scale(energies: np.ndarray) -> np.ndarray:
+    """What an error of each level (K,) is relative to: its size, or a tenth of the spacing of the levels around it.
+
+    So a level near zero does not make every error infinite. The spacing is the mean over two levels to either side.
+    """
+    index = np.arange(len(energies))
+    first, last = np.maximum(index - 2, 0), np.minimum(index + 2, len(energies) - 1)
+    spacing = (energies[last] - energies[first]) / np.maximum(last - first, 1)
+    return np.maximum(np.maximum(np.abs(energies), spacing / 10), 1e-300)
 
 
 def digits(energy: float, half_width: float) -> str:
-    """An energy with its bound in the last digit: 20.6174522(4), for |E - 20.6174522| <= 4e-7 or a little less."""
-    if not np.isfinite(half_width) or not np.isfinite(energy):
+    """An energy with its bound in the last digit: 20.6174522(4), for |E - 20.6174522| <= 4e-7."""
+    if not (np.isfinite(half_width) and np.isfinite(energy)):
         return f"{energy:.6g}(?)"
-    if half_width <= 0:
-        return f"{energy:.16g}"
-    place = int(np.floor(np.log10(half_width)))
-    rounded = round(energy, -place)
-    error = int(np.ceil((half_width + abs(rounded - energy)) / 10.0**place))
-    if error > 9:
-        return digits_at(energy, half_width, place + 1)
-    return f"{rounded:.{max(-place, 0)}f}({error * 10 ** max(place, 0)})"
-
-
-def digits_at(energy: float, half_width: float, place: int) -> str:
-    """`digits` with the last one at 10^place."""
-    rounded = round(energy, -place)
-    error = int(np.ceil((half_width + abs(rounded - energy)) / 10.0**place))
-    return f"{rounded:.{max(-place, 0)}f}({error * 10 ** max(place, 0)})"
+    place = int(np.floor(np.log10(max(half_width, 1e-16 * abs(energy), 1e-300))))
+    for last in (place, place + 1):
+        rounded = round(energy, -last)
+        units = int(np.ceil((half_width + abs(rounded - energy)) / 10.0**last))
+        if units <= 9:
+            break
+    return f"{rounded:.{max(-last, 0)}f}({units * 10 ** max(last, 0)})"

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.analysis import certify
 from qpinn.analysis.evaluate import l2_error
 from qpinn.physics import domain, reference
 
@@ -18,9 +19,10 @@ GRIDS = (200, 2000)
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One method: E, relative errors of E and psi against the exact level, and seconds."""
+    """One method: E, relative errors of E and psi against the exact level `index`, and seconds for all up to it."""
 
     method: str
+    index: int
     energy: float
     relative_error_energy: float | None
     relative_l2_psi: float | None
@@ -44,6 +46,6 @@ def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> l
         found = states.psi(x)[index]
         seconds = time.perf_counter() - begun
         energy = float(states.energies[index])
-        error = abs(energy - exact.energies[index]) / abs(exact.energies[index])
-        rows.append(Row(name, energy, float(error), float(l2_error(found, psi, weight)), seconds))
+        error = abs(energy - exact.energies[index]) / certify.scale(np.asarray(exact.energies))[index]
+        rows.append(Row(name, index, energy, float(error), float(l2_error(found, psi, weight)), seconds))
     return rows

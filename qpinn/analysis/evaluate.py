@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
 import numpy as np
 
+from qpinn.analysis import certify
 from qpinn.physics import domain, operators
 from qpinn.physics.domain import Points
 from qpinn.training.problem import Fields, Problem
@@ -18,26 +20,24 @@ GRID = 800
 
 
 @dataclasses.dataclass(frozen=True)
-class Samples:
-    """psi, H psi and V on a grid that is uniform in every segment, ends included: each (n,), in order of x."""
-
-    x: np.ndarray
-    psi: np.ndarray
-    h_psi: np.ndarray
-    v: np.ndarray
-
-
-@dataclasses.dataclass(frozen=True)
 class State:
     """One eigenstate, as the results file has it. Errors are relative, and None without a reference.
 
+    energy     of Rayleigh and Ritz where the start was Ritz's, else the one trained
+    lower, upper  bounds of level `index`, see `qpinn.analysis.certify`; None where there is none
+    converged  whether they meet the tolerance
+    residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
     overlaps   |<psi_k|psi>| / |psi| with the lowest exact levels, whose largest says which state this is
+    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, parity
     outcome    "right state", "wrong state", "psi = 0" (norm below a tenth), "not converged" (no overlap above 0.9, or E
                more than 10 % away from the level of largest overlap) or "non-finite"
     """
 
     index: int
     energy: float
+    lower: float | None
+    upper: float | None
+    converged: bool
     energy_start: float
     energy_rayleigh: float
     energy_reference: float | None
@@ -49,6 +49,10 @@ class State:
     node_count: int
     loss: float
     outcome: str
+    residual: float
+    rounding: float
+    truncation: float
+    expectation: dict[str, float]
     overlaps: list[float]
 
 
@@ -59,36 +63,63 @@ def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
     return domain.merge(domain.gauss_legendre(domain.segment_edges(potential, phase=1.5), QUADRATURE))
 
 
-def points(potential: Any, edges: np.ndarray, merged: bool) -> Points:
-    """`quadrature`, and then the grid for figures with weight zero, in the same groups."""
-    fine = quadrature(potential, edges, merged)
-    per_segment = max(8, -(-GRID // fine.x.shape[0])) + 1
-    # a hair inside, so that V on either side of a breakpoint is that of the segment
-    share = np.linspace(0, 1, per_segment)
-    share[[0, -1]] = 1e-9, 1 - 1e-9
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Where trained functions are measured: two quadratures and a grid, side by side in every segment of the ansatz.
+
+    points   all of them, grouped by segment; only `fine` has its weights there
+    parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
+    """
+
+    points: Points
+    parts: dict[str, tuple[slice, np.ndarray]]
+
+    def values(self, fields: Fields, name: str) -> certify.Values:
+        """What `measure` found on one of the parts."""
+        where, weight = self.parts[name]
+
+        def flat(values: Array) -> np.ndarray:
+            wide = np.asarray(values, np.float64)[..., where]
+            return wide.reshape(*wide.shape[:-2], -1)
+
+        psi, v = flat(fields.psi.value), flat(fields.v)[0]
+        slope = flat(fields.psi.gradient[..., 0])
+        x = flat(self.points.x[..., 0])
+        return certify.Values(x, psi, slope, v * psi - flat(fields.psi.laplacian), v, weight.ravel())
+
+
+def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> Rules:
+    """Rules for an ansatz with these segments, on a `mesh` that follows V; `trained` points a segment were trained on.
+
+    fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
+    """
+    merged = len(edges) < len(mesh)
+    trained = QUADRATURE if merged else max(trained, QUADRATURE)
+    fine, check = (domain.gauss_legendre(mesh, count) for count in (2 * trained + 24, trained + 16))
+    if merged:
+        fine, check = domain.merge(fine), domain.merge(check)
+    segments = len(edges) - 1
+    share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
+    share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
     grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
-    return Points(
-        x=np.concatenate([fine.x, grid[..., None]], axis=1),  # type: ignore[arg-type]
-        weight=np.concatenate([fine.weight, np.zeros_like(grid)], axis=1),  # type: ignore[arg-type]
-    )
+    weights = {"fine": np.asarray(fine.weight), "check": np.asarray(check.weight), "grid": np.zeros_like(grid)}
+    ends = np.cumsum([0, *(weight.shape[1] for weight in weights.values())])
+    parts = {
+        name: (slice(int(first), int(last)), weight)
+        for (name, weight), first, last in zip(weights.items(), ends[:-1], ends[1:], strict=True)
+    }
+    x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
+    only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
+    return Rules(Points(x, only_fine), parts)  # type: ignore[arg-type]
 
 
-def measure(problem: Problem, params: Params, at: Points) -> tuple[Fields, Scalar, Scalar]:
-    """psi with derivatives on `at`, E of the params, and the Rayleigh quotient. To be jitted."""
-    fields = problem.fields(params, at)
-    return fields, problem.energy(params, at), operators.rayleigh_quotient(fields.psi, fields.v, at.weight)
+def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
+    """psi with derivatives on `at`, and E of the params, of every lane. To be jitted."""
 
+    def own(params: Params) -> tuple[Fields, Scalar]:
+        return problem.fields(params, at), problem.energy(params, at)
 
-def samples(fields: Fields, at: Points) -> Samples:
-    """The grid part of what `measure` gives, as NumPy arrays in order of x."""
-    grid = np.asarray(at.weight) == 0
-
-    def flat(values: Array) -> np.ndarray:
-        return np.asarray(values, np.float64)[grid]
-
-    x = np.asarray(at.x, np.float64)[..., 0][grid]
-    psi = flat(fields.psi.value)
-    return Samples(x, psi, -flat(fields.psi.laplacian) + flat(fields.v) * psi, flat(fields.v))
+    return jax.vmap(own)(lanes)
 
 
 def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:
@@ -106,31 +137,50 @@ def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarr
     return np.sqrt(np.minimum(norm_of(psi - level, weight), norm_of(psi + level, weight)))
 
 
-def state(
-    fields: Fields, at: Points, energies: tuple[float, float, float], loss: float, reference: Any, index: int = 0
-) -> State:
-    """The measured state. `energies` are (E, E at the start, Rayleigh quotient), `reference` Eigenstates or None."""
-    weight = np.asarray(at.weight, np.float64).ravel()
-    used = weight > 0
-    x, weight = np.asarray(at.x, np.float64).reshape(-1)[used], weight[used]
-    psi = np.asarray(fields.psi.value, np.float64).ravel()[used]
-    order = np.argsort(x)
-    energy, energy_start, rayleigh = energies
-    errors: list[float | None] = [None, None, None]
-    norm = float(norm_of(psi, weight))
-    exact_energy, error_psi, overlaps, ended = None, None, [], outcome(norm, None, 0.0, 0.0, index)
-    if reference is not None:
-        levels = reference.psi(x)
-        exact_energy = float(reference.energies[index])
-        errors = [abs(value - exact_energy) / abs(exact_energy) for value in energies]
-        error_psi = float(l2_error(psi, levels[index], weight))
-        overlaps = overlaps_with(psi, levels, weight).tolist()
+def states(
+    fine: certify.Values, bound: certify.Certificate, energies: np.ndarray, losses: np.ndarray, reference: Any,
+    scale: np.ndarray, tol: float,
+) -> list[State]:  # fmt: skip
+    """Everything measured of every function. `energies` (2, K) are E at the end and at the start."""
+    levels, exact = reference.psi(fine.x), np.asarray(reference.energies)
+    narrow = bound.half_width <= tol * scale[: len(fine.psi)]
+    found = []
+    for k, psi in enumerate(fine.psi):
+        energy, energy_start, rayleigh = float(energies[0, k]), float(energies[1, k]), float(bound.energies[k])
+        norm = float(norm_of(psi, fine.weight))
+        errors = [float(abs(value - exact[k]) / scale[k]) for value in (energy, energy_start, rayleigh)]
+        overlaps = overlaps_with(psi, levels, fine.weight).tolist()
         nearest = int(np.argmax(overlaps))
-        ended = outcome(norm, nearest, overlaps[nearest], energy / float(reference.energies[nearest]) - 1, index)
-    return State(
-        index, energy, energy_start, rayleigh, exact_energy, errors[0], errors[1], errors[2], error_psi, norm,
-        operators.node_count(psi[order]), loss, ended, overlaps,
-    )  # fmt: skip
+        off = (energy - exact[nearest]) / certify.scale(exact)[nearest]
+        found.append(State(
+            k, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
+            float(exact[k]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[k], fine.weight)), norm,
+            operators.node_count(psi), float(losses[k]), outcome(norm, nearest, overlaps[nearest], off, k),
+            float(bound.residual[k]), float(bound.rounding[k]), float(bound.truncation[k]),
+            expectation(fine, k), overlaps,
+        ))  # fmt: skip
+    return found
+
+
+def _known(bound: float) -> float | None:
+    return float(bound) if np.isfinite(bound) else None
+
+
+def expectation(values: certify.Values, k: int) -> dict[str, float]:
+    """Expectation values of function k for unit norm, p = -i d/dx; parity about the middle of the box."""
+    psi, weight = values.psi[k], values.weight
+    norm = max(float(norm_of(psi, weight)), 1e-300)
+    x, x2, p2, v = (
+        float(np.sum(weight * part) / norm)
+        for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2, values.v * psi**2)
+    )
+    spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
+    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": p2, "potential": v}
+
+
+def dipoles(values: certify.Values) -> np.ndarray:
+    """<i|x|j> (K, K) of orthonormal functions."""
+    return (values.weight * values.x * values.psi) @ values.psi.T
 
 
 def outcome(norm: float, nearest: int | None, overlap: float, off: float, index: int) -> str:
@@ -147,8 +197,3 @@ def outcome(norm: float, nearest: int | None, overlap: float, off: float, index:
     if overlap < 0.9 or not abs(off) <= 0.1:
         return "not converged"
     return "right state" if nearest == index else "wrong state"
-
-
-def compile_measure(problem: Problem, params: Params, at: Points, options: dict[str, Any]) -> Any:
-    """`measure`, compiled for these shapes."""
-    return jax.jit(measure, compiler_options=options).lower(problem, params, at).compile()

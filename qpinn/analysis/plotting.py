@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ POSITION = "position x / L"
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
-    """What the figures show. Arrays over the grid are (n,), `history` has one array for each column of history.csv."""
+    """What the figures show of one state. Arrays over the grid are (n,), `history` has the columns of history.csv."""
 
     title: str
     x: np.ndarray
@@ -49,11 +49,12 @@ class RunData:
     walls: tuple[float, float]
     energy: float
     reference_energy: float | None
+    bounds: tuple[float | None, float | None]
     history: dict[str, np.ndarray]
 
 
-def load(folder: Path) -> RunData:
-    """The data of a run folder. Raises ValueError, naming the file, if one is missing or damaged."""
+def load(folder: Path) -> list[RunData]:
+    """The data of a run folder, one entry a state. Raises ValueError, naming the file, if one is missing or damaged."""
     results = read_summary(folder)
     path = folder / "wavefunction.npz"
     try:
@@ -63,14 +64,19 @@ def load(folder: Path) -> RunData:
         with path.open(newline="") as stream:
             rows = list(csv.DictReader(stream))
         history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-        state = results["states"][0]
-        return RunData(
-            title=f"{results['potential']['name'].replace('_', ' ')}, level {state['index']}",
-            x=grid["x"], psi=grid["psi"], reference=grid.get("psi_reference"), v=grid["v"],
-            residual=grid["residual"], edges=grid["edges"], breakpoints=np.array(results["breakpoints"]),
-            walls=tuple(results["walls"]), energy=np.nan if state["energy"] is None else state["energy"],
-            reference_energy=state["energy_reference"], history=history,
-        )  # fmt: skip
+        title = results["potential"]["name"].replace("_", " ")
+        return [
+            RunData(
+                title=f"{title}, level {k}", x=grid["x"], psi=grid["psi"][k], reference=grid["psi_reference"][k],
+                v=grid["v"], residual=grid["residual"][k], edges=grid["edges"],
+                breakpoints=np.array(results["breakpoints"]), walls=tuple(results["walls"]),
+                energy=np.nan if state["energy"] is None else state["energy"],
+                reference_energy=state["energy_reference"],
+                bounds=(state["lower"], state["upper"]),
+                history={name: values[history["state"] == k] for name, values in history.items()},
+            )
+            for k, state in enumerate(results["states"])
+        ]  # fmt: skip
     except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
 
@@ -213,10 +219,113 @@ FIGURES: dict[str, Callable[[RunData], Figure]] = {
     "energy": energy,
     "loss": loss,
 }
+"""Of a single state."""
+
+
+# ------------------------------------------------------------------------------------------------------- several states
+
+
+def _shade(states: Sequence[RunData], k: int) -> Any:
+    """A colour for state k: along a map that is told apart with any colour vision and in grey."""
+    return matplotlib.colormaps["viridis"](0.9 * k / max(len(states) - 1, 1))
+
+
+def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str) -> Figure:
+    """The levels on the potential, each curve lifted to its energy, with the bounds as a band."""
+    data = states[0]
+    figure = style.blank(4.6)
+    axes = figure.add_axes((0.14, 0.12, 0.72, 0.8))
+    axes.set_title(title, fontsize=10, loc="left")
+    _geometry(axes, data)
+    energies = np.array([state.energy for state in states])
+    bottom, top = float(np.min(data.v)), float(energies.max())
+    gap = (top - bottom) / len(states)
+    reach = max(float(np.abs(curve).max()) for curve in curves)
+    height = 1.1 * max(gap, float(np.median(np.diff(energies)))) / reach
+    low, high = bottom - 0.06 * (top - bottom), top + 1.3 * height * reach
+    axes.plot(data.x, np.clip(data.v, low, 2 * high), color=GREY, linewidth=1.1)
+    axes.fill_between(data.x, np.clip(data.v, low, 2 * high), low, color="#BBBBBB", alpha=0.35, linewidth=0)
+    for k, (state, curve) in enumerate(zip(states, curves, strict=True)):
+        color = _shade(states, k)
+        lower, upper = state.bounds
+        if lower is not None and upper is not None:
+            axes.axhspan(lower, upper, color=color, alpha=0.3, linewidth=0)
+        axes.axhline(state.energy, color=color, linewidth=0.7, linestyle=(0, (4, 3)))
+        axes.plot(data.x, state.energy + height * curve, color=color, linewidth=1.3)
+    right = axes.secondary_yaxis("right")
+    apart = [k for k in range(len(states)) if k == 0 or energies[k] - energies[k - 1] > 0.03 * (high - low)]
+    right.set_yticks(energies[apart], [str(k) for k in apart])
+    right.set_ylabel("level n")
+    axes.set_ylim(low, high)
+    axes.set_xlabel(POSITION)
+    axes.set_ylabel(f"V and {ENERGY}")
+    return figure
+
+
+def levels(states: Sequence[RunData]) -> Figure:
+    """psi of every level on the potential, lifted to its energy."""
+    return _lifted(states, [state.psi for state in states], f"{_name(states)}: ψ")
+
+
+def densities(states: Sequence[RunData]) -> Figure:
+    """|psi|^2 of every level on the potential, lifted to its energy."""
+    return _lifted(states, [state.psi**2 for state in states], f"{_name(states)}: |ψ|²")
+
+
+def _name(states: Sequence[RunData]) -> str:
+    return states[0].title.partition(",")[0]
+
+
+def _each(states: Sequence[RunData], curve: Callable[[RunData], tuple[np.ndarray, np.ndarray]]) -> tuple[Figure, Axes]:
+    """A curve for every state on a logarithmic axis."""
+    figure, axes = one_panel(f"{_name(states)}, levels 0 to {len(states) - 1}")
+    curves = [curve(state) for state in states]
+    for k, (x, y) in enumerate(curves):
+        axes.plot(x, positive(y), color=_shade(states, k), linewidth=1.1, marker="o" if len(x) < 40 else None,
+                  markersize=2.5, label=str(k) if len(states) <= 10 or k in (0, len(states) - 1) else None)  # fmt: skip
+    log_axis(axes, [y for _, y in curves])
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="n", handlelength=1.2)
+    return figure, axes
+
+
+def residuals(states: Sequence[RunData]) -> Figure:
+    """|H psi - E psi| of every level along x."""
+    figure, axes = _each(states, lambda state: (state.x, state.residual))
+    _geometry(axes, states[0])
+    axes.set_xlabel(POSITION)
+    axes.set_ylabel("|Hψ − Eψ|")
+    return figure
+
+
+def energies(states: Sequence[RunData]) -> Figure:
+    """The error of E of every level against step, before the last Rayleigh-Ritz."""
+    figure, axes = _each(states, lambda state: (state.history["step"], state.history["relative_error_energy"]))
+    axes.set_xlabel("step")
+    axes.set_ylabel("relative error of E")
+    return figure
+
+
+def losses(states: Sequence[RunData]) -> Figure:
+    """The loss of every level against step."""
+    figure, axes = _each(states, lambda state: (state.history["step"], state.history["total"]))
+    axes.set_xlabel("step")
+    axes.set_ylabel("weighted loss")
+    return figure
+
+
+FIGURES_OF_SEVERAL: dict[str, Callable[[Sequence[RunData]], Figure]] = {
+    "levels": levels,
+    "densities": densities,
+    "residual": residuals,
+    "energy": energies,
+    "loss": losses,
+}
 
 
 def save_all(folder: Path) -> list[Path]:
     """Draw every figure of a run into its folder. Raises ValueError as `load`."""
-    data = load(folder)
+    states = load(folder)
     with matplotlib.rc_context(STYLE):  # type: ignore[arg-type]
-        return style.save_all({name: draw(data) for name, draw in FIGURES.items()}, folder)
+        if len(states) == 1:
+            return style.save_all({name: draw(states[0]) for name, draw in FIGURES.items()}, folder)
+        return style.save_all({name: draw(states) for name, draw in FIGURES_OF_SEVERAL.items()}, folder)

@@ -68,10 +68,13 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
         "route": dict(route),
         "settings": dataclasses.asdict(solution.settings),
-        "states": [dataclasses.asdict(solution.state)],
-        "reference": None if solution.levels is None else {
+        "states": [dataclasses.asdict(state) for state in solution.states],
+        "dipoles": solution.dipoles.tolist(),
+        "reference": {
             "method": solution.levels.method, "energies": [float(level) for level in solution.levels.energies]
         },
+        "certificate": certificate(solution.plan, solution.settings),
+        "rounds": solution.rounds,
         "comparison": [dataclasses.asdict(row) for row in rows],
         "steps": solution.steps,
         "parameters": solution.parameters,
@@ -83,28 +86,45 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
     }  # fmt: skip
 
 
+def certificate(plan: Any, settings: Any) -> dict[str, Any]:
+    """What the bounds of a solution rest on, in words and numbers."""
+    return {
+        "tol": settings.tol,
+        "trained": plan.trained,
+        "sigma": plan.sigma,
+        "brackets": [[float(low), float(high)] for low, high in zip(plan.low, plan.high, strict=True)],
+        "walls_chosen": list(plan.chosen),
+        "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules)",
+        "assumed": "V in a cell is no lower than its samples and their curvature say; rounding below 32 eps (T + |V|)"
+        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
+    }
+
+
 def write_arrays(folder: Path, solution: Any) -> None:
-    """history.csv, wavefunction.npz and the parameters of a qpinn.Solution."""
+    """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
+
+    One row of the history for each step and state; the arrays of psi are (states, n).
+    """
     history = dict(solution.history)
-    exact = solution.state.energy_reference
-    errors = np.full(len(history["step"]), np.nan) if exact is None else np.abs(history["energy"] - exact) / abs(exact)
-    columns = ["step", "pde", "norm", "total", "energy", "relative_error_energy", "step_size", "seconds"]
-    history["relative_error_energy"] = errors
+    exact = np.asarray(solution.levels.energies)[history["state"].astype(int)]
+    history["relative_error_energy"] = (
+        np.abs(history["energy"] - exact) / solution.plan.scale[history["state"].astype(int)]
+    )
+    columns = ["step", "state", "pde", "norm", "total", "energy", "relative_error_energy", "step_size", "seconds"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(columns)
     for row in zip(*(history[name] for name in columns), strict=True):
-        writer.writerow([int(row[0]), *(f"{value:.17g}" for value in row[1:])])
+        writer.writerow([int(row[0]), int(row[1]), *(f"{value:.17g}" for value in row[2:])])
     checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
 
     samples = solution.samples
     arrays = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
-        "residual": samples.h_psi - solution.energy * samples.psi,
+        "psi_reference": solution.levels.psi(samples.x)[: len(solution.states)],
+        "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": np.asarray(solution.problem.ansatz.edges, np.float64),
     }  # fmt: skip
-    if solution.levels is not None:
-        arrays["psi_reference"] = solution.levels.psi(samples.x)[solution.state.index]
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from qpinn.analysis import certify
+
 
 def number(value: float | None, digits: int = 1) -> str:
     """An error or a small figure: 3.2e-11, or a dash where there is none."""
@@ -36,26 +38,73 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def report(results: Mapping[str, Any]) -> str:
-    """The content of results.json for a terminal: the network and the classical methods, and what else matters."""
-    state, spent = results["states"][0], results["seconds"]
+    """The content of results.json for a terminal: the levels, and the classical methods on the highest of them."""
+    states, spent = results["states"], results["seconds"]
+    state = states[-1]
     own = {"method": "this network", **state, "seconds": spent["compile"] + spent["train"]}
     cells = [_method(row) for row in (own, *results["comparison"])]
-    if state["energy_reference"] is not None:
-        cells.append(["exact", f"{state['energy_reference']:.13g}", "", "", ""])
-    lines = [
-        plain(["method", "E", "error of E", "L2 error of psi", "seconds"], cells), "",
-        f"  before training: E {level(state['energy_start'])}, error {number(state['relative_error_energy_start'])}",
-        f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}, "
-        f"error {number(state['relative_error_energy_rayleigh'])}",
-        f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, "
-        f"loss {number(state['loss'])}, {results['steps']} steps, {results['parameters']} parameters",
+    cells.append(["reference", f"{state['energy_reference']:.13g}", "", "", ""])
+    name = "method" if len(states) == 1 else f"level {state['index']} by"
+    lines = [] if len(states) == 1 else [levels(states), ""]
+    lines += [plain([name, "E", "error of E", "L2 error of psi", "seconds"], cells), ""]
+    if len(states) == 1:
+        lines += [
+            f"  before training: E {level(state['energy_start'])}, "
+            f"error {number(state['relative_error_energy_start'])}",
+            f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}, "
+            f"error {number(state['relative_error_energy_rayleigh'])}",
+            f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, "
+            f"loss {number(state['loss'])}, {results['steps']} steps, {results['parameters']} parameters",
+        ]
+    else:
+        worst = max(state["relative_error_energy_start"] for state in states)
+        meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
+        lines.append(f"  before training: errors of E up to {number(worst)}; {meshes}, {results['steps']} steps, "
+                     f"{results['parameters']} parameters")  # fmt: skip
+    lines.append(f"  {_bounds(results)}")
+    lines.append(
         f"  seconds: import {spent['import']:.1f}, compile {spent['compile']:.1f}, train {spent['train']:.2f}, "
-        f"figures {spent['figures']:.1f}, total {spent['total']:.1f}",
-    ]  # fmt: skip
-    if results["comparison"]:
-        best = min(results["comparison"], key=lambda row: row["relative_error_energy"])
-        lines.append(f"  In one dimension classical solvers win: {best['method']} took {seconds(best['seconds'])} s.")
+        f"figures {spent['figures']:.1f}, total {spent['total']:.1f}"
+    )
+    best = min(results["comparison"], key=lambda row: row["relative_error_energy"])
+    lines.append(f"  In one dimension classical solvers win: {best['method']} took {seconds(best['seconds'])} s.")
     return "\n".join(lines)
+
+
+def levels(states: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each level: E with its bound in the last digit, and what a physicist asks of psi."""
+    rows = []
+    for state in states:
+        found = state["expectation"]
+        rows.append([
+            str(state["index"]), certified(state), "yes" if state["converged"] else "no",
+            number(state["relative_error_energy"]), number(state["relative_l2_psi"]), str(state["node_count"]),
+            f"{found['x']:.5f}", f"{found['x2']:.5f}", f"{found['p2']:.5f}", f"{found['dx_dp']:.5f}",
+        ])  # fmt: skip
+    header = ["n", "E", "to tol", "error of E", "L2 error", "nodes", "<x>", "<x^2>", "<p^2>", "dx dp"]
+    return plain(header, rows)
+
+
+def certified(state: Mapping[str, Any]) -> str:
+    """E with its bound in the last digit, or without one: 20.6174522(4)."""
+    if state["lower"] is None or state["upper"] is None:
+        return f"{level(state['energy'], 9)}(?)"
+    middle = (state["lower"] + state["upper"]) / 2
+    return certify.digits(middle, (state["upper"] - state["lower"]) / 2)
+
+
+def _bounds(results: Mapping[str, Any]) -> str:
+    """What the certificate says, in one line."""
+    states = results["states"]
+    known = [state for state in states if state["lower"] is not None]
+    if not known:
+        return "no bounds: the Rayleigh quotient is above what the next level can be, or psi is not finite"
+    if len(states) == 1:
+        return f"certified: E_0 = {certified(states[0])}"
+    missed = [str(state["index"]) for state in states if not state["converged"]]
+    tol = results["certificate"]["tol"]
+    wanted = "1e-08 (no tol was given)" if tol is None else number(tol, 0)
+    return f"bounds within {wanted}: " + ("all levels" if not missed else f"not of level {', '.join(missed)}")
 
 
 def level(value: float | None, digits: int = 13) -> str:

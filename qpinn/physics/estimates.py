@@ -112,15 +112,20 @@ def levels_of(edges: np.ndarray, values: np.ndarray, states: int, digits: int = 
 
 def levels(potential: Any, states: int) -> np.ndarray:
     """The lowest `states` levels to a few digits."""
-    bounds, values = steps(potential)
-    new = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)  # cells of one value count as one
-    return levels_of(np.append(bounds[new], bounds[-1]), values[new], states)[1]
+    return levels_of(*_joined(*steps(potential)), states)[1]
+
+
+def _joined(edges: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same steps, neighbours of one value as one."""
+    new = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
+    return np.append(edges[new], edges[-1]), values[new]
 
 
 def brackets(potential: Any, states: int, count: int = CELLS) -> tuple[np.ndarray, np.ndarray]:
     """Energies (states,) below and above each of the lowest `states` levels."""
     cut = cells(potential, count)
-    low, high = levels_of(cut.edges, cut.lower, states)[0], levels_of(cut.edges, cut.upper, states)[1]
+    low = levels_of(*_joined(cut.edges, cut.lower), states)[0]
+    high = levels_of(*_joined(cut.edges, cut.upper), states)[1]
     rounding = 1e-9 * (np.abs(high) + high - cut.upper.min())
     return low - rounding, high + rounding
 

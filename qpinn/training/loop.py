@@ -28,7 +28,7 @@ class Carry(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a callback sees between chunks. A true return value ends the training."""
+    """What a callback sees between chunks: the largest loss, the lowest state's E. A true return value ends it."""
 
     step: int
     steps: int
@@ -41,7 +41,7 @@ Callback = Callable[[Progress], bool | None]
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Result of a training: parameters, one array per column of the history, and how it ended.
+    """Result of a training: parameters of the lanes, one array (steps, states) per column of the history, how it ended.
 
     status is "finished", "stopped" (by a callback) or "non-finite" (then `params` is the last good state, after `steps`
     good steps).
@@ -111,6 +111,28 @@ def run_chunk(
 Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
 
 
+def begin_lanes(
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, states: int
+) -> tuple[Carry, Scalar]:
+    """`begin` for the states 0, 1, ..., each a lane with parameters of its own: every array with an axis (states,)."""
+    return jax.vmap(partial(begin, problem, optimizer, sampling, seed, start))(jnp.arange(states))
+
+
+def run_lanes(
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, carry: Carry, seed: Scalar, active: Scalar, length: int
+) -> tuple[Carry, Record]:
+    """`run_chunk` for every lane of `carry`; records are (states, length).
+
+    On a CPU one lane after the other: it has matrices enough in one, and is up to nine times slower where they come in
+    batches (docs/sweeps.md has the same of starts).
+    """
+
+    def own(carry: Carry) -> tuple[Carry, Record]:
+        return run_chunk(problem, optimizer, sampling, carry, seed, active, length)
+
+    return jax.lax.map(own, carry) if jax.default_backend() == "cpu" else jax.vmap(own)(carry)
+
+
 def compile_chunk(
     problem: Problem,
     optimizer: Optimizer,
@@ -120,28 +142,28 @@ def compile_chunk(
     length: int,
     options: dict[str, Any],
 ) -> Chunk:
-    """`run_chunk` compiled for these shapes and bound to its problem, as a function of (carry, seed, active)."""
-    jitted = jax.jit(partial(run_chunk, length=length), donate_argnums=3, compiler_options=options)
+    """`run_lanes` compiled for these shapes and bound to its problem, as a function of (carry, seed, active)."""
+    jitted = jax.jit(partial(run_lanes, length=length), donate_argnums=3, compiler_options=options)
     compiled = jitted.lower(problem, optimizer, sampling, carry, seed, jnp.asarray(length)).compile()
     return partial(compiled, problem, optimizer, sampling)
 
 
 def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = ()) -> Fit:
-    """Train for `steps` steps with a compiled `chunk` of `length` steps."""
+    """Train all lanes for `steps` steps with a compiled `chunk` of `length` steps. One NaN ends them all."""
     begun = time.perf_counter()
     columns: list[dict[str, np.ndarray]] = []
     done, status = 0, "finished"
     while done < steps and status == "finished":
         active = min(length, steps - done)
         carry, records = chunk(carry, seed, jnp.asarray(active))
-        alive, good = bool(carry.alive), int(carry.good)
+        alive, good = bool(np.all(carry.alive)), int(np.min(carry.good))
         counted = active if alive else good - done + 1
         columns.append(_columns(records, done, counted, time.perf_counter() - begun))
         done = done + active if alive else good
         if not alive:
             status = "non-finite"
         last = columns[-1]
-        progress = Progress(done, steps, float(last["total"][-1]), float(last["energy"][-1]))
+        progress = Progress(done, steps, float(np.max(last["total"][-1])), float(last["energy"][-1, 0]))
         asked = [callback(progress) for callback in callbacks]  # every one of them sees the progress
         if any(asked) and status == "finished" and done < steps:
             status = "stopped"
@@ -150,14 +172,15 @@ def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callb
 
 
 def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
-    values = {name: np.asarray(value, np.float64)[:counted] for name, value in records._asdict().items()}
-    step = done + np.arange(counted)
+    values = {name: np.asarray(value, np.float64).T[:counted] for name, value in records._asdict().items()}
+    shape = values["energy"].shape
     return {
-        "step": step,
+        "step": np.broadcast_to(done + np.arange(counted)[:, None], shape),
+        "state": np.broadcast_to(np.arange(shape[1]), shape),
         "pde": values["pde"],
         "norm": values["norm"],
         "total": values["pde"] + values["norm"],
         "energy": values["energy"],
         "step_size": values["step_size"],
-        "seconds": np.full(counted, seconds),
+        "seconds": np.full(shape, seconds),
     }

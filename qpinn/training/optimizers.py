@@ -61,7 +61,8 @@ class LevenbergMarquardt:
     With J = dr/dp, D the lengths of its columns and A = J D^-1, a step solves (A^T A + mu) D dp = -A^T r, in the form
     D dp = -A^T (A A^T + mu)^-1 r, which is the same and whose matrix has the size of r however large the network is. A
     step that lowers the loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by
-    `increase`. Linearisation and loss come from one pass at the trial point, so one copy of it is compiled.
+    `increase`. A trial is confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss
+    come from one pass at the trial point, so one copy of it is compiled.
     """
 
     damping: float = 1e-6
@@ -97,7 +98,7 @@ class LevenbergMarquardt:
             keep(jacobian, state.jacobian),
         )
         columns = problem.columns(state.params, points.x.shape[0])
-        trial = best + _damped_step(jacobian, residual, damping, columns)
+        trial, _ = ravel_pytree(problem.confined(unravel(best + _damped_step(jacobian, residual, damping, columns))))
         params = unravel(best)
         loss = keep(loss, state.loss)
         known = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss

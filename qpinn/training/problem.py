@@ -114,6 +114,10 @@ class Problem:
         norm = jnp.sum(matrix[:, -1:], axis=0)
         return self._split(values), jnp.concatenate([norm, pde])
 
+    def confined(self, params: Params) -> Params:
+        """The nearest parameters whose psi varies no faster than points resolve."""
+        return {**params, "psi": self.ansatz.confined(params["psi"])}
+
     def columns(self, params: Params, segments: int) -> tuple[np.ndarray, np.ndarray]:
         """Columns of `linearize` that are zero outside the rows of one segment, (segments, k), and all others."""
         own, start = [], 0

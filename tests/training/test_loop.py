@@ -51,7 +51,8 @@ def test_a_nan_freezes_the_last_good_state():
     seed = jnp.asarray(0)
 
     def fresh():  # a chunk consumes what it is given
-        return jax.jit(loop.begin, static_argnames="start")(problem, optimizer, sampling, seed, start="random")[0]
+        begin = jax.jit(loop.begin_lanes, static_argnames=("start", "states"))
+        return begin(problem, optimizer, sampling, seed, start="random", states=1)[0]
 
     class Poisoned(type(optimizer)):
         def step(self, problem, state, points):

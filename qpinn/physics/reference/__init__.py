@@ -6,9 +6,17 @@ that is smooth between its breakpoints, `finite_differences` is the usual second
 Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it is needed: it costs start-up time.
 """
 
+from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import Eigenstates
 from qpinn.physics.reference.grid import finite_differences
-from qpinn.physics.reference.layers import exact
+from qpinn.physics.reference.layers import constant_pieces, exact
 from qpinn.physics.reference.spectral import spectral_elements
 
-__all__ = ["Eigenstates", "exact", "finite_differences", "spectral_elements"]
+__all__ = ["Eigenstates", "best", "exact", "finite_differences", "spectral_elements"]
+
+
+def best(potential: Potential, states: int) -> Eigenstates:
+    """The lowest `states` levels in the box of a potential: exact where V is constant in pieces, else spectral."""
+    if constant_pieces(potential):
+        return exact(potential, states)
+    return spectral_elements(potential, states, degree=30)

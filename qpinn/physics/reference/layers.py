@@ -37,10 +37,9 @@ def exact(potential: Potential, states: int) -> Eigenstates:
     """
     states = whole("states", states, 1)
     box = box_of(potential)
-    values = sample(potential, box.left, inside(box.edges, 7))
-    layers = values[:, 3]
-    if np.abs(values - layers[:, None]).max() > 1e-12 * np.abs(layers).max():
+    if not constant_pieces(potential):
         raise ValueError("exact levels need a potential that is constant between its breakpoints")
+    layers = sample(potential, box.left, inside(box.edges, 7))[:, 3]
     if np.ptp(layers) == 0.0:
         return _constant(box, float(layers[0]), states)
 
@@ -49,6 +48,13 @@ def exact(potential: Potential, states: int) -> Eigenstates:
         return _solve_layers(np.diff(edges), layers[: len(edges) - 1], natural, count, bound)
 
     return eigenstates("exact", box, states, solve)
+
+
+def constant_pieces(potential: Potential) -> bool:
+    """Whether V is constant between its breakpoints."""
+    box = box_of(potential)
+    values = sample(potential, box.left, inside(box.edges, 7))
+    return bool(np.ptp(values, axis=1).max() <= 1e-12 * np.abs(values).max())
 
 
 def _constant(box: Box, value: float, states: int) -> Eigenstates:
