@@ -257,6 +257,9 @@ class Sweep:
     def check(self, settings: Settings) -> None:
         """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""
         whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
+        for key, value in (("states", settings.states), ("tol", settings.tol)):
+            if value is not None:
+                raise ValueError(f"{key}={value}: a sweep trains the ground state, on one mesh; leave it out")
         if self.vary is None or self.range is None:
             return
         chosen = {f"{group}.name={getattr(settings, group).name}" for group in ("energy", "start", "optimizer")}

@@ -276,6 +276,8 @@ def _train(
     fine, check, grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(fine, check, known.sigma, float(jnp.finfo(settings.precision).eps))
     bound = certify.beyond_walls(bound, grid, known.chosen)
+    if not evaluate.resolved(rules, mesh, fit.params):
+        bound = bound.withdrawn()
     ended = bound.energies if settings.start.name == "ritz" else np.asarray(energy, np.float64)
     seconds["measure"] = time.perf_counter() - begun
     energies = np.stack([ended, np.asarray(energy_start, np.float64)])

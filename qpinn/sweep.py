@@ -68,7 +68,12 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
     Raises ConnectionError if another process of the job is gone.
     """
     with jax.enable_x64(job.settings.precision == "float64"):
-        return _run(job, folder, callback)
+        return _run(_with_walls(job), folder, callback)
+
+
+def _with_walls(job: Job) -> Job:
+    """The same sweep of a potential that has its walls."""
+    return dataclasses.replace(job, potential=solver.plan(job.potential, None).potential)
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
@@ -107,6 +112,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
 
 def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dict[str, Any]:
     """seeds.csv and summary.json of a sweep whose blocks are all there. Returns the summary."""
+    job = _with_walls(job)
     columns, _ = sensitivity.read_blocks(folder)
     columns = {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
     sensitivity.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)

@@ -195,6 +195,15 @@ def _parse(parser: Any, argument: str) -> Any:
         fail(f"{argument}: cannot be read as key=value ({str(error).splitlines()[0]})")
 
 
+def command_line() -> list[str]:
+    """The arguments of this process, a formula among them in the quotes that Hydra wants and a shell takes away."""
+    for i, argument in enumerate(sys.argv):
+        key, _, value = argument.partition("=")
+        if key.lstrip("+") == "potential.formula" and not value.startswith(("'", '"')):
+            sys.argv[i] = f"{key}='{value}'"
+    return sys.argv[1:]
+
+
 def check(
     arguments: Sequence[str],
     multirun: bool,

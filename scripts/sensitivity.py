@@ -1,6 +1,6 @@
 """Measure how sensitive the routes are to their initialisation, and write docs/sensitivity.md.
 
-    python scripts/sensitivity.py            # all of configs/sensitivity.yaml, some two hours on two cores
+    python scripts/sensitivity.py            # all of configs/sensitivity.yaml, about two hours on two cores
     python scripts/sensitivity.py --starts 8 --output bench
 
 Every entry is one `sweep.py`, in a process of its own, one after the other. Its folder stays under --sweeps; what is

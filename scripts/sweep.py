@@ -28,7 +28,7 @@ JOIN = 300
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
+    arguments = _cli.command_line()
     options = [argument for argument in arguments if argument.startswith("-")]
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:

@@ -20,7 +20,7 @@ log = logging.getLogger("qpinn")
 
 
 def main() -> int:
-    arguments = sys.argv[1:]
+    arguments = _cli.command_line()
     options = [argument for argument in arguments if argument.startswith("-")]
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:  # --help, --cfg and the like are Hydra's
@@ -62,7 +62,11 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     route = solver.describe_route(settings)
     known = solver.plan(potential, settings.states, settings.start.name == "ritz")
     described = results.potentials.describe(known.potential)
-    numbers = ", ".join(f"{key} {value:g}" for key, value in described.items() if key != "name")
+    numbers = ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in described.items()
+        if key != "name"
+    )
     say(f"{potential.name}: -psi'' + V psi = E psi, {numbers}")
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")

@@ -21,8 +21,11 @@ def _words(path: Path) -> list[str]:
     """The overrides that select a config file, with what it cannot do without."""
     group = str(path.relative_to(CONFIGS).parts[0])
     name = str(path.relative_to(CONFIGS / group).with_suffix(""))
-    also = ["optimizer=adam"] if (group, name) == ("sampling", "random") else []
-    return [f"{group}={name}", *also]
+    also = {
+        "sampling=random": ["optimizer=adam"],
+        "potential=sampled": [f"potential.file={Path(__file__).parent / 'data' / 'well.csv'}"],
+    }
+    return [f"{group}={name}", *also.get(f"{group}={name}", [])]
 
 
 LAUNCHERS = sorted((CONFIGS / "hydra" / "launcher").iterdir())  # Hydra's plugins read these

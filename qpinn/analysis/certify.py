@@ -61,6 +61,11 @@ class Certificate:
     truncation: np.ndarray
     sigma: float
 
+    def withdrawn(self) -> Certificate:
+        """Without bounds, where what they rest on does not hold."""
+        nothing = np.full(len(self.energies), np.inf)
+        return dataclasses.replace(self, lower=-nothing, upper=nothing)
+
     @property
     def half_width(self) -> np.ndarray:
         """Half the distance of the bounds (K,)."""
@@ -91,7 +96,7 @@ def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificat
     count = len(fine.psi)
     if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
         unknown = np.full(count, np.nan)
-        return Certificate(unknown, unknown - np.inf, unknown + np.inf, unknown, unknown, np.zeros(count), sigma)
+        return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
     energies, residuals, size = _forms(fine)
     other_energies, other_residuals, _ = _forms(check)
     rounding = 32 * eps * size + 2 * np.abs(energies - other_energies)

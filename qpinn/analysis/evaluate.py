@@ -14,6 +14,7 @@ from qpinn.physics import domain, operators
 from qpinn.physics.domain import Points
 from qpinn.training.problem import Fields, Problem
 from qpinn.types import Array, Params, Scalar
+from qpinn.wavefunctions.networks import steepness
 
 QUADRATURE = 40
 GRID = 800
@@ -111,6 +112,18 @@ def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> 
     x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
     only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
     return Rules(Points(x, only_fine), parts)  # type: ignore[arg-type]
+
+
+def resolved(rules: Rules, mesh: np.ndarray, lanes: Params) -> bool:
+    """Whether no network of the lanes can vary faster than the quadrature `fine` of these rules resolves to 1e-10.
+
+    n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
+    points of every rule, nothing that is computed on them says anything of it.
+    """
+    _, weight = rules.parts["fine"]
+    segments, points = len(mesh) - 1, weight.size / (len(mesh) - 1)
+    share = 1.0 if len(weight) == segments else float(np.diff(mesh).max() / (mesh[-1] - mesh[0]))
+    return bool(np.max(np.asarray(steepness(lanes["psi"]["network"]))) * share <= points * np.pi / 23)
 
 
 def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:

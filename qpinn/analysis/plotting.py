@@ -241,7 +241,7 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     bottom, top = float(np.min(data.v)), float(energies.max())
     gap = (top - bottom) / len(states)
     reach = max(float(np.abs(curve).max()) for curve in curves)
-    height = 1.1 * max(gap, float(np.median(np.diff(energies)))) / reach
+    height = 0.9 * max(gap, float(np.median(np.diff(energies)))) / reach
     low, high = bottom - 0.06 * (top - bottom), top + 1.3 * height * reach
     axes.plot(data.x, np.clip(data.v, low, 2 * high), color=GREY, linewidth=1.1)
     axes.fill_between(data.x, np.clip(data.v, low, 2 * high), low, color="#BBBBBB", alpha=0.35, linewidth=0)
@@ -257,6 +257,9 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     right.set_yticks(energies[apart], [str(k) for k in apart])
     right.set_ylabel("level n")
     axes.set_ylim(low, high)
+    shown = data.x[np.any([np.abs(curve) > 1e-3 * reach for curve in curves], axis=0)]
+    if np.ptp(shown) < 0.75 * np.ptp(data.walls):  # the walls are far out
+        axes.set_xlim(shown[0] - 0.05 * np.ptp(shown), shown[-1] + 0.05 * np.ptp(shown))
     axes.set_xlabel(POSITION)
     axes.set_ylabel(f"V and {ENERGY}")
     return figure

@@ -23,8 +23,6 @@ ROUTES = {
               "As configured: tanh, three layers of 20, glorot, loss.norm=1000, 5000 steps."),
     "default": ("The default route", "Piecewise ansatz, Ritz start, Levenberg-Marquardt. As configured: tanh, 12 units "
                 "in each segment, init spread, loss.norm=1000, 15 steps."),
-    "random_start": ("The default network from random parameters", "`experiment=random_start`: the same network and "
-                     "optimiser, 300 steps, without the Ritz start."),
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def _bounds(results: Mapping[str, Any]) -> str:
     states = results["states"]
     known = [state for state in states if state["lower"] is not None]
     if not known:
-        return "no bounds: the Rayleigh quotient is above what the next level can be, or psi is not finite"
+        return "no bounds: psi is steeper than the quadrature resolves, or above the next level, or not finite"
     if len(states) == 1:
         return f"certified: E_0 = {certified(states[0])}"
     missed = [str(state["index"]) for state in states if not state["converged"]]

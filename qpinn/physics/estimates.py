@@ -146,6 +146,9 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
     walls = potential.domain
     if None not in walls:
         return potential
+    if np.isfinite(potential.threshold) and (bound := bound_states(potential)) < states:
+        plural = "" if bound == 1 else "s"
+        raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states}")
     reach = np.array([potential.length, potential.length])
     bottom = float(potential(np.array([potential.middle])))
     while True:
@@ -160,10 +163,8 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
             grow = np.array([own is None and wall is None for own, wall in zip(walls, found, strict=True)])
         else:
             grow = np.array([wall is None for wall in walls])
-        if (reach > FAR * potential.length).any():
-            bound = bound_states(potential)
-            plural = "" if bound == 1 else "s"
-            raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states}")
+        if (reach > 4 * FAR * potential.length).any():
+            raise ValueError(f"states={states}: the highest state is too weakly bound for a box; give potential.domain")
         reach = np.where(grow, 1.5 * reach, reach)
 
 

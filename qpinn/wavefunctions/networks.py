@@ -228,3 +228,15 @@ def from_uniform(network: MLP, draws: Array) -> Params:
             kernel, bias = (network.scale * leaf for leaf in initialize(layer, leaves["kernel"], leaves["bias"]))
         params[name] = {"kernel": kernel, "bias": bias}
     return params
+
+
+def steepness(params: Params) -> Array:
+    """How much faster than x a network can vary: the product of the largest row sums of its hidden layers.
+
+    params  of networks with leading axes (...,), all of them kept: (...,)
+    """
+    sums = [
+        jnp.max(jnp.sum(jnp.abs(layer["kernel"]), axis=-2), axis=-1)
+        for name, layer in params.items() if name != "readout"
+    ]  # fmt: skip
+    return functools.reduce(jnp.multiply, sums)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qpinn.physics.potentials.base import Potential, describe
+from qpinn.physics.potentials.given import expression, sampled
 from qpinn.physics.potentials.smooth import (
     anharmonic,
     double_well,
@@ -30,6 +31,8 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "linear": linear,
     "woods_saxon": woods_saxon,
     "gaussian_well": gaussian_well,
+    "expression": expression,
+    "sampled": sampled,
 }
 """What `potential.name` in a config may say."""
 
@@ -41,6 +44,7 @@ __all__ = [
     "barrier",
     "describe",
     "double_well",
+    "expression",
     "finite_well",
     "gaussian_well",
     "harmonic",
@@ -49,5 +53,6 @@ __all__ = [
     "linear",
     "morse",
     "poeschl_teller",
+    "sampled",
     "woods_saxon",
 ]

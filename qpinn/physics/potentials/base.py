@@ -99,6 +99,7 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[f
 
 
 def describe(potential: Any) -> dict[str, float | str]:
-    """Name and numbers of a potential, for a results file."""
-    numbers = dataclasses.asdict(potential)
-    return {"name": potential.name, **{key: v if isinstance(v, int) else float(v) for key, v in numbers.items()}}
+    """Name and numbers of a potential, for a results file; arrays are left out."""
+    values = {field.name: getattr(potential, field.name) for field in dataclasses.fields(potential)}
+    plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
+    return {"name": potential.name, **plain}

@@ -1,0 +1,216 @@
+"""Formulas in x: read into a tree, checked, and computed on arrays. Nothing of them is run as Python.
+
+numbers, x, pi, e, + - * / and ** with a number as exponent, parentheses
+sin cos tan exp log sqrt tanh sinh cosh arctan abs sign
+heaviside(g)          0 for g < 0, 1 for g > 0
+minimum(a, b), maximum(a, b)
+where(a < b, p, q)    with < <= > >=
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LONGEST = 500
+DEEPEST = 40
+EXPONENT = 32.0
+CONSTANTS = {"pi": math.pi, "e": math.e}
+PLAIN = {
+    "sin": "sin", "cos": "cos", "tan": "tan", "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh",
+    "sinh": "sinh", "cosh": "cosh", "arctan": "arctan", "abs": "abs", "sign": "sign",
+}  # fmt: skip
+ARGUMENTS = {**dict.fromkeys(PLAIN, 1), "heaviside": 1, "minimum": 2, "maximum": 2, "where": 3}
+OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
+ORDERS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
+
+
+class Node(NamedTuple):
+    """An operation and what it is applied to; a number has the operation "number" and itself, x has "x"."""
+
+    operation: str
+    parts: tuple[Any, ...] = ()
+
+
+@functools.lru_cache(maxsize=256)
+def parse(text: str) -> Node:
+    """The tree of a formula. Raises ValueError that names `potential.formula` and what is not allowed in it."""
+    if not isinstance(text, str) or not text.strip():
+        raise _refused(text, "must be a formula in x, such as 10*(x**2-1)**2")
+    if len(text) > LONGEST:
+        raise ValueError(f"potential.formula: has {len(text)} characters; at most {LONGEST}")
+    try:
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise _refused(text, "cannot be read; write it as in 10*(x**2-1)**2 + 0.3*x") from None
+    return _node(tree, text, 0)
+
+
+def _refused(text: Any, reason: str) -> ValueError:
+    return ValueError(f"potential.formula={text}: {reason}")
+
+
+def _node(tree: ast.AST, text: str, depth: int) -> Node:
+    if depth > DEEPEST:
+        raise _refused(text, f"is nested deeper than {DEEPEST}")
+    if isinstance(tree, ast.Constant) and type(tree.value) in (int, float):
+        return Node("number", (_number(tree.value, text),))
+    if isinstance(tree, ast.Name):
+        if tree.id == "x":
+            return Node("x")
+        if tree.id in CONSTANTS:
+            return Node("number", (CONSTANTS[tree.id],))
+        known = ["x", *CONSTANTS, *ARGUMENTS]
+        close = difflib.get_close_matches(tree.id, known, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(known)}")
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
+        inner = _node(tree.operand, text, depth + 1)
+        return Node("-", (Node("number", (0.0,)), inner)) if isinstance(tree.op, ast.USub) else inner
+    if isinstance(tree, ast.BinOp) and type(tree.op) in OPERATORS:
+        parts = _node(tree.left, text, depth + 1), _node(tree.right, text, depth + 1)
+        return Node(OPERATORS[type(tree.op)], parts)
+    if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Pow):
+        return Node("**", (_node(tree.left, text, depth + 1), _exponent(tree.right, text)))
+    if isinstance(tree, ast.Call):
+        return _call(tree, text, depth)
+    allowed = "+ - * / ** ( ), numbers, x and functions of it"
+    raise _refused(text, f"{ast.unparse(tree)[:40]} is not allowed; allowed: {allowed}")
+
+
+def _number(value: Any, text: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise _refused(text, "has a number that is too large")
+    return number
+
+
+def _exponent(tree: ast.AST, text: str) -> float:
+    sign = 1.0
+    while isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
+        sign, tree = (-sign if isinstance(tree.op, ast.USub) else sign), tree.operand
+    if not (isinstance(tree, ast.Constant) and type(tree.value) in (int, float)):
+        raise _refused(text, "an exponent must be a number; write exp(...) for others")
+    exponent = sign * _number(tree.value, text)
+    if abs(exponent) > EXPONENT:
+        raise _refused(text, f"the exponent {exponent:g} must lie within +-{EXPONENT:g}")
+    return exponent
+
+
+def _call(tree: ast.Call, text: str, depth: int) -> Node:
+    name = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)[:40]
+    if name not in ARGUMENTS:
+        close = difflib.get_close_matches(name, ARGUMENTS, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        raise _refused(text, f"{name}(...) is not a function here; {hint}allowed: {', '.join(ARGUMENTS)}")
+    if tree.keywords or len(tree.args) != ARGUMENTS[name]:
+        raise _refused(text, f"{name} takes {ARGUMENTS[name]} argument{'s' * (ARGUMENTS[name] > 1)}")
+    if name != "where":
+        return Node(name, tuple(_node(part, text, depth + 1) for part in tree.args))
+    test = tree.args[0]
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in ORDERS):
+        raise _refused(text, "where needs a comparison first, as in where(abs(x) < 1, 0, 20)")
+    left, right = (_node(part, text, depth + 1) for part in (test.left, test.comparators[0]))
+    if ORDERS[type(test.ops[0])] < 0:
+        left, right = right, left
+    below = Node("-", (right, left))  # positive where the comparison holds
+    return Node("where", (below, *(_node(part, text, depth + 1) for part in tree.args[1:])))
+
+
+def compute(node: Node, x: Any) -> Any:
+    """The values of a tree on positions x (...), as NumPy or JAX, whichever x is."""
+    namespace = x.__array_namespace__()
+    if node.operation == "number":
+        return node.parts[0] + 0 * x
+    if node.operation == "x":
+        return x
+    if node.operation == "**":
+        base, exponent = compute(node.parts[0], x), node.parts[1]
+        return base ** int(exponent) if exponent == int(exponent) else base**exponent
+    parts = [compute(part, x) for part in node.parts]
+    if node.operation == "+":
+        return parts[0] + parts[1]
+    if node.operation == "-":
+        return parts[0] - parts[1]
+    if node.operation == "*":
+        return parts[0] * parts[1]
+    if node.operation == "/":
+        return parts[0] / parts[1]
+    if node.operation == "heaviside":
+        return namespace.where(parts[0] > 0, 1.0, 0.0) + 0 * x
+    if node.operation in ("minimum", "maximum"):
+        first = parts[0] < parts[1] if node.operation == "minimum" else parts[0] > parts[1]
+        return namespace.where(first, parts[0], parts[1])
+    if node.operation == "where":
+        return namespace.where(parts[0] > 0, parts[1], parts[2])
+    return getattr(namespace, PLAIN[node.operation])(parts[0])
+
+
+def _below(node: Node) -> Iterator[Node]:
+    yield node
+    for part in node.parts:
+        if isinstance(part, Node):
+            yield from _below(part)
+
+
+def switches(node: Node) -> list[Node]:
+    """The parts at whose zeros V or its slope may jump."""
+    found = []
+    for part in _below(node):
+        if part.operation in ("abs", "sign", "heaviside", "where"):
+            found.append(part.parts[0])
+        elif part.operation in ("minimum", "maximum"):
+            found.append(Node("-", part.parts))
+    return found
+
+
+def denominators(node: Node) -> list[Node]:
+    """The parts that must not vanish."""
+    negative = [part.parts[0] for part in _below(node) if part.operation == "**" and part.parts[1] < 0]
+    return [part.parts[1] for part in _below(node) if part.operation == "/"] + negative
+
+
+def zeros(node: Node, left: float, right: float, samples: int = 4001) -> list[float]:
+    """Where a tree changes sign, or touches zero, strictly between left and right."""
+    x = np.linspace(left, right, samples)
+    with np.errstate(all="ignore"):
+        values = np.asarray(compute(node, x), np.float64)
+    size = np.nanmax(np.abs(values), initial=0.0)
+    found = [float(at) for at in x[1:-1][values[1:-1] == 0]] if np.count_nonzero(values == 0) < samples // 4 else []
+    for i in np.flatnonzero(values[:-1] * values[1:] < 0):
+        found.append(_bisect(node, float(x[i]), float(x[i + 1])))
+    inner = np.abs(values[1:-1])
+    touching = (inner < np.abs(values[:-2])) & (inner <= np.abs(values[2:])) & (values[:-2] * values[2:] > 0)
+    for i in np.flatnonzero(touching & (inner > 0)):
+        at, least = _least(node, float(x[i]), float(x[i + 2]))
+        if least < 1e-12 * size:
+            found.append(at)
+    return sorted(found)
+
+
+def _value(node: Node, x: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(compute(node, np.asarray(x)))
+
+
+def _bisect(node: Node, low: float, high: float) -> float:
+    sign = math.copysign(1.0, _value(node, low))
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if sign * _value(node, middle) > 0 else (low, middle)
+    return high
+
+
+def _least(node: Node, low: float, high: float) -> tuple[float, float]:
+    for _ in range(80):
+        first, second = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, second) if abs(_value(node, first)) < abs(_value(node, second)) else (first, high)
+    return (low + high) / 2, abs(_value(node, (low + high) / 2))

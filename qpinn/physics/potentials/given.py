@@ -1,0 +1,187 @@
+"""Potentials that a user gives: a formula, or samples in a file."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from qpinn.physics.potentials import formula as formulas
+from qpinn.physics.potentials.base import LIMIT, Number, finite, pytree, walls
+
+MOST_KINKS = 48
+"""Breakpoints that a mesh can take."""
+
+MOST_ROWS = 20_000
+
+
+@pytree
+class Expression:
+    """V given by a formula in x (`qpinn.physics.potentials.formula`), between walls."""
+
+    left: Number
+    right: Number
+    formula: str = dataclasses.field(metadata={"static": True})
+    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    name: ClassVar[str] = "expression"
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.left, self.right
+
+    def __call__(self, x: Any) -> Any:
+        return formulas.compute(formulas.parse(self.formula), x[..., 0])
+
+
+def expression(
+    domain: Sequence[float] | None = None, formula: str = "10*(x**2-1)**2 + 0.3*x", breakpoints: Sequence[float] = ()
+) -> Expression:
+    """V from a formula. `breakpoints` are added to those that are found where V or its slope jumps.
+
+    Raises ValueError for what a formula may not hold, and where V is not a finite real number within the walls.
+    """
+    if domain is None:
+        raise ValueError("potential.domain=null: a formula needs walls, as in potential.domain=[-3,3]")
+    left, right = walls(domain)
+    tree = formulas.parse(formula)
+    for part in formulas.denominators(tree):
+        poles = formulas.zeros(part, left, right)
+        if poles or any(abs(formulas._value(part, end)) == 0 for end in (left, right)):
+            at = poles[0] if poles else (left if formulas._value(part, left) == 0 else right)
+            raise ValueError(f"potential.formula={formula}: division by zero at x = {at:.6g}, inside the domain")
+    kinks = {kink for part in formulas.switches(tree) for kink in formulas.zeros(part, left, right)}
+    for point in breakpoints:
+        if not left < finite("potential.breakpoints", point) < right:
+            raise ValueError(f"potential.breakpoints={point:g}: must lie inside the domain [{left:g}, {right:g}]")
+        kinks.add(float(point))
+    apart = _apart(sorted(kinks), left, right)
+    if len(apart) > MOST_KINKS:
+        raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(apart)} places; at most {MOST_KINKS}")
+    built = Expression(left, right, formula, apart)
+    x = np.linspace(left, right, 4001)[:, None]
+    with np.errstate(all="ignore"):
+        v = np.asarray(built(x))
+    bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
+    if bad.size:
+        value, at = v[bad[0]], x[bad[0], 0]
+        raise ValueError(
+            f"potential.formula={formula}: is {value:g} at x = {at:.6g}; must be real and within +-{LIMIT:g}"
+        )
+    return built
+
+
+def _apart(points: list[float], left: float, right: float) -> tuple[float, ...]:
+    """Those of ascending points that differ from the last and from the walls by more than rounding."""
+    kept: list[float] = []
+    for point in points:
+        least = 1e-9 * (right - left)
+        if point - left > least and right - point > least and (not kept or point - kept[-1] > least):
+            kept.append(point)
+    return tuple(kept)
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sampled:
+    """V from samples, between walls at the first and the last of them.
+
+    Piece j, x from knots[j], is sum_p coefficients[p, j] (x - knots[j])^(P - p), P = 1 (linear) or 3 (cubic spline).
+    """
+
+    knots: Any
+    coefficients: Any
+    file: str = dataclasses.field(metadata={"static": True})
+    interpolation: str = dataclasses.field(metadata={"static": True})
+    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    name: ClassVar[str] = "sampled"
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.knots[0], self.knots[-1]
+
+    def __call__(self, x: Any) -> Any:
+        namespace = x.__array_namespace__()
+        knots, coefficients = namespace.asarray(self.knots), namespace.asarray(self.coefficients)
+        piece = namespace.clip(namespace.searchsorted(knots, x[..., 0], side="right") - 1, 0, len(self.knots) - 2)
+        step = x[..., 0] - knots[piece]
+        value = coefficients[0, piece]
+        for row in range(1, len(self.coefficients)):
+            value = value * step + coefficients[row, piece]
+        return value
+
+
+def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
+    """V from the columns x and V of a CSV file.
+
+    interpolation  linear: straight lines, whose corners are breakpoints; cubic: a spline with continuous V''
+                   (not-a-knot), for smooth data
+
+    Raises ValueError, naming the file and the row, for data that are no function of an ascending x.
+    """
+    from scipy import interpolate
+
+    if not isinstance(file, str) or not file:
+        raise ValueError(f"potential.file={file}: must be the path of a CSV file with columns x and V")
+    if interpolation not in ("linear", "cubic"):
+        raise ValueError(f"potential.interpolation={interpolation}: unknown; allowed: linear, cubic")
+    x, v = _columns(file, ("x", "V"))
+    least = 2 if interpolation == "linear" else 4
+    if len(x) < least:
+        raise ValueError(f"potential.file={file}: has {len(x)} rows; {interpolation} needs at least {least}")
+    order = np.diff(x)
+    if (order <= 0).any():
+        row = int(np.argmax(order <= 0))
+        fault = "twice" if order[row] == 0 else "before a smaller one"
+        raise ValueError(f"potential.file={file}: x = {x[row]:g} stands {fault} (row {row + 2}); x must ascend")
+    walls((float(x[0]), float(x[-1])))
+    if interpolation == "cubic":
+        return Sampled(x, np.asarray(interpolate.CubicSpline(x, v).c), file, interpolation, ())
+    slope = np.diff(v) / order
+    bends = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
+    if bends.sum() > MOST_KINKS:
+        raise ValueError(
+            f"potential.file={file}: straight lines through {len(x)} rows have {bends.sum()} corners, at most "
+            f"{MOST_KINKS}; potential.interpolation=cubic has none"
+        )
+    return Sampled(x, np.stack([slope, v[:-1]]), file, interpolation, tuple(x[1:-1][bends].tolist()))
+
+
+def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
+    """Columns of a CSV file by name, as finite numbers."""
+    try:
+        with Path(file).open(newline="") as stream:
+            reader = csv.reader(stream)
+            header = [cell.strip() for cell in next(reader, [])]
+            missing = [name for name in names if name not in header]
+            if missing:
+                raise ValueError(f"potential.file={file}: has no column {missing[0]}; needs {', '.join(names)}")
+            where = [header.index(name) for name in names]
+            columns: list[list[float]] = [[] for _ in names]
+            for number, row in enumerate(reader, 2):
+                if not any(cell.strip() for cell in row):
+                    continue
+                if number > MOST_ROWS + 1:
+                    raise ValueError(f"potential.file={file}: has more than {MOST_ROWS} rows")
+                for column, index, name in zip(columns, where, names, strict=True):
+                    column.append(_cell(row[index] if index < len(row) else "", file, number, name))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise ValueError(f"potential.file={file}: cannot be read ({reason})") from None
+    return [np.array(column) for column in columns]
+
+
+def _cell(text: str, file: str, row: int, name: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= LIMIT:
+        found = text.strip() or "nothing"
+        raise ValueError(f"potential.file={file}: row {row}, {name}={found}: must be a finite number")
+    return value

@@ -1,0 +1,135 @@
+"""Several levels of many potentials: nodes, orthonormality, bounds, tolerance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import qpinn
+from qpinn.physics import potentials, reference
+
+FAST = {"ansatz": {"phase": 2.0}}
+
+
+def _check(solution, states):
+    exact = reference.best(solution.potential, states).energies
+    assert solution.energies.shape == (states,)
+    assert solution.bounds.shape == (states, 2)
+    scale = solution.plan.scale[:states]
+    lower, upper = solution.bounds.T
+    assert (lower <= exact + 1e-13 * scale).all()
+    assert (exact - 1e-13 * scale <= upper).all()
+    assert solution.node_counts == list(range(states))
+    assert (np.abs(solution.energies - exact) <= 1e-10 * scale).all()
+    x = solution.samples.x
+    np.testing.assert_allclose(solution.psi(x), solution.samples.psi, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["asymmetric_well", "kronig_penney", "double_well", "morse", "linear", "woods_saxon"])
+def test_levels_of_the_library(name):
+    solution = qpinn.solve(potentials.BUILDERS[name](), states=4, tol=1e-8, **FAST)
+    _check(solution, 4)
+    assert all(solution.converged)
+    points = np.polynomial.legendre.leggauss(400)
+    left, right = solution.potential.domain
+    edges = np.asarray(solution.problem.ansatz.edges)
+    x = (edges[:-1, None] + np.diff(edges)[:, None] * (points[0] + 1) / 2).ravel()
+    weight = (np.diff(edges)[:, None] * points[1] / 2).ravel()
+    psi = solution.psi(x)
+    np.testing.assert_allclose((weight * psi) @ psi.T, np.eye(4), atol=1e-8)
+    np.testing.assert_allclose((weight * x * psi) @ psi.T, solution.dipoles, atol=1e-7 * (right - left))
+
+
+def test_harmonic_levels_are_those_of_the_closed_form():
+    solution = qpinn.solve(potentials.harmonic(center=0.3, omega=2.0), states=4, **FAST)
+    np.testing.assert_allclose(solution.energies, 2 * (2 * np.arange(4) + 1), rtol=1e-11)
+    for k, state in enumerate(solution.states):
+        found = state.expectation
+        np.testing.assert_allclose(found["x"], 0.3, atol=1e-6)
+        np.testing.assert_allclose(found["kinetic"], found["potential"], rtol=1e-7)  # virial
+        np.testing.assert_allclose(found["dx_dp"], k + 0.5, rtol=1e-7)
+    for k in range(3):  # <k|x|k+1>^2 = (k + 1) / (2 omega)
+        np.testing.assert_allclose(solution.dipoles[k, k + 1] ** 2, (k + 1) / 4, rtol=1e-6)
+
+
+def test_a_nearly_degenerate_pair_is_resolved():
+    """The splitting itself, against both parities solved apart by the reference."""
+    solution = qpinn.solve(potentials.double_well(height=60.0, a=1.5), states=2, **FAST)
+    exact = reference.best(solution.potential, 2).energies
+    assert 1e-9 < (exact[1] - exact[0]) / exact[0] < 1e-4
+    np.testing.assert_allclose(np.diff(solution.energies), np.diff(exact), atol=1e-11 * exact[0])
+    assert solution.node_counts == [0, 1]
+    np.testing.assert_allclose([state.expectation["x"] for state in solution.states], 0, atol=1e-3)
+
+
+def test_all_bound_states():
+    solution = qpinn.solve(potentials.poeschl_teller(l=3.0), states="all", **FAST)
+    np.testing.assert_allclose(solution.energies, [-9, -4, -1], rtol=1e-10)
+
+
+def test_segments_are_cut_until_the_tolerance_is_met():
+    coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
+    rough = qpinn.solve(potentials.barrier(), states=1, **coarse)
+    assert rough.rounds == 1
+    tol = float(rough.states[0].upper - rough.states[0].lower) / 2 / rough.plan.scale[0] / 30
+    fine = qpinn.solve(potentials.barrier(), states=1, tol=tol, **coarse)
+    assert fine.rounds > 1
+    assert all(fine.converged)
+    _check(fine, 1)
+    assert len(fine.problem.ansatz.edges) > len(rough.problem.ansatz.edges)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bounds_hold_for_potentials_that_nobody_chose(seed):
+    rng = np.random.default_rng(seed)
+    if seed % 2:
+        potential = potentials.anharmonic(g=10 ** rng.uniform(-2, 2))
+    else:
+        potential = potentials.asymmetric_well(
+            (-3.0, 3.0), rng.uniform(-1, 1), rng.uniform(0.5, 3.0), *10 ** rng.uniform(0, 2, 2)
+        )
+    _check(qpinn.solve(potential, states=3, seed=seed, **FAST), 3)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+@pytest.mark.parametrize("optimizer", ["adam", "levenberg_marquardt"])
+def test_the_paper_route_gets_what_bounds_there_are(optimizer):
+    """Levenberg-Marquardt makes units of the one network jump between points: that must be seen."""
+    solution = qpinn.solve(
+        potentials.infinite_well(), ansatz="envelope", start="random", energy="fixed",
+        optimizer={"name": optimizer, "steps": 60},
+    )  # fmt: skip
+    (lower, upper), exact = solution.bounds[0], np.pi**2
+    assert np.isnan(upper) or upper >= exact
+    assert np.isnan(lower) or lower <= exact
+
+
+@pytest.mark.parametrize(
+    ("states", "message"),
+    [
+        (0, "states=0: must be a whole number from 1 to 64"),
+        (-1, "states=-1: must be"),
+        (10000, "states=10000: must be"),
+        ("some", "states=some: must be a whole number from 1 to 64, or all"),
+        (1.5, "states=1.5: must be"),
+        (5, "states=5: the well holds 4 bound states, asked for 5"),
+    ],
+)
+def test_states_that_cannot_be_are_refused(states, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        qpinn.solve(potentials.poeschl_teller(), states=states)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tol": 1e-20}, "tol=1e-20: must lie below 1, and from 1e-13 for float64"),
+        ({"tol": 1e-6, "precision": "float32"}, "from 0.0001 for float32"),
+        ({"tol": float("nan")}, "tol=nan: must be finite"),
+        ({"states": 2, "start": "random"}, "states=2: start.name=random finds one state"),
+        ({"states": "all"}, "states=all: harmonic has no end of bound states"),
+    ],
+)
+def test_tolerances_that_cannot_be_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        qpinn.solve(potentials.harmonic(), **settings)
