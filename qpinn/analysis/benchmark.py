@@ -233,3 +233,65 @@ def _loop_table(blocks: Mapping[str, Sequence[Entry]], alone: Mapping[str, Entry
         steps, loop = entries[0]["steps"], alone[route]["loop"]
         rows.append([route, f"{steps / loop:.0f}", f"{steps / best:.0f}", f"{loop / best:.1f}"])
     return markdown(["route", "loop: starts x steps a second", "sweep: starts x steps a second", "ratio"], rows)
+
+
+REFERENCE = 1e-13
+"""Error that is granted to the reference, relative to the scale of a level."""
+
+
+def levels_page(measured: Mapping[str, Any]) -> str:
+    """The page of what was measured of levels and bounds."""
+    versions = ", ".join(f"{name} {value}" for name, value in measured["versions"].items())
+    seeds = len({entry["seed"] for entry in measured["library"]})
+    return "\n\n".join([
+        "# Levels and their bounds",
+        f"Written by `scripts/benchmark_levels.py`. {measured['machine']['cpu']}, {measured['machine']['system']}; "
+        f"commit {measured['git']}; {versions}. Errors and bounds are relative to the level, or to a tenth of the "
+        "spacing around it where it is near zero. The reference is exact for steps and spectral elements otherwise; "
+        f"{REFERENCE:g} is granted to it.",
+        "## The library",
+        f"The lowest 8 levels, or all bound ones, with tol=1e-8 and the default settings, {seeds} seeds. *Half-width*: "
+        "half the distance between the bounds. Seconds are those of one seed after the other in one process, with "
+        "compiling where a shape is new.",
+        _levels_table(measured["library"]),
+        "## Potentials drawn at random",
+        "Four levels each of steps of random heights and of sums of random waves, one seed.",
+        _levels_table(measured["random"]),
+        "## Do the bounds hold?",
+        _bounds_table(measured),
+    ]) + "\n"  # fmt: skip
+
+
+def _levels_table(entries: Sequence[Entry]) -> str:
+    rows = []
+    for (name,), group in _groups(entries, "potential").items():
+        total = sum(entry["states"] for entry in group)
+        rows.append([
+            name.replace("_", " "), str(max(entry["states"] for entry in group)),
+            f"{sum(entry['right'] for entry in group)} of {total}",
+            f"{sum(entry['converged'] for entry in group)} of {total}",
+            *(_flat_spread(group, key) for key in ("error", "bound", "psi")),
+            f"{_median(entry['seconds'] for entry in group):.1f} ({max(entry['seconds'] for entry in group):.1f})",
+        ])  # fmt: skip
+    header = ["potential", "levels", "right state", "within tol", "error of E: median (worst)",
+              "half-width: median (worst)", "L2 error: median (worst)", "seconds: median (worst)"]  # fmt: skip
+    return markdown(header, rows)
+
+
+def _flat_spread(group: Sequence[Entry], key: str) -> str:
+    values = [value for entry in group for value in entry[key]]
+    return f"{statistics.median(values):.1e} ({max(values):.1e})"
+
+
+def _bounds_table(measured: Mapping[str, Any]) -> str:
+    rows = []
+    for name in ("library", "random"):
+        outside = [value for entry in measured[name] for value in entry["outside"]]
+        pairs = [pair for entry in measured[name] for pair in zip(entry["bound"], entry["error"], strict=True)]
+        ratios = [bound / error for bound, error in pairs if error > REFERENCE]
+        if outside:
+            ratio = f"{statistics.median(ratios):.1f} over {len(ratios)}" if ratios else "-"
+            failed = sum(value > REFERENCE for value in outside)
+            rows.append([name, str(len(outside)), str(failed), f"{max(outside):.1e}", ratio])
+    header = ["", "levels", "outside their bounds", "furthest outside", "half-width / error, where above 1e-13: median"]
+    return markdown(header, rows)

@@ -168,7 +168,7 @@ def states(
         found.append(State(
             k, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
             float(exact[k]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[k], fine.weight)), norm,
-            operators.node_count(psi), float(losses[k]), outcome(norm, nearest, overlaps[nearest], off, k),
+            operators.node_count(psi, 1e-9 if narrow[k] else 1e-6), float(losses[k]), outcome(norm, nearest, overlaps[nearest], off, k),
             float(bound.residual[k]), float(bound.rounding[k]), float(bound.truncation[k]),
             expectation(fine, k), overlaps,
         ))  # fmt: skip

@@ -1,0 +1,109 @@
+"""Measure levels and their bounds over the library and over potentials drawn at random, and write docs/levels.md.
+
+    python scripts/benchmark_levels.py                       # 8 seeds, 200 random potentials: half an hour on one core
+    python scripts/benchmark_levels.py --seeds 1 --random 10 --output bench
+
+One process; compiled programmes are kept. Writes levels.json and levels.md into the output folder (default docs).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import _cli
+import benchmark
+import numpy as np
+
+STATES = 8
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--random", type=int, default=200)
+    parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
+    arguments = parser.parse_args()
+    if arguments.seeds < 1 or arguments.random < 0:
+        _cli.fail("--seeds must be at least 1 and --random at least 0")
+    _cli.use_cache()
+    from qpinn.analysis import benchmark as tables
+    from qpinn.analysis import results
+    from qpinn.physics import potentials
+
+    library = []
+    for name, build in potentials.BUILDERS.items():
+        if name != "sampled":
+            library += [measure(name, build(**arguments_of(name)), seed) for seed in range(arguments.seeds)]
+    drawn = [measure(*draw(number), 0, states=4) for number in range(arguments.random)]
+    measured = {
+        "machine": {"cpu": benchmark.cpu(), "system": platform.system()}, "git": results.git_commit(),
+        "versions": results.versions(), "library": library, "random": drawn,
+    }  # fmt: skip
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    (arguments.output / "levels.json").write_text(json.dumps(measured) + "\n")
+    (arguments.output / "levels.md").write_text(tables.levels_page(measured))
+    print(tables.levels_page(measured))
+    return 0
+
+
+def arguments_of(name: str) -> dict[str, Any]:
+    """A formula needs walls; everything else has its defaults."""
+    return {"domain": (-3.0, 3.0)} if name == "expression" else {}
+
+
+def draw(number: int) -> tuple[str, Any]:
+    """A potential that nobody chose: steps, or a smooth sum of waves."""
+    from qpinn.physics import potentials
+
+    rng = np.random.default_rng(number)
+    if number % 2:
+        terms = " + ".join(
+            f"{rng.normal() * 30 / k:.6f}*sin({k * rng.uniform(0.5, 1):.6f}*x + {rng.uniform(0, 6):.6f})"
+            for k in range(1, 6)
+        )
+        return "smooth", potentials.expression((-3.0, 3.0), terms)
+    edges = np.sort(rng.uniform(-2.9, 2.9, 5))
+    heights = rng.uniform(-60, 60, 6)
+    steps = " + ".join(
+        f"{high - low:.6f}*heaviside(x - {edge:.6f})"
+        for edge, low, high in zip(edges, heights[:-1], heights[1:], strict=True)
+    )
+    return "steps", potentials.expression((-3.0, 3.0), f"{heights[0]:.6f} + {steps}")
+
+
+def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[str, Any]:
+    """Errors and bounds of the lowest levels (all bound ones, if they are fewer), relative to their scale."""
+    import qpinn
+    from qpinn.physics import estimates
+
+    threshold = getattr(potential, "threshold", np.inf)
+    if np.isfinite(threshold):
+        states = min(states, estimates.bound_states(potential))
+    begun = time.perf_counter()
+    solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed)
+    seconds = time.perf_counter() - begun
+    scale = solution.plan.scale[:states]
+    exact = np.asarray(solution.levels.energies)[:states]
+    lower, upper = solution.bounds.T
+    entry = {
+        "potential": name, "seed": seed, "states": states, "rounds": solution.rounds, "seconds": seconds,
+        "segments": len(solution.problem.ansatz.edges) - 1,
+        "right": sum(state.outcome == "right state" and state.node_count == state.index for state in solution.states),
+        "error": [state.relative_error_energy for state in solution.states],
+        "psi": [state.relative_l2_psi for state in solution.states],
+        "bound": ((upper - lower) / 2 / scale).tolist(),
+        "outside": (np.maximum(np.maximum(lower - exact, exact - upper), 0) / scale).tolist(),
+        "converged": sum(solution.converged),
+    }  # fmt: skip
+    print(f"{name:16s} seed {seed}: {entry['right']} of {states} right, {seconds:.1f} s", file=sys.stderr, flush=True)
+    return entry
+
+
+if __name__ == "__main__":
+    sys.exit(main())
