@@ -20,7 +20,7 @@ from qpinn.training import loop, optimizers
 from qpinn.training.problem import Problem
 from qpinn.types import Params
 from qpinn.wavefunctions import ansatz as ansatz_module
-from qpinn.wavefunctions.networks import MLP
+from qpinn.wavefunctions.networks import MLP, ROUGH
 
 LEVELS = 8
 """Exact levels that a trained state is compared with at least, to say which it is."""
@@ -276,8 +276,8 @@ def _train(
     fine, check, grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(fine, check, known.sigma, float(jnp.finfo(settings.precision).eps))
     bound = certify.beyond_walls(bound, grid, known.chosen)
-    if not evaluate.resolved(rules, mesh, fit.params):
-        bound = bound.withdrawn()
+    if settings.network.activation in ROUGH or not evaluate.resolved(rules, mesh, fit.params):
+        bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
     ended = bound.energies if settings.start.name == "ritz" else np.asarray(energy, np.float64)
     seconds["measure"] = time.perf_counter() - begun
     energies = np.stack([ended, np.asarray(energy_start, np.float64)])

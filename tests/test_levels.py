@@ -104,6 +104,13 @@ def test_the_paper_route_gets_what_bounds_there_are(optimizer):
     assert np.isnan(lower) or lower <= exact
 
 
+def test_a_network_with_kinks_gets_no_bounds():
+    """Its psi is not in the domain of H: the delta functions of psi'' are on no point."""
+    solution = qpinn.solve(potentials.barrier(), states=1, network={"activation": "selu"}, **FAST)
+    assert np.isnan(solution.bounds).all()
+    assert not any(solution.converged)
+
+
 @pytest.mark.parametrize(
     ("states", "message"),
     [
