@@ -164,13 +164,13 @@ def states(
         errors = [float(abs(value - exact[k]) / scale[k]) for value in (energy, energy_start, rayleigh)]
         overlaps = overlaps_with(psi, levels, fine.weight).tolist()
         nearest = int(np.argmax(overlaps))
-        off = (energy - exact[nearest]) / certify.scale(exact)[nearest]
+        ended = outcome(norm, nearest, overlaps[nearest], (energy - exact[nearest]) / certify.scale(exact)[nearest], k)
+        nodes = operators.node_count(psi, 1e-9 if narrow[k] else 1e-6)
         found.append(State(
             k, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
             float(exact[k]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[k], fine.weight)), norm,
-            operators.node_count(psi, 1e-9 if narrow[k] else 1e-6), float(losses[k]), outcome(norm, nearest, overlaps[nearest], off, k),
-            float(bound.residual[k]), float(bound.rounding[k]), float(bound.truncation[k]),
-            expectation(fine, k), overlaps,
+            nodes, float(losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
+            float(bound.truncation[k]), expectation(fine, k), overlaps,
         ))  # fmt: skip
     return found
 
