@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import qpinn
+from qpinn.analysis import evaluate
 from qpinn.physics import potentials, reference
 
 FAST = {"ansatz": {"phase": 2.0}}
@@ -48,6 +49,9 @@ def test_harmonic_levels_are_those_of_the_closed_form():
         np.testing.assert_allclose(found["x"], 0.3, atol=1e-6)
         np.testing.assert_allclose(found["kinetic"], found["potential"], rtol=1e-7)  # virial
         np.testing.assert_allclose(found["dx_dp"], k + 0.5, rtol=1e-7)
+        np.testing.assert_allclose(found["parity"], (-1) ** k, atol=1e-3)
+    strengths = evaluate.oscillator_strengths(solution.energies, solution.dipoles)
+    np.testing.assert_allclose(strengths.sum(axis=1)[:3], 1, rtol=1e-6)  # the others of a harmonic level are zero
     for k in range(3):  # <k|x|k+1>^2 = (k + 1) / (2 omega)
         np.testing.assert_allclose(solution.dipoles[k, k + 1] ** 2, (k + 1) / 4, rtol=1e-6)
 

@@ -180,7 +180,7 @@ def _known(bound: float) -> float | None:
 
 
 def expectation(values: certify.Values, k: int) -> dict[str, float]:
-    """Expectation values of function k for unit norm, p = -i d/dx; parity about the middle of the box."""
+    """Expectation values of function k for unit norm, p = -i d/dx; parity, psi(x) to psi(-x), about the middle."""
     psi, weight = values.psi[k], values.weight
     norm = max(float(norm_of(psi, weight)), 1e-300)
     x, x2, p2, v = (
@@ -188,7 +188,14 @@ def expectation(values: certify.Values, k: int) -> dict[str, float]:
         for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2, values.v * psi**2)
     )
     spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
-    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": p2, "potential": v}
+    mirrored = np.interp(values.x[0] + values.x[-1] - values.x, values.x, psi)
+    parity = float(np.sum(weight * psi * mirrored) / norm)
+    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": p2, "potential": v, "parity": parity}
+
+
+def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarray:
+    """f_ij = (E_j - E_i) <i|x|j>^2 (K, K), with H = p^2 + V; over all j they add up to 1 (Thomas, Reiche and Kuhn)."""
+    return (energies[None, :] - energies[:, None]) * dipoles**2
 
 
 def dipoles(values: certify.Values) -> np.ndarray:

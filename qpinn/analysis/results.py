@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis import compare
+from qpinn.analysis import compare, evaluate
 from qpinn.physics import potentials
 from qpinn.training import checkpoint
 
@@ -70,6 +70,7 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
         "settings": dataclasses.asdict(solution.settings),
         "states": [dataclasses.asdict(state) for state in solution.states],
         "dipoles": solution.dipoles.tolist(),
+        "oscillator_strengths": evaluate.oscillator_strengths(solution.energies, solution.dipoles).tolist(),
         "reference": {
             "method": solution.levels.method, "energies": [float(level) for level in solution.levels.energies]
         },

@@ -79,10 +79,19 @@ def levels(states: Sequence[Mapping[str, Any]]) -> str:
         rows.append([
             str(state["index"]), certified(state), "yes" if state["converged"] else "no",
             number(state["relative_error_energy"]), number(state["relative_l2_psi"]), str(state["node_count"]),
-            f"{found['x']:.5f}", f"{found['x2']:.5f}", f"{found['p2']:.5f}", f"{found['dx_dp']:.5f}",
+            _parity(found["parity"]), *(_fixed(found[key]) for key in ("x", "x2", "p2", "dx_dp")),
         ])  # fmt: skip
-    header = ["n", "E", "to tol", "error of E", "L2 error", "nodes", "<x>", "<x^2>", "<p^2>", "dx dp"]
+    header = ["n", "E", "to tol", "error of E", "L2 error", "nodes", "parity", "<x>", "<x^2>", "<p^2>", "dx dp"]
     return plain(header, rows)
+
+
+def _parity(value: float) -> str:
+    return "even" if value > 0.999 else "odd" if value < -0.999 else "-"
+
+
+def _fixed(value: float) -> str:
+    """Five decimals, and no sign before a zero."""
+    return f"{round(value, 5) + 0.0:.5f}"
 
 
 def certified(state: Mapping[str, Any]) -> str:
