@@ -31,6 +31,9 @@ EXTRA = 4
 ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
 
+MOST_SEGMENTS = 96
+"""A step of training solves a dense system of all of them: with twice as many it takes eight times as long."""
+
 TOLERANCE = 1e-8
 """What `converged` is measured by where no tolerance was given."""
 
@@ -48,6 +51,7 @@ class Plan:
     sigma       an energy in that gap, which level number `trained` does not lie below
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   between which the levels lie (asked + EXTRA + 1,)
+    mesh        edges of the segments to begin with
     """
 
     potential: Any
@@ -57,6 +61,7 @@ class Plan:
     chosen: tuple[bool, bool]
     low: np.ndarray
     high: np.ndarray
+    mesh: np.ndarray
 
     @property
     def scale(self) -> np.ndarray:
@@ -65,10 +70,10 @@ class Plan:
 
 
 @functools.lru_cache(maxsize=16)
-def plan(potential: Any, states: int | str | None, projected: bool = True) -> Plan:
-    """Where to put missing walls and how many states to train; one if the start is not `projected`.
+def plan(potential: Any, states: int | str | None, projected: bool = True, phase: float = 1.0) -> Plan:
+    """Where to put missing walls and edges, and how many states to train; one if the start is not `projected`.
 
-    Raises ValueError if the potential does not bind as many states as were asked for.
+    Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
     """
     asked = _asked(potential, states)
     boxed = estimates.on_box(potential, asked)
@@ -77,7 +82,11 @@ def plan(potential: Any, states: int | str | None, projected: bool = True) -> Pl
     wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
     trained = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else 1
     left, right = (wall is None for wall in potential.domain)
-    return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high)
+    mesh = domain.segment_edges(boxed, trained, phase)
+    if len(mesh) - 1 > MOST_SEGMENTS:
+        raise ValueError(f"states={trained}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
+                         f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
+    return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high, mesh)
 
 
 def _asked(potential: Any, states: int | str | None) -> int:
@@ -205,11 +214,11 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     """`solve` for settings that are already checked."""
     device = check_device(settings.precision)
     begun = time.perf_counter()
-    known = plan(potential, settings.states, settings.start.name == "ritz")
+    known = plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
     levels = exact_levels(known.potential, known.trained)
     seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
     tol = settings.tol or TOLERANCE
-    mesh = domain.segment_edges(known.potential, known.trained, settings.ansatz.phase)
+    mesh = known.mesh
     with jax.enable_x64(settings.precision == "float64"):
         rounds = 0
         while True:
@@ -218,7 +227,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
             wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
             met = settings.tol is None or not (wide > 1).any()
-            if met or rounds == ROUNDS or last.fit.status != "finished":
+            if met or rounds == ROUNDS or last.fit.status != "finished" or len(mesh) > MOST_SEGMENTS:
                 break
             mesh = _refined(mesh, last, wide)
     found = evaluate.states(

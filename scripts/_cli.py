@@ -182,7 +182,9 @@ def read(config: Any) -> tuple[Any, Any]:
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
     potential = settings.build_potential(values["potential"])
-    solver.plan(potential, chosen.states, chosen.start.name == "ritz")  # whether there are as many states
+    solver.plan(
+        potential, chosen.states, chosen.start.name == "ritz", chosen.ansatz.phase
+    )  # whether there are as many states
     return potential, chosen
 
 

@@ -50,7 +50,7 @@ def main() -> int:
     (arguments.output / "benchmark.md").write_text(benchmark.page(measured))
     print(benchmark.summary(measured))
     if arguments.output.resolve() == _cli.ROOT / "docs":
-        benchmark.put_into(_cli.ROOT / "README.md", benchmark.summary(measured))
+        benchmark.put_into(_cli.ROOT / "README.md", benchmark.summary(measured), "benchmark")
     return 0
 
 

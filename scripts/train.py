@@ -60,7 +60,7 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
-    known = solver.plan(potential, settings.states, settings.start.name == "ritz")
+    known = solver.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
     described = results.potentials.describe(known.potential)
     numbers = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"

@@ -12,15 +12,15 @@ import numpy as np
 from qpinn.analysis.tables import level, markdown, number
 from qpinn.physics import potentials, reference
 
-MARKS = ("<!-- benchmark -->", "<!-- /benchmark -->")
 Entry = Mapping[str, Any]
 
 
-def put_into(document: Path, text: str) -> None:
-    """Replace what stands between the marks in `document`."""
-    before, _, rest = document.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    document.write_text(f"{before}{MARKS[0]}\n{text}\n{MARKS[1]}{after}")
+def put_into(document: Path, text: str, name: str) -> None:
+    """Replace what stands between the marks `name` in `document`."""
+    first, last = f"<!-- {name} -->", f"<!-- /{name} -->"
+    before, _, rest = document.read_text().partition(first)
+    _, _, after = rest.partition(last)
+    document.write_text(f"{before}{first}\n{text}\n{last}{after}")
 
 
 def summary(measured: Mapping[str, Any]) -> str:

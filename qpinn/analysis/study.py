@@ -56,6 +56,36 @@ def page(study: Mapping[str, Any]) -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def summary(study: Mapping[str, Any]) -> str:
+    """For each route and well: right states and errors as configured, and the worst of its other settings."""
+    rows = []
+    for route, (title, _) in ROUTES.items():
+        for well in _wells(study["entries"]):
+            own = [entry for entry in study["entries"] if (entry["route"], entry["well"]) == (route, well)]
+            base = next((entry for entry in own if entry["factor"] == BASE), None)
+            if base is None:
+                continue
+            worst = min(own, key=lambda entry: entry["statistics"]["success"]["rate"])
+            cells = [_success(base), _spread(base["statistics"]["relative_l2_psi"])]
+            others = f"{_success(worst)} ({_setting(worst)})" if len(own) > 1 else "-"
+            rows.append([title, well.replace("_", " "), *cells, str(len(own) - 1), others])
+    header = [
+        "",
+        "well",
+        "right state as configured",
+        "L2 error of psi: median (95 %)",
+        "other settings",
+        "worst of all",
+    ]
+    return markdown(header, rows)
+
+
+def _success(entry: Entry) -> str:
+    found = entry["statistics"]["success"]
+    low, high = found["wilson_95"]
+    return f"{100 * found['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+
+
 def _wells(entries: Iterable[Entry]) -> list[str]:
     return list(dict.fromkeys(entry["well"] for entry in entries))
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from tests_support import ROOT, train
 
-from qpinn.analysis import benchmark, results, tables
+from qpinn.analysis import benchmark, results, study, tables
 
 
 def test_a_table_is_aligned():
@@ -35,6 +35,25 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
     measured = json.loads((ROOT / "docs" / "benchmark.json").read_text())
     assert (ROOT / "docs" / "benchmark.md").read_text() == benchmark.page(measured)
     assert benchmark.summary(measured) in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [("sensitivity", study.page), ("sweeps", benchmark.sweeps_page), ("levels", benchmark.levels_page)],
+)
+def test_the_pages_are_those_of_their_numbers(name, page):
+    measured = json.loads((ROOT / "docs" / f"{name}.json").read_text())
+    assert (ROOT / "docs" / f"{name}.md").read_text() == page(measured)
+    if name == "sensitivity":
+        assert study.summary(measured) in (ROOT / "README.md").read_text()
+        assert not measured["missing"]
+        assert all(entry["statistics"]["starts"] >= 256 for entry in measured["entries"])
+
+
+def test_no_bound_of_the_benchmark_was_wrong():
+    measured = json.loads((ROOT / "docs" / "levels.json").read_text())
+    entries = measured["library"] + measured["random"]
+    assert max(value for entry in entries for value in entry["outside"]) <= benchmark.REFERENCE
 
 
 def test_the_default_route_of_the_benchmark_reaches_the_marks_that_the_readme_claims():

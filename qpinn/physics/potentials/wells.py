@@ -160,9 +160,9 @@ class KronigPenney:
 
 
 def kronig_penney(count: int = 5, width: float = 1.0, thickness: float = 0.2, height: float = 50.0) -> KronigPenney:
-    """A row of wells and barriers. Raises ValueError unless 2 <= count <= 50 and all numbers are positive."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 50:
-        raise ValueError(f"potential.count={count}: must be a whole number from 2 to 50")
+    """A row of wells and barriers. Raises ValueError unless 2 <= count <= 24 and all numbers are positive."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 24:
+        raise ValueError(f"potential.count={count}: must be a whole number from 2 to 24")
     numbers = {"width": width, "thickness": thickness, "height": height}
     width, thickness, height = (positive(f"potential.{key}", value) for key, value in numbers.items())
     return KronigPenney(width, thickness, height, count)
