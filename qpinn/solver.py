@@ -262,7 +262,7 @@ def _train(
     known: Plan, settings: Settings, mesh: np.ndarray, levels: reference.Eigenstates, callbacks: Sequence[loop.Callback]
 ) -> _Trained:
     begun = time.perf_counter()
-    value = _energy_value(settings, levels)
+    value = _energy_value(settings, levels)[: known.trained]
     problem, optimizer, sampling = _build_on(known.potential, settings, mesh, known.trained, value)
     seed, count = jnp.asarray(settings.seed), steps(settings)
     quick = loop.compiler_options(quick=True)
@@ -316,10 +316,13 @@ def exact_levels(potential: Any, states: int = 1) -> reference.Eigenstates:
     return reference.best(potential, max(states, LEVELS))
 
 
-def _energy_value(settings: Settings, levels: reference.Eigenstates) -> float:
+def _energy_value(settings: Settings, levels: reference.Eigenstates) -> np.ndarray:
+    """E of each level, if it is fixed, or where it starts."""
     if settings.energy.name != "fixed":
-        return settings.energy.initial
-    return settings.energy.value if settings.energy.value is not None else float(levels.energies[0])
+        return np.full(len(levels.energies), settings.energy.initial)
+    if settings.energy.value is not None:
+        return np.full(len(levels.energies), settings.energy.value)
+    return np.asarray(levels.energies)
 
 
 def build(
@@ -327,11 +330,11 @@ def build(
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """Problem, optimiser and sampling for the ground state, as pytrees of arrays in the wanted precision."""
     mesh = domain.segment_edges(potential, phase=settings.ansatz.phase)
-    return _build_on(potential, settings, mesh, 1, _energy_value(settings, levels))
+    return _build_on(potential, settings, mesh, 1, _energy_value(settings, levels)[0])
 
 
 def _build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: float
+    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: np.ndarray | float
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """`build` on a given mesh, for the lowest `states` levels."""
     dtype = jnp.dtype(settings.precision)

@@ -68,6 +68,14 @@ def test_a_nearly_degenerate_pair_is_resolved():
     np.testing.assert_allclose([state.expectation["x"] for state in solution.states], 0, atol=1e-3)
 
 
+@pytest.mark.parametrize("energy", ["fixed", "rayleigh"])
+def test_every_energy_mode_works_for_excited_states(energy):
+    solution = qpinn.solve(potentials.barrier(), states=3, energy=energy, **FAST)
+    _check(solution, 3)
+    assert all(solution.converged)
+    assert max(state.relative_l2_psi for state in solution.states) < 1e-6
+
+
 def test_all_bound_states():
     solution = qpinn.solve(potentials.poeschl_teller(l=3.0), states="all", **FAST)
     np.testing.assert_allclose(solution.energies, [-9, -4, -1], rtol=1e-10)

@@ -129,10 +129,12 @@ def resolved(rules: Rules, mesh: np.ndarray, lanes: Params) -> bool:
 def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
     """psi with derivatives on `at`, and E of the params, of every lane. To be jitted."""
 
-    def own(params: Params) -> tuple[Fields, Scalar]:
-        return problem.fields(params, at), problem.energy(params, at)
+    values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
 
-    return jax.vmap(own)(lanes)
+    def own(value: Scalar, params: Params) -> tuple[Fields, Scalar]:
+        return problem.fields(params, at), of(value).energy(params, at)
+
+    return jax.vmap(own)(values, lanes)
 
 
 def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:

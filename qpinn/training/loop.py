@@ -115,7 +115,8 @@ def begin_lanes(
     problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, states: int
 ) -> tuple[Carry, Scalar]:
     """`begin` for the states 0, 1, ..., each a lane with parameters of its own: every array with an axis (states,)."""
-    return jax.vmap(partial(begin, problem, optimizer, sampling, seed, start))(jnp.arange(states))
+    values, of = problem.lanes(states)
+    return jax.vmap(lambda value, k: begin(of(value), optimizer, sampling, seed, start, k))(values, jnp.arange(states))
 
 
 def run_lanes(
@@ -127,10 +128,12 @@ def run_lanes(
     batches (docs/sweeps.md has the same of starts).
     """
 
-    def own(carry: Carry) -> tuple[Carry, Record]:
-        return run_chunk(problem, optimizer, sampling, carry, seed, active, length)
+    values, of = problem.lanes(carry.good.shape[0])
 
-    return jax.lax.map(own, carry) if jax.default_backend() == "cpu" else jax.vmap(own)(carry)
+    def own(lane: tuple[Scalar, Carry]) -> tuple[Carry, Record]:
+        return run_chunk(of(lane[0]), optimizer, sampling, lane[1], seed, active, length)
+
+    return jax.lax.map(own, (values, carry)) if jax.default_backend() == "cpu" else jax.vmap(own)((values, carry))
 
 
 def compile_chunk(

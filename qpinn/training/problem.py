@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,7 +43,7 @@ class Problem:
     weight_pde     () weight of integral (H psi - E psi)^2 dx / unit^2
     weight_norm    () weight of (integral psi^2 dx - 1)^2
     unit           () energy in units of which the residual is taken
-    energy_value   () E if it is fixed, its first value if it is trained from a random start
+    energy_value   () E if it is fixed, its first value if it is trained from a random start; (states,) for several
     energy_mode    "fixed", "trainable" or "rayleigh" (E is the Rayleigh quotient of psi)
     """
 
@@ -53,6 +54,10 @@ class Problem:
     unit: Any
     energy_value: Any
     energy_mode: str = dataclasses.field(metadata={"static": True})
+
+    def lanes(self, states: int) -> tuple[Array, Any]:
+        """`energy_value` of each of several states, which may be one for all, and this problem with one of them."""
+        return jnp.broadcast_to(jnp.asarray(self.energy_value), (states,)), partial(_with_energy, self)
 
     def init(self, key: Array) -> Params:
         """Random parameters; a trained energy starts at `energy_value`."""
@@ -143,6 +148,10 @@ class Problem:
     def _split(self, rows: Array) -> dict[str, Array]:
         norm = jnp.sum(rows[:, -1:], axis=0) - jnp.sqrt(self.weight_norm)
         return {"norm": norm, "pde": rows[:, :-1].ravel()}
+
+
+def _with_energy(problem: Problem, value: Array) -> Problem:
+    return dataclasses.replace(problem, energy_value=value)
 
 
 def losses(vectors: dict[str, Array]) -> dict[str, Scalar]:
