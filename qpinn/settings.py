@@ -127,7 +127,7 @@ class SamplingChoice:
 
     def __post_init__(self) -> None:
         one_of("sampling.name", self.name, ("gauss_legendre", "uniform", "random"))
-        whole("sampling.points", self.points, 2, 1_000_000)
+        whole("sampling.points", self.points, 2, 1000 if self.name == "gauss_legendre" else 1_000_000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -77,6 +77,7 @@ def plan(potential: Any, states: int | str | None, projected: bool = True, phase
     """
     asked = _asked(potential, states)
     boxed = estimates.on_box(potential, asked)
+    _check(boxed)
     low, high = estimates.brackets(boxed, asked + EXTRA + 1)
     gaps = low[asked:] - high[asked - 1 : -1]
     wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
@@ -84,9 +85,23 @@ def plan(potential: Any, states: int | str | None, projected: bool = True, phase
     left, right = (wall is None for wall in potential.domain)
     mesh = domain.segment_edges(boxed, trained, phase)
     if len(mesh) - 1 > MOST_SEGMENTS:
-        raise ValueError(f"states={trained}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
+        raise ValueError(f"states={asked}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
                          f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
     return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high, mesh)
+
+
+def _check(potential: Any) -> None:
+    """Raise ValueError unless V is finite between its walls and its breakpoints are apart."""
+    edges = estimates.pieces(potential)
+    if np.diff(edges).min() < 1e-9 * (edges[-1] - edges[0]):
+        raise ValueError(f"potential={potential.name}: two of its breakpoints or walls are closer than 1e-9 of the box")
+    x = np.linspace(edges[0], edges[-1], 2001)[1:-1]
+    with np.errstate(all="ignore"):
+        v = potential(x[:, None])
+    bad = np.flatnonzero(~(np.abs(v) <= 1e12))
+    if bad.size:
+        raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {v[bad[0]]:g} at x = {x[bad[0]]:g}; "
+                         "must lie within +-1e+12")  # fmt: skip
 
 
 def _asked(potential: Any, states: int | str | None) -> int:
@@ -227,7 +242,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
             wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
             met = settings.tol is None or not (wide > 1).any()
-            if met or rounds == ROUNDS or last.fit.status != "finished" or len(mesh) > MOST_SEGMENTS:
+            if met or rounds == ROUNDS or last.fit.status != "finished" or last.fit.asked or len(mesh) > MOST_SEGMENTS:
                 break
             mesh = _refined(mesh, last, wide)
     found = evaluate.states(
@@ -272,7 +287,8 @@ def _train(
     length = min(settings.optimizer.chunk, count)
     options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
     chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)
-    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, settings.sampling.points)
+    count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
+    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of)
     at = _as(settings.precision, rules.points)
     measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, carry.state.params, at).compile()
     seconds = {"compile": time.perf_counter() - begun}
@@ -285,7 +301,8 @@ def _train(
     fine, check, grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(fine, check, known.sigma, float(jnp.finfo(settings.precision).eps))
     bound = certify.beyond_walls(bound, grid, known.chosen)
-    if settings.network.activation in ROUGH or not evaluate.resolved(rules, mesh, fit.params):
+    seen = evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(mesh, fine)
+    if settings.network.activation in ROUGH or not seen:
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
     ended = bound.energies if settings.start.name == "ritz" else np.asarray(energy, np.float64)
     seconds["measure"] = time.perf_counter() - begun
@@ -311,6 +328,7 @@ def check_device(precision: str) -> str:
     return f"{device.platform}: {device.device_kind}"
 
 
+@functools.lru_cache(maxsize=16)
 def exact_levels(potential: Any, states: int = 1) -> reference.Eigenstates:
     """The lowest levels of a potential with walls: `states` of them, and at least `LEVELS`."""
     return reference.best(potential, max(states, LEVELS))

@@ -73,7 +73,9 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls."""
-    return dataclasses.replace(job, potential=solver.plan(job.potential, None).potential)
+    s = job.settings
+    known = solver.plan(job.potential, None, s.start.name == "ritz", s.ansatz.phase)
+    return dataclasses.replace(job, potential=known.potential)
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:

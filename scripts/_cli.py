@@ -179,6 +179,9 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(str(error)) from None
     groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep")}
     chosen = settings.from_mapping(settings.Settings, groups)
+    for group in ("potential", "sweep"):
+        if group in values and not isinstance(values[group], dict):
+            raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
     potential = settings.build_potential(values["potential"])

@@ -109,8 +109,10 @@ class Sweeps:
             self._process([*words, *job, f"sweep.process={i}", f"output={output}"], [core])
             for i, core in enumerate(CORES[:2])
         ]
-        usage = [os.wait4(process.pid, 0)[2] for process in pair]
-        return self._read(words, output, usage[0])
+        ended = [os.wait4(process.pid, 0) for process in pair]
+        if any(status for _, status, _ in ended):
+            _cli.fail(f"{' '.join(words)}: a process of two failed", status=1)
+        return self._read(words, output, ended[0][2])
 
     def _output(self) -> Path:
         self._count += 1

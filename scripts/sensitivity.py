@@ -36,9 +36,12 @@ class Entry(NamedTuple):
     def folder(self) -> Path:
         return Path(self.route) / self.well / re.sub(r"[^\w.]+", "-", f"{self.factor} {self.label}").strip("-")
 
-    def finished(self, sweeps: Path) -> Path | None:
-        """The folder of the finished sweep below `sweeps`, if it is there."""
-        return next((path.parent for path in (sweeps / self.folder).glob("*/summary.json")), None)
+    def finished(self, sweeps: Path, starts: int) -> Path | None:
+        """The folder of the finished sweep of so many starts below `sweeps`, if it is there."""
+        for path in (sweeps / self.folder).glob("*/summary.json"):
+            if json.loads(path.read_text())["statistics"]["starts"] == starts:
+                return path.parent
+        return None
 
 
 def main() -> int:
@@ -56,20 +59,20 @@ def main() -> int:
         _cli.fail(f"--starts {starts}: must be at least 1")
     everything = [entry for route, plan in study.items() for entry in entries(route, plan)]
     for number, entry in enumerate([] if arguments.only_page else everything, 1):
-        if entry.finished(arguments.sweeps) is None:
+        if entry.finished(arguments.sweeps, starts) is None:
             print(f"{number} of {len(everything)}: {' '.join(entry.words)}", file=sys.stderr, flush=True)
             run(entry, starts, arguments.sweeps)
-    write(everything, arguments.sweeps, arguments.output)
-    return 0 if all(entry.finished(arguments.sweeps) for entry in everything) else 1
+    write(everything, arguments.sweeps, starts, arguments.output)
+    return 0 if all(entry.finished(arguments.sweeps, starts) for entry in everything) else 1
 
 
-def write(everything: list[Entry], sweeps: Path, output: Path) -> None:
+def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> None:
     """The page with its numbers and figures, from the sweeps that are finished."""
     from qpinn.analysis import benchmark, results, study
 
-    folders = {entry: folder for entry in everything if (folder := entry.finished(sweeps))}
+    folders = {entry: folder for entry in everything if (folder := entry.finished(sweeps, starts))}
     if not folders:
-        _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of the study")
+        _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of {starts} starts of the study")
     summaries = {entry: results.read_summary(folder) for entry, folder in folders.items()}
     found = [{**entry._asdict(), "statistics": summary["statistics"]} for entry, summary in summaries.items()]
     last = list(summaries.values())[-1]

@@ -38,7 +38,11 @@ def main() -> int:
 
         def job(config: Any) -> None:
             clock = time.time() if statuses else STARTED, 0.0 if statuses else seconds
-            statuses.append(train(config, _job_folder(), *clock))
+            try:
+                statuses.append(train(config, _job_folder(), *clock))
+            except ValueError as error:  # two values that do not go together
+                print(f"error: {error}", file=sys.stderr)
+                statuses.append(_cli.BAD_INPUT)
 
         _cli.hydra_main(job)
         return max(statuses, default=0)

@@ -126,6 +126,48 @@ def test_a_network_with_kinks_gets_no_bounds():
 
 
 @pytest.mark.parametrize(
+    ("potential", "lowest"),
+    [
+        (potentials.harmonic(center=1e5), 1.0),  # positions are known to 1e-11 only
+        (potentials.gaussian_well((-0.5, 0.52), depth=1e6, width=1e-2), -931169.45798106),  # narrow against its box
+        (potentials.expression((-3.0, 3.0), "where(abs(x-0.30071) < 1e-4, -1000, 0)"), 0.2047),
+        (potentials.woods_saxon((-6.0, 6.3), 50.0, 0.3, 1e-9), None),  # all but a jump
+    ],
+    ids=["far away", "narrow", "between samples", "steep"],
+)
+def test_bounds_are_right_or_absent_where_it_is_hard(potential, lowest):
+    solution = qpinn.solve(potential, states=1, **FAST)
+    lower, upper = solution.bounds[0]
+    exact = lowest or reference.spectral_elements(solution.potential, 1, degree=30).energies[0]
+    slack = 1e-4 * abs(exact) if lowest == 0.2047 else 1e-11 * abs(exact)  # digits of the number
+    assert np.isnan(upper) or lower - slack <= exact <= upper + slack
+    assert np.isnan(upper) == (getattr(potential, "a", 1.0) == 1e-9)
+
+
+def test_a_callback_ends_the_cutting_of_segments_too():
+    coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
+    solution = qpinn.solve(potentials.barrier(), states=1, tol=1e-13, callbacks=[lambda progress: True], **coarse)
+    assert solution.rounds == 1
+
+
+def test_bound_states_of_a_soft_well_are_counted():
+    with pytest.raises(ValueError, match="holds 8 bound states, asked for 9"):
+        qpinn.solve(potentials.woods_saxon(depth=50.0, radius=0.01, a=1.0), states=9)
+
+
+@pytest.mark.parametrize(
+    ("potential", "message"),
+    [
+        (potentials.morse((-1000.0, 10.0)), r"potential\.domain=\[-1000, 10\]: V is nan at x"),
+        (potentials.kronig_penney(3, 1e4, 1e-12), "breakpoints or walls are closer than"),
+    ],
+)
+def test_potentials_that_cannot_be_computed_are_refused(potential, message):
+    with pytest.raises(ValueError, match=message):
+        qpinn.solve(potential)
+
+
+@pytest.mark.parametrize(
     ("states", "message"),
     [
         (0, "states=0: must be a whole number from 1 to 64"),

@@ -81,7 +81,10 @@ def ritz(values: Values) -> np.ndarray:
     stiffness += (values.weight * values.v * values.psi) @ values.psi.T
     if not (np.isfinite(gram).all() and np.isfinite(stiffness).all()):
         return np.eye(len(gram))
-    _, mix = linalg.eigh((stiffness + stiffness.T) / 2, (gram + gram.T) / 2)
+    try:
+        _, mix = linalg.eigh((stiffness + stiffness.T) / 2, (gram + gram.T) / 2)
+    except linalg.LinAlgError:  # the functions depend on each other
+        return np.eye(len(gram))
     psi = mix.T @ values.psi
     visible = np.argmax(np.abs(psi) > 1e-8 * np.abs(psi).max(axis=1, keepdims=True), axis=1)
     return mix * np.sign(psi[np.arange(len(psi)), visible])
@@ -97,9 +100,14 @@ def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificat
     if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
         unknown = np.full(count, np.nan)
         return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
+    gram = (fine.weight * fine.psi) @ fine.psi.T
+    if np.abs(gram - np.diag(np.diag(gram))).max() > 1e-6 * np.diag(gram).min():
+        sigma = -np.inf  # the functions are not orthogonal, and the bound from below needs that they are
     energies, residuals, size = _forms(fine)
     other_energies, other_residuals, _ = _forms(check)
-    rounding = 32 * eps * size + 2 * np.abs(energies - other_energies)
+    # a position is known to eps |x|, and so V to that times its slope; jumps of V are steps of the sum
+    moved = np.max(np.abs(fine.x)) * np.sum(np.abs(np.diff(fine.v, append=fine.v[-1])) * fine.psi**2, axis=1)
+    rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies)
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding

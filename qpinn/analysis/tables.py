@@ -98,8 +98,10 @@ def certified(state: Mapping[str, Any]) -> str:
     """E with its bound in the last digit, or without one: 20.6174522(4)."""
     if state["lower"] is None or state["upper"] is None:
         return f"{level(state['energy'], 9)}(?)"
-    middle = (state["lower"] + state["upper"]) / 2
-    return certify.digits(middle, (state["upper"] - state["lower"]) / 2)
+    middle, half = (state["lower"] + state["upper"]) / 2, (state["upper"] - state["lower"]) / 2
+    if half > 0.05 * abs(state["energy"]):
+        return f"{state['energy']:.4g} in [{state['lower']:.4g}, {state['upper']:.4g}]"
+    return certify.digits(middle, half)
 
 
 def _bounds(results: Mapping[str, Any]) -> str:
@@ -108,11 +110,11 @@ def _bounds(results: Mapping[str, Any]) -> str:
     known = [state for state in states if state["lower"] is not None]
     if not known:
         return "no bounds: psi is steeper than the quadrature resolves, or above the next level, or not finite"
-    if len(states) == 1:
-        return f"certified: E_0 = {certified(states[0])}"
     missed = [str(state["index"]) for state in states if not state["converged"]]
     tol = results["certificate"]["tol"]
     wanted = "1e-08 (no tol was given)" if tol is None else number(tol, 0)
+    if len(states) == 1:
+        return f"certified: E_0 = {certified(states[0])}, {'not ' * bool(missed)}within {wanted}"
     return f"bounds within {wanted}: " + ("all levels" if not missed else f"not of level {', '.join(missed)}")
 
 

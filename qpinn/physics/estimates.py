@@ -43,13 +43,27 @@ def pieces(potential: Any) -> np.ndarray:
     return np.array([left, *inner, right], dtype=np.float64)
 
 
+def _ends(potential: Any, edges: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Ends of cells: `uniform`, more about the middle of a potential that may be narrow against its box, and `edges`.
+
+    None is so close to another that a cell would drown in rounding.
+    """
+    apart, points = 1e-7 * (edges[-1] - edges[0]), uniform
+    if hasattr(potential, "length"):
+        apart = min(apart, 0.01 * potential.length)
+        near = potential.middle + potential.length * np.linspace(-12, 12, 193)
+        points = np.sort(np.concatenate([points, near[(near > edges[0]) & (near < edges[-1])]]))
+    points = points[np.diff(points, prepend=-np.inf) > apart]
+    return np.sort(np.concatenate([edges, points[np.abs(points[:, None] - edges).min(axis=1) > apart]]))
+
+
 def cells(potential: Any, count: int = CELLS) -> Cells:
     """About `count` cells of equal size, cut at every breakpoint, with bounds of V in each."""
     edges = pieces(potential)
     sizes = np.diff(edges)
     parts = np.maximum(1, np.ceil(count * sizes / sizes.sum())).astype(int)
     ends = [edges[j] + sizes[j] * np.arange(n) / n for j, n in enumerate(parts)]
-    bounds = np.append(np.concatenate(ends), edges[-1])
+    bounds = _ends(potential, edges, np.concatenate(ends))
     # a hair inside, so that V at a breakpoint is that of the cell
     share = np.linspace(0, 1, SAMPLES)
     share[[0, -1]] = 1e-9, 1 - 1e-9
@@ -62,7 +76,7 @@ def cells(potential: Any, count: int = CELLS) -> Cells:
 def steps(potential: Any, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
     """The potential as about `count` steps, its values in their middles: ends (m + 1,) and values (m,)."""
     edges = pieces(potential)
-    bounds = np.unique(np.concatenate([np.linspace(edges[0], edges[-1], count + 1), edges]))
+    bounds = _ends(potential, edges, np.linspace(edges[0], edges[-1], count + 1))
     with np.errstate(over="ignore"):
         values = potential(((bounds[:-1] + bounds[1:]) / 2)[:, None])
     return bounds, np.minimum(values, 1e15)
@@ -148,7 +162,8 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
         return potential
     if np.isfinite(potential.threshold) and (bound := bound_states(potential)) < states:
         plural = "" if bound == 1 else "s"
-        raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states}")
+        raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states} "
+                         f"(none counts that a box of {FAR:g} lengths to either side does not hold)")  # fmt: skip
     reach = np.array([potential.length, potential.length])
     bottom = float(potential(np.array([potential.middle])))
     while True:

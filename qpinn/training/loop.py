@@ -44,7 +44,7 @@ class Fit:
     """Result of a training: parameters of the lanes, one array (steps, states) per column of the history, how it ended.
 
     status is "finished", "stopped" (by a callback) or "non-finite" (then `params` is the last good state, after `steps`
-    good steps).
+    good steps). `asked` says whether a callback wanted the end, even if it had come already.
     """
 
     params: Params
@@ -52,6 +52,7 @@ class Fit:
     steps: int
     seconds: float
     status: str
+    asked: bool
 
 
 def keys(seed: Scalar) -> Array:
@@ -155,7 +156,7 @@ def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callb
     """Train all lanes for `steps` steps with a compiled `chunk` of `length` steps. One NaN ends them all."""
     begun = time.perf_counter()
     columns: list[dict[str, np.ndarray]] = []
-    done, status = 0, "finished"
+    done, status, asked = 0, "finished", [False]
     while done < steps and status == "finished":
         active = min(length, steps - done)
         carry, records = chunk(carry, seed, jnp.asarray(active))
@@ -167,11 +168,11 @@ def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callb
             status = "non-finite"
         last = columns[-1]
         progress = Progress(done, steps, float(np.max(last["total"][-1])), float(last["energy"][-1, 0]))
-        asked = [callback(progress) for callback in callbacks]  # every one of them sees the progress
+        asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
         if any(asked) and status == "finished" and done < steps:
             status = "stopped"
     history = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-    return Fit(carry.state.params, history, done, time.perf_counter() - begun, status)
+    return Fit(carry.state.params, history, done, time.perf_counter() - begun, status, any(asked))
 
 
 def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:

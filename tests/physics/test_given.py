@@ -49,6 +49,9 @@ def test_a_formula_means_what_it_says(text, function):
         ("maximum(x, 1)", (1,)),
         ("abs((x-0.5)**2)", (0.5,)),
         ("x**2", ()),
+        ("where(abs(x-0.30071) < 1e-4, -1000, 0)", (0.30061, 0.30071, 0.30081)),
+        ("minimum(0, where(abs(x) < 1, -20, 0))", (-1, 0, 1)),
+        ("heaviside(x*1e-200)", (0,)),
     ],
 )
 def test_breakpoints_are_found(text, kinks):
@@ -96,6 +99,8 @@ def test_a_formula_of_a_well_is_the_well():
         ("1/(x-0.123456)**2", "division by zero at x = 0.123456"),
         ("(x**2-0.5)**-1", "division by zero at x = -0.707107"),
         ("1/(x+2)", "division by zero at x = -2"),
+        ("tan(x)", "division by zero at x = -1.5708"),
+        ("abs(sin(2000*x))", "at most 48"),
         ("log(x)", "must be real"),
         ("sqrt(x)", "must be real"),
         ("x**0.5", "must be real"),
@@ -160,6 +165,16 @@ def test_the_parser_lets_nothing_through_and_never_breaks():
         with np.errstate(all="ignore"):
             assert np.shape(formula.compute(tree, X[:, 0])) == (41,)
     assert trees > 50
+
+
+@pytest.mark.parametrize(
+    ("numbers", "key"),
+    [({"breakpoints": 0.5}, "breakpoints"), ({"breakpoints": None}, "breakpoints"), ({"formula": ["x"]}, "formula"),
+     ({"breakpoints": [7]}, "breakpoints"), ({"formula": None}, "formula")],
+)  # fmt: skip
+def test_what_is_no_formula_is_refused(numbers, key):
+    with pytest.raises(ValueError, match=rf"potential\.{key}="):
+        potentials.expression(**{"domain": (-1.0, 1.0), **numbers})
 
 
 @pytest.mark.parametrize("domain", [None, (1.0, -1.0), (0.0, math.inf)])
@@ -236,7 +251,7 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
     big.write_text("x,V\n" + "".join(f"{k},0\n" for k in range(1_000_000)))
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\xff\xfe\x00\x01" * 50)
-    for file, message in ((big, "has more than 20000 rows"), (binary, "cannot be read"), (tmp_path, "cannot be read"),
+    for file, message in ((big, "has more than 400 rows"), (binary, "cannot be read"), (tmp_path, "cannot be read"),
                           (tmp_path / "none", "cannot be read")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             potentials.sampled(str(file))

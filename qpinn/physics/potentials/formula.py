@@ -175,24 +175,38 @@ def switches(node: Node) -> list[Node]:
 
 def denominators(node: Node) -> list[Node]:
     """The parts that must not vanish."""
-    negative = [part.parts[0] for part in _below(node) if part.operation == "**" and part.parts[1] < 0]
-    return [part.parts[1] for part in _below(node) if part.operation == "/"] + negative
+    found = []
+    for part in _below(node):
+        if part.operation == "/":
+            found.append(part.parts[1])
+        elif part.operation == "**" and part.parts[1] < 0:
+            found.append(part.parts[0])
+        elif part.operation == "tan":
+            found.append(Node("cos", part.parts))
+    return found
 
 
-def zeros(node: Node, left: float, right: float, samples: int = 4001) -> list[float]:
-    """Where a tree changes sign, or touches zero, strictly between left and right."""
+def zeros(node: Node, left: float, right: float, samples: int = 4001, most: int = 200) -> list[float]:
+    """Where the sign of a tree changes (-, 0, +), or where it touches zero, from left to right.
+
+    Not bisected, but only found, where there are more than `most`.
+    """
     x = np.linspace(left, right, samples)
     with np.errstate(all="ignore"):
         values = np.asarray(compute(node, x), np.float64)
-    size = np.nanmax(np.abs(values), initial=0.0)
-    found = [float(at) for at in x[1:-1][values[1:-1] == 0]] if np.count_nonzero(values == 0) < samples // 4 else []
-    for i in np.flatnonzero(values[:-1] * values[1:] < 0):
-        found.append(_bisect(node, float(x[i]), float(x[i + 1])))
-    inner = np.abs(values[1:-1])
-    touching = (inner < np.abs(values[:-2])) & (inner <= np.abs(values[2:])) & (values[:-2] * values[2:] > 0)
-    for i in np.flatnonzero(touching & (inner > 0)):
-        at, least = _least(node, float(x[i]), float(x[i + 2]))
-        if least < 1e-12 * size:
+    sign = np.sign(values)
+    changes = np.flatnonzero((sign[:-1] != sign[1:]) & ~np.isnan(sign[:-1]) & ~np.isnan(sign[1:]))
+    if len(changes) > most:
+        return x[changes].tolist()
+    found = [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
+    size, inner = np.nanmax(np.abs(values), initial=0.0), np.abs(values[1:-1])
+    touching = (inner < np.abs(values[:-2])) & (inner <= np.abs(values[2:])) & (sign[:-2] * sign[2:] > 0)
+    for i in np.flatnonzero(touching & (inner > 0))[:most]:
+        at = _least(node, float(x[i]), float(x[i + 2]), sign[i])
+        least = sign[i] * _value(node, at)
+        if least <= 0:  # two changes of sign between samples
+            found += [_change(node, float(x[i]), at), _change(node, at, float(x[i + 2]))]
+        elif least < 1e-12 * size:
             found.append(at)
     return sorted(found)
 
@@ -202,15 +216,20 @@ def _value(node: Node, x: float) -> float:
         return float(compute(node, np.asarray(x)))
 
 
-def _bisect(node: Node, low: float, high: float) -> float:
-    sign = math.copysign(1.0, _value(node, low))
+def _change(node: Node, low: float, high: float) -> float:
+    """Where the sign changes from what it is at `low`."""
+    sign = np.sign(_value(node, low))
     while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if sign * _value(node, middle) > 0 else (low, middle)
+        low, high = (middle, high) if np.sign(_value(node, middle)) == sign else (low, middle)
     return high
 
 
-def _least(node: Node, low: float, high: float) -> tuple[float, float]:
+def _least(node: Node, low: float, high: float, sign: float) -> float:
+    """Where sign times the value is least, or not positive."""
     for _ in range(80):
         first, second = low + (high - low) / 3, high - (high - low) / 3
-        low, high = (low, second) if abs(_value(node, first)) < abs(_value(node, second)) else (first, high)
-    return (low + high) / 2, abs(_value(node, (low + high) / 2))
+        at_first, at_second = sign * _value(node, first), sign * _value(node, second)
+        if min(at_first, at_second) <= 0:
+            return first if at_first <= 0 else second
+        low, high = (low, second) if at_first < at_second else (first, high)
+    return (low + high) / 2

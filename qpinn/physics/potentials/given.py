@@ -18,7 +18,8 @@ from qpinn.physics.potentials.base import LIMIT, Number, finite, pytree, walls
 MOST_KINKS = 48
 """Breakpoints that a mesh can take."""
 
-MOST_ROWS = 20_000
+MOST_ROWS = 400
+"""Knots of a spline that a reference can take as well."""
 
 
 @pytree
@@ -49,6 +50,10 @@ def expression(
     if domain is None:
         raise ValueError("potential.domain=null: a formula needs walls, as in potential.domain=[-3,3]")
     left, right = walls(domain)
+    if not isinstance(formula, str):
+        raise ValueError(f"potential.formula={formula!r}: must be a formula in x, in quotes")
+    if isinstance(breakpoints, str) or not isinstance(breakpoints, Sequence):
+        raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     tree = formulas.parse(formula)
     for part in formulas.denominators(tree):
         poles = formulas.zeros(part, left, right)
@@ -155,7 +160,7 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
     """Columns of a CSV file by name, as finite numbers."""
     try:
-        with Path(file).open(newline="") as stream:
+        with Path(file).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
             header = [cell.strip() for cell in next(reader, [])]
             missing = [name for name in names if name not in header]

@@ -221,7 +221,7 @@ class WoodsSaxon(_Line):
 
     @property
     def length(self) -> float:
-        return float(self.radius)
+        return max(float(self.radius), float(self.a))
 
     @property
     def threshold(self) -> float:

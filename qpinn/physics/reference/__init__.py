@@ -6,7 +6,9 @@ that is smooth between its breakpoints, `finite_differences` is the usual second
 Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it is needed: it costs start-up time.
 """
 
-from qpinn.physics.potentials import Potential
+import dataclasses
+from typing import Any
+
 from qpinn.physics.reference.box import Eigenstates
 from qpinn.physics.reference.grid import finite_differences
 from qpinn.physics.reference.layers import constant_pieces, exact
@@ -15,8 +17,11 @@ from qpinn.physics.reference.spectral import spectral_elements
 __all__ = ["Eigenstates", "best", "exact", "finite_differences", "spectral_elements"]
 
 
-def best(potential: Potential, states: int) -> Eigenstates:
+def best(potential: Any, states: int) -> Eigenstates:
     """The lowest `states` levels in the box of a potential: exact where V is constant in pieces, else spectral."""
     if constant_pieces(potential):
         return exact(potential, states)
+    if hasattr(potential, "knots"):  # a polynomial between each two of them
+        cut = dataclasses.replace(potential, breakpoints=tuple(map(float, potential.knots[1:-1])))
+        return spectral_elements(cut, states, degree=max(6, min(30, 1500 // len(potential.knots))))
     return spectral_elements(potential, states, degree=30)
