@@ -77,7 +77,8 @@ def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> N
     found = [{**entry._asdict(), "statistics": summary["statistics"]} for entry, summary in summaries.items()]
     last = list(summaries.values())[-1]
     measured = {
-        **{key: last[key] for key in ("git", "versions", "device")},
+        "git": ", ".join(dict.fromkeys(str(summary["git"]) for summary in summaries.values())),
+        **{key: last[key] for key in ("versions", "device")},
         "missing": [" ".join(entry.words) for entry in everything if entry not in folders],
         "entries": found,
     }
