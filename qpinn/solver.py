@@ -12,9 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn import planning
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate
-from qpinn.physics import domain, estimates, reference
+from qpinn.physics import domain, reference
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
 from qpinn.training.problem import Problem
@@ -25,95 +26,14 @@ from qpinn.wavefunctions.networks import MLP, ROUGH
 LEVELS = 8
 """Exact levels that a trained state is compared with at least, to say which it is."""
 
-EXTRA = 4
-"""States beyond those asked for among which a gap is looked for."""
-
 ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
-
-MOST_SEGMENTS = 96
-"""A step of training solves a dense system of all of them: with twice as many it takes eight times as long."""
 
 TOLERANCE = 1e-8
 """What `converged` is measured by where no tolerance was given."""
 
 QUICK = 2e6
 """Steps x residuals x parameters below which less compiling is worth more than faster steps."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """What is known before training.
-
-    potential   with its walls
-    asked       states that were asked for
-    trained     states that are trained: so many that a gap follows them
-    sigma       an energy in that gap, which level number `trained` does not lie below
-    chosen      which walls (2,) were put where psi has decayed, instead of given
-    low, high   between which the levels lie (asked + EXTRA + 1,)
-    mesh        edges of the segments to begin with
-    """
-
-    potential: Any
-    asked: int
-    trained: int
-    sigma: float
-    chosen: tuple[bool, bool]
-    low: np.ndarray
-    high: np.ndarray
-    mesh: np.ndarray
-
-    @property
-    def scale(self) -> np.ndarray:
-        """What an error of each level is relative to."""
-        return certify.scale((self.low + self.high) / 2)
-
-
-@functools.lru_cache(maxsize=16)
-def plan(potential: Any, states: int | str | None, projected: bool = True, phase: float = 1.0) -> Plan:
-    """Where to put missing walls and edges, and how many states to train; one if the start is not `projected`.
-
-    Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
-    """
-    asked = _asked(potential, states)
-    boxed = estimates.on_box(potential, asked)
-    _check(boxed)
-    low, high = estimates.brackets(boxed, asked + EXTRA + 1)
-    gaps = low[asked:] - high[asked - 1 : -1]
-    wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
-    trained = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else 1
-    left, right = (wall is None for wall in potential.domain)
-    mesh = domain.segment_edges(boxed, trained, phase)
-    if len(mesh) - 1 > MOST_SEGMENTS:
-        raise ValueError(f"states={asked}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
-                         f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
-    return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high, mesh)
-
-
-def _check(potential: Any) -> None:
-    """Raise ValueError unless V is finite between its walls and its breakpoints are apart."""
-    edges = estimates.pieces(potential)
-    if np.diff(edges).min() < 1e-9 * (edges[-1] - edges[0]):
-        raise ValueError(f"potential={potential.name}: two of its breakpoints or walls are closer than 1e-9 of the box")
-    x = np.linspace(edges[0], edges[-1], 2001)[1:-1]
-    with np.errstate(all="ignore"):
-        v = potential(x[:, None])
-    bad = np.flatnonzero(~(np.abs(v) <= 1e12))
-    if bad.size:
-        raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {v[bad[0]]:g} at x = {x[bad[0]]:g}; "
-                         "must lie within +-1e+12")  # fmt: skip
-
-
-def _asked(potential: Any, states: int | str | None) -> int:
-    if states != "all":
-        return 1 if states is None else int(states)
-    if not np.isfinite(getattr(potential, "threshold", np.inf)):
-        raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
-    bound = estimates.bound_states(potential)
-    if not 1 <= bound <= settings_module.MOST_STATES:
-        most = settings_module.MOST_STATES
-        raise ValueError(f"states=all: the well holds {bound} bound states; from 1 to {most} can be solved at once")
-    return bound
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +54,7 @@ class Solution:
     rounds      meshes that were tried
     """
 
-    plan: Plan
+    plan: planning.Plan
     settings: Settings
     states: list[evaluate.State]
     dipoles: np.ndarray
@@ -229,7 +149,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     """`solve` for settings that are already checked."""
     device = check_device(settings.precision)
     begun = time.perf_counter()
-    known = plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
+    known = planning.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
     levels = exact_levels(known.potential, known.trained)
     seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
     tol = settings.tol or TOLERANCE
@@ -242,7 +162,13 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
             wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
             met = settings.tol is None or not (wide > 1).any()
-            if met or rounds == ROUNDS or last.fit.status != "finished" or last.fit.asked or len(mesh) > MOST_SEGMENTS:
+            if (
+                met
+                or rounds == ROUNDS
+                or last.fit.status != "finished"
+                or last.fit.asked
+                or len(mesh) > planning.MOST_SEGMENTS
+            ):
                 break
             mesh = _refined(mesh, last, wide)
     found = evaluate.states(
@@ -274,7 +200,11 @@ class _Trained:
 
 
 def _train(
-    known: Plan, settings: Settings, mesh: np.ndarray, levels: reference.Eigenstates, callbacks: Sequence[loop.Callback]
+    known: planning.Plan,
+    settings: Settings,
+    mesh: np.ndarray,
+    levels: reference.Eigenstates,
+    callbacks: Sequence[loop.Callback],
 ) -> _Trained:
     begun = time.perf_counter()
     value = _energy_value(settings, levels)[: known.trained]

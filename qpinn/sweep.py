@@ -18,8 +18,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn import planning, solver
 from qpinn import settings as settings_module
-from qpinn import solver
 from qpinn.analysis import certify, evaluate, results, sensitivity
 from qpinn.physics import operators
 from qpinn.physics.potentials import describe
@@ -74,7 +74,7 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls."""
     s = job.settings
-    known = solver.plan(job.potential, None, s.start.name == "ritz", s.ansatz.phase)
+    known = planning.plan(job.potential, None, s.start.name == "ritz", s.ansatz.phase)
     return dataclasses.replace(job, potential=known.potential)
 
 

@@ -171,7 +171,7 @@ def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn import settings, solver
+    from qpinn import planning, settings
 
     try:
         values = plain(config)
@@ -185,7 +185,7 @@ def read(config: Any) -> tuple[Any, Any]:
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
     potential = settings.build_potential(values["potential"])
-    solver.plan(
+    planning.plan(
         potential, chosen.states, chosen.start.name == "ritz", chosen.ansatz.phase
     )  # whether there are as many states
     return potential, chosen

@@ -57,14 +57,14 @@ def _job_folder() -> Path:
 
 def train(config: Any, folder: Path, started: float, import_seconds: float) -> int:
     """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status."""
-    from qpinn import solver
+    from qpinn import planning, solver
     from qpinn.analysis import compare, results, tables
 
     potential, settings = _cli.read(config)
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
-    known = solver.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
+    known = planning.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
     described = results.potentials.describe(known.potential)
     numbers = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
