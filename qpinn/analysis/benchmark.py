@@ -251,7 +251,8 @@ def levels_page(measured: Mapping[str, Any]) -> str:
         f"{REFERENCE:g} is granted to it.",
         "## The library",
         f"The lowest 8 levels, or all bound ones, with tol=1e-8 and the default settings, {seeds} seeds. *Half-width*: "
-        "half the distance between the bounds. Seconds are those of one seed after the other in one process, with "
+        "half the distance between the bounds. *Right state*: by overlap, and with as many nodes as its number, sought "
+        "where |psi| is above 1e-9 of its maximum. Seconds are those of one seed after the other in one process, with "
         "compiling where a shape is new.",
         _levels_table(measured["library"]),
         "## Potentials drawn at random",
