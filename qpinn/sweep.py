@@ -32,6 +32,9 @@ CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
 
 GPU_BLOCK = 1024
 
+TOGETHER = 8
+"""Blocks that each of several processes trains before they are gathered: they wait for each other only then."""
+
 FRAMES = 200
 """Steps at which the energies of a sweep are kept for its figure."""
 
@@ -85,7 +88,8 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     on_cpu = jax.default_backend() == "cpu"
     own = job.sweep.block or (CPU_BLOCK[job.settings.optimizer.name] if on_cpu else GPU_BLOCK)
     own = min(own, -(-max(len(todo), 1) // (len(on) * jax.process_count()))) * len(on)
-    size = own * jax.process_count()
+    each = own * min(TOGETHER if jax.process_count() > 1 else 1, -(-len(todo) // (own * jax.process_count())) or 1)
+    size = each * jax.process_count()
     facts = {"block": own // len(on), "devices": len(on) * jax.process_count(), "processes": jax.process_count(),
              "compile": 0.0, "trained": len(todo)}  # fmt: skip
     if not len(todo):
@@ -93,15 +97,19 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     begun = time.perf_counter()
     measurer = Measurer(job)
     batch = _compile(job, measurer, own, on)
+    _broadcast(done)  # all have compiled
     facts["compile"] = time.perf_counter() - begun
     right = 0
     for start in range(0, len(todo), size):
         numbers = todo[start : start + size]
         padded = np.concatenate([numbers, np.repeat(numbers[-1:], size - len(numbers))])
-        mine = padded[jax.process_index() * own : (jax.process_index() + 1) * own]
+        mine = padded[jax.process_index() * each : (jax.process_index() + 1) * each]
         at = time.perf_counter()
-        trained = batch_module.train(batch, _system(job, mine), job.settings.seed + mine)
-        columns = _gather(measurer.columns(trained))
+        parts = []
+        for block in mine.reshape(-1, own):
+            trained = batch_module.train(batch, _system(job, block), job.settings.seed + block)
+            parts.append(measurer.columns(trained))
+        columns = _gather({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
         columns = {name: values[: len(numbers)] for name, values in columns.items()}
         columns["number"] = numbers
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
