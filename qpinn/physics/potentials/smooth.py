@@ -26,6 +26,7 @@ class _Line:
 
     left: Number
     right: Number
+    threshold: ClassVar[float] = math.inf
 
     @property
     def domain(self) -> tuple[Number, Number]:
@@ -34,10 +35,6 @@ class _Line:
     @property
     def breakpoints(self) -> tuple[Number, ...]:
         return ()
-
-    @property
-    def threshold(self) -> float:
-        return math.inf
 
     def on(self, left: float | None, right: float | None) -> Any:
         """The same potential between other walls."""
@@ -122,6 +119,7 @@ class Morse(_Line):
     depth: Number
     a: Number
     name: ClassVar[str] = "morse"
+    threshold: ClassVar[float] = 0.0
 
     @property
     def middle(self) -> float:
@@ -130,10 +128,6 @@ class Morse(_Line):
     @property
     def length(self) -> float:
         return 1 / float(self.a)
-
-    @property
-    def threshold(self) -> float:
-        return 0.0
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
@@ -155,15 +149,12 @@ class PoeschlTeller(_Line):
     a: Number
     l: Number  # noqa: E741  (its name in the field)
     name: ClassVar[str] = "poeschl_teller"
+    threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 
     @property
     def length(self) -> float:
         return 1 / float(self.a)
-
-    @property
-    def threshold(self) -> float:
-        return 0.0
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
@@ -213,6 +204,7 @@ class WoodsSaxon(_Line):
     radius: Number
     a: Number
     name: ClassVar[str] = "woods_saxon"
+    threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 
     @property
@@ -222,10 +214,6 @@ class WoodsSaxon(_Line):
     @property
     def length(self) -> float:
         return max(float(self.radius), float(self.a))
-
-    @property
-    def threshold(self) -> float:
-        return 0.0
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
@@ -241,15 +229,12 @@ class GaussianWell(_Line):
     depth: Number
     width: Number
     name: ClassVar[str] = "gaussian_well"
+    threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 
     @property
     def length(self) -> float:
         return float(self.width)
-
-    @property
-    def threshold(self) -> float:
-        return 0.0
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
