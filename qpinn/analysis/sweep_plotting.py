@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from qpinn.analysis import sensitivity, style, tables
 from qpinn.analysis.results import read_summary
@@ -197,13 +197,13 @@ def settings(
              None where there is none
     """
     rows = np.arange(len(labels))
-    reserve = 0.25 + 0.072 * max(map(len, labels))  # inches for the labels
+    reserve = 0.25 + 0.072 * max(*map(len, labels), len(names))  # inches for the labels
     several = len(series) > 1
-    height, width = 1.3 + (0.14 + 0.1 * len(series)) * len(labels) + 0.2 * several, 4.4 + reserve
+    height, width = 1.3 + (0.14 + 0.1 * len(series)) * len(labels) + 0.2 * several, 4.6 + reserve
     figure = style.blank(height, width)
     bottom, size = 0.55 / height, 1 - (0.95 + 0.2 * several) / height
     left = figure.add_axes((reserve / width, bottom, 2.1 / width, size))
-    right = figure.add_axes(((reserve + 2.3) / width, bottom, 1.95 / width, size), sharey=left)
+    right = figure.add_axes(((reserve + 2.45) / width, bottom, 1.95 / width, size), sharey=left)
     looks = zip((BLUE, RED, GREEN, ORANGE), "o^sD", strict=True)
     for number, (name, found) in enumerate(series.items()):
         color, marker = next(looks)
@@ -224,6 +224,9 @@ def settings(
     left.set_xlim(-4, 104)
     left.set_xlabel("right state / %")
     right.set_xscale("log")
+    low, high = np.log10(right.get_xlim())
+    right.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))  # whole decades, each with its label
+    right.xaxis.set_minor_formatter(NullFormatter())
     right.set_xlabel("L2 error of psi")
     right.tick_params(labelleft=False)
     left.set_yticks(rows, labels)
