@@ -10,7 +10,8 @@ import numpy as np
 
 from qpinn import settings as settings_module
 from qpinn.analysis import certify
-from qpinn.physics import domain, estimates
+from qpinn.physics import domain, estimates, units
+from qpinn.physics.potentials.base import deltas_of
 
 EXTRA = 4
 """States beyond those asked for among which a gap is looked for."""
@@ -45,6 +46,16 @@ class Plan:
     def scale(self) -> np.ndarray:
         """What an error of each level is relative to."""
         return certify.scale((self.low + self.high) / 2)
+
+
+def of(potential: Any, settings: settings_module.Settings) -> Plan:
+    """The plan of a run with these settings, for a potential in their units. Raises ValueError as `plan`."""
+    bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    bent = hasattr(bare, "mass") or bool(deltas_of(bare)[0])
+    if bent and settings.ansatz.name != "piecewise":
+        raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
+                         "some; allowed: piecewise")  # fmt: skip
+    return plan(bare, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
 
 
 @functools.lru_cache(maxsize=16)

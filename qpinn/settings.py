@@ -14,6 +14,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from qpinn.physics import units
 from qpinn.physics.potentials import BUILDERS
 from qpinn.physics.potentials.base import finite, positive
 from qpinn.training.problem import ENERGY_MODES
@@ -157,6 +158,25 @@ class Start:
 
 
 @dataclasses.dataclass(frozen=True)
+class UnitsChoice:
+    """Units of the potential's numbers and of the results, see `qpinn.physics.units`."""
+
+    name: str = "dimensionless"
+    mass: float | None = None
+
+    def __post_init__(self) -> None:
+        one_of("units.name", self.name, units.SYSTEMS)
+        if self.mass is not None and not 1e-6 <= positive("units.mass", self.mass) <= 1e6:
+            raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
+        if self.mass is not None and self.name == "dimensionless":
+            raise ValueError(f"units.mass={self.mass:g}: has an effect only with units=semiconductor")
+
+    @property
+    def units(self) -> units.Units:
+        return units.of(self.name, self.mass or 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Settings:
     """Everything but the potential. The defaults are the accurate route."""
 
@@ -167,6 +187,7 @@ class Settings:
     sampling: SamplingChoice = SamplingChoice()
     loss: Loss = Loss()
     start: Start = Start()
+    units: UnitsChoice = UnitsChoice()
     states: int | str | None = None
     tol: float | None = None
     seed: int = 0
@@ -260,6 +281,8 @@ class Sweep:
         for key, value in (("states", settings.states), ("tol", settings.tol)):
             if value is not None:
                 raise ValueError(f"{key}={value}: a sweep trains the ground state, on one mesh; leave it out")
+        if settings.units.name != "dimensionless":
+            raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
         if self.vary is None or self.range is None:
             return
         chosen = {f"{group}.name={getattr(settings, group).name}" for group in ("energy", "start", "optimizer")}

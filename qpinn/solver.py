@@ -15,7 +15,8 @@ import numpy as np
 from qpinn import planning
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate
-from qpinn.physics import domain, reference
+from qpinn.physics import domain, reference, units
+from qpinn.physics.units import Units
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
 from qpinn.training.problem import Problem
@@ -40,7 +41,9 @@ QUICK = 2e6
 class Solution:
     """A solved eigenproblem: K states, the ground state alone unless more were asked for.
 
-    energy      E of the lowest, dimensionless (hbar^2 / (2 m L^2)); energies (K,); bounds (K, 2), below and above
+    Lengths and energies are in the units of the settings: by default L and hbar^2 / (2 m L^2).
+
+    energy      E of the lowest; energies (K,); bounds (K, 2), below and above
     psi(x)      wavefunctions on positions of any shape: x.shape where `states` was not given, else (K, *x.shape);
                 zero outside the walls
     states      everything measured of each: errors against the reference, norm, nodes, bounds, expectation values
@@ -48,6 +51,7 @@ class Solution:
     history     columns with an entry for each step and each state trained: step, state, pde, norm, total, energy,
                 step_size, seconds
     params      of the states trained, each a lane, and how the states are mixed from them
+    plan, levels, problem   what was trained and the reference, dimensionless whatever the units are
     seconds     compile, train, reference, measure
     status      "finished", "stopped" or "non-finite"
     samples     psi, H psi and V on a grid
@@ -70,9 +74,13 @@ class Solution:
     rounds: int
 
     @property
+    def units(self) -> Units:
+        return self.settings.units.units
+
+    @property
     def potential(self) -> Any:
         """The potential, with its walls."""
-        return self.plan.potential
+        return units.given(self.plan.potential, self.units)
 
     @property
     def state(self) -> evaluate.State:
@@ -111,7 +119,7 @@ class Solution:
         with jax.enable_x64(self.settings.precision == "float64"):
             flat = jnp.asarray(x.reshape(-1, 1), self.problem.ansatz.network.dtype)
             lanes = np.asarray(_psi(self.problem, self.params["lanes"], flat), np.float64)
-        left, right = self.potential.domain
+        left, right = self.plan.potential.domain
         inside = (x >= left) & (x <= right)
         mix = np.asarray(self.params["mix"], np.float64)
         values = np.where(inside, (mix.T @ lanes).reshape(-1, *x.shape), 0.0)
@@ -134,7 +142,8 @@ def _psi(problem: Problem, lanes: Params, x: Any) -> Any:
 def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings: Any) -> Solution:
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
-    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless. Keyword arguments are the
+    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless unless units="semiconductor"
+    says that the numbers of the potential, and so those of the solution, are in nm and eV. Keyword arguments are the
     keys of the configuration, a group as a mapping or, for its defaults, as a name: `solve(potential, states=8,
     tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise ansatz, Ritz start,
     Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
@@ -149,7 +158,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     """`solve` for settings that are already checked."""
     device = check_device(settings.precision)
     begun = time.perf_counter()
-    known = planning.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
+    known = planning.of(potential, settings)
     levels = exact_levels(known.potential, known.trained)
     seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
     tol = settings.tol or TOLERANCE
@@ -172,13 +181,14 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
                 break
             mesh = _refined(mesh, last, wide)
     found = evaluate.states(
-        last.fine, last.bound, last.energies, last.fit.history["total"][-1], levels, known.scale, tol
+        last.fine, last.grid, last.bound, last.energies, last.fit.history["total"][-1], levels, known.scale, tol
     )
-    asked, history = known.asked, {name: values.ravel() for name, values in last.fit.history.items()}
+    asked, scale = known.asked, settings.units.units.scale
+    history = {name: values.ravel() * (scale if name == "energy" else 1) for name, values in last.fit.history.items()}
     return Solution(
-        known, settings, found[:asked], evaluate.dipoles(last.fine)[:asked, :asked], history,
-        last.grid.first(asked), levels, last.problem, {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps,
-        seconds, last.fit.status, device, rounds,
+        known, settings, [state.times(scale) for state in found[:asked]], evaluate.dipoles(last.fine)[:asked, :asked],
+        history, last.grid.first(asked).times(scale), levels, last.problem,
+        {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, rounds,
     )  # fmt: skip
 
 
@@ -291,7 +301,7 @@ def _build_on(
     edges = mesh[[0, -1]] if merged(settings) else mesh
     unit = settings.loss.unit or domain.energy_unit(potential, states)
     problem = Problem(
-        potential, ansatz_module.ANSATZE[settings.ansatz.name](edges, network), settings.loss.residual,
+        potential, ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential), settings.loss.residual,
         settings.loss.norm, unit, energy, settings.energy.name,
     )  # fmt: skip
     sampling = _sampling(settings.sampling, edges, mesh)

@@ -76,9 +76,7 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls."""
-    s = job.settings
-    known = planning.plan(job.potential, None, s.start.name == "ritz", s.ansatz.phase)
-    return dataclasses.replace(job, potential=known.potential)
+    return dataclasses.replace(job, potential=planning.of(job.potential, job.settings).potential)
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
@@ -189,7 +187,7 @@ class Measurer:
     def measure(self, problem: Problem, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """psi on the quadrature, E and the Rayleigh quotient of one start; under jit and vmap."""
         fields = problem.fields(params, self._points)
-        rayleigh = operators.rayleigh_quotient(fields.psi, fields.v, self._points.weight)
+        rayleigh = problem.rayleigh_quotient(fields, self._points.weight)
         return fields.psi.value.ravel(), problem.energy(params, self._points), rayleigh
 
     def columns(self, trained: batch_module.Trained) -> dict[str, np.ndarray]:

@@ -185,9 +185,7 @@ def read(config: Any) -> tuple[Any, Any]:
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
     potential = settings.build_potential(values["potential"])
-    planning.plan(
-        potential, chosen.states, chosen.start.name == "ritz", chosen.ansatz.phase
-    )  # whether there are as many states
+    planning.of(potential, chosen)  # whether there are as many states
     return potential, chosen
 
 

@@ -59,19 +59,26 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status."""
     from qpinn import planning, solver
     from qpinn.analysis import compare, results, tables
+    from qpinn.physics import units as units_module
 
     potential, settings = _cli.read(config)
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
-    known = planning.plan(potential, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
-    described = results.potentials.describe(known.potential)
+    known, units = planning.of(potential, settings), settings.units.units
+    described = results.potentials.describe(units_module.given(known.potential, units))
     numbers = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in described.items()
         if key != "name"
     )
-    say(f"{potential.name}: -psi'' + V psi = E psi, {numbers}")
+    kinetic = "-(psi' / m)'" if hasattr(potential, "mass") else "-psi''"
+    if units.none:
+        say(f"{potential.name}: {kinetic} + V psi = E psi, {numbers}")
+    else:
+        mass = "" if hasattr(potential, "mass") else f", mass {settings.units.mass or 1:g} m_e"
+        say(f"{potential.name}: {kinetic} hbar^2 / 2 + V psi = E psi in {units.length} and {units.energy}, "
+            f"{numbers}{mass}")  # fmt: skip
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
@@ -79,7 +86,7 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     with progress_bar() as bar:
         solution = solver.run(potential, settings, [bar, stop])
     begun = time.perf_counter()
-    rows = compare.classical(solution.potential, solution.levels, len(solution.states) - 1)
+    rows = compare.classical(solution.plan.potential, solution.levels, len(solution.states) - 1, units.scale)
     seconds = {"import": import_seconds, **solution.seconds, "classical": time.perf_counter() - begun}
     results.write_arrays(folder, solution)
     results.write_summary(folder, results.summary(solution, route, rows, seconds))

@@ -14,6 +14,7 @@ import yaml
 from qpinn import solver
 
 CONFIGS = _cli.CONFIGS
+DATA = Path(__file__).parent / "data"
 STARTS = yaml.safe_load((CONFIGS / "sensitivity.yaml").read_text())["starts"]
 
 
@@ -23,7 +24,8 @@ def _words(path: Path) -> list[str]:
     name = str(path.relative_to(CONFIGS / group).with_suffix(""))
     also = {
         "sampling=random": ["optimizer=adam"],
-        "potential=sampled": [f"potential.file={Path(__file__).parent / 'data' / 'well.csv'}"],
+        "potential=sampled": [f"potential.file={DATA / 'well.csv'}"],
+        "potential=layers": [f"potential.file={DATA / 'quantum_well.csv'}", "units=semiconductor"],
     }
     return [f"{group}={name}", *also.get(f"{group}={name}", [])]
 

@@ -15,10 +15,10 @@ FAST = {"ansatz": {"phase": 2.0}}
 
 
 def _check(solution, states):
-    exact = reference.best(solution.potential, states).energies
+    exact = reference.best(solution.plan.potential, states).energies * solution.units.scale
     assert solution.energies.shape == (states,)
     assert solution.bounds.shape == (states, 2)
-    scale = solution.plan.scale[:states]
+    scale = solution.plan.scale[:states] * solution.units.scale
     lower, upper = solution.bounds.T
     assert (lower <= exact + 1e-13 * scale).all()
     assert (exact - 1e-13 * scale <= upper).all()
@@ -26,6 +26,7 @@ def _check(solution, states):
     assert (np.abs(solution.energies - exact) <= 1e-10 * scale).all()
     x = solution.samples.x
     np.testing.assert_allclose(solution.psi(x), solution.samples.psi, atol=1e-7)
+    np.testing.assert_allclose([state.expectation["virial"] for state in solution.states], 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["asymmetric_well", "kronig_penney", "double_well", "morse", "linear", "woods_saxon"])
@@ -41,6 +42,29 @@ def test_levels_of_the_library(name):
     psi = solution.psi(x)
     np.testing.assert_allclose((weight * psi) @ psi.T, np.eye(4), atol=1e-8)
     np.testing.assert_allclose((weight * x * psi) @ psi.T, solution.dipoles, atol=1e-7 * (right - left))
+
+
+@pytest.mark.parametrize(
+    ("potential", "states"),
+    [(potentials.delta(), 1), (potentials.two_deltas((-2.0, 1.5), 1.0, -5.0, 4.0), 3), (potentials.delta_comb(2), 3)],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_levels_of_deltas(potential, states):
+    _check(qpinn.solve(potential, states=states, **FAST), states)
+
+
+def test_levels_of_layers_are_in_electronvolts():
+    solution = qpinn.solve(
+        potentials.layers(thickness=[8, 6, 2, 8], offset=[0.3, 0, -0.05, 0.25], mass=[0.1, 0.067, 0.05, 0.09]),
+        states=3, units="semiconductor", **FAST,
+    )  # fmt: skip
+    _check(solution, 3)
+    assert solution.energies[0] < 0.1
+    found = solution.states[0].expectation
+    np.testing.assert_allclose(found["kinetic"] + found["potential"], solution.energy, rtol=1e-9)
+    for place, ratio in zip(solution.potential.breakpoints, (0.067 / 0.1, 0.05 / 0.067, 0.09 / 0.05), strict=True):
+        left, middle, right = solution.psi(place + np.array([-1e-4, 0, 1e-4]))[0]
+        np.testing.assert_allclose((right - middle) / (middle - left), ratio, rtol=1e-3)  # psi' / m is continuous
 
 
 def test_harmonic_levels_are_those_of_the_closed_form():

@@ -16,28 +16,49 @@ Weinstein (1934): some level lies within |r_k| of E_k. It needs no sigma, and sa
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
 
 @dataclasses.dataclass(frozen=True)
 class Values:
-    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V and quadrature weights (n,)."""
+    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
+
+    at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
+    """
 
     x: np.ndarray
     psi: np.ndarray
     slope: np.ndarray
     h_psi: np.ndarray
     v: np.ndarray
+    mass: np.ndarray
     weight: np.ndarray
+    at_deltas: np.ndarray
+    strength: np.ndarray
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Values:
+        names = ("psi", "slope", "h_psi", "at_deltas")
+        return dataclasses.replace(self, **{name: change(getattr(self, name)) for name in names})
 
     def mixed(self, mix: np.ndarray) -> Values:
         """The functions sum_j mix_jk psi_j."""
-        return dataclasses.replace(self, psi=mix.T @ self.psi, slope=mix.T @ self.slope, h_psi=mix.T @ self.h_psi)
+        return self._each(lambda part: mix.T @ part)
 
     def first(self, count: int) -> Values:
         """The first `count` functions."""
-        return dataclasses.replace(self, psi=self.psi[:count], slope=self.slope[:count], h_psi=self.h_psi[:count])
+        return self._each(lambda part: part[:count])
+
+    def times(self, scale: float) -> Values:
+        """With energies in a unit of which `scale` are one of those that they are in."""
+        return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, strength=self.strength * scale)
+
+    def energy_of(self, k: int) -> tuple[float, float]:
+        """<psi'|psi' / m> and <psi|V psi>, deltas included, of function k as it is."""
+        kinetic = np.sum(self.weight * self.slope[k] ** 2 / self.mass)
+        potential = np.sum(self.weight * self.v * self.psi[k] ** 2) + np.sum(self.strength * self.at_deltas[k] ** 2)
+        return float(kinetic), float(potential)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +98,9 @@ def ritz(values: Values) -> np.ndarray:
     from scipy import linalg
 
     gram = (values.weight * values.psi) @ values.psi.T
-    stiffness = (values.weight * values.slope) @ values.slope.T
+    stiffness = (values.weight / values.mass * values.slope) @ values.slope.T
     stiffness += (values.weight * values.v * values.psi) @ values.psi.T
+    stiffness += (values.strength * values.at_deltas) @ values.at_deltas.T
     if not (np.isfinite(gram).all() and np.isfinite(stiffness).all()):
         return np.eye(len(gram))
     try:
@@ -105,8 +127,9 @@ def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificat
         sigma = -np.inf  # the functions are not orthogonal, and the bound from below needs that they are
     energies, residuals, size = _forms(fine)
     other_energies, other_residuals, _ = _forms(check)
-    # a position is known to eps |x|, and so V to that times its slope; jumps of V are steps of the sum
-    moved = np.max(np.abs(fine.x)) * np.sum(np.abs(np.diff(fine.v, append=fine.v[-1])) * fine.psi**2, axis=1)
+    # a position is known to eps |x|, and so V to that times its slope; jumps of V and of 1 / m are steps of the sum
+    jump, bend = (np.abs(np.diff(part, append=part[-1])) for part in (fine.v, 1 / fine.mass))
+    moved = np.max(np.abs(fine.x)) * np.sum(jump * fine.psi**2 + bend * fine.slope**2, axis=1)
     rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies)
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
@@ -121,25 +144,26 @@ def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificat
 def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) -> Certificate:
     """Bounds for the whole line, where the walls `chosen` (left, right) were put at the ends of `grid`.
 
-    A wall in the decaying tail raises a level, by psi'^2 / (2 kappa) to first order, kappa = sqrt(V - E) there. Twice
+    A wall in the decaying tail raises a level, by psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) there. Twice
     that is taken off below. It is an estimate and no bound.
     """
     truncation = np.zeros(len(bound.energies))
     for end, put in zip((0, -1), chosen, strict=True):
         if put:
-            kappa = np.sqrt(np.maximum(grid.v[end] - bound.energies, 0.0))
-            truncation += 2 * grid.slope[:, end] ** 2 / (2 * np.maximum(kappa, 1e-300))
+            kappa = np.sqrt(np.maximum(grid.mass[end] * (grid.v[end] - bound.energies), 0.0))
+            truncation += 2 * grid.slope[:, end] ** 2 / (2 * grid.mass[end] * np.maximum(kappa, 1e-300))
     return dataclasses.replace(bound, lower=bound.lower - truncation, truncation=truncation)
 
 
 def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rayleigh quotients (K,), <r_i|r_j> (K, K), and <psi'|psi'> + <psi| |V| psi> (K,), all for unit norm."""
+    """Rayleigh quotients (K,), <r_i|r_j> (K, K), and the energies with all signs positive (K,), all for unit norm."""
     norm = np.sum(values.weight * values.psi**2, axis=1)
-    psi, slope, h_psi = (part / np.sqrt(norm)[:, None] for part in (values.psi, values.slope, values.h_psi))
-    energies = np.sum(values.weight * (slope**2 + values.v * psi**2), axis=1)
-    residual = h_psi - energies[:, None] * psi
-    size = np.sum(values.weight * (slope**2 + np.abs(values.v) * psi**2), axis=1)
-    return energies, (values.weight * residual) @ residual.T, size
+    unit = values._each(lambda part: part / np.sqrt(norm)[:, None])
+    kinetic = np.sum(unit.weight * unit.slope**2 / unit.mass, axis=1)
+    parts = np.concatenate([unit.weight * unit.v * unit.psi**2, unit.strength * unit.at_deltas**2], axis=1)
+    energies = kinetic + parts.sum(axis=1)
+    residual = unit.h_psi - energies[:, None] * unit.psi
+    return energies, (unit.weight * residual) @ residual.T, kinetic + np.abs(parts).sum(axis=1)
 
 
 def scale(energies: np.ndarray) -> np.ndarray:

@@ -29,8 +29,8 @@ class Row:
     seconds: float
 
 
-def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> list[Row]:
-    """Finite differences on two grids, and spectral elements, for level `index`."""
+def classical(potential: Any, exact: reference.Eigenstates, index: int = 0, scale: float = 1.0) -> list[Row]:
+    """Finite differences on two grids, and spectral elements, for level `index`; E in units of 1 / `scale`."""
     points = domain.gauss_legendre(domain.segment_edges(potential, index + 1, phase=0.5), 20)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = exact.psi(x)[index]
@@ -47,5 +47,5 @@ def classical(potential: Any, exact: reference.Eigenstates, index: int = 0) -> l
         seconds = time.perf_counter() - begun
         energy = float(states.energies[index])
         error = abs(energy - exact.energies[index]) / certify.scale(np.asarray(exact.energies))[index]
-        rows.append(Row(name, index, energy, float(error), float(l2_error(found, psi, weight)), seconds))
+        rows.append(Row(name, index, scale * energy, float(error), float(l2_error(found, psi, weight)), seconds))
     return rows

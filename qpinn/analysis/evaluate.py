@@ -12,6 +12,7 @@ import numpy as np
 from qpinn.analysis import certify
 from qpinn.physics import domain, operators
 from qpinn.physics.domain import Points
+from qpinn.physics.potentials.base import deltas_of
 from qpinn.training.problem import Fields, Problem
 from qpinn.types import Array, Params, Scalar
 from qpinn.wavefunctions.networks import steepness
@@ -29,7 +30,8 @@ class State:
     converged  whether they meet the tolerance
     residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
     overlaps   |<psi_k|psi>| / |psi| with the lowest exact levels, whose largest says which state this is
-    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, parity
+    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, parity,
+               and the virial ratio, 1 for an eigenfunction
     outcome    "right state", "wrong state", "psi = 0" (norm below a tenth), "not converged" (no overlap above 0.9, or E
                more than 10 % away from the level of largest overlap) or "non-finite"
     """
@@ -56,6 +58,16 @@ class State:
     expectation: dict[str, float]
     overlaps: list[float]
 
+    def times(self, scale: float) -> State:
+        """The same state with energies in a unit of which `scale` are one of those that they are in."""
+        names = ("energy", "lower", "upper", "energy_start", "energy_rayleigh", "energy_reference", "residual",
+                 "rounding", "truncation")  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        scaled: dict[str, Any] = {name: None if value is None else value * scale for name, value in values.items()}
+        expectation = {key: value * (scale if key in ("kinetic", "potential") else 1)
+                       for key, value in self.expectation.items()}  # fmt: skip
+        return dataclasses.replace(self, expectation=expectation, **scaled)
+
 
 def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
     """Gauss-Legendre points of every segment; `merged` into one group where the ansatz has a single segment."""
@@ -70,10 +82,12 @@ class Rules:
 
     points   all of them, grouped by segment; only `fine` has its weights there
     parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
+    strength (D,) of the deltas of the potential
     """
 
     points: Points
     parts: dict[str, tuple[slice, np.ndarray]]
+    strength: np.ndarray
 
     def values(self, fields: Fields, name: str) -> certify.Values:
         """What `measure` found on one of the parts."""
@@ -83,10 +97,13 @@ class Rules:
             wide = np.asarray(values, np.float64)[..., where]
             return wide.reshape(*wide.shape[:-2], -1)
 
-        psi, v = flat(fields.psi.value), flat(fields.v)[0]
-        slope = flat(fields.psi.gradient[..., 0])
-        x = flat(self.points.x[..., 0])
-        return certify.Values(x, psi, slope, v * psi - flat(fields.psi.laplacian), v, weight.ravel())
+        psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
+        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
+        h_psi = v * psi - flat(fields.psi.laplacian) / mass
+        at_deltas = np.asarray(fields.at_deltas, np.float64)
+        return certify.Values(
+            x, psi, flat(fields.psi.gradient[..., 0]), h_psi, v, mass, weight.ravel(), at_deltas, self.strength
+        )
 
 
 def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> Rules:
@@ -111,7 +128,8 @@ def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> 
     }
     x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
     only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
-    return Rules(Points(x, only_fine), parts)  # type: ignore[arg-type]
+    strength = np.array(deltas_of(potential)[1], np.float64)
+    return Rules(Points(x, only_fine), parts, strength)  # type: ignore[arg-type]
 
 
 def smooth(mesh: np.ndarray, fine: certify.Values) -> bool:
@@ -167,8 +185,8 @@ def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 
 def states(
-    fine: certify.Values, bound: certify.Certificate, energies: np.ndarray, losses: np.ndarray, reference: Any,
-    scale: np.ndarray, tol: float,
+    fine: certify.Values, grid: certify.Values, bound: certify.Certificate, energies: np.ndarray, losses: np.ndarray,
+    reference: Any, scale: np.ndarray, tol: float,
 ) -> list[State]:  # fmt: skip
     """Everything measured of every function. `energies` (2, K) are E at the end and at the start."""
     levels, exact = reference.psi(fine.x), np.asarray(reference.energies)
@@ -186,7 +204,7 @@ def states(
             k, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
             float(exact[k]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[k], fine.weight)), norm,
             nodes, float(losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
-            float(bound.truncation[k]), expectation(fine, k), overlaps,
+            float(bound.truncation[k]), expectation(fine, k) | {"virial": virial(fine, grid, k)}, overlaps,
         ))  # fmt: skip
     return found
 
@@ -199,14 +217,34 @@ def expectation(values: certify.Values, k: int) -> dict[str, float]:
     """Expectation values of function k for unit norm, p = -i d/dx; parity, psi(x) to psi(-x), about the middle."""
     psi, weight = values.psi[k], values.weight
     norm = max(float(norm_of(psi, weight)), 1e-300)
-    x, x2, p2, v = (
-        float(np.sum(weight * part) / norm)
-        for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2, values.v * psi**2)
+    x, x2, p2 = (
+        float(np.sum(weight * part) / norm) for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2)
     )
+    kinetic, v = (part / norm for part in values.energy_of(k))
     spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
     mirrored = np.interp(values.x[0] + values.x[-1] - values.x, values.x, psi)
     parity = float(np.sum(weight * psi * mirrored) / norm)
-    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": p2, "potential": v, "parity": parity}
+    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": kinetic, "potential": v, "parity": parity}
+
+
+def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
+    """What <x V'> and the walls make of twice the kinetic energy, relative to it: 1 for an eigenfunction.
+
+    Psi times x psi' (x from the middle of the box), integrated over pieces of one mass between deltas, is
+
+        2 <T> = -<V> - 2 integral V x psi psi' dx + sum over pieces of [x psi'^2 / m],
+
+    with deltas in <V>: for a smooth V on the whole line 2 <T> = <x V'>. V' itself, and so its jumps, are not needed.
+    The ends of pieces are those of `grid`, a hair inside.
+    """
+    middle = (fine.x[0] + fine.x[-1]) / 2
+    kinetic, potential = fine.energy_of(k)
+    torque = np.sum(fine.weight * fine.v * (fine.x - middle) * fine.psi[k] * fine.slope[k])
+    ends = (grid.x - middle) * grid.slope[k] ** 2 / grid.mass
+    # ascending, and twice at every edge of a segment: what flows over an edge without a delta or a mass cancels
+    close = np.flatnonzero(np.diff(grid.x) < 1e-6 * np.median(np.diff(grid.x)))
+    boundary = ends[-1] - ends[0] - np.sum(ends[close + 1] - ends[close])
+    return float((boundary - potential - 2 * torque) / max(2 * kinetic, 1e-300))
 
 
 def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarray:

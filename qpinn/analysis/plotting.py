@@ -18,7 +18,6 @@ from qpinn.analysis import style
 from qpinn.analysis.results import read_summary
 from qpinn.analysis.style import (
     BLUE,
-    ENERGY,
     GREY,
     ORANGE,
     RED,
@@ -30,8 +29,6 @@ from qpinn.analysis.style import (
     positive,
     two_panels,
 )
-
-POSITION = "position x / L"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +47,18 @@ class RunData:
     energy: float
     reference_energy: float | None
     bounds: tuple[float | None, float | None]
+    units: tuple[str, str]
     history: dict[str, np.ndarray]
+
+    @property
+    def position(self) -> str:
+        """Label of an axis of x."""
+        return f"position x / {self.units[0]}"
+
+    @property
+    def energy_unit(self) -> str:
+        """What an axis of energies is divided by."""
+        return f"({self.units[1]})" if "/" in self.units[1] else self.units[1]
 
 
 def load(folder: Path) -> list[RunData]:
@@ -63,7 +71,10 @@ def load(folder: Path) -> list[RunData]:
         path = folder / "history.csv"
         with path.open(newline="") as stream:
             rows = list(csv.DictReader(stream))
+        units = results["units"]["length"], results["units"]["energy"]
         history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+        if results["units"]["length"] != "L":
+            history["energy"] = history.pop(f"energy_{units[1]}")
         title = results["potential"]["name"].replace("_", " ")
         return [
             RunData(
@@ -72,7 +83,7 @@ def load(folder: Path) -> list[RunData]:
                 breakpoints=np.array(results["breakpoints"]), walls=tuple(results["walls"]),
                 energy=np.nan if state["energy"] is None else state["energy"],
                 reference_energy=state["energy_reference"],
-                bounds=(state["lower"], state["upper"]),
+                bounds=(state["lower"], state["upper"]), units=units,
                 history={name: values[history["state"] == k] for name, values in history.items()},
             )
             for k, state in enumerate(results["states"])
@@ -100,10 +111,23 @@ def _potential(axes: Axes, data: RunData) -> None:
     right.fill_between(data.x, data.v, data.v.min(), color="#BBBBBB", alpha=0.45, linewidth=0)
     right.plot(data.x, data.v, color=GREY, linewidth=0.9)
     right.axhline(data.energy, color=RED, linewidth=0.9, linestyle=(0, (6, 3)))
-    top = max(data.v.max(), np.nan_to_num(data.energy), 1e-300)
-    right.set_ylim(min(data.v.min(), 0) - 0.08 * top, 1.25 * top)
-    right.set_ylabel("V (grey) and E (red) / (ħ²/2mL²)", fontsize=8.5)
+    known = [0.0, data.v.max(), data.v.min(), np.nan_to_num(data.energy)]
+    bottom, top = min(known), max(known)
+    span = max(top - bottom, 1e-300)
+    right.set_ylim(bottom - 0.08 * span, top + 0.25 * span)
+    right.set_ylabel(f"V (grey) and E (red) / {data.energy_unit}", fontsize=8.5)
     right.spines["right"].set_visible(True)
+
+
+def _per(symbol: str, length: str, power: str) -> str:
+    """A label: a symbol over its unit, a power of the unit of length."""
+    unit = length if len(length) == 1 else rf"\mathrm{{{length}}}"
+    return rf"${symbol}\ /\ {unit}^{{{power}}}$"
+
+
+def _residual_of(data: RunData) -> str:
+    """The label of a residual, whose unit is that of an energy times that of psi."""
+    return "|Hψ − Eψ|" if data.units[0] == "L" else f"|Hψ − Eψ| / ({data.units[1]} {data.units[0]}^(−1/2))"
 
 
 def _aligned(data: RunData) -> np.ndarray:
@@ -119,7 +143,7 @@ def wavefunction(data: RunData) -> Figure:
     _geometry(upper, data)
     _potential(upper, data)
     upper.plot(data.x, psi, color=BLUE, label="network")
-    upper.set_ylabel(r"$\psi(x)\ /\ L^{-1/2}$")
+    upper.set_ylabel(_per("\\psi(x)", data.units[0], "-1/2"))
     low, high = min(0.0, np.nanmin(psi)), max(np.nanmax(psi), 1e-12)
     if data.reference is not None:
         upper.plot(data.x, data.reference, color=ORANGE, linestyle="--", linewidth=1.3, label="exact")
@@ -127,7 +151,7 @@ def wavefunction(data: RunData) -> Figure:
     upper.set_ylim(low - 0.08 * (high - low), high + 0.12 * (high - low))
     legend(upper)
     _geometry(lower, data)
-    lower.set_xlabel(POSITION)
+    lower.set_xlabel(data.position)
     if data.reference is not None:
         error = psi - data.reference
         lower.plot(data.x, positive(error), color=RED, linewidth=1.0)
@@ -136,7 +160,7 @@ def wavefunction(data: RunData) -> Figure:
     else:
         lower.plot(data.x, positive(data.residual), color=RED, linewidth=1.0)
         log_axis(lower, [data.residual])
-        lower.set_ylabel("|Hψ − Eψ|")
+        lower.set_ylabel(_residual_of(data))
     return figure
 
 
@@ -152,8 +176,8 @@ def density(data: RunData) -> Figure:
         axes.plot(data.x, data.reference**2, color=ORANGE, linestyle="--", linewidth=1.3, label="exact")
         high = max(high, (data.reference**2).max())
     axes.set_ylim(-0.05 * high, 1.1 * max(high, 1e-12))
-    axes.set_xlabel(POSITION)
-    axes.set_ylabel(r"$|\psi(x)|^2\ /\ L^{-1}$")
+    axes.set_xlabel(data.position)
+    axes.set_ylabel(_per("|\\psi(x)|^2", data.units[0], "-1"))
     legend(axes)
     return figure
 
@@ -166,8 +190,8 @@ def residual(data: RunData) -> Figure:
         axes.axvline(edge, ymax=0.03, color="black", linewidth=0.9)
     axes.plot(data.x, positive(data.residual), color=BLUE, linewidth=1.0)
     log_axis(axes, [data.residual])
-    axes.set_xlabel(f"{POSITION}   (ticks inside: segments; dotted: jumps of V)")
-    axes.set_ylabel("|Hψ − Eψ|")
+    axes.set_xlabel(f"{data.position}   (ticks inside: segments; dotted: jumps of V)")
+    axes.set_ylabel(_residual_of(data))
     return figure
 
 
@@ -193,7 +217,7 @@ def energy(data: RunData) -> Figure:
         if off < 1e-6:  # a scale at which the curve is flat on its line, not a picture of rounding
             upper.set_ylim(*(data.reference_energy + abs(data.reference_energy) * np.array([-0.01, 0.01])))
     _steps(upper, data, found, color=BLUE, label="network")
-    upper.set_ylabel(ENERGY)
+    upper.set_ylabel(f"E / {data.energy_unit}")
     legend(upper)
     lower.set_xlabel("step")
     return figure
@@ -238,7 +262,7 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     axes.set_title(title, fontsize=10, loc="left")
     _geometry(axes, data)
     energies = np.array([state.energy for state in states])
-    bottom, top = float(np.min(data.v)), float(energies.max())
+    bottom, top = min(float(np.min(data.v)), float(energies.min())), float(energies.max())
     gap = (top - bottom) / len(states)
     reach = max(float(np.abs(curve).max()) for curve in curves)
     height = 0.9 * max(gap, float(np.median(np.diff(energies)))) / reach
@@ -260,8 +284,8 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     shown = data.x[np.any([np.abs(curve) > 1e-3 * reach for curve in curves], axis=0)]
     if np.ptp(shown) < 0.75 * np.ptp(data.walls):  # the walls are far out
         axes.set_xlim(shown[0] - 0.05 * np.ptp(shown), shown[-1] + 0.05 * np.ptp(shown))
-    axes.set_xlabel(POSITION)
-    axes.set_ylabel(f"V and {ENERGY}")
+    axes.set_xlabel(data.position)
+    axes.set_ylabel(f"V and E / {data.energy_unit}")
     return figure
 
 
@@ -295,8 +319,8 @@ def residuals(states: Sequence[RunData]) -> Figure:
     """|H psi - E psi| of every level along x."""
     figure, axes = _each(states, lambda state: (state.x, state.residual))
     _geometry(axes, states[0])
-    axes.set_xlabel(POSITION)
-    axes.set_ylabel("|Hψ − Eψ|")
+    axes.set_xlabel(states[0].position)
+    axes.set_ylabel(_residual_of(states[0]))
     return figure
 
 

@@ -64,15 +64,19 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
     return {
         "status": solution.status,
         "potential": potentials.describe(potential),
+        "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
         "walls": [float(wall) for wall in potential.domain],
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
         "route": dict(route),
         "settings": dataclasses.asdict(solution.settings),
         "states": [dataclasses.asdict(state) for state in solution.states],
         "dipoles": solution.dipoles.tolist(),
-        "oscillator_strengths": evaluate.oscillator_strengths(solution.energies, solution.dipoles).tolist(),
+        "oscillator_strengths": evaluate.oscillator_strengths(
+            solution.energies / solution.units.scale, solution.dipoles
+        ).tolist(),
         "reference": {
-            "method": solution.levels.method, "energies": [float(level) for level in solution.levels.energies]
+            "method": solution.levels.method,
+            "energies": [float(level) * solution.units.scale for level in solution.levels.energies],
         },
         "certificate": certificate(solution.plan, solution.settings),
         "rounds": solution.rounds,
@@ -89,11 +93,12 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
 
 def certificate(plan: Any, settings: Any) -> dict[str, Any]:
     """What the bounds of a solution rest on, in words and numbers."""
+    scale = settings.units.units.scale
     return {
         "tol": settings.tol,
         "trained": plan.trained,
-        "sigma": plan.sigma,
-        "brackets": [[float(low), float(high)] for low, high in zip(plan.low, plan.high, strict=True)],
+        "sigma": plan.sigma * scale,
+        "brackets": [[float(low) * scale, float(high) * scale] for low, high in zip(plan.low, plan.high, strict=True)],
         "walls_chosen": list(plan.chosen),
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules)",
         "assumed": "V in a cell is no lower than its samples and their curvature say; rounding below 32 eps (T + |V|)"
@@ -107,14 +112,13 @@ def write_arrays(folder: Path, solution: Any) -> None:
     One row of the history for each step and state; the arrays of psi are (states, n).
     """
     history = dict(solution.history)
-    exact = np.asarray(solution.levels.energies)[history["state"].astype(int)]
-    history["relative_error_energy"] = (
-        np.abs(history["energy"] - exact) / solution.plan.scale[history["state"].astype(int)]
-    )
+    own, units = history["state"].astype(int), solution.units
+    off = history["energy"] / units.scale - np.asarray(solution.levels.energies)[own]
+    history["relative_error_energy"] = np.abs(off) / solution.plan.scale[own]
     columns = ["step", "state", "pde", "norm", "total", "energy", "relative_error_energy", "step_size", "seconds"]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow([f"energy_{units.energy}" if name == "energy" and not units.none else name for name in columns])
     for row in zip(*(history[name] for name in columns), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *(f"{value:.17g}" for value in row[2:])])
     checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())

@@ -44,14 +44,16 @@ def report(results: Mapping[str, Any]) -> str:
     own = {"method": "this network", **state, "seconds": spent["compile"] + spent["train"]}
     cells = [_method(row) for row in (own, *results["comparison"])]
     cells.append(["reference", f"{state['energy_reference']:.13g}", "", "", ""])
+    energy = with_unit("E", results["units"], "energy")
     name = "method" if len(states) == 1 else f"level {state['index']} by"
-    lines = [] if len(states) == 1 else [levels(states), ""]
-    lines += [plain([name, "E", "error of E", "L2 error of psi", "seconds"], cells), ""]
+    lines = [] if len(states) == 1 else [levels(states, results["units"]), ""]
+    lines += [plain([name, energy, "error of E", "L2 error of psi", "seconds"], cells), ""]
     if len(states) == 1:
+        e = "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
         lines += [
-            f"  before training: E {level(state['energy_start'])}, "
+            f"  before training: E {level(state['energy_start'])}{e}, "
             f"error {number(state['relative_error_energy_start'])}",
-            f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}, "
+            f"  after training:  Rayleigh quotient {level(state['energy_rayleigh'])}{e}, "
             f"error {number(state['relative_error_energy_rayleigh'])}",
             f"  {state['outcome']}: {state['node_count']} nodes, norm {level(state['norm'], 10)}, "
             f"loss {number(state['loss'])}, {results['steps']} steps, {results['parameters']} parameters",
@@ -71,7 +73,14 @@ def report(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def levels(states: Sequence[Mapping[str, Any]]) -> str:
+def with_unit(name: str, units: Mapping[str, Any], kind: str, power: int = 1) -> str:
+    """A heading: the name alone where numbers are dimensionless, else with its unit."""
+    if units["length"] == "L":
+        return name
+    return f"{name} / {units[kind]}" + (f"^{power}" if power != 1 else "")
+
+
+def levels(states: Sequence[Mapping[str, Any]], units: Mapping[str, Any]) -> str:
     """A line for each level: E with its bound in the last digit, and what a physicist asks of psi."""
     rows = []
     for state in states:
@@ -80,8 +89,11 @@ def levels(states: Sequence[Mapping[str, Any]]) -> str:
             str(state["index"]), certified(state), "yes" if state["converged"] else "no",
             number(state["relative_error_energy"]), number(state["relative_l2_psi"]), str(state["node_count"]),
             _parity(found["parity"]), *(_fixed(found[key]) for key in ("x", "x2", "p2", "dx_dp")),
+            f"{found['virial'] - 1:.0e}",
         ])  # fmt: skip
-    header = ["n", "E", "to tol", "error of E", "L2 error", "nodes", "parity", "<x>", "<x^2>", "<p^2>", "dx dp"]
+    energy = with_unit("E", units, "energy")
+    x, x2, p2 = (with_unit(f"<{name}>", units, "length", power) for name, power in (("x", 1), ("x^2", 2), ("p^2", -2)))
+    header = ["n", energy, "to tol", "error of E", "L2 error", "nodes", "parity", x, x2, p2, "dx dp", "virial - 1"]
     return plain(header, rows)
 
 
@@ -114,7 +126,8 @@ def _bounds(results: Mapping[str, Any]) -> str:
     tol = results["certificate"]["tol"]
     wanted = "1e-08 (no tol was given)" if tol is None else number(tol, 0)
     if len(states) == 1:
-        return f"certified: E_0 = {certified(states[0])}, {'not ' * bool(missed)}within {wanted}"
+        unit = "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
+        return f"certified: E_0 = {certified(states[0])}{unit}, {'not ' * bool(missed)}within {wanted}"
     return f"bounds within {wanted}: " + ("all levels" if not missed else f"not of level {', '.join(missed)}")
 
 

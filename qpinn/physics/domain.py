@@ -39,13 +39,13 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.nda
     levels are those of `estimates.levels`, from the potential alone.
     """
     edges = estimates.pieces(potential)
-    bounds, values = estimates.steps(potential)
-    length = np.diff(bounds)
-    steep = _steepness(potential, bounds)
-    rate = np.zeros(len(values))
+    cells = estimates.steps(potential)
+    bounds, length = cells.edges, np.diff(cells.edges)
+    steep = _steepness(potential, cells)
+    rate = np.zeros(len(length))
     for energy in estimates.levels(potential, states):
-        below = energy - values
-        depth = _depth(length, below)
+        below = cells.wave_number(energy)
+        depth = _depth(cells, energy)
         # n cells of which each is 1.3 times as wide as the last reach phase (1.3^n - 1) / 0.3 decay lengths deep
         graded = np.where(depth < 40, 0.3 / np.log(1.3) / (1 + 0.3 * depth / phase), 0.0)
         rate = np.maximum(rate, np.maximum(np.sqrt(np.abs(below)), steep) * np.where(below > 0, 1.0, graded))
@@ -58,28 +58,32 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.nda
     return np.unique(np.concatenate(cuts))
 
 
-def _depth(length: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Decay lengths from each cell to the nearest one where psi oscillates; `below` is E - V in the cells."""
-    decay = np.sqrt(np.maximum(-below, 0.0)) * length
+def _depth(cells: estimates.Steps, energy: float) -> np.ndarray:
+    """Decay lengths of psi from each cell to the nearest one where it oscillates or has a delta at hand."""
+    decay = np.sqrt(np.maximum(-cells.wave_number(energy), 0.0)) * np.diff(cells.edges)
     total = np.cumsum(decay) - decay / 2
-    inside = np.unique(total[below > 0])
-    return np.min(np.abs(total[:, None] - inside), axis=1) if inside.size else np.zeros(len(length))
+    inside = np.unique(total[cells.allowed(energy)])
+    return np.min(np.abs(total[:, None] - inside), axis=1) if inside.size else np.zeros(len(total))
 
 
-def _steepness(potential: Any, bounds: np.ndarray) -> np.ndarray:
-    """|V'|^(1/3) in each cell: the inverse of the length over which psi changes at a turning point."""
-    left, right = bounds[:-1], bounds[1:]
+def _steepness(potential: Any, cells: estimates.Steps) -> np.ndarray:
+    """|m V'|^(1/3) in each cell: the inverse of the length over which psi changes at a turning point."""
+    left, right = cells.edges[:-1], cells.edges[1:]
     share = 1e-6 * (right - left)
     with np.errstate(over="ignore"):
         jump = potential((right - share)[:, None]) - potential((left + share)[:, None])
-    return np.minimum(np.abs(jump) / (right - left), 1e18) ** (1 / 3)
+    return np.minimum(cells.mass * np.abs(jump) / (right - left), 1e18) ** (1 / 3)
 
 
 def energy_unit(potential: Any, states: int = 1) -> float:
-    """k^2 = (states pi / W)^2, W the length where V lies below level states - 1: the size of its kinetic energy."""
-    bounds, values = estimates.steps(potential)
+    """(states pi / W)^2, W the integral of sqrt(m) where V lies below level states - 1: the size of its kinetic energy.
+
+    Where V lies nowhere below it, between deltas, the energy by which it does not.
+    """
+    cells = estimates.steps(potential)
     energy = estimates.levels(potential, states)[-1]
-    return float((states * np.pi / np.diff(bounds)[values < energy].sum()) ** 2)
+    width = float((np.sqrt(cells.mass) * np.diff(cells.edges))[cells.values < energy].sum())
+    return (states * np.pi / width) ** 2 if width else float(cells.values.min() - energy)
 
 
 def gauss_legendre(edges: np.ndarray, n: int) -> Points:

@@ -1,7 +1,7 @@
 """What can be said of the levels from V alone: how many lie below an energy, and between which two each of them lies.
 
-The domain is cut into small cells, and in each V is replaced by a constant that nowhere exceeds it (or nowhere falls
-below it). Then every level goes down (or up), by the minimax principle, and the levels of a potential of constant
+The domain is cut into small cells, and in each of them V is replaced by a constant that nowhere exceeds it (or nowhere
+falls below it). Then every level goes down (or up), by the minimax principle, and the levels of a potential of constant
 pieces below E can be counted: Wittrick and Williams, Q. J. Mech. Appl. Math. 24 (1971) 263. So a count with the lower
 steps is never too small and one with the upper steps never too large, to the extent that the extremes of V in a cell
 are known; they are taken from samples, with the curvature between samples added.
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.physics.potentials.base import attraction, deltas_of, mass_at
+
 CELLS = 1500
 """Cells in a domain."""
 
@@ -24,16 +26,37 @@ SAMPLES = 5
 
 
 @dataclasses.dataclass(frozen=True)
-class Cells:
-    """Cells of a potential: their ends (m + 1,), and bounds below and above V in each (m,)."""
+class Steps:
+    """V and the effective mass as constants in cells, with deltas between them.
+
+    edges (m + 1,); values, mass (m,); strength (m + 1,) of the delta at each edge, 0 where there is none
+    """
 
     edges: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    values: np.ndarray
+    mass: np.ndarray
+    strength: np.ndarray
+
+    def joined(self) -> Steps:
+        """The same, neighbours with nothing between them as one."""
+        new = (np.diff(self.values) != 0) | (np.diff(self.mass) != 0) | (self.strength[1:-1] != 0)
+        first = np.concatenate([[0], np.flatnonzero(new) + 1])
+        last = np.append(first, len(self.values))
+        return Steps(self.edges[last], self.values[first], self.mass[first], self.strength[last])
 
     @property
-    def middle(self) -> np.ndarray:
-        return (self.lower + self.upper) / 2
+    def floor(self) -> float:
+        """An energy that no level lies below."""
+        return float(self.values.min()) - attraction(self.edges, self.strength, float(self.mass.max()))
+
+    def wave_number(self, energy: float) -> np.ndarray:
+        """q^2 = m (E - V) (m,) in each cell."""
+        return self.mass * (energy - self.values)
+
+    def allowed(self, energy: float) -> np.ndarray:
+        """Cells (m,) where psi of this energy oscillates, and those beside an attractive delta."""
+        beside = (self.strength[:-1] < 0) | (self.strength[1:] < 0)
+        return np.flatnonzero((self.values < energy) | beside)
 
 
 def pieces(potential: Any) -> np.ndarray:
@@ -57,8 +80,8 @@ def _ends(potential: Any, edges: np.ndarray, uniform: np.ndarray) -> np.ndarray:
     return np.sort(np.concatenate([edges, points[np.abs(points[:, None] - edges).min(axis=1) > apart]]))
 
 
-def cells(potential: Any, count: int = CELLS) -> Cells:
-    """About `count` cells of equal size, cut at every breakpoint, with bounds of V in each."""
+def cells(potential: Any, count: int = CELLS) -> tuple[Steps, Steps]:
+    """About `count` cells of equal size, cut at every breakpoint, with values below V and above V in each."""
     edges = pieces(potential)
     sizes = np.diff(edges)
     parts = np.maximum(1, np.ceil(count * sizes / sizes.sum())).astype(int)
@@ -70,77 +93,83 @@ def cells(potential: Any, count: int = CELLS) -> Cells:
     v = potential((bounds[:-1, None] + np.diff(bounds)[:, None] * share)[..., None])
     bend = np.abs(np.diff(v, 2, axis=1)).max(axis=1)  # h^2 |V''| of the samples: a parabola strays by an eighth of it
     bend = np.where(bend > 1e-12 * np.abs(v).max(axis=1), bend, 0.0)
-    return Cells(bounds, v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4)
+    lower, upper = v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
+    return _with_steps(potential, bounds, lower), _with_steps(potential, bounds, upper)
 
 
-def steps(potential: Any, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
-    """The potential as about `count` steps, its values in their middles: ends (m + 1,) and values (m,)."""
+def steps(potential: Any, count: int = 400) -> Steps:
+    """The potential as about `count` cells with its values in their middles."""
     edges = pieces(potential)
     bounds = _ends(potential, edges, np.linspace(edges[0], edges[-1], count + 1))
     with np.errstate(over="ignore"):
         values = potential(((bounds[:-1] + bounds[1:]) / 2)[:, None])
-    return bounds, np.minimum(values, 1e15)
+    return _with_steps(potential, bounds, np.minimum(values, 1e15))
 
 
-def count_below(edges: np.ndarray, values: np.ndarray, energies: np.ndarray) -> np.ndarray:
-    """How many levels of the step potential `values` (m,) between `edges` (m + 1,) lie below each of `energies` (k,).
+def _with_steps(potential: Any, bounds: np.ndarray, values: np.ndarray) -> Steps:
+    """Cells with these values; mass and deltas are those of the potential, whose breakpoints are among `bounds`."""
+    mass = mass_at(potential, ((bounds[:-1] + bounds[1:]) / 2)[:, None])
+    strength = np.zeros(len(bounds))
+    for place, own in zip(*deltas_of(potential), strict=True):
+        strength[np.argmin(np.abs(bounds - place))] += own
+    return Steps(bounds, values, np.broadcast_to(np.asarray(mass, np.float64), values.shape), strength)
 
-    With clamped nodes a cell of length l has floor(q l / pi) levels below E = V + q^2; the others are as many as
-    negative pivots of the tridiagonal matrix that makes psi' continuous at the nodes.
+
+def count_below(steps: Steps, energies: np.ndarray) -> np.ndarray:
+    """How many levels of `steps` lie below each of `energies` (k,).
+
+    With clamped nodes a cell of length l has floor(q l / pi) levels below E, q^2 = m (E - V); the others are as many
+    as negative pivots of the tridiagonal matrix that balances the fluxes psi' / m at the nodes.
     """
-    length = np.diff(edges)[:, None]
-    q2 = energies - values[:, None]
+    length, mass = np.diff(steps.edges)[:, None], steps.mass[:, None]
+    q2 = mass * (energies - steps.values[:, None])
     root = np.sqrt(np.abs(q2)) * length
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         small = root < 1e-4
         safe = np.where(small, 1.0, root)
         own = np.where(q2 > 0, safe / np.tan(safe), safe / np.tanh(safe))
         cross = np.where(q2 > 0, safe / np.sin(safe), np.where(safe < 700, safe / np.sinh(np.minimum(safe, 700)), 0.0))
-    own = np.where(small, 1 - q2 * length**2 / 3, own) / length
-    cross2 = (np.where(small, 1 + q2 * length**2 / 6, cross) / length) ** 2
+    own = np.where(small, 1 - q2 * length**2 / 3, own) / (length * mass)
+    cross2 = (np.where(small, 1 + q2 * length**2 / 6, cross) / (length * mass)) ** 2
     found = np.sum(np.where(q2 > 0, np.floor(root / np.pi), 0.0), axis=0)
     pivot = np.full(len(energies), np.inf)
-    for j in range(len(values) - 1):
-        pivot = own[j] + own[j + 1] - (cross2[j] / pivot if j else 0.0)
+    for j in range(len(length) - 1):
+        pivot = own[j] + own[j + 1] + steps.strength[j + 1] - (cross2[j] / pivot if j else 0.0)
         pivot = np.where(pivot == 0, -1e-300, pivot)
         found = found + (pivot < 0)
     return found.astype(int)
 
 
-def levels_of(edges: np.ndarray, values: np.ndarray, states: int, digits: int = 30) -> tuple[np.ndarray, np.ndarray]:
-    """Energies (states,) below and above the lowest levels of a step potential, 2^-digits of their range apart.
+def levels_of(steps: Steps, states: int, digits: int = 30) -> tuple[np.ndarray, np.ndarray]:
+    """Energies (states,) below and above the lowest levels of `steps`, 2^-digits of their range apart.
 
-    The range begins at the least V and ends, for all of them, below the levels of the cells with walls between them.
+    The range begins where no level is and ends, for all of them, below the levels of the cells with walls between them
+    and below those of the whole box with the largest V, the least mass, and deltas that push sines up.
     """
     wanted = np.arange(1, states + 1)
-    alone = values[:, None] + (wanted * np.pi / np.diff(edges)[:, None]) ** 2
-    whole = values.max() + (states * np.pi / (edges[-1] - edges[0])) ** 2
-    low = np.full(states, float(values.min()))
+    size, width = np.diff(steps.edges)[:, None], steps.edges[-1] - steps.edges[0]
+    alone = steps.values[:, None] + (wanted * np.pi / size) ** 2 / steps.mass[:, None]
+    pushed = np.maximum(steps.strength, 0).sum() * 2 * states / width
+    whole = steps.values.max() + (states * np.pi / width) ** 2 / steps.mass.min() + pushed
+    low = np.full(states, steps.floor)
     high = np.full(states, min(float(np.sort(alone, axis=None)[states - 1]), float(whole)))
     for _ in range(digits):
         middle = (low + high) / 2
-        enough = count_below(edges, values, middle) >= wanted
+        enough = count_below(steps, middle) >= wanted
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return low, high
 
 
 def levels(potential: Any, states: int) -> np.ndarray:
     """The lowest `states` levels to a few digits."""
-    return levels_of(*_joined(*steps(potential)), states)[1]
-
-
-def _joined(edges: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same steps, neighbours of one value as one."""
-    new = np.flatnonzero(np.diff(values, prepend=np.nan) != 0)
-    return np.append(edges[new], edges[-1]), values[new]
+    return levels_of(steps(potential).joined(), states)[1]
 
 
 def brackets(potential: Any, states: int, count: int = CELLS) -> tuple[np.ndarray, np.ndarray]:
     """Energies (states,) below and above each of the lowest `states` levels."""
-    cut = cells(potential, count)
-    low = levels_of(*_joined(cut.edges, cut.lower), states)[0]
-    high = levels_of(*_joined(cut.edges, cut.upper), states)[1]
-    rounding = 1e-9 * (np.abs(high) + high - cut.upper.min())
+    lower, upper = cells(potential, count)
+    low, high = levels_of(lower.joined(), states)[0], levels_of(upper.joined(), states)[1]
+    rounding = 1e-9 * (np.abs(high) + np.abs(high - upper.floor))
     return low - rounding, high + rounding
 
 
@@ -154,8 +183,9 @@ FAR = 400.0
 def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
     """`potential` with its missing walls put where level states - 1 has decayed by exp(-decay) of its amplitude.
 
-    The integral of sqrt(V - E) from the last turning point to the wall is at least `decay`, E from above; a wall there
-    raises the level by about exp(-2 decay) of its kinetic energy. Raises ValueError if there are fewer bound states.
+    The integral of sqrt(m (V - E)) from the last turning point to the wall is at least `decay`, E from above; a wall
+    there raises the level by about exp(-2 decay) of its kinetic energy. Raises ValueError if there are fewer bound
+    states.
     """
     walls = potential.domain
     if None not in walls:
@@ -168,8 +198,7 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
     bottom = float(potential(np.array([potential.middle])))
     while True:
         trial = _between(potential, reach)
-        edges, values = steps(trial)
-        energy = float(levels_of(edges, values, states)[1][-1])
+        energy = float(levels(trial, states)[-1])
         energy += 1e-3 * abs(energy - bottom)
         if energy < potential.threshold:
             found = _decayed(trial, energy, decay)
@@ -185,9 +214,9 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
 
 def bound_states(potential: Any) -> int:
     """How many levels lie below the threshold of a potential of the whole line, in a box of `FAR` natural lengths."""
-    edges, values = steps(_between(potential, np.full(2, FAR * potential.length)), 40 * int(FAR))
-    energy = potential.threshold - 1e-9 * (potential.threshold - float(values.min()))
-    return int(count_below(edges, values, np.array([energy]))[0])
+    box = steps(_between(potential, np.full(2, FAR * potential.length)), 40 * int(FAR)).joined()
+    energy = potential.threshold - 1e-9 * (potential.threshold - box.floor)
+    return int(count_below(box, np.array([energy]))[0])
 
 
 def _between(potential: Any, reach: np.ndarray) -> Any:
@@ -199,11 +228,11 @@ def _between(potential: Any, reach: np.ndarray) -> Any:
 
 def _decayed(trial: Any, energy: float, decay: float) -> tuple[float | None, float | None]:
     """Where a state of this energy has decayed to the left and to the right; None where it has not within its box."""
-    edges, values = steps(trial, 4000)
-    allowed = np.flatnonzero(values < energy)
+    box = steps(trial, 4000)
+    edges, allowed = box.edges, box.allowed(energy)
     if not allowed.size:
         return None, None
-    depth = np.sqrt(np.maximum(values - energy, 0.0)) * np.diff(edges)
+    depth = np.sqrt(np.maximum(-box.wave_number(energy), 0.0)) * np.diff(edges)
     left, right = np.cumsum(depth[allowed[0] :: -1]), np.cumsum(depth[allowed[-1] :])
     to_left, to_right = int(np.searchsorted(left, decay)), int(np.searchsorted(right, decay))
     return (

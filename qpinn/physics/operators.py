@@ -57,13 +57,14 @@ def inner_product(a: Array, b: Array, weight: Array) -> Scalar:
     return jnp.sum(weight * a * b)
 
 
-def rayleigh_quotient(psi: Jet, v: Array, weight: Array) -> Scalar:
-    """(<psi'|psi'> + <psi|V psi>) / <psi|psi> from jets, V and weights on a quadrature (...,).
+def rayleigh_quotient(psi: Jet, v: Array, weight: Array, mass: Any = 1.0, contact: Any = 0.0) -> Scalar:
+    """(<psi'|psi' / m> + <psi|V psi> + contact) / <psi|psi> from jets, V, m and weights on a quadrature (...,).
 
-    The weak form of <psi|H psi> / <psi|psi>: the same for a C1 function that vanishes at the walls.
+    contact = sum_j alpha_j psi(c_j)^2 is the energy in Dirac deltas. The weak form of <psi|H psi> / <psi|psi>: the same
+    for a function that vanishes at the walls and whose flux psi' / m jumps by alpha_j psi at deltas and nowhere else.
     """
-    kinetic = jnp.sum(weight * jnp.sum(psi.gradient**2, axis=-1))
-    return (kinetic + jnp.sum(weight * v * psi.value**2)) / jnp.sum(weight * psi.value**2)
+    kinetic = jnp.sum(weight * jnp.sum(psi.gradient**2, axis=-1) / mass)
+    return (kinetic + jnp.sum(weight * v * psi.value**2) + contact) / jnp.sum(weight * psi.value**2)
 
 
 def node_count(psi: np.ndarray, floor: float = 1e-6) -> int:

@@ -13,22 +13,26 @@ from jax.flatten_util import ravel_pytree
 
 from qpinn.physics import operators
 from qpinn.physics.domain import Points
+from qpinn.physics.potentials.base import deltas_of, mass_at
 from qpinn.training import residuals
 from qpinn.types import Array, Params, Scalar
+from qpinn.wavefunctions import ansatz as ansatz_module
 from qpinn.wavefunctions.ansatz import Ansatz
 
 ENERGY_MODES = ("fixed", "trainable", "rayleigh")
 
 
 class Fields(NamedTuple):
-    """psi with its derivatives, and V, on a set of points, each (segments, n)."""
+    """psi with its derivatives, V and the effective mass on a set of points, each (segments, n); psi at deltas (D,)."""
 
     psi: operators.Jet
     v: Array
+    mass: Any
+    at_deltas: Any
 
     @property
     def h_psi(self) -> Array:
-        return -self.psi.laplacian + self.v * self.psi.value
+        return -self.psi.laplacian / self.mass + self.v * self.psi.value
 
 
 @jax.tree_util.register_dataclass
@@ -67,9 +71,20 @@ class Problem:
         return params
 
     def fields(self, params: Params, points: Points) -> Fields:
-        """psi, its derivatives and V on points grouped by the segments of the ansatz."""
+        """psi, its derivatives, V and m on points grouped by the segments of the ansatz."""
         psi = jax.vmap(self._jets)(self.ansatz.local(params["psi"]), points.x)
-        return Fields(psi, self.potential(points.x))
+        places = jnp.asarray(deltas_of(self.potential)[0], psi.value.dtype)
+        at_deltas = jax.vmap(lambda x: ansatz_module.psi(self.ansatz, params["psi"], x[None]))(places)
+        return Fields(psi, self.potential(points.x), mass_at(self.potential, points.x), at_deltas)
+
+    def strengths(self) -> Array:
+        """Strengths (D,) of the deltas of the potential."""
+        return jnp.asarray(deltas_of(self.potential)[1], self.ansatz.network.dtype)
+
+    def rayleigh_quotient(self, fields: Fields, weight: Array) -> Scalar:
+        """The Rayleigh quotient of psi from its fields on a quadrature."""
+        contact = jnp.sum(self.strengths() * fields.at_deltas**2)
+        return operators.rayleigh_quotient(fields.psi, fields.v, weight, fields.mass, contact)
 
     def energy(self, params: Params, points: Points) -> Scalar:
         """E of `params`, by the energy mode."""
@@ -78,7 +93,7 @@ class Problem:
         if self.energy_mode == "fixed":
             return jnp.asarray(self.energy_value, self.ansatz.network.dtype)
         fields = self.fields(params, points)
-        return operators.rayleigh_quotient(fields.psi, fields.v, points.weight)
+        return self.rayleigh_quotient(fields, points.weight)
 
     def residuals(self, params: Params, points: Points) -> dict[str, Array]:
         """The named residual vectors, each times the square root of its weight in the loss."""
@@ -139,7 +154,7 @@ class Problem:
 
     def _rows(self, own: Params, x: Array, weight: Array, energy: Scalar) -> tuple[Array, Array]:
         """Weighted equation residuals of one segment with its share of the norm (n + 1,), and psi (n,)."""
-        fields = Fields(self._jets(own, x), self.potential(x))
+        fields = Fields(self._jets(own, x), self.potential(x), mass_at(self.potential, x), None)
         pde = residuals.pde(fields.h_psi, fields.psi.value, energy, weight, self.unit)
         share = jnp.sum(weight * fields.psi.value**2)
         rows = jnp.concatenate([jnp.sqrt(self.weight_pde) * pde, jnp.sqrt(self.weight_norm) * share[None]])

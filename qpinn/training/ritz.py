@@ -42,8 +42,8 @@ def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> t
     """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy.
 
     psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.
-    K_pq = integral phi_p' phi_q' + V phi_p phi_q dx, M_pq = integral phi_p phi_q dx. psi is normalised and starts
-    upwards from the left wall.
+    K_pq = integral phi_p' phi_q' / m + V phi_p phi_q dx + sum_j alpha_j phi_p phi_q (c_j) over the deltas,
+    M_pq = integral phi_p phi_q dx. psi is normalised and starts upwards from the left wall.
     """
     linear = is_linear(params["psi"])
     leaves, treedef = jax.tree.flatten(params["psi"])
@@ -56,15 +56,16 @@ def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> t
             treedef, [next(replaced) if flag else leaf for leaf, flag in zip(leaves, flags, strict=True)]
         )
 
-    def values(flat: Array) -> tuple[Array, Array]:
+    def values(flat: Array) -> tuple[Array, Array, Array]:
         fields = problem.fields({"psi": with_linear(flat)}, points)
-        root = jnp.sqrt(points.weight)
-        return (root * fields.psi.value).ravel(), (root[..., None] * fields.psi.gradient).ravel()
+        root, slope = jnp.sqrt(points.weight), jnp.sqrt(points.weight / fields.mass)
+        return (root * fields.psi.value).ravel(), (slope[..., None] * fields.psi.gradient).ravel(), fields.at_deltas
 
-    value, gradient = jax.jacfwd(values)(jnp.zeros_like(coefficients))
+    value, gradient, at_deltas = jax.jacfwd(values)(jnp.zeros_like(coefficients))
     v = problem.potential(points.x).ravel()
     gram = value.T @ value
     stiffness = gradient.T @ gradient + value.T @ (v[:, None] * value)
+    stiffness = stiffness + at_deltas.T @ (problem.strengths()[:, None] * at_deltas)
     energy, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
     first_slope = gradient[0] @ solution
     trained = {**params, "psi": with_linear(jnp.where(first_slope < 0, -1, 1) * solution)}

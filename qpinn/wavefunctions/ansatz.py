@@ -13,7 +13,9 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from qpinn.physics.potentials.base import deltas_of, mass_at
 from qpinn.types import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count
 
@@ -80,21 +82,30 @@ class Envelope:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Piecewise:
-    """A C1 trial function on segments, with psi'' free to jump between them.
+    """A trial function on segments, with psi'' free to jump between them; C1 where there are no masses and no deltas.
 
     In a segment of half-length h, with xi in [-1, 1] the position in it, u and u' the values and slopes at its ends,
 
         psi = Hermite(u_j, u'_j, u_{j+1}, u'_{j+1})(xi) + (1 - xi^2)^2 N_j(xi),
 
     where the cubic Hermite part carries all of psi and psi' at the ends, and N_j, the network of that segment, none of
-    it. Neighbours share value and slope, so psi is C1 by construction; the values at the walls are zero and are not
+    it. Neighbours share the value u_j and the flux f_j = psi' / m of their edge, the mean of its two sides, which are
+    apart by what a delta of strength alpha_j asks for:
+
+        u'_j = m (f_j - alpha_j u_j / 2) left of it,  m (f_j + alpha_j u_j / 2) right of it,
+
+    so that psi is continuous and in the domain of H by construction. The values at the walls are zero and are no
     parameters.
 
-    edges  (segments + 1,)  ascending; every breakpoint of the potential is one of them
+    edges     (segments + 1,)  ascending; every breakpoint of the potential is one of them
+    mass      (segments,)      effective masses m, or None: all 1
+    strength  (segments + 1,)  of the delta at each edge, or None: there is none
     """
 
     edges: Array
     network: MLP = dataclasses.field(metadata={"static": True})
+    mass: Any = None
+    strength: Any = None
 
     def init(self, key: Array) -> Params:
         segments = self.edges.shape[0] - 1
@@ -109,11 +120,13 @@ class Piecewise:
         """Parameters of every segment, with a leading axis of segments."""
         wall = jnp.zeros(1, params["nodal"]["value"].dtype)
         value = jnp.concatenate([wall, params["nodal"]["value"], wall])
-        slope = params["nodal"]["slope"]
+        flux = params["nodal"]["slope"]
+        half = 0.0 if self.strength is None else self.strength * value / 2
+        slope = jnp.stack([(flux + half)[:-1], (flux - half)[1:]], axis=1)
         return {
             "network": params["network"],
             "value": jnp.stack([value[:-1], value[1:]], axis=1),
-            "slope": jnp.stack([slope[:-1], slope[1:]], axis=1),
+            "slope": slope if self.mass is None else self.mass[:, None] * slope,
             "left": self.edges[:-1],
             "right": self.edges[1:],
         }
@@ -139,8 +152,23 @@ class Piecewise:
         return minus * minus * from_left + plus * plus * from_right + product * product * inner
 
 
-ANSATZE: dict[str, Any] = {"envelope": Envelope, "piecewise": Piecewise}
+ANSATZE = ("envelope", "piecewise")
 """What `ansatz.name` in a config may say."""
+
+
+def on_mesh(name: str, mesh: np.ndarray, network: MLP, potential: Any) -> Ansatz:
+    """The ansatz called `name` for `potential`, on the segments of `mesh` if it has any."""
+    if name == "envelope":
+        return Envelope(mesh[[0, -1]], network)  # type: ignore[arg-type]
+    places, strengths = deltas_of(potential)
+    bent = bool(places) or hasattr(potential, "mass")
+    if not bent:
+        return Piecewise(mesh, network)  # type: ignore[arg-type]
+    mass = np.broadcast_to(mass_at(potential, ((mesh[:-1] + mesh[1:]) / 2)[:, None]), len(mesh) - 1)
+    strength = np.zeros(len(mesh))
+    for place, own in zip(places, strengths, strict=True):
+        strength[np.argmin(np.abs(mesh - place))] += own
+    return Piecewise(mesh, network, mass, strength)  # type: ignore[arg-type]
 
 
 def psi(ansatz: Ansatz, params: Params, x: Point) -> Scalar:

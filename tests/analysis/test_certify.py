@@ -14,7 +14,8 @@ def _values(functions, count=200, v=0.0):
     points = domain.gauss_legendre(np.linspace(0, 1, 9), count // 8)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi, slope, curvature = (np.array(part) for part in zip(*[f(x) for f in functions], strict=True))
-    return certify.Values(x, psi, slope, v * psi - curvature, np.full_like(x, v), weight)
+    one, none = np.ones_like(x), np.zeros((len(psi), 0))
+    return certify.Values(x, psi, slope, v * psi - curvature, v * one, one, weight, none, np.zeros(0))
 
 
 def _wave(*amplitudes):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.analysis import compare, evaluate
-from qpinn.physics import reference
+from qpinn.analysis import certify, compare, evaluate
+from qpinn.physics import domain, reference, units
+from qpinn.physics.potentials.base import deltas_of, mass_at
 
 
 def _levels():
@@ -58,3 +59,41 @@ def test_classical_methods_stand_beside_with_their_errors():
         np.testing.assert_allclose(rows[f"finite differences, {n} points"].energy, discrete, rtol=1e-9)
     assert rows["spectral elements"].relative_error_energy < 1e-12
     assert rows["spectral elements"].relative_l2_psi < 1e-9
+
+
+@pytest.mark.parametrize(
+    "potential",
+    [
+        qpinn.potentials.infinite_well((-3.0, 7.0)),
+        qpinn.potentials.barrier(center=0.4),
+        qpinn.potentials.finite_well((-2.0, 9.0)),
+        qpinn.potentials.delta_comb(3, 0.7, -5.0),
+        qpinn.potentials.two_deltas((-2.0, 1.0), 1.0, -4.0, 3.0),
+        units.dimensionless(
+            qpinn.potentials.layers(thickness=[3, 2, 4], offset=[0.3, 0, 0.2], mass=[0.1, 0.067, 0.09]),
+            units.of("semiconductor"),
+        ),
+    ],
+    ids=lambda p: p.name,
+)
+def test_the_virial_ratio_of_an_exact_eigenfunction_is_one(potential):
+    """psi and psi' of the reference; a psi of another width has another ratio."""
+    exact = reference.exact(potential, 3)
+    mesh = domain.segment_edges(potential, 3)
+    rules = evaluate.rules(potential, mesh, mesh, 40)
+
+    def values(name, stretch=1.0):
+        where, weight = rules.parts[name]
+        x = np.asarray(rules.points.x)[:, where, 0].ravel()
+        step = 1e-5 * np.repeat(np.diff(mesh), weight.shape[1])
+        inside = np.clip(x, np.repeat(mesh[:-1], weight.shape[1]) + step, np.repeat(mesh[1:], weight.shape[1]) - step)
+        psi, above, below = (exact.psi(at) for at in (x, inside + step, inside - step))
+        slope = (above - below) / (2 * step) * stretch
+        v, mass = potential(x[:, None]), np.broadcast_to(mass_at(potential, x[:, None]), x.shape)
+        places = np.array(deltas_of(potential)[0])
+        return certify.Values(x, psi, slope, psi, v, mass, weight.ravel(), exact.psi(places), rules.strength)
+
+    fine, grid = values("fine"), values("grid")
+    for k in range(3):
+        assert abs(evaluate.virial(fine, grid, k) - 1) < 3e-4  # differences of psi are that good
+    assert abs(evaluate.virial(values("fine", 1.3), grid, 0) - 1) > 1e-2

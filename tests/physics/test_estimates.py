@@ -7,13 +7,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qpinn.physics import estimates, potentials, reference
+from qpinn.physics import estimates, potentials, reference, units
 
 
 def build(name):
     """A potential by name, with what it cannot do without."""
-    needs = {"expression": {"domain": (-3.0, 3.0)}, "sampled": {"file": str(DATA / "well.csv")}}
-    return potentials.BUILDERS[name](**needs.get(name, {}))
+    needs = {
+        "expression": {"domain": (-3.0, 3.0)},
+        "sampled": {"file": str(DATA / "well.csv")},
+        "layers": {"file": str(DATA / "quantum_well.csv")},
+    }
+    built = potentials.BUILDERS[name](**needs.get(name, {}))
+    return units.dimensionless(built, units.of("semiconductor")) if name == "layers" else built
+
+
+HOLDS = {"delta": 1, "two_deltas": 2}
 
 
 DATA = Path(__file__).parent.parent / "data"
@@ -22,32 +30,42 @@ LINE = ["harmonic", "anharmonic", "double_well", "morse", "poeschl_teller", "lin
 
 @pytest.mark.parametrize("name", potentials.BUILDERS)
 def test_levels_lie_in_their_brackets(name):
-    potential = estimates.on_box(build(name), 4)
-    low, high = estimates.brackets(potential, 4)
-    energies = reference.best(potential, 4).energies
+    count = HOLDS.get(name, 4)
+    potential = estimates.on_box(build(name), count)
+    low, high = estimates.brackets(potential, count)
+    energies = reference.best(potential, count).energies
     assert (low < energies).all()
     assert (energies < high).all()
-    assert (high - low).max() < 0.05 * np.ptp(energies)
+    assert (high - low).max() < 0.05 * max(np.ptp(energies), np.abs(energies).min())
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_levels_of_random_steps_are_counted(seed):
-    """Against spectral elements: a solver that knows nothing of the transcendental equation."""
+    """Against spectral elements, a solver that knows nothing of the transcendental equation; masses and deltas too."""
     rng = np.random.default_rng(seed)
     edges = np.cumsum(np.concatenate([[0.0], rng.uniform(0.05, 1.0, 9)]))
-    values = rng.uniform(-60, 60, 9)
+    values, masses = rng.uniform(-60, 60, 9), rng.uniform(0.05, 2.0, 9) if seed % 2 else np.ones(9)
+    strengths = rng.normal(size=8) * 20 * (seed % 3 == 0)
 
-    class Steps:
+    class Random:
         domain = (edges[0], edges[-1])
         breakpoints = tuple(edges[1:-1])
+        deltas = breakpoints, tuple(strengths)
 
         def __call__(self, x):
             return values[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
-    energies = reference.spectral_elements(Steps(), 12).energies
+        def mass(self, x):
+            return masses[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
+
+    potential = Random()
+    energies = reference.spectral_elements(potential, 12).energies
+    np.testing.assert_allclose(reference.exact(potential, 12).energies, energies, rtol=1e-11, atol=1e-10)
     gaps = (energies[1:] + energies[:-1]) / 2
-    np.testing.assert_array_equal(estimates.count_below(edges, values, gaps), np.arange(1, 12))
-    low, high = estimates.levels_of(edges, values, 12)
+    steps = estimates.steps(potential).joined()
+    assert steps.floor < energies[0]
+    np.testing.assert_array_equal(estimates.count_below(steps, gaps), np.arange(1, 12))
+    low, high = estimates.levels_of(steps, 12)
     assert (low <= energies + 1e-9 * np.abs(energies)).all()
     assert (energies <= high + 1e-9 * np.abs(energies)).all()
 

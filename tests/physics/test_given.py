@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 
 import jax
 import jax.numpy as jnp
@@ -257,3 +258,56 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
             potentials.sampled(str(file))
     with pytest.raises(ValueError, match="interpolation=quintic: unknown"):
         potentials.sampled(str(big), "quintic")
+
+
+# ------------------------------------------------------------------------------------------------------------- layers
+
+HEADER = "thickness_nm,offset_eV,mass_me"
+
+
+def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):
+    rows = [(3, 0.3, 0.1), (2.5, 0, 0.067), (4, 0.2, 0.09)]
+    from_file = potentials.layers(_file(tmp_path / "layers.csv", rows, HEADER))
+    from_lists = potentials.layers(thickness=[3, 2.5, 4], offset=[0.3, 0, 0.2], mass=[0.1, 0.067, 0.09])
+    x = np.array([[0.1], [2.99], [3.01], [5.4], [5.6], [9.4]])
+    for built in (from_file, from_lists):
+        assert built.domain == (0.0, 9.5)
+        assert built.breakpoints == (3.0, 5.5)
+        np.testing.assert_array_equal(built(x), [0.3, 0.3, 0, 0, 0.2, 0.2])
+        np.testing.assert_array_equal(built.mass(x), [0.1, 0.1, 0.067, 0.067, 0.09, 0.09])
+        np.testing.assert_array_equal(jax.jit(lambda p, y: p.mass(y))(built, jnp.asarray(x)), built.mass(x))
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        ([(1, 0, 1), (-2, 0, 1)], HEADER, "row 3, thickness_nm=-2: must be positive"),
+        ([(1, 0, 1), (2, 0, -0.1)], HEADER, "row 3, mass_me=-0.1: must be positive"),
+        ([(1, 0, 0)], HEADER, "row 2, mass_me=0: must be positive"),
+        ([(0, 0, 1)], HEADER, "row 2, thickness_nm=0: must be positive"),
+        ([(1e9, 0, 1), (1e-3, 0, 1)], HEADER, "row 3, thickness_nm=0.001: must be at least"),
+        ([(1, "nan", 1)], HEADER, "row 2, offset_eV=nan: must be a finite number"),
+        ([(1, 0)], HEADER, "row 2, mass_me=nothing"),
+        ([(1, 0, 1)], "thickness,offset,mass", "has no column thickness_nm; needs thickness_nm, offset_eV, mass_me"),
+        ([], HEADER, "has 0 layers; must be from 1 to 49"),
+        ([(1, 0, 1)] * 60, HEADER, "has 60 layers"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(tmp_path, rows, header, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        potentials.layers(_file(tmp_path / "layers.csv", rows, header))
+
+
+@pytest.mark.parametrize(
+    ("lists", "message"),
+    [
+        ({"thickness": [1, 2], "offset": [0], "mass": [1, 1]}, "must have one entry for each layer"),
+        ({"thickness": [1, -2], "offset": [0, 0], "mass": [1, 1]}, "entry 1, thickness_nm=-2: must be positive"),
+        ({"thickness": [1, "x"], "offset": [0, 0], "mass": [1, 1]}, "potential.thickness='x': must be a number"),
+        ({}, "potential.file=None: must be the path of a CSV file"),
+        ({"file": 7}, "potential.file=7: must be the path"),
+    ],
+)
+def test_lists_that_cannot_be_are_refused(lists, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        potentials.layers(**lists)

@@ -60,6 +60,25 @@ def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jum
         np.testing.assert_allclose(derivative(1, sides[0]), params["nodal"]["slope"][j + 1], rtol=1e-11)
 
 
+def test_fluxes_are_continuous_and_jump_at_deltas():
+    """(psi' / m) right minus left = alpha psi, for any parameters."""
+    mass, strength = jnp.array([0.1, 2.0, 0.5, 1.0]), jnp.array([0.0, 3.0, 0.0, -7.0, 0.0])
+    ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), mass, strength)
+    params = _perturbed(ansatz.init(jax.random.key(3)))
+    local = ansatz.local(params)
+    for j, edge in enumerate(EDGES[1:-1]):
+        (left, left_slope), (right, right_slope) = (
+            jax.value_and_grad(lambda y, s=s: ansatz.psi_local(jax.tree.map(lambda leaf: leaf[s], local), y[None]))(
+                jnp.asarray(edge)
+            )
+            for s in (j, j + 1)
+        )
+        np.testing.assert_allclose(left, right, atol=1e-13)
+        np.testing.assert_allclose(
+            right_slope / mass[j + 1] - left_slope / mass[j], strength[j + 1] * left, rtol=1e-10, atol=1e-12
+        )
+
+
 def test_the_envelope_is_one_minus_xi_squared_times_the_network():
     ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
     params = ansatz.init(jax.random.key(0))

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from qpinn.physics.potentials.base import Potential, describe
-from qpinn.physics.potentials.given import expression, sampled
+from qpinn.physics.potentials.contacts import delta, delta_comb, two_deltas
+from qpinn.physics.potentials.given import expression, layers, sampled
 from qpinn.physics.potentials.smooth import (
     anharmonic,
     double_well,
@@ -31,6 +32,10 @@ BUILDERS: dict[str, Callable[..., Any]] = {
     "linear": linear,
     "woods_saxon": woods_saxon,
     "gaussian_well": gaussian_well,
+    "delta": delta,
+    "two_deltas": two_deltas,
+    "delta_comb": delta_comb,
+    "layers": layers,
     "expression": expression,
     "sampled": sampled,
 }
@@ -42,6 +47,8 @@ __all__ = [
     "anharmonic",
     "asymmetric_well",
     "barrier",
+    "delta",
+    "delta_comb",
     "describe",
     "double_well",
     "expression",
@@ -50,9 +57,11 @@ __all__ = [
     "harmonic",
     "infinite_well",
     "kronig_penney",
+    "layers",
     "linear",
     "morse",
     "poeschl_teller",
     "sampled",
+    "two_deltas",
     "woods_saxon",
 ]

@@ -8,10 +8,18 @@ to them exist. It is called with positions of shape (..., d) and returns V of sh
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
 potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.estimates`).
 
+Two things are there only where they are needed. `mass(x)`, constant between breakpoints, is the effective mass of
+
+    H = -d/dx (1 / m) d/dx + V        (BenDaniel and Duke, Phys. Rev. 152 (1966) 683)
+
+so that psi and psi' / m are continuous; it is 1 where a potential has none. `deltas` holds positions, breakpoints all
+of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. `energies` names the
+fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`).
+
 Builders (lower case) check their numbers and raise `ValueError` with a line that names the key, the value and what is
 allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
 
-Units: lengths in L, energies in hbar^2 / (2 m L^2), so that H = -d^2/dx^2 + V.
+Units: lengths in L, energies in hbar^2 / (2 m L^2), masses in that m, so that H = -d^2/dx^2 + V.
 """
 
 from __future__ import annotations
@@ -22,6 +30,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 Number = Any  # a Python float on the host, a tracer under jit
 T = TypeVar("T")
@@ -98,8 +107,36 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[f
     return left, right, center, width
 
 
+def mass_at(potential: Any, x: Any) -> Any:
+    """The effective mass at positions x (..., d): (...), or the number 1 of a potential that has none."""
+    return potential.mass(x) if hasattr(potential, "mass") else 1.0
+
+
+def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+    """Positions and strengths of the Dirac deltas of a potential; of most there are none."""
+    return getattr(potential, "deltas", ((), ()))
+
+
+def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
+    """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the walls among them.
+
+    With all of them in one place a level would lie m (sum of alpha)^2 / 4 below it. With walls where psi' = 0 half-way
+    between neighbours, which lower every level, each of them alone binds by kappa^2 / m with kappa tanh(kappa a) =
+    m alpha / 2, a the distance to the nearer of its walls, and so kappa < m alpha / 2 + 1 / a. Half as much is
+    added, so that no level is in this place itself.
+    """
+    own = np.flatnonzero(strength < 0)
+    if not own.size:
+        return 0.0
+    ends = np.concatenate([[edges[0]], (edges[own][1:] + edges[own][:-1]) / 2, [edges[-1]]])
+    room = np.minimum(edges[own] - ends[:-1], ends[1:] - edges[own])
+    kappa = mass * np.abs(strength[own]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
+    return 1.5 * float(min(mass * strength[own].sum() ** 2 / 4, (kappa**2).max() / mass))
+
+
 def describe(potential: Any) -> dict[str, float | str]:
     """Name and numbers of a potential, for a results file; arrays are left out."""
-    values = {field.name: getattr(potential, field.name) for field in dataclasses.fields(potential)}
+    fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
+    values = {field.name: getattr(potential, field.name) for field in fields}
     plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
     return {"name": potential.name, **plain}

@@ -24,20 +24,22 @@ MOST_ROWS = 400
 
 @pytree
 class Expression:
-    """V given by a formula in x (`qpinn.physics.potentials.formula`), between walls."""
+    """V = scale formula(x), see `qpinn.physics.potentials.formula`, between walls."""
 
     left: Number
     right: Number
     formula: str = dataclasses.field(metadata={"static": True})
     breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    scale: Number = dataclasses.field(default=1.0, metadata={"hidden": True})
     name: ClassVar[str] = "expression"
+    energies: ClassVar[dict[str, float]] = {"scale": 1}
 
     @property
     def domain(self) -> tuple[Number, Number]:
         return self.left, self.right
 
     def __call__(self, x: Any) -> Any:
-        return formulas.compute(formulas.parse(self.formula), x[..., 0])
+        return self.scale * formulas.compute(formulas.parse(self.formula), x[..., 0])
 
 
 def expression(
@@ -105,6 +107,7 @@ class Sampled:
     interpolation: str = dataclasses.field(metadata={"static": True})
     breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "sampled"
+    energies: ClassVar[dict[str, float]] = {"coefficients": 1}
 
     @property
     def domain(self) -> tuple[Number, Number]:
@@ -155,6 +158,72 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
             f"{MOST_KINKS}; potential.interpolation=cubic has none"
         )
     return Sampled(x, np.stack([slope, v[:-1]]), file, interpolation, tuple(x[1:-1][bends].tolist()))
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True, eq=False)
+class Layers:
+    """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
+
+    edges (n + 1,) in nm from the left wall; offset (n,) in eV; masses (n,) in m_e. psi and psi' / m are continuous.
+    """
+
+    edges: Any
+    offset: Any
+    masses: Any
+    file: str = dataclasses.field(metadata={"static": True})
+    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    name: ClassVar[str] = "layers"
+    energies: ClassVar[dict[str, float]] = {"offset": 1}
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.edges[0], self.edges[-1]
+
+    def _layer(self, x: Any) -> Any:
+        namespace = x.__array_namespace__()
+        inner = namespace.asarray(self.edges)[1:-1]
+        return namespace.searchsorted(inner, x[..., 0], side="right")
+
+    def __call__(self, x: Any) -> Any:
+        return x.__array_namespace__().asarray(self.offset)[self._layer(x)]
+
+    def mass(self, x: Any) -> Any:
+        return x.__array_namespace__().asarray(self.masses)[self._layer(x)]
+
+
+def layers(
+    file: str | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (), mass: Sequence[float] = ()
+) -> Layers:
+    """Layers from a CSV file with the columns thickness_nm, offset_eV and mass_me, or from three lists of numbers.
+
+    Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
+    """
+    if isinstance(file, str) and file:
+        columns = _columns(file, ("thickness_nm", "offset_eV", "mass_me"))
+        where = f"potential.file={file}: row {{}}, "
+        first = 2
+    elif file is None and len(thickness):
+        columns = [np.array([finite(f"potential.{key}", value) for value in values])
+                   for key, values in (("thickness", thickness), ("offset", offset), ("mass", mass))]  # fmt: skip
+        where, first = "potential.thickness, offset, mass: entry {}, ", 0
+    else:
+        raise ValueError(
+            f"potential.file={file}: must be the path of a CSV file with columns thickness_nm, offset_eV, mass_me"
+        )
+    if len({len(column) for column in columns}) > 1:
+        raise ValueError("potential.thickness, offset, mass: must have one entry for each layer")
+    count = len(columns[0])
+    if not 1 <= count <= MOST_KINKS + 1:
+        raise ValueError(f"{where.partition(':')[0]}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
+    least = {"thickness_nm": 1e-6 * columns[0].sum(), "mass_me": 1e-6}
+    for key, column in (("thickness_nm", columns[0]), ("mass_me", columns[2])):
+        for row, value in enumerate(column):
+            if value <= 0 or value < least[key]:
+                reason = "must be positive" if value <= 0 else f"must be at least {least[key]:.3g}"
+                raise ValueError(f"{where.format(row + first)}{key}={value:g}: {reason}")
+    edges = np.concatenate([[0.0], np.cumsum(columns[0])])
+    return Layers(edges, columns[1], columns[2], file or "", tuple(edges[1:-1].tolist()))
 
 
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:

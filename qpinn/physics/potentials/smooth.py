@@ -55,6 +55,7 @@ class Harmonic(_Line):
     center: Number
     omega: Number
     name: ClassVar[str] = "harmonic"
+    energies: ClassVar[dict[str, float]] = {"omega": 0.5}
 
     @property
     def middle(self) -> float:
@@ -98,6 +99,7 @@ class DoubleWell(_Line):
     height: Number
     a: Number
     name: ClassVar[str] = "double_well"
+    energies: ClassVar[dict[str, float]] = {"height": 1}
     middle: ClassVar[float] = 0.0
 
     @property
@@ -119,6 +121,7 @@ class Morse(_Line):
     depth: Number
     a: Number
     name: ClassVar[str] = "morse"
+    energies: ClassVar[dict[str, float]] = {"depth": 1}
     threshold: ClassVar[float] = 0.0
 
     @property
@@ -149,6 +152,7 @@ class PoeschlTeller(_Line):
     a: Number
     l: Number  # noqa: E741  (its name in the field)
     name: ClassVar[str] = "poeschl_teller"
+    energies: ClassVar[dict[str, float]] = {}
     threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 
@@ -175,6 +179,7 @@ class Linear(_Line):
 
     slope: Number
     name: ClassVar[str] = "linear"
+    energies: ClassVar[dict[str, float]] = {"slope": 1}
 
     @property
     def middle(self) -> float:
@@ -204,6 +209,7 @@ class WoodsSaxon(_Line):
     radius: Number
     a: Number
     name: ClassVar[str] = "woods_saxon"
+    energies: ClassVar[dict[str, float]] = {"depth": 1}
     threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 
@@ -229,6 +235,7 @@ class GaussianWell(_Line):
     depth: Number
     width: Number
     name: ClassVar[str] = "gaussian_well"
+    energies: ClassVar[dict[str, float]] = {"depth": 1}
     threshold: ClassVar[float] = 0.0
     middle: ClassVar[float] = 0.0
 

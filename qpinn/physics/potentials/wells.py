@@ -19,6 +19,7 @@ class InfiniteWell:
     left: Number
     right: Number
     name: ClassVar[str] = "infinite_well"
+    energies: ClassVar[dict[str, float]] = {}
 
     @property
     def domain(self) -> tuple[Number, Number]:
@@ -64,6 +65,7 @@ class FiniteWell(_Step):
 
     depth: Number
     name: ClassVar[str] = "finite_well"
+    energies: ClassVar[dict[str, float]] = {"depth": 1}
 
     def __call__(self, x: Any) -> Any:
         return self._piecewise(x, 0.0, self.depth)
@@ -79,6 +81,7 @@ class Barrier(_Step):
 
     height: Number
     name: ClassVar[str] = "barrier"
+    energies: ClassVar[dict[str, float]] = {"height": 1}
 
     def __call__(self, x: Any) -> Any:
         return self._piecewise(x, self.height, 0.0)
@@ -112,6 +115,7 @@ class AsymmetricWell(_Step):
     depth_left: Number
     depth_right: Number
     name: ClassVar[str] = "asymmetric_well"
+    energies: ClassVar[dict[str, float]] = {"depth_left": 1, "depth_right": 1}
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
@@ -142,6 +146,7 @@ class KronigPenney:
     height: Number
     count: int = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "kronig_penney"
+    energies: ClassVar[dict[str, float]] = {"height": 1}
 
     @property
     def domain(self) -> tuple[Number, Number]:

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpinn.physics.potentials import Potential
+from qpinn.physics.potentials.base import attraction, deltas_of, mass_at
 
 Wave = Callable[[np.ndarray], np.ndarray]
 Solution = tuple[np.ndarray, Wave]  # energies (k,) and psi: t (n,) -> (k, n), normalised on the stretch it solves
-Solve = Callable[[np.ndarray, bool, int], Solution]  # edges, psi' = 0 at the last of them?, number of states
+Solve = Callable[["Box", bool, int], Solution]  # box or half of it, psi' free at its last edge?, number of states
 
 VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise and cannot carry the sign
 
@@ -40,12 +41,33 @@ class Eigenstates:
 
 @dataclass(frozen=True)
 class Box:
-    """The walls, the edges of the pieces as seen from the left wall (0 and the length included), the symmetry."""
+    """The walls, the edges of the pieces as seen from the left wall (0 and the length included), the symmetry.
+
+    mass (pieces,), constant in each; strength (edges,) of the Dirac delta at each edge
+    """
 
     left: float
     right: float
     edges: np.ndarray
+    mass: np.ndarray
+    strength: np.ndarray
     even: bool
+
+    def floor(self, lowest: float, mirrored: bool) -> float:
+        """An energy below all levels; `lowest` is the least V, `mirrored`: the last edge is the centre of a box."""
+        edges, strength = self.edges, self.strength
+        if mirrored:
+            edges = np.append(edges[:-1], edges[-1] + np.append(0, np.cumsum(np.diff(edges)[::-1])))
+            strength = np.concatenate([strength[:-1], [2 * strength[-1]], strength[-2::-1]])
+        return lowest - attraction(edges, strength, float(self.mass.max()))
+
+    def half(self) -> Box:
+        """The left half, with half the strength of a delta at its centre, which is the last of its edges."""
+        edges = left_half(self.edges)
+        center = self.edges[-1] / 2
+        last = 0.0 if len(self.edges) % 2 == 0 else self.strength[len(self.edges) // 2] / 2
+        strength = np.append(self.strength[: len(edges) - 1], last)
+        return Box(self.left, self.left + center, edges, self.mass[: len(edges) - 1], strength, False)
 
 
 def sample(potential: Potential, left: float, t: np.ndarray) -> np.ndarray:
@@ -63,14 +85,20 @@ def box_of(potential: Potential) -> Box:
     # The edges are rounded where they lie, not where the box begins: that is all an uneven edge may be.
     slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
     mirrored = (edges[-1] - edges)[::-1]
+    mass = np.asarray(mass_at(potential, ((walls[:-1] + walls[1:]) / 2)[:, None]), np.float64)
+    mass = np.broadcast_to(mass, len(edges) - 1)
+    strength = np.zeros(len(edges))
+    for place, own in zip(*deltas_of(potential), strict=True):
+        strength[np.argmin(np.abs(walls - place))] += own
     even = bool(np.abs(edges - mirrored).max() <= slack)
+    even = even and bool((mass == mass[::-1]).all() and (strength == strength[::-1]).all())
     if even:
         t = inside(edges, 15)
         values = sample(potential, left, t)
         # An odd remainder W of V acts on states of one parity in second order only, so that 1e-12 is invisible.
         uneven = np.abs(values - sample(potential, left, edges[-1] - t)).max()
         even = bool(uneven <= 1e-12 * np.abs(values).max())
-    return Box(left, right, edges, even)
+    return Box(left, right, edges, mass, strength, even)
 
 
 def inside(edges: np.ndarray, count: int) -> np.ndarray:
@@ -84,16 +112,18 @@ def left_half(edges: np.ndarray) -> np.ndarray:
     return np.append(edges[edges < center * (1 - 1e-9)], center)
 
 
-def upper_bound(potential: Potential, left: float, edges: np.ndarray, states: int, cuts: Sequence[int]) -> float:
+def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]) -> float:
     """A bound above the `states` lowest levels, by Dirichlet bracketing (Reed & Simon IV, section XIII.15).
 
-    More walls raise every level; between them max V + (j pi / l)^2 is above the j-th. The best of several partitions.
+    More walls raise every level and silence deltas; between them max V + (j pi / l)^2 / m is above the j-th. The best
+    of several partitions.
     """
     bounds = []
     for parts in cuts:
-        cells = np.append(cut(edges, parts), edges[-1])
-        top = sample(potential, left, inside(cells, 9)).max(axis=1)
-        levels = top[:, None] + (np.arange(1, states + 1) * np.pi / np.diff(cells)[:, None]) ** 2
+        cells = np.append(cut(box.edges, parts), box.edges[-1])
+        top = sample(potential, box.left, inside(cells, 9)).max(axis=1)
+        kinetic = (np.arange(1, states + 1) * np.pi / np.diff(cells)[:, None]) ** 2
+        levels = top[:, None] + kinetic / np.repeat(box.mass, parts)[:, None]
         bounds.append(np.sort(levels, axis=None)[states - 1])
     return float(min(bounds))
 
@@ -118,10 +148,10 @@ def whole(name: str, value: int, least: int) -> int:
 def eigenstates(method: str, box: Box, states: int, solve: Solve) -> Eigenstates:
     """Solve on the whole box, or both parities on half of it, and put the states together."""
     if not box.even:
-        energies, wave = solve(box.edges, False, states)
+        energies, wave = solve(box, False, states)
         return Eigenstates(method, energies, lambda x: walled(box, x, wave(np.asarray(x) - box.left)))
 
-    half = left_half(box.edges)
+    half = box.half()
     parities = [solve(half, True, (states + 1) // 2)] + ([solve(half, False, states // 2)] if states > 1 else [])
     energies = np.empty(states)
     for parity, (levels, _) in enumerate(parities):

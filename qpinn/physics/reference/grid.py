@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from qpinn.physics.potentials import Potential
+from qpinn.physics.potentials.base import mass_at
 from qpinn.physics.reference.box import Eigenstates, box_of, first_sign, sample, walled, whole
 
 
 def finite_differences(potential: Potential, states: int, points: int) -> Eigenstates:
     """The lowest `states` levels by (-psi_{i-1} + 2 psi_i - psi_{i+1}) / h^2 + V_i psi_i = E psi_i.
+
+    An effective mass enters at the midpoints, (psi_i - psi_{i+1}) / (m_{i+1/2} h^2) and so on; a Dirac delta is
+    alpha / h at the nearest point.
 
     `points` interior points of a uniform grid, h = L / (points + 1); psi is the linear interpolant, zero at the walls,
     normalised as such. The error is O(h^2) if every jump of V meets a grid point, which then takes the mean of both
@@ -29,8 +33,12 @@ def finite_differences(potential: Potential, states: int, points: int) -> Eigens
         i = round(edge / h) - 1
         if 0 <= i < points and abs(t[i] - edge) < 1e-6 * h:
             v[i] = sample(potential, box.left, np.array([edge - h / 2, edge + h / 2])).mean()
+    for edge, strength in zip(box.edges, box.strength, strict=True):
+        v[min(max(round(edge / h) - 1, 0), points - 1)] += strength / h
+    middles = (box.left + h * (np.arange(points + 1) + 0.5))[:, None]
+    light = np.broadcast_to(1 / np.asarray(mass_at(potential, middles)), points + 1) / h**2
     energies, vectors = linalg.eigh_tridiagonal(
-        2 / h**2 + v, np.full(points - 1, -1 / h**2), select="i", select_range=(0, states - 1)
+        light[:-1] + light[1:] + v, -light[1:-1], select="i", select_range=(0, states - 1)
     )
     u = np.pad(vectors.T, ((0, 0), (1, 1)))
     norm2 = h / 3 * (u[:, :-1] ** 2 + u[:, :-1] * u[:, 1:] + u[:, 1:] ** 2).sum(axis=1)

@@ -25,13 +25,14 @@ from qpinn.physics.reference.box import (
 
 
 def exact(potential: Potential, states: int) -> Eigenstates:
-    """The lowest `states` levels of a piecewise-constant potential, to rounding.
+    """The lowest `states` levels of a potential that is constant in pieces, to rounding.
 
-    In a layer of length l with E - V = q^2, psi = (u_j s(x_{j+1} - x) + u_{j+1} s(x - x_j)) / s(l), s = sin(q .), or
-    sinh for q^2 < 0. Continuity of psi' at the nodes is D(E) u = 0 with a tridiagonal D, the transcendental equation of
-    the box. As long as q l < pi in every layer, the number of levels below E is the number of negative pivots of D(E)
-    (Wittrick & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets every level. A potential with a single
-    value has V + ((n + 1) pi / L)^2 and sines.
+    In a layer of length l with m (E - V) = q^2, psi = (u_j s(x_{j+1} - x) + u_{j+1} s(x - x_j)) / s(l), s = sin(q .),
+    or sinh for q^2 < 0. The balance of fluxes psi' / m at the nodes is D(E) u = 0 with a tridiagonal D, the
+    transcendental equation of the box; a Dirac delta adds its strength to the diagonal. As long as q l < pi in every
+    layer, the number of levels below E is the number of negative pivots of D(E) (Wittrick & Williams, Q. J. Mech. Appl.
+    Math. 24 (1971) 263), which brackets every level. A box of a single value of V and of m, without deltas, has
+    V + ((n + 1) pi / L)^2 / m and sines.
 
     Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer.
     """
@@ -40,12 +41,12 @@ def exact(potential: Potential, states: int) -> Eigenstates:
     if not constant_pieces(potential):
         raise ValueError("exact levels need a potential that is constant between its breakpoints")
     layers = sample(potential, box.left, inside(box.edges, 7))[:, 3]
-    if np.ptp(layers) == 0.0:
+    if np.ptp(layers) == 0.0 and np.ptp(box.mass) == 0.0 and not box.strength.any():
         return _constant(box, float(layers[0]), states)
 
-    def solve(edges: np.ndarray, natural: bool, count: int) -> Solution:
-        bound = upper_bound(potential, box.left, edges, count, cuts=(1,))
-        return _solve_layers(np.diff(edges), layers[: len(edges) - 1], natural, count, bound)
+    def solve(part: Box, natural: bool, count: int) -> Solution:
+        bound = upper_bound(potential, part, count, cuts=(1,))
+        return _solve_layers(part, layers[: len(part.mass)], natural, count, bound)
 
     return eigenstates("exact", box, states, solve)
 
@@ -67,12 +68,12 @@ def _constant(box: Box, value: float, states: int) -> Eigenstates:
         waves = math.sqrt(2.0 / length) * np.sin(k[:, None] * np.minimum(to_left, to_right))
         return walled(box, x, signs * waves)
 
-    return Eigenstates("exact", value + k**2, psi)
+    return Eigenstates("exact", value + k**2 / box.mass[0], psi)
 
 
 @dataclass(frozen=True)
 class _Stiffness:
-    """D(E) by its diagonal and its off-diagonal, and the pieces it was made of: lengths and q^2 = E - V."""
+    """D(E) by its diagonal and its off-diagonal, and the pieces it was made of: lengths and q^2 = m (E - V)."""
 
     diagonal: list[float]
     off: list[float]
@@ -91,19 +92,21 @@ def _layer(length: float, q2: float) -> tuple[float, float]:
     return root / math.tanh(root) / length, 2 * root * math.exp(-root) / math.expm1(-2 * root) / length
 
 
-def _stiffness(lengths: np.ndarray, values: np.ndarray, natural: bool, energy: float) -> _Stiffness:
+def _stiffness(box: Box, values: np.ndarray, natural: bool, energy: float) -> _Stiffness:
     diagonal, off = [0.0], []
     pieces: list[float] = []
     q2s: list[float] = []
-    for length, value in zip(lengths.tolist(), values.tolist(), strict=True):
-        q2 = energy - value
+    layers = (np.diff(box.edges), values, box.mass, box.strength[1:])
+    for length, value, mass, strength in zip(*(part.tolist() for part in layers), strict=True):
+        q2 = mass * (energy - value)
         # Pieces with q l <= 2 stay clear of the pole at pi, where D overflows and the count needs a correction.
         parts = int(math.sqrt(max(q2, 0.0)) * length / 2) + 1
-        own, cross = _layer(length / parts, q2)
+        own, cross = (part / mass for part in _layer(length / parts, q2))
         for _ in range(parts):
             diagonal[-1] += own
             diagonal.append(own)
             off.append(cross)
+        diagonal[-1] += strength
         pieces += [length / parts] * parts
         q2s += [q2] * parts
     last = len(diagonal) if natural else -1
@@ -112,23 +115,23 @@ def _stiffness(lengths: np.ndarray, values: np.ndarray, natural: bool, energy: f
 
 def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
     """The pivots of Gaussian elimination of a tridiagonal matrix, from its first row on."""
-    pivots = [diagonal[0]]
+    pivots = diagonal[:1]
     for own, cross in zip(diagonal[1:], off, strict=True):
         pivots.append(own - cross * cross / (pivots[-1] or 1e-300))
     return pivots
 
 
-def _solve_layers(lengths: np.ndarray, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
-    floor = float(values.min())
+def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
+    floor = box.floor(float(values.min()), natural)
     energies, waves = np.empty(count), []
     for state in range(count):
         low, high = floor, bound + 0.01 * (bound - floor)
         while low < (middle := 0.5 * (low + high)) < high:
-            matrix = _stiffness(lengths, values, natural, middle)
+            matrix = _stiffness(box, values, natural, middle)
             below = sum(pivot < 0.0 for pivot in _pivots(matrix.diagonal, matrix.off))
             low, high = (low, middle) if below > state else (middle, high)
         energies[state] = middle
-        waves.append(_layer_wave(_stiffness(lengths, values, natural, middle), natural))
+        waves.append(_layer_wave(_stiffness(box, values, natural, middle), natural))
     return energies, lambda t: np.array([wave(t) for wave in waves])
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
+    Box,
     Eigenstates,
     Solution,
     Wave,
@@ -28,7 +29,8 @@ def spectral_elements(potential: Potential, states: int, degree: int = 24, eleme
 
     psi is a polynomial of `degree` in each element; elements end at the breakpoints. Basis: hats and integrated
     Legendre polynomials (Szabo & Babuska, Finite Element Analysis (1991)); V by Gauss quadrature with degree + 8
-    points. Minimises integral psi'^2 + V psi^2 over integral psi^2, hence bounds every level from above.
+    points. Minimises integral psi'^2 / m + V psi^2 (and alpha psi^2 at Dirac deltas) over integral psi^2, hence bounds
+    every level from above.
 
     elements: equal elements in each piece between breakpoints (of the half box, where V is even); None lets the phase
     of psi and its decay into barriers choose them.
@@ -39,31 +41,33 @@ def spectral_elements(potential: Potential, states: int, degree: int = 24, eleme
     fixed = None if elements is None else whole("elements", elements, 1)
     box = box_of(potential)
 
-    def solve(edges: np.ndarray, natural: bool, count: int) -> Solution:
+    def solve(part: Box, natural: bool, count: int) -> Solution:
         if fixed is None:
-            mesh = _mesh(potential, box.left, edges, count, degree)
+            mesh = _mesh(potential, part, natural, count, degree)
         else:
-            mesh = np.append(cut(edges, fixed), edges[-1])
+            mesh = np.append(cut(part.edges, fixed), part.edges[-1])
         if (len(mesh) - 1) * degree - 1 < count:
             raise ValueError(f"degree={degree} and elements={elements}: too few for states={states}")
-        return _galerkin(potential, box.left, mesh, natural, count, degree)
+        return _galerkin(potential, part, mesh, natural, count, degree)
 
     return eigenstates("spectral elements", box, states, solve)
 
 
-def _mesh(potential: Potential, left: float, edges: np.ndarray, states: int, degree: int) -> np.ndarray:
+def _mesh(potential: Potential, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
     """Elements, halved until a polynomial of `degree` resolves psi in each of them.
 
     exp(+-i q x) needs a phase of at most degree / 3 for 1e-16. In a barrier psi has decayed by exp(-agmon), agmon the
     integral of sqrt(V - E) from the nearest allowed region, so that elements there may grow with it (hp grading).
     """
+    left, edges = box.left, box.edges
     t = inside(edges, 128)
     v = sample(potential, left, t)
-    floor = float(v.min())
-    bound = upper_bound(potential, left, edges, states, cuts=(1, 2, 3, 5, 9, 17, 33))
+    root = np.sqrt(box.mass)[:, None]
+    floor = box.floor(float(v.min()), natural)
+    bound = upper_bound(potential, box, states, cuts=(1, 2, 3, 5, 9, 17, 33))
     step = np.repeat(np.diff(edges) / t.shape[1], t.shape[1])
-    rate = np.sqrt(np.maximum(bound - v, v - floor)).ravel()  # at least |q| for every level in question
-    decay = np.sqrt(np.maximum(v - bound, 0.0)).ravel()  # at most kappa
+    rate = (root * np.sqrt(np.maximum(bound - v, v - floor))).ravel()  # at least |q| for every level in question
+    decay = (root * np.sqrt(np.maximum(v - bound, 0.0))).ravel()  # at most kappa
     nodes, phase, agmon = (np.concatenate([[0.0], np.cumsum(part)]) for part in (step, step * rate, step * decay))
     open_to = agmon[1:][v.ravel() < bound]
 
@@ -115,19 +119,22 @@ def _basis(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
     return nodes, weights, coefficients @ legendre, slopes, coefficients
 
 
-def _galerkin(potential: Potential, left: float, mesh: np.ndarray, natural: bool, count: int, degree: int) -> Solution:
+def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, count: int, degree: int) -> Solution:
     from scipy import linalg
 
     nodes, weights, basis, slopes, coefficients = _basis(degree)
     sizes = np.diff(mesh)
-    v = sample(potential, left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
-    floor = float(v.min())
+    v = sample(potential, box.left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
+    floor = box.floor(float(v.min()), natural)
+    heavy = box.mass[np.clip(np.searchsorted(box.edges, (mesh[:-1] + mesh[1:]) / 2) - 1, 0, len(box.mass) - 1)]
+    at_edges = np.abs(mesh[:, None] - box.edges).argmin(axis=0) * degree
     h, mass = np.zeros((2, len(sizes) * degree + 1, len(sizes) * degree + 1))
     for e, size in enumerate(sizes):
         block = slice(e * degree, (e + 1) * degree + 1)
         local = basis * (weights * size / 2)
         mass[block, block] += local @ basis.T
-        h[block, block] += (slopes * (weights * 2 / size)) @ slopes.T + (local * (v[e] - floor)) @ basis.T
+        h[block, block] += (slopes * (weights * 2 / size / heavy[e])) @ slopes.T + (local * (v[e] - floor)) @ basis.T
+    h[at_edges, at_edges] += box.strength
     free = slice(1, len(h) if natural else -1)
     h, mass = h[free, free], mass[free, free]
     # h is nearly diagonal in this basis, the mass is not: M c = c h / E keeps the digits that h c = E M c would lose.
@@ -145,9 +152,13 @@ def _galerkin(potential: Potential, left: float, mesh: np.ndarray, natural: bool
     local = polished[np.arange(len(sizes))[:, None] * degree + np.arange(degree + 1)]  # (elements, degree + 1, k)
     scale = np.sqrt(weights * sizes[:, None] / 2)[..., None]
     psi = (scale * np.einsum("ip,eik->epk", basis, local)).reshape(-1, count)
-    slope = (scale * 2 / sizes[:, None, None] * np.einsum("ip,eik->epk", slopes, local)).reshape(-1, count)
+    steepness = scale * 2 / (sizes * np.sqrt(heavy))[:, None, None]
+    slope = (steepness * np.einsum("ip,eik->epk", slopes, local)).reshape(-1, count)
+    contact = polished[at_edges]
     # Rayleigh-Ritz by sums of squares: rounding relative to the level, not to the largest eigenvalue of the matrices.
-    energies, mix = linalg.eigh(slope.T @ slope + psi.T @ ((v.ravel() - floor)[:, None] * psi), psi.T @ psi)
+    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - floor)[:, None] * psi)
+    stiffness += contact.T @ (box.strength[:, None] * contact)
+    energies, mix = linalg.eigh(stiffness, psi.T @ psi)
     mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T)
     return floor + energies, _legendre_wave(mesh, np.einsum("ij,eik->ejk", coefficients, local @ mix))
 

@@ -1,0 +1,156 @@
+"""Dirac deltas: V = sum_j alpha_j delta(x - c_j), so that psi' jumps by alpha_j psi at c_j."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from qpinn.physics.potentials.base import Number, finite, positive, pytree
+from qpinn.physics.potentials.smooth import Domain, _Line, _walls
+
+
+@pytree
+class _Deltas(_Line):
+    """What all of them have: V = 0 off the deltas, and nothing bound above 0."""
+
+    threshold: ClassVar[float] = 0.0
+
+    @property
+    def middle(self) -> float:
+        return 0.0
+
+    @property
+    def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        raise NotImplementedError
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return self.deltas[0]
+
+    @property
+    def length(self) -> float:
+        """Decay length 2 / |alpha| of the strongest, and no less than the distance of any from the middle."""
+        places, strengths = self.deltas
+        decay = 2 / max(abs(float(strength)) for strength in strengths)
+        return max(decay, *(abs(float(place) - self.middle) for place in places))
+
+    def __call__(self, x: Any) -> Any:
+        return 0.0 * x[..., 0]
+
+
+@pytree
+class Delta(_Deltas):
+    """V = strength delta(x - center).
+
+    On the whole line one level, E_0 = -strength^2 / 4, for strength < 0.
+    """
+
+    center: Number
+    strength: Number
+    name: ClassVar[str] = "delta"
+    energies: ClassVar[dict[str, float]] = {"strength": 1}
+
+    @property
+    def middle(self) -> float:
+        return float(self.center)
+
+    @property
+    def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        return (self.center,), (self.strength,)
+
+    def levels(self, count: int) -> np.ndarray | None:
+        return np.array([-(self.strength**2) / 4])[:count]
+
+
+@pytree
+class TwoDeltas(_Deltas):
+    """V = strength_left delta(x + distance / 2) + strength_right delta(x - distance / 2).
+
+    On the whole line E = -kappa^2 with (2 kappa + a)(2 kappa + b) = a b exp(-2 kappa distance) for strengths a and b.
+    """
+
+    distance: Number
+    strength_left: Number
+    strength_right: Number
+    name: ClassVar[str] = "two_deltas"
+    energies: ClassVar[dict[str, float]] = {"strength_left": 1, "strength_right": 1}
+
+    @property
+    def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        return (-self.distance / 2, self.distance / 2), (self.strength_left, self.strength_right)
+
+
+@pytree
+class DeltaComb:
+    """V = strength sum_j delta(x - j period), j = 1 ... count, between walls at 0 and (count + 1) period.
+
+    Kronig and Penney's row of barriers, each as thin as can be: with k^2 = E and n = 1, 2, ... the levels solve
+    cos(k period) + strength sin(k period) / (2 k) = cos(n pi / (count + 1)), or have sin(k period) = 0.
+    """
+
+    period: Number
+    strength: Number
+    count: int = dataclasses.field(metadata={"static": True})
+    name: ClassVar[str] = "delta_comb"
+    energies: ClassVar[dict[str, float]] = {"strength": 1}
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return 0.0, (self.count + 1) * self.period
+
+    @property
+    def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
+        return tuple(j * self.period for j in range(1, self.count + 1)), (self.strength,) * self.count
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return self.deltas[0]
+
+    def __call__(self, x: Any) -> Any:
+        return 0.0 * x[..., 0]
+
+
+def _strength(key: str, value: Any) -> float:
+    number = finite(f"potential.{key}", value)
+    if number == 0:
+        raise ValueError(f"potential.{key}=0: must not be zero")
+    return number
+
+
+def _within(domain: tuple[float | None, float | None], places: tuple[float, ...]) -> None:
+    left, right = domain
+    if left is None or right is None:
+        return
+    margin = 1e-6 * (right - left)
+    for place in places:
+        if not left + margin < place < right - margin:
+            raise ValueError(
+                f"potential.domain=[{left:g}, {right:g}]: the delta at {place:g} must lie inside, off its walls"
+            )
+
+
+def delta(domain: Domain = None, center: float = 0.0, strength: float = -4.0) -> Delta:
+    """One delta. Raises ValueError for a strength of zero, or a delta that is not between its walls."""
+    ends = _walls(domain)
+    center, strength = finite("potential.center", center), _strength("strength", strength)
+    _within(ends, (center,))
+    return Delta(*ends, center, strength)
+
+
+def two_deltas(
+    domain: Domain = None, distance: float = 1.0, strength_left: float = -4.0, strength_right: float = -4.0
+) -> TwoDeltas:
+    """Two deltas about 0. Raises ValueError as `delta`, and for distance <= 0."""
+    ends, distance = _walls(domain), positive("potential.distance", distance)
+    left, right = _strength("strength_left", strength_left), _strength("strength_right", strength_right)
+    _within(ends, (-distance / 2, distance / 2))
+    return TwoDeltas(*ends, distance, left, right)
+
+
+def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
+    """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 48:
+        raise ValueError(f"potential.count={count}: must be a whole number from 1 to 48")
+    return DeltaComb(positive("potential.period", period), _strength("strength", strength), count)

@@ -1,0 +1,71 @@
+"""Lengths and energies with units: nm and eV in place of L and hbar^2 / (2 m L^2).
+
+With L = 1 nm and m = mass m_e the dimensionless unit of energy is hbar^2 / (2 mass m_e nm^2), 38.1 meV / mass. So the
+numbers of a length are the same with and without units, and those of an energy differ by one factor. Constants from
+scipy.constants (CODATA).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Units:
+    """Names of the units of length and energy, and the energy in them that is 1 without units."""
+
+    length: str
+    energy: str
+    scale: float
+
+    @property
+    def none(self) -> bool:
+        """Whether numbers are dimensionless."""
+        return self == DIMENSIONLESS
+
+
+DIMENSIONLESS = Units("L", "ħ²/2mL²", 1.0)
+
+SYSTEMS = ("dimensionless", "semiconductor")
+
+
+def of(name: str, mass: float = 1.0) -> Units:
+    """Units by name; `mass` is the effective mass m in m_e, for a potential that brings none."""
+    if name == "dimensionless":
+        return DIMENSIONLESS
+    from scipy import constants
+
+    joule = constants.hbar**2 / (2 * mass * constants.m_e * constants.nano**2)
+    return Units("nm", "eV", joule / constants.eV)
+
+
+def dimensionless(potential: Any, units: Units, mass: float | None = None) -> Any:
+    """A potential given in `units`, without. Raises ValueError if it has none, or brings masses of its own too."""
+    own = hasattr(potential, "mass")
+    if units.none:
+        if own:
+            raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")
+        return potential
+    if not hasattr(potential, "energies"):
+        raise ValueError(f"units=semiconductor: {getattr(potential, 'name', 'this potential')} has numbers without "
+                         "units; leave it out")  # fmt: skip
+    if own and mass is not None:
+        raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
+    return _scaled(potential, 1 / units.scale)
+
+
+def given(potential: Any, units: Units) -> Any:
+    """The inverse of `dimensionless`: numbers in `units`, as they were given, to 15 digits."""
+    return potential if units.none else _scaled(potential, units.scale, 15)
+
+
+def _scaled(potential: Any, factor: float, digits: int | None = None) -> Any:
+    def change(value: Any, power: float) -> Any:
+        scaled = value * factor**power
+        return float(f"{scaled:.{digits}g}") if digits and np.ndim(value) == 0 else scaled
+
+    powers = potential.energies
+    return dataclasses.replace(potential, **{key: change(getattr(potential, key), powers[key]) for key in powers})
