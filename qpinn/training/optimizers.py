@@ -11,12 +11,11 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import solve_triangular
 
 from qpinn.physics.domain import Points
 from qpinn.training.lapack import one_by_one
-from qpinn.training.problem import Problem, losses
+from qpinn.training.problem import Linear, Problem, losses
 from qpinn.types import Array, Params, Scalar
 
 _static = partial(dataclasses.field, metadata={"static": True})
@@ -43,12 +42,11 @@ class Optimizer(Protocol):
 
 
 class DampedState(NamedTuple):
-    """Best parameters so far, what is known there, and the next trial (raveled) with its damping."""
+    """Best parameters so far, what is known there, and the next trial with its damping."""
 
     params: Params
-    trial: Array
-    residual: Array
-    jacobian: Array
+    trial: Params
+    known: Linear
     loss: Scalar
     damping: Scalar
 
@@ -58,11 +56,10 @@ class DampedState(NamedTuple):
 class LevenbergMarquardt:
     """Damped Gauss-Newton on the residual vectors r(p) (Levenberg 1944; Marquardt 1963).
 
-    With J = dr/dp, D the lengths of its columns and A = J D^-1, a step solves (A^T A + mu) D dp = -A^T r, in the form
-    D dp = -A^T (A A^T + mu)^-1 r, which is the same and whose matrix has the size of r however large the network is. A
-    step that lowers the loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by
-    `increase`. A trial is confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss
-    come from one pass at the trial point, so one copy of it is compiled.
+    With J = dr/dp, D the lengths of its columns and A = J D^-1, a step minimises |A y + r|^2 + mu |y|^2, y = D dp. One
+    that lowers the loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by `increase`. A
+    trial is confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss come from one
+    pass at the trial point, so one copy of it is compiled.
     """
 
     damping: float = 1e-6
@@ -70,69 +67,105 @@ class LevenbergMarquardt:
     increase: float = 5.0
 
     def init(self, problem: Problem, params: Params, points: Points) -> DampedState:
-        flat, _ = ravel_pytree(params)
-        rows = points.weight.size + 1
-        unknown = jnp.asarray(jnp.inf, flat.dtype)
-        damping = jnp.asarray(self.damping, flat.dtype)
-        return DampedState(params, flat, jnp.zeros(rows, flat.dtype), jnp.zeros((rows, flat.size), flat.dtype),
-                           unknown, damping)  # fmt: skip
+        known = jax.eval_shape(problem.linearize, params, points)
+        dtype = known.rows.dtype
+        unknown = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), known)
+        return DampedState(params, params, unknown, jnp.asarray(jnp.inf, dtype), jnp.asarray(self.damping, dtype))
 
     def step(self, problem: Problem, state: DampedState, points: Points) -> tuple[DampedState, Record]:
-        best, unravel = ravel_pytree(state.params)
-        vectors, jacobian = problem.linearize(unravel(state.trial), points)
-        residual = jnp.concatenate([vectors["norm"], vectors["pde"]])
-        loss = jnp.sum(residual**2)
-        better = loss < state.loss
-        first = jnp.isinf(state.loss)
+        trial = problem.linearize(state.trial, points)
+        loss = _sum(losses(problem.vectors(trial.rows)))
+        better, first = loss < state.loss, jnp.isinf(state.loss)
 
-        def keep(new: Any, old: Any) -> Array:
-            return jnp.where(better, new, old)
+        def keep(new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda a, b: jnp.where(better, a, b), new, old)
 
-        size = jnp.linalg.norm(keep(state.trial - best, 0.0))
+        moved = jax.tree.map(jnp.subtract, state.trial, state.params)
+        size = jnp.where(better, jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(moved))), 0.0)
         eps = float(jnp.finfo(loss.dtype).eps)
-        factor = jnp.where(first, 1.0, keep(1 / self.decrease, self.increase))
+        factor = jnp.where(first, 1.0, jnp.where(better, 1 / self.decrease, self.increase))
         damping = jnp.clip(state.damping * factor, eps, 1e8)
-        best, residual, jacobian = (
-            keep(state.trial, best),
-            keep(residual, state.residual),
-            keep(jacobian, state.jacobian),
-        )
-        columns = problem.columns(state.params, points.x.shape[0])
-        trial, _ = ravel_pytree(problem.confined(unravel(best + _damped_step(jacobian, residual, damping, columns))))
-        params = unravel(best)
-        loss = keep(loss, state.loss)
-        known = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
-        record = Record(
-            known * jnp.sum(residual[1:] ** 2), known * residual[0] ** 2, problem.energy(params, points), size
-        )
-        return DampedState(params, trial, residual, jacobian, loss, damping), record
+        params, known, loss = keep((state.trial, trial, loss), (state.params, state.known, state.loss))
+        own, shared, join = problem.split(params)
+        vectors = problem.vectors(known.rows)
+        by_own, by_shared = damped_step(known, vectors["norm"][0], problem.ties(params), damping)
+        terms = losses(vectors)
+        finite = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
+        record = Record(finite * terms["pde"], finite * terms["norm"], problem.energy(params, points), size)
+        return DampedState(
+            params, problem.confined(join(own + by_own, shared + by_shared)), known, loss, damping
+        ), record
 
 
-def _damped_step(jacobian: Array, residual: Array, damping: Scalar, columns: tuple[np.ndarray, np.ndarray]) -> Array:
-    """-D^-1 A^T (A A^T + mu)^-1 r with A = J D^-1, D the lengths of the columns of J.
+def _sum(terms: dict[str, Scalar]) -> Scalar:
+    return terms["pde"] + terms["norm"]
 
-    The first row of J is the normalisation, the others belong to segments in turn; `columns` (segments, k) are zero
-    outside the rows of their segment, and the rest, see `Problem.columns`. A A^T is formed from these blocks: for S
-    segments in 1 / S of the time.
+
+def damped_step(linear: Linear, norm: Scalar, ties: Array, damping: Scalar) -> tuple[Array, Array]:
+    """The step dp, as (S, P) of the networks and (q,) of what segments share, of `LevenbergMarquardt`.
+
+    norm  residual of the norm, whose derivative is the sum of those of the shares of all segments
+
+    Each network is eliminated from the rows of its segment by a QR decomposition, which leaves k rows for the shared
+    parameters; those of all segments are one small dense problem. The norm is one more row, in which everything takes
+    part: with H = A^T A + mu without it, g its derivative, and H v = g, the step is y - v (g y + norm) / (1 + g v). No
+    A^T A is formed, which would lose half of the digits.
     """
-    length = jnp.sqrt(jnp.sum(jacobian**2, axis=0))
-    inverse = jnp.where(length > 0, 1 / jnp.where(length > 0, length, 1), 0)
-    scaled = jacobian * inverse
-    inside, others = columns
-    rows = (residual.size - 1) // len(inside)
-    blocks = jnp.stack([scaled[1 + s * rows : 1 + (s + 1) * rows, own] for s, own in enumerate(inside)])
-    norm_row = scaled[0, inside]
-    first = jnp.concatenate([jnp.sum(norm_row**2)[None], jnp.einsum("snk,sk->sn", blocks, norm_row).ravel()])
-    normal = scaled[:, others] @ scaled[:, others].T + damping * jnp.eye(residual.size, dtype=residual.dtype)
-    for s, block in enumerate(jnp.einsum("snk,smk->snm", blocks, blocks)):
-        normal = normal.at[1 + s * rows : 1 + (s + 1) * rows, 1 + s * rows : 1 + (s + 1) * rows].add(block)
-    normal = normal.at[0].add(first).at[1:, 0].add(first[1:])
-    return -inverse * (scaled.T @ _solve(normal, residual))
+    root = jnp.sqrt(damping)
+    gradient_own, gradient = linear.own[:, -1], jnp.einsum("sk,skq->q", linear.shared[:, -1], ties)
+    squares = jnp.einsum("snk,snl->skl", linear.shared[:, :-1], linear.shared[:, :-1])
+    length_own = jnp.sqrt(jnp.sum(linear.own**2, axis=1))
+    length = jnp.sqrt(jnp.einsum("skq,skl,slq->q", ties, squares, ties) + gradient**2)
+    inverse_own, inverse = (jnp.where(part > 0, 1 / jnp.where(part > 0, part, 1), 0) for part in (length_own, length))
+    gradient_own, gradient, ties = gradient_own * inverse_own, gradient * inverse, ties * inverse
+
+    rows = linear.own[:, :-1] * inverse_own[:, None], linear.shared[:, :-1], linear.rows[:, :-1]
+    solved, pulled, left = jax.vmap(_eliminate, (0, 0, 0, 0, None))(*rows, gradient_own, root)
+    k = linear.shared.shape[2]
+    forced = gradient - jnp.einsum("sk,skq->q", pulled, ties)
+    reduced = jnp.einsum("skl,slq->skq", left[:, :, :k], ties).reshape(len(left) * k, gradient.size)
+    shared, along = _solve(reduced, left[:, :, k].ravel(), forced, root)
+    coupling = jnp.einsum("spk,skq->spq", solved[:, :, :k], ties)
+    own, along_own = -solved[:, :, k] - coupling @ shared, solved[:, :, k + 1] - coupling @ along
+    ahead = jnp.sum(gradient_own * own) + gradient @ shared + norm
+    share = ahead / (1 + jnp.sum(gradient_own * along_own) + gradient @ along)
+    return inverse_own * (own - share * along_own), inverse * (shared - share * along)
 
 
 @one_by_one
-def _solve(matrix: Array, right: Array) -> Array:
-    return jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(matrix), right)
+def _eliminate(own: Array, shared: Array, right: Array, gradient: Array, root: Scalar) -> tuple[Array, Array, Array]:
+    """What one segment with own (n, P), shared (n, k), right (n,) and gradient (P,) leaves to the others.
+
+    With R from the QR decomposition of (own, shared, right) above root I in the first P columns: R11^-1 (R12, R13,
+    R11^-T gradient) (P, k + 2), R12^T R11^-T gradient (k,), and the rows R22, R23 (k, k + 1) that are left.
+    """
+    basis = None
+    if own.shape[1] > own.shape[0] + 1:  # a step lies in the span of the rows and the gradient
+        basis, triangle = jnp.linalg.qr(jnp.concatenate([own.T, gradient[:, None]], axis=1))
+        own, gradient = triangle[:, :-1].T, triangle[:, -1]
+    size, k = own.shape[1], shared.shape[1]
+    top = jnp.concatenate([own, shared, right[:, None]], axis=1)
+    below = jnp.concatenate([root * jnp.eye(size, dtype=own.dtype), jnp.zeros((size, k + 1), own.dtype)], axis=1)
+    triangle = jnp.linalg.qr(jnp.concatenate([top, below]), mode="r")
+    corner, beside = triangle[:size, :size], triangle[:size, size:]
+    force = solve_triangular(corner, gradient, trans=1)
+    solved = solve_triangular(corner, jnp.concatenate([beside, force[:, None]], axis=1))
+    return solved if basis is None else basis @ solved, beside[:, :k].T @ force, triangle[size : size + k, size:]
+
+
+@one_by_one
+def _solve(rows: Array, right: Array, force: Array, root: Scalar) -> tuple[Array, Array]:
+    """y that minimises |rows y + right|^2 + |root y|^2, and v with (rows^T rows + root^2) v = force."""
+    size = force.size
+    if not size:
+        return force, force
+    matrix = jnp.concatenate([rows, root * jnp.eye(size, dtype=rows.dtype)])
+    right = jnp.concatenate([right, jnp.zeros(size, rows.dtype)])
+    triangle = jnp.linalg.qr(jnp.concatenate([matrix, right[:, None]], axis=1), mode="r")
+    corner = triangle[:size, :size]
+    return -solve_triangular(corner, triangle[:size, size]), solve_triangular(
+        corner, solve_triangular(corner, force, trans=1)
+    )
 
 
 # -------------------------------------------------------------------------------------------------- gradient descent

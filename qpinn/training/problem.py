@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from qpinn.physics import operators
@@ -33,6 +33,26 @@ class Fields(NamedTuple):
     @property
     def h_psi(self) -> Array:
         return -self.psi.laplacian / self.mass + self.v * self.psi.value
+
+
+class Linear(NamedTuple):
+    """Residuals of S segments at some parameters, and their derivatives.
+
+    Rows are n residuals of the equation in a segment and its share of the norm: sqrt(weight) integral psi^2 dx.
+
+    rows    (S, n + 1)
+    own     (S, n + 1, P)  with respect to the network of the segment
+    shared  (S, n + 1, k)  with respect to what else the segment sees (`Problem.ties`)
+    """
+
+    rows: Array
+    own: Array
+    shared: Array
+
+
+class _Local(NamedTuple):
+    unravel: Callable[[Array, Array], Params]
+    ends: tuple[Array, Array]
 
 
 @jax.tree_util.register_dataclass
@@ -98,69 +118,86 @@ class Problem:
     def residuals(self, params: Params, points: Points) -> dict[str, Array]:
         """The named residual vectors, each times the square root of its weight in the loss."""
         energy = self.energy(params, points)
-        rows, _ = jax.vmap(self._rows, (0, 0, 0, None))(
-            self.ansatz.local(params["psi"]), points.x, points.weight, energy
-        )
-        return self._split(rows)
+        local = self.ansatz.local(params["psi"])
+        return self.vectors(jax.vmap(self._rows, (0, 0, 0, None))(local, points.x, points.weight, energy))
 
-    def linearize(self, params: Params, points: Points) -> tuple[dict[str, Array], Array]:
-        """The residual vectors, and the derivative (residuals, parameters) of all of them, in the order of `ravel`.
+    def linearize(self, params: Params, points: Points) -> Linear:
+        """The residuals and their derivatives, segment by segment, see `Linear`.
 
-        A residual depends on the parameters of its own segment and, through E, on the rest. So the reverse pass runs
-        inside segments, for all of them at once, and its rows are put in place afterwards: for S segments the work of
-        one, not of S. The same matrix as `jax.jacobian` of `residuals`, to rounding.
+        A residual depends on the network of its segment, on the few nodal values and slopes that this segment shares
+        with its neighbours, and on E. A Rayleigh quotient is taken as constant: residuals are orthogonal to psi, so
+        that the gradient of the loss is the same.
         """
-        energy, energy_gradient = jax.value_and_grad(lambda p: self.energy(p, points))(params)
-        local, to_params = jax.vjp(self.ansatz.local, params["psi"])
+        own, shared, local = self._local(params)
+        energy = self.energy(params, points)
 
-        def rows(own: Params, x: Array, weight: Array) -> tuple[Array, tuple[Array, Array]]:
-            values, psi = self._rows(own, x, weight, energy)
-            return values, (values, psi)
+        def rows(own: Array, shared: Array, ends: tuple[Array, Array], x: Array, weight: Array) -> Array:
+            seen = local.unravel(own, shared)
+            value = shared[-1] if self.energy_mode == "trainable" else energy
+            return self._rows({**seen, "left": ends[0], "right": ends[1]}, x, weight, value)
 
-        columns = sum(leaf[0].size for leaf in jax.tree.leaves(local))
+        def with_value(*arguments: Any) -> tuple[Array, Array]:
+            values = rows(*arguments)
+            return values, values
+
+        columns = own.shape[1] + shared.shape[1]
         jacobian = jax.jacfwd if columns <= 4 * points.x.shape[1] else jax.jacrev
-        own, (values, psi) = jax.vmap(jacobian(rows, has_aux=True))(local, points.x, points.weight)
-        segments = values.shape[0]
+        derivative = jax.vmap(jacobian(with_value, (0, 1), has_aux=True))
+        (by_own, by_shared), values = derivative(own, shared, local.ends, points.x, points.weight)
+        return Linear(values, by_own, by_shared)
 
-        def place(segment: Array, row: Params) -> Array:
-            here = jnp.arange(segments) == segment
-            cotangent = jax.tree.map(lambda leaf: jnp.where(here.reshape(-1, *[1] * leaf.ndim), leaf, 0.0), row)
-            zeros = jax.tree.map(jnp.zeros_like, params)
-            return ravel_pytree({**zeros, "psi": to_params(cotangent)[0]})[0]
+    def _local(self, params: Params) -> tuple[Array, Array, _Local]:
+        """What every segment sees of the parameters: its network (S, P), what it shares (S, k), E last if trained."""
+        local = self.ansatz.local(params["psi"])
+        one = jax.tree.map(lambda leaf: leaf[0], {key: local[key] for key in ("network", "nodal")})
+        _, unravel_own = ravel_pytree(one["network"])
+        _, unravel_nodal = ravel_pytree(one["nodal"])
+        own, shared = (jax.vmap(lambda tree: ravel_pytree(tree)[0])(local[key]) if one[key] else jnp.zeros(
+            (len(local["left"]), 0), local["left"].dtype) for key in ("network", "nodal"))  # fmt: skip
+        count = shared.shape[1]
+        if self.energy_mode == "trainable":
+            shared = jnp.concatenate([shared, jnp.broadcast_to(params["energy"], (len(shared), 1))], axis=1)
 
-        matrix = jax.vmap(jax.vmap(place, (None, 0)))(jnp.arange(segments), own)
-        by_energy = -jnp.sqrt(self.weight_pde * points.weight) / self.unit * psi
-        pde = matrix[:, :-1].reshape(-1, matrix.shape[-1]) + by_energy.reshape(-1, 1) * ravel_pytree(energy_gradient)[0]
-        norm = jnp.sum(matrix[:, -1:], axis=0)
-        return self._split(values), jnp.concatenate([norm, pde])
+        def unravel(own: Array, shared: Array) -> Params:
+            return {"network": unravel_own(own), "nodal": unravel_nodal(shared[:count])}
+
+        return own, shared, _Local(unravel, (local["left"], local["right"]))
+
+    def split(self, params: Params) -> tuple[Array, Array, Callable[[Array, Array], Params]]:
+        """Parameters as networks (S, P) and what segments share (q,), and the function that puts them together."""
+        own = {"network": params["psi"]["network"]}
+        rest = {**params, "psi": {key: leaf for key, leaf in params["psi"].items() if key != "network"}}
+        flat, unravel_rest = ravel_pytree(rest)
+        _, unravel_own = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], own))
+
+        def join(own: Array, shared: Array) -> Params:
+            rest = unravel_rest(shared)
+            return {**rest, "psi": {**rest["psi"], **jax.vmap(unravel_own)(own)}}
+
+        return jax.vmap(lambda tree: ravel_pytree(tree)[0])(own), flat, join
+
+    def ties(self, params: Params) -> Array:
+        """The derivative (S, k, q) of what each segment sees of the shared parameters; it is the same everywhere."""
+        own, shared, join = self.split(params)
+        return jax.jacfwd(lambda flat: self._local(join(own, flat))[1])(shared)
 
     def confined(self, params: Params) -> Params:
         """The nearest parameters whose psi varies no faster than points resolve."""
         return {**params, "psi": self.ansatz.confined(params["psi"])}
 
-    def columns(self, params: Params, segments: int) -> tuple[np.ndarray, np.ndarray]:
-        """Columns of `linearize` that are zero outside the rows of one segment, (segments, k), and all others."""
-        own, start = [], 0
-        for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
-            if any(getattr(entry, "key", None) == "network" for entry in path):
-                own.append(np.arange(start, start + leaf.size).reshape(segments, -1))
-            start += leaf.size
-        inside = np.concatenate(own, axis=1)
-        return inside, np.setdiff1d(np.arange(start), inside)
-
     def _jets(self, own: Params, x: Array) -> operators.Jet:
         """psi of one segment on its points x (n, d)."""
         return jax.vmap(lambda y: operators.jet(lambda z: self.ansatz.psi_local(own, z), y))(x)
 
-    def _rows(self, own: Params, x: Array, weight: Array, energy: Scalar) -> tuple[Array, Array]:
-        """Weighted equation residuals of one segment with its share of the norm (n + 1,), and psi (n,)."""
+    def _rows(self, own: Params, x: Array, weight: Array, energy: Scalar) -> Array:
+        """Weighted residuals of the equation in one segment, and then its share of the norm: (n + 1,)."""
         fields = Fields(self._jets(own, x), self.potential(x), mass_at(self.potential, x), None)
         pde = residuals.pde(fields.h_psi, fields.psi.value, energy, weight, self.unit)
         share = jnp.sum(weight * fields.psi.value**2)
-        rows = jnp.concatenate([jnp.sqrt(self.weight_pde) * pde, jnp.sqrt(self.weight_norm) * share[None]])
-        return rows, fields.psi.value
+        return jnp.concatenate([jnp.sqrt(self.weight_pde) * pde, jnp.sqrt(self.weight_norm) * share[None]])
 
-    def _split(self, rows: Array) -> dict[str, Array]:
+    def vectors(self, rows: Array) -> dict[str, Array]:
+        """The named residual vectors from the rows (S, n + 1) of all segments."""
         norm = jnp.sum(rows[:, -1:], axis=0) - jnp.sqrt(self.weight_norm)
         return {"norm": norm, "pde": rows[:, :-1].ravel()}
 

@@ -1,7 +1,8 @@
 """Trial wavefunctions psi(params, x) that vanish at both walls, whatever the parameters.
 
 An ansatz is a pytree: its network is static, its mesh is data. It owns segments, evaluates psi inside one of them from
-the parameters of that segment alone (`psi_local`), and everywhere by looking the segment up (`psi`). Training uses the
+what that segment sees of the parameters (`local`, `psi_local`), and everywhere by looking the segment up (`psi`). Each
+segment has a network of its own; what is under "nodal" it shares with its neighbours. Training uses the
 first form, vmapped over segments and points; the second is what a user plots.
 """
 
@@ -64,11 +65,11 @@ class Envelope:
 
     def init(self, key: Array) -> Params:
         draws = _draws(key, (parameter_count(self.network),), self.network.dtype)
-        return {"network": from_uniform(self.network, draws)}
+        return {"network": jax.tree.map(lambda leaf: leaf[None], from_uniform(self.network, draws))}
 
     def local(self, params: Params) -> Params:
         """Parameters of every segment, with a leading axis of segments: here one."""
-        return jax.tree.map(lambda leaf: leaf[None], {**params, "left": self.edges[0], "right": self.edges[1]})
+        return {**params, "nodal": {}, "left": self.edges[:1], "right": self.edges[1:]}
 
     def confined(self, params: Params) -> Params:
         """`params` as they are: a network of the whole box may need any slope."""
@@ -125,8 +126,10 @@ class Piecewise:
         slope = jnp.stack([(flux + half)[:-1], (flux - half)[1:]], axis=1)
         return {
             "network": params["network"],
-            "value": jnp.stack([value[:-1], value[1:]], axis=1),
-            "slope": slope if self.mass is None else self.mass[:, None] * slope,
+            "nodal": {
+                "value": jnp.stack([value[:-1], value[1:]], axis=1),
+                "slope": slope if self.mass is None else self.mass[:, None] * slope,
+            },
             "left": self.edges[:-1],
             "right": self.edges[1:],
         }
@@ -145,7 +148,7 @@ class Piecewise:
         minus = (local["right"] - x) / half  # 1 - xi
         inner = self.network.apply({"params": local["network"]}, (plus - minus) / 2)
         plus, minus = plus[0], minus[0]
-        value, slope = local["value"] / 4, local["slope"] * (half / 4)
+        value, slope = local["nodal"]["value"] / 4, local["nodal"]["slope"] * (half / 4)
         from_left = value[0] + plus * (value[0] + slope[0])
         from_right = value[1] + minus * (value[1] - slope[1])
         product = plus * minus

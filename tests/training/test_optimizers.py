@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.training.optimizers import Adam, _damped_step
+from qpinn.training.optimizers import Adam, damped_step
+from qpinn.training.problem import Linear
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -21,20 +22,28 @@ def test_the_default_route_reaches_its_marks(well, seed):
     assert state.relative_l2_psi < limit[1]
 
 
-@pytest.mark.parametrize("shape", [(5, 9), (9, 7)])
-def test_a_damped_step_is_the_ridge_solution(shape):
-    """Of a matrix with a row for the norm, two segments with two columns of their own each, and shared columns."""
-    rng = np.random.default_rng(1)
-    jacobian, residual = rng.normal(size=shape), rng.normal(size=shape[0])
-    columns = np.array([[0, 2], [1, 4]]), np.setdiff1d(np.arange(shape[1]), [0, 1, 2, 4])
-    half = (shape[0] - 1) // 2
-    jacobian[1 + half :, columns[0][0]] = 0
-    jacobian[1 : 1 + half, columns[0][1]] = 0
-    lengths = np.linalg.norm(jacobian, axis=0)
-    scaled = jacobian / lengths
-    expected = -np.linalg.solve(scaled.T @ scaled + 0.3 * np.eye(shape[1]), scaled.T @ residual) / lengths
-    found = _damped_step(jnp.asarray(jacobian), jnp.asarray(residual), jnp.asarray(0.3), columns)
-    np.testing.assert_allclose(found, expected)
+@pytest.mark.parametrize("own", [3, 9, 30])
+@pytest.mark.parametrize("damping", [0.3, 1e-12])
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_damped_step_is_the_ridge_solution(own, damping, count):
+    """Of a dense matrix with a row for the norm, segments with columns of their own each, and shared columns."""
+    rng = np.random.default_rng(own)
+    segments, n, q = 4, 8, 5 if count else 0
+    linear = Linear(*(jnp.asarray(rng.normal(size=(segments, n + 1, *rest))) for rest in ((), (own,), (count,))))
+    ties, norm = jnp.asarray(rng.normal(size=(segments, count, q))), 0.7
+    shared = np.einsum("snk,skq->snq", linear.shared, ties)
+    dense = np.zeros((segments, n + 1, segments * own + q))
+    for s in range(segments):
+        dense[s, :, s * own : (s + 1) * own] = linear.own[s]
+        dense[s, :, segments * own :] = shared[s]
+    matrix = np.concatenate([dense[:, :-1].reshape(segments * n, -1), dense[:, -1].sum(axis=0)[None]])
+    residual = np.concatenate([np.asarray(linear.rows[:, :-1]).ravel(), [norm]])
+    lengths = np.linalg.norm(matrix, axis=0)
+    below = np.sqrt(damping) * np.eye(matrix.shape[1])
+    scaled = np.concatenate([matrix / lengths, below]), np.concatenate([residual, np.zeros(matrix.shape[1])])
+    expected = -np.linalg.lstsq(*scaled)[0] / lengths
+    found = damped_step(linear, jnp.asarray(norm), ties, jnp.asarray(damping))
+    np.testing.assert_allclose(np.concatenate([found[0].ravel(), found[1]]), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_levenberg_marquardt_never_raises_the_loss():

@@ -54,23 +54,54 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
     assert float(terms["norm"]) < 1e-12
 
 
-@pytest.mark.parametrize("energy", ["trainable", "fixed", "rayleigh"])
+@pytest.mark.parametrize("energy_mode", ["trainable", "fixed", "rayleigh"])
 @pytest.mark.parametrize("ansatz", ["piecewise", "envelope"])
 @pytest.mark.parametrize("width", [2, 9])
-def test_linearize_is_the_jacobian(energy, ansatz, width):
+def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
     potential = reference_potential()
-    problem, _, points = build(potential, energy=energy, ansatz=ansatz, network={"width": width, "depth": 2})
+    problem, _, points = build(potential, energy=energy_mode, ansatz=ansatz, network={"width": width, "depth": 2})
     params = problem.init(jax.random.key(5))
     flat, unravel = jax.flatten_util.ravel_pytree(params)
 
-    def vector(p):
-        vectors = problem.residuals(unravel(p), points)
+    def flatten(tree):
+        return np.asarray(jax.flatten_util.ravel_pytree(tree)[0])
+
+    quotient = problem.energy(params, points)  # of a Rayleigh quotient the derivative is left out
+
+    def vector(p, energy=quotient):
+        changed = dataclasses.replace(problem, energy_mode="fixed", energy_value=energy)
+        vectors = (changed if energy_mode == "rayleigh" else problem).residuals(unravel(p), points)
         return jnp.concatenate([vectors["norm"], vectors["pde"]])
 
-    vectors, fast = problem.linearize(params, points)
+    linear, ties = problem.linearize(params, points), problem.ties(params)
+    own, shared, join = problem.split(params)
+    order = flatten(join(own, shared))
+    np.testing.assert_array_equal(order, flat)
+    numbers = jnp.arange(flat.size, dtype=float)
+    columns = flatten(join(numbers[: own.size].reshape(own.shape), numbers[own.size :]))
+    by_shared = jnp.einsum("snk,skq->snq", linear.shared, ties)
+    fast = np.zeros((*linear.rows.shape, flat.size))
+    for s in range(len(own)):
+        fast[s, :, s * own.shape[1] : (s + 1) * own.shape[1]] = linear.own[s]
+        fast[s, :, own.size :] = by_shared[s]
+    fast = np.concatenate([fast[:, -1].sum(axis=0)[None], fast[:, :-1].reshape(-1, flat.size)])[:, columns.astype(int)]
     plain = jax.jacobian(vector)(flat)
     np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10 * float(jnp.abs(plain).max()))
+    vectors = problem.vectors(linear.rows)
     np.testing.assert_allclose(jnp.concatenate([vectors["norm"], vectors["pde"]]), vector(flat), rtol=1e-12, atol=1e-12)
+
+
+def test_the_derivative_of_a_rayleigh_quotient_does_not_change_the_gradient():
+    problem, _, points = build(reference_potential(), energy="rayleigh", sampling={"points": 30})
+    params = problem.init(jax.random.key(5))
+    frozen = dataclasses.replace(problem, energy_mode="fixed", energy_value=problem.energy(params, points))
+    gradients = [
+        jax.flatten_util.ravel_pytree(
+            jax.grad(lambda p, own=own: sum(problem_module.losses(own.residuals(p, points)).values()))(params)
+        )[0]
+        for own in (problem, frozen)
+    ]
+    np.testing.assert_allclose(*gradients, atol=1e-9 * float(jnp.abs(gradients[0]).max()))
 
 
 def reference_potential():

@@ -83,7 +83,7 @@ def test_the_envelope_is_one_minus_xi_squared_times_the_network():
     ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
     params = ansatz.init(jax.random.key(0))
     x = jnp.array([2.5])
-    network = ansatz.network.apply({"params": params["network"]}, jnp.array([0.5]))
+    network = ansatz.network.apply({"params": jax.tree.map(lambda leaf: leaf[0], params["network"])}, jnp.array([0.5]))
     np.testing.assert_allclose(ansatz_module.psi(ansatz, params, x), (1 - 0.25) * network, rtol=1e-14)
 
 
