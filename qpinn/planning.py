@@ -16,8 +16,8 @@ from qpinn.physics.potentials.base import deltas_of
 EXTRA = 4
 """States beyond those asked for among which a gap is looked for."""
 
-MOST_SEGMENTS = 96
-"""A step of training solves a dense system of all of them: with twice as many it takes eight times as long."""
+MOST_SEGMENTS = 256
+"""The Rayleigh-Ritz start is a dense eigenproblem of all of them: with twice as many it takes eight times as long."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -164,12 +164,15 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     tol = settings.tol or TOLERANCE
     mesh = known.mesh
     with jax.enable_x64(settings.precision == "float64"):
-        rounds = 0
+        rounds, widths = 0, np.inf
+        last = best = None
         while True:
-            last = _train(known, settings, mesh, levels, callbacks)
+            last = _train(known, settings, mesh, levels, callbacks, last)
             rounds += 1
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
             wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
+            if best is None or wide.max() < widths:
+                best, widths = last, wide.max()
             met = settings.tol is None or not (wide > 1).any()
             if (
                 met
@@ -180,6 +183,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
             ):
                 break
             mesh = _refined(mesh, last, wide)
+        last = last if last.fit.status != "finished" else best
     found = evaluate.states(
         last.fine, last.grid, last.bound, last.energies, last.fit.history["total"][-1], levels, known.scale, tol
     )
@@ -215,6 +219,7 @@ def _train(
     mesh: np.ndarray,
     levels: reference.Eigenstates,
     callbacks: Sequence[loop.Callback],
+    before: _Trained | None = None,
 ) -> _Trained:
     begun = time.perf_counter()
     value = _energy_value(settings, levels)[: known.trained]
@@ -222,8 +227,13 @@ def _train(
     seed, count = jnp.asarray(settings.seed), steps(settings)
     quick = loop.compiler_options(quick=True)
     jitted = jax.jit(loop.begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
-    begin = jitted.lower(problem, optimizer, sampling, seed, settings.start.name, known.trained).compile()
-    carry, energy_start = begin(problem, optimizer, sampling, seed)
+    inherited = None
+    if before is not None:
+        inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
+    begin = jitted.lower(
+        problem, optimizer, sampling, seed, settings.start.name, known.trained, inherited=inherited
+    ).compile()
+    carry, energy_start = begin(problem, optimizer, sampling, seed, inherited=inherited)
     length = min(settings.optimizer.chunk, count)
     options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
     chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)

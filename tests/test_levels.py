@@ -215,7 +215,10 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"tol": float("nan")}, "tol=nan: must be finite"),
         ({"states": 2, "start": "random"}, "states=2: start.name=random finds one state"),
         ({"states": "all"}, "states=all: harmonic has no end of bound states"),
-        ({"states": 64}, "segments are needed, more than 96; a larger ansatz.phase (now 1) makes them wider"),
+        (
+            {"states": 64, "ansatz": {"phase": 0.3}},
+            "segments are needed, more than 256; a larger ansatz.phase (now 0.3)",
+        ),
     ],
 )
 def test_tolerances_that_cannot_be_are_refused(settings, message):

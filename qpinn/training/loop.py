@@ -74,12 +74,23 @@ def compiler_options(quick: bool) -> dict[str, Any]:
 
 
 def begin(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, state: Any = 0
+    problem: Problem,
+    optimizer: Optimizer,
+    sampling: Sampling,
+    seed: Scalar,
+    start: str,
+    state: Any = 0,
+    inherited: Params | None = None,
 ) -> tuple[Carry, Scalar]:
-    """What training starts from, and its E: random parameters, or level `state` of a Ritz problem on them."""
+    """What training starts from, and its E: random parameters, or level `state` of a Ritz problem on them.
+
+    In place of random ones may stand `inherited` parameters of psi.
+    """
     init_key, points_key = keys(seed)
     points = sampling.draw(jax.random.fold_in(points_key, 0))
     params = problem.init(init_key)
+    if inherited is not None:
+        params = {**params, "psi": inherited}
     energy = problem.energy(params, points)
     if start == "ritz":
         params, energy = ritz.start(problem, params, points, state)
@@ -113,11 +124,21 @@ Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
 
 
 def begin_lanes(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, states: int
+    problem: Problem,
+    optimizer: Optimizer,
+    sampling: Sampling,
+    seed: Scalar,
+    start: str,
+    states: int,
+    inherited: Params | None = None,
 ) -> tuple[Carry, Scalar]:
     """`begin` for the states 0, 1, ..., each a lane with parameters of its own: every array with an axis (states,)."""
     values, of = problem.lanes(states)
-    return jax.vmap(lambda value, k: begin(of(value), optimizer, sampling, seed, start, k))(values, jnp.arange(states))
+
+    def own(value: Scalar, k: Scalar, psi: Params | None) -> tuple[Carry, Scalar]:
+        return begin(of(value), optimizer, sampling, seed, start, k, psi)
+
+    return jax.vmap(own)(values, jnp.arange(states), inherited)
 
 
 def run_lanes(

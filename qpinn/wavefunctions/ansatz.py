@@ -38,6 +38,8 @@ class Ansatz(Protocol):
 
     def confined(self, params: Params) -> Params: ...
 
+    def inherit(self, edges: Array, params: Params) -> Params: ...
+
 
 STEEPEST = 8.0
 """Largest hidden weight of a segment, in units of its half-length: tanh(8 xi) is resolved to 1e-7 by the 40 points of a
@@ -73,6 +75,10 @@ class Envelope:
 
     def confined(self, params: Params) -> Params:
         """`params` as they are: a network of the whole box may need any slope."""
+        return params
+
+    def inherit(self, edges: Array, params: Params) -> Params:
+        """`params` as they are: there is one segment, whatever the mesh."""
         return params
 
     def psi_local(self, local: Params, x: Point) -> Scalar:
@@ -133,6 +139,31 @@ class Piecewise:
             "left": self.edges[:-1],
             "right": self.edges[1:],
         }
+
+    def inherit(self, edges: Array, params: Params) -> Params:
+        """Parameters of this ansatz from `params` (lanes first) of one with coarser `edges`, all of them among its own.
+
+        The network of a part of a segment is that of the whole, as a function of x; nodal values and slopes are zero,
+        for a linear solve to find.
+        """
+        old, new = np.asarray(edges), np.asarray(self.edges)
+        middle, half = (new[:-1] + new[1:]) / 2, np.diff(new) / 2
+        whole = np.clip(np.searchsorted(old, middle) - 1, 0, len(old) - 2)
+        size = np.diff(old)[whole] / 2
+        shift, ratio = (
+            (middle - (old[whole] + old[whole + 1]) / 2) / size,
+            half / size,
+        )  # xi of whole = shift + ratio xi
+        first = params["network"]["hidden_0"]
+        kernel, bias = first["kernel"][..., whole, :, :], first["bias"][..., whole, :]
+        moved = {
+            "kernel": kernel * ratio[:, None, None].astype(kernel.dtype),
+            "bias": bias + (kernel * shift[:, None, None].astype(kernel.dtype))[..., 0, :],
+        }
+        rest = jax.tree.map(lambda leaf: jnp.take(leaf, whole, axis=bias.ndim - 2), params["network"])
+        lanes, dtype = bias.shape[:-2], bias.dtype
+        nodal = {"value": jnp.zeros((*lanes, len(new) - 2), dtype), "slope": jnp.zeros((*lanes, len(new)), dtype)}
+        return {"network": {**rest, "hidden_0": moved}, "nodal": nodal}
 
     def confined(self, params: Params) -> Params:
         """`params` with the hidden weights and biases of every network within +-STEEPEST."""

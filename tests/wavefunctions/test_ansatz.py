@@ -79,6 +79,24 @@ def test_fluxes_are_continuous_and_jump_at_deltas():
         )
 
 
+def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
+    """The same function of x, for lanes of parameters, whatever the depth."""
+    coarse = _piecewise()
+    lanes = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(coarse.init(jax.random.key(k)) for k in range(3)))
+    fine = Piecewise(jnp.asarray(np.sort([*EDGES, -2.5, 0.6])), coarse.network)
+    found = fine.inherit(coarse.edges, lanes)
+    assert jax.tree.structure(found) == jax.tree.structure(jax.vmap(fine.init)(jax.random.split(jax.random.key(1), 3)))
+    for x in (-3.7, -1.2, 0.0, 0.3, 0.9, 2.0):
+        values = []
+        for ansatz, params in ((coarse, lanes), (fine, found)):
+            edges = np.asarray(ansatz.edges)
+            s = int(np.searchsorted(edges, x)) - 1
+            xi = (2 * x - edges[s] - edges[s + 1]) / (edges[s + 1] - edges[s])
+            network = jax.tree.map(lambda leaf, s=s: leaf[1, s], params["network"])
+            values.append(float(coarse.network.apply({"params": network}, jnp.array([xi]))))
+        np.testing.assert_allclose(*values, rtol=1e-12)
+
+
 def test_the_envelope_is_one_minus_xi_squared_times_the_network():
     ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
     params = ansatz.init(jax.random.key(0))
