@@ -25,17 +25,21 @@ class Plan:
     """What is known before training.
 
     potential   with its walls
-    asked       states that were asked for
-    trained     states that are trained: so many that a gap follows them
-    sigma       an energy in that gap, which level number `trained` does not lie below
+    first       index of the first level that is trained: 0, but for one that is trained alone
+    trained     states that are trained: so many that a gap follows them, where the start is projected
+    shown       which of them were asked for
+    floor       an energy that level first - 1 does not lie above; -inf for first = 0
+    sigma       an energy that level first + trained does not lie below
     chosen      which walls (2,) were put where psi has decayed, instead of given
-    low, high   between which the levels lie (asked + EXTRA + 1,)
+    low, high   between which the levels lie
     mesh        edges of the segments to begin with
     """
 
     potential: Any
-    asked: int
+    first: int
     trained: int
+    shown: slice
+    floor: float
     sigma: float
     chosen: tuple[bool, bool]
     low: np.ndarray
@@ -44,8 +48,13 @@ class Plan:
 
     @property
     def scale(self) -> np.ndarray:
-        """What an error of each level is relative to."""
+        """What an error of each level, from the lowest on, is relative to."""
         return certify.scale((self.low + self.high) / 2)
+
+    @property
+    def indices(self) -> np.ndarray:
+        """Indices (trained,) of the levels that are trained."""
+        return self.first + np.arange(self.trained)
 
 
 def of(potential: Any, settings: settings_module.Settings) -> Plan:
@@ -55,28 +64,34 @@ def of(potential: Any, settings: settings_module.Settings) -> Plan:
     if bent and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip
-    return plan(bare, settings.states, settings.start.name == "ritz", settings.ansatz.phase)
+    return plan(bare, settings.states, settings.state, settings.start.name == "ritz", settings.ansatz.phase)
 
 
 @functools.lru_cache(maxsize=16)
-def plan(potential: Any, states: int | str | None, projected: bool = True, phase: float = 1.0) -> Plan:
-    """Where to put missing walls and edges, and how many states to train; one if the start is not `projected`.
+def plan(
+    potential: Any, states: int | str | None, state: int | None = None, projected: bool = True, phase: float = 1.0
+) -> Plan:
+    """Where to put missing walls and edges, and how many states to train for the lowest `states`, or for one `state`.
 
     Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
     """
-    asked = _asked(potential, states)
+    asked = (state or 0) + 1 if states is None else _asked(potential, states)
     boxed = estimates.on_box(potential, asked)
     _check(boxed)
     low, high = estimates.brackets(boxed, asked + EXTRA + 1)
     gaps = low[asked:] - high[asked - 1 : -1]
     wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
-    trained = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else 1
+    alone = not projected and states is None
+    end = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else asked
+    first = asked - 1 if alone else 0
+    shown = slice(asked - 1 - first, asked - first) if states is None else slice(0, asked)
     left, right = (wall is None for wall in potential.domain)
-    mesh = domain.segment_edges(boxed, trained, phase)
+    mesh = domain.segment_edges(boxed, end, phase)
     if len(mesh) - 1 > MOST_SEGMENTS:
         raise ValueError(f"states={asked}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
                          f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
-    return Plan(boxed, asked, trained, float(low[trained]), (left, right), low, high, mesh)
+    floor = float(high[first - 1]) if first else -np.inf
+    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh)
 
 
 def _check(potential: Any) -> None:
@@ -93,9 +108,9 @@ def _check(potential: Any) -> None:
                          "must lie within +-1e+12")  # fmt: skip
 
 
-def _asked(potential: Any, states: int | str | None) -> int:
+def _asked(potential: Any, states: int | str) -> int:
     if states != "all":
-        return 1 if states is None else int(states)
+        return int(states)
     if not np.isfinite(getattr(potential, "threshold", np.inf)):
         raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
     bound = estimates.bound_states(potential)

@@ -133,16 +133,21 @@ class SamplingChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Weights of the terms. `unit` is the energy in which the residual is taken; none: pi^2 / (allowed width)^2."""
+    """Weights of the terms. `unit` is the energy in which the residual is taken; none: pi^2 / (allowed width)^2.
+
+    orthogonality is the weight of sum_j <psi_j|psi>^2 over the states below, of states that are trained in turn.
+    """
 
     residual: float = 1.0
     norm: float = 1000.0
+    orthogonality: float = 1000.0
     unit: float | None = None
 
     def __post_init__(self) -> None:
         positive("loss.residual", self.residual)
-        if finite("loss.norm", self.norm) < 0:
-            raise ValueError(f"loss.norm={self.norm:g}: must not be negative")
+        for key in ("norm", "orthogonality"):
+            if finite(f"loss.{key}", getattr(self, key)) < 0:
+                raise ValueError(f"loss.{key}={getattr(self, key):g}: must not be negative")
         if self.unit is not None:
             positive("loss.unit", self.unit)
 
@@ -178,7 +183,10 @@ class UnitsChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything but the potential. The defaults are the accurate route."""
+    """Everything but the potential. The defaults are the accurate route.
+
+    states  how many of the lowest levels, or "all" bound ones; state: the index of a single one; neither: the lowest
+    """
 
     network: Network = Network()
     ansatz: AnsatzChoice = AnsatzChoice()
@@ -189,6 +197,7 @@ class Settings:
     start: Start = Start()
     units: UnitsChoice = UnitsChoice()
     states: int | str | None = None
+    state: int | None = None
     tol: float | None = None
     seed: int = 0
     precision: str = "float64"
@@ -210,10 +219,24 @@ class Settings:
             least = REACH.get(self.precision, 0.0)
             if not least <= finite("tol", self.tol) < 1:
                 raise ValueError(f"tol={self.tol:g}: must lie below 1, and from {least:g} for {self.precision}")
-        for key, value in (("states", self.states), ("tol", self.tol)):
-            if value is not None and self.start.name != "ritz":
-                raise ValueError(f"{key}={value}: start.name={self.start.name} finds one state, to no tolerance; "
-                                 "allowed with it: start=ritz")  # fmt: skip
+        if self.state is not None:
+            whole("state", self.state, 0, MOST_STATES - 1)
+            if self.states is not None:
+                raise ValueError(f"state={self.state}: one level by its index, and states={self.states}: the lowest "
+                                 "ones; leave out one of them")  # fmt: skip
+        if self.start.name == "ritz":
+            return
+        if self.tol is not None:
+            raise ValueError(f"tol={self.tol}: start.name={self.start.name} trains to no tolerance; allowed with it: "
+                             "start=ritz")  # fmt: skip
+        if self.states is not None and self.optimizer.name == "levenberg_marquardt":
+            raise ValueError(f"states={self.states}: optimizer.name={self.optimizer.name} needs start=ritz for it; "
+                             "allowed with start=random: adam, adam_lbfgs")  # fmt: skip
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether states are trained one after the other, each orthogonal to those below, instead of each by itself."""
+        return self.start.name != "ritz" and self.states is not None
 
 
 MOST_STATES = 64
@@ -280,7 +303,7 @@ class Sweep:
         whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
         for key, value in (("states", settings.states), ("tol", settings.tol)):
             if value is not None:
-                raise ValueError(f"{key}={value}: a sweep trains the ground state, on one mesh; leave it out")
+                raise ValueError(f"{key}={value}: a sweep trains one level, on one mesh; leave it out, or give state")
         if settings.units.name != "dimensionless":
             raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
         if self.vary is None or self.range is None:

@@ -33,17 +33,14 @@ ROUNDS = 4
 TOLERANCE = 1e-8
 """What `converged` is measured by where no tolerance was given."""
 
-QUICK = 2e6
-"""Steps x residuals x parameters below which less compiling is worth more than faster steps."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
-    """A solved eigenproblem: K states, the ground state alone unless more were asked for.
+    """A solved eigenproblem: K states, a single one unless several were asked for.
 
     Lengths and energies are in the units of the settings: by default L and hbar^2 / (2 m L^2).
 
-    energy      E of the lowest; energies (K,); bounds (K, 2), below and above
+    energy      E of the first; energies (K,); bounds (K, 2), below and above
     psi(x)      wavefunctions on positions of any shape: x.shape where `states` was not given, else (K, *x.shape);
                 zero outside the walls
     states      everything measured of each: errors against the reference, norm, nodes, bounds, expectation values
@@ -84,7 +81,7 @@ class Solution:
 
     @property
     def state(self) -> evaluate.State:
-        """The lowest state."""
+        """The first of the states."""
         return self.states[0]
 
     @property
@@ -123,7 +120,8 @@ class Solution:
         inside = (x >= left) & (x <= right)
         mix = np.asarray(self.params["mix"], np.float64)
         values = np.where(inside, (mix.T @ lanes).reshape(-1, *x.shape), 0.0)
-        return values[0] if self.settings.states is None else values[: len(self.states)]
+        shown = values[self.plan.shown]
+        return shown[0] if self.settings.states is None else shown
 
     @property
     def parameters(self) -> int:
@@ -159,7 +157,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     device = check_device(settings.precision)
     begun = time.perf_counter()
     known = planning.of(potential, settings)
-    levels = exact_levels(known.potential, known.trained)
+    levels = exact_levels(known.potential, known.first + known.trained)
     seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
     tol = settings.tol or TOLERANCE
     mesh = known.mesh
@@ -170,7 +168,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
             last = _train(known, settings, mesh, levels, callbacks, last)
             rounds += 1
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
-            wide = (last.bound.half_width / (tol * known.scale[: known.trained]))[: known.asked]
+            wide = (last.bound.half_width / (tol * known.scale[known.indices]))[known.shown]
             if best is None or wide.max() < widths:
                 best, widths = last, wide.max()
             met = settings.tol is None or not (wide > 1).any()
@@ -182,16 +180,17 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
                 or len(mesh) > planning.MOST_SEGMENTS
             ):
                 break
-            mesh = _refined(mesh, last, wide)
+            mesh = _refined(mesh, last, known.shown, wide)
         last = last if last.fit.status != "finished" else best
     found = evaluate.states(
-        last.fine, last.grid, last.bound, last.energies, last.fit.history["total"][-1], levels, known.scale, tol
+        last.fine, last.grid, last.bound, last.energies, last.fit.losses, levels, known.scale, tol, known.indices
     )
-    asked, scale = known.asked, settings.units.units.scale
-    history = {name: values.ravel() * (scale if name == "energy" else 1) for name, values in last.fit.history.items()}
+    shown, scale = known.shown, settings.units.units.scale
+    history = {**last.fit.history, "energy": last.fit.history["energy"] * scale}
+    history["state"] = history["state"] + known.first
     return Solution(
-        known, settings, [state.times(scale) for state in found[:asked]], evaluate.dipoles(last.fine)[:asked, :asked],
-        history, last.grid.first(asked).times(scale), levels, last.problem,
+        known, settings, [state.times(scale) for state in found[shown]], evaluate.dipoles(last.fine)[shown, shown],
+        history, last.grid.some(shown).times(scale), levels, last.problem,
         {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, rounds,
     )  # fmt: skip
 
@@ -222,48 +221,52 @@ def _train(
     before: _Trained | None = None,
 ) -> _Trained:
     begun = time.perf_counter()
-    value = _energy_value(settings, levels)[: known.trained]
-    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, known.trained, value)
-    seed, count = jnp.asarray(settings.seed), steps(settings)
+    value, last = _energy_value(settings, levels)[known.indices], known.first + known.trained
+    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, last, value)
+    seed, projected = jnp.asarray(settings.seed), settings.start.name == "ritz"
     quick = loop.compiler_options(quick=True)
-    jitted = jax.jit(loop.begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
-    inherited = None
-    if before is not None:
-        inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
-    begin = jitted.lower(
-        problem, optimizer, sampling, seed, settings.start.name, known.trained, inherited=inherited
-    ).compile()
-    carry, energy_start = begin(problem, optimizer, sampling, seed, inherited=inherited)
-    length = min(settings.optimizer.chunk, count)
-    options = loop.compiler_options(quick=_work(carry, sampling, count) < QUICK)
-    chunk = loop.compile_chunk(problem, optimizer, sampling, carry, seed, length, options)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
     rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of)
     at = _as(settings.precision, rules.points)
-    measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, carry.state.params, at).compile()
+    values, of = problem.lanes(known.trained)
+    lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
+    measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, lanes, at).compile()
     seconds = {"compile": time.perf_counter() - begun}
-    fit = loop.fit(chunk, carry, seed, count, length, callbacks)
-    seconds["train"] = fit.seconds
+    length, size = settings.optimizer.chunk, (known.trained, steps(settings))
+    if settings.in_turn:
+        weight = settings.loss.orthogonality
+        fit = loop.in_turn(problem, optimizer, sampling, seed, *size, length, weight, callbacks)
+    else:
+        inherited = None
+        if before is not None:
+            inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
+        start = settings.start.name
+        fit = loop.together(problem, optimizer, sampling, seed, start, *size, length, callbacks, inherited)
+    seconds = {"compile": seconds["compile"] + fit.seconds["compile"], "train": fit.seconds["train"]}
     begun = time.perf_counter()
     fields, energy = jax.device_get(measure(problem, fit.params, at))
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
-    mix = certify.ritz(fine) if settings.start.name == "ritz" else np.eye(known.trained)
-    fine, check, grid = (values.mixed(mix) for values in (fine, check, grid))
-    bound = certify.certify(fine, check, known.sigma, float(jnp.finfo(settings.precision).eps))
-    bound = certify.beyond_walls(bound, grid, known.chosen)
+    mix = certify.ritz(fine)
+    mixed = [values.mixed(mix) for values in (fine, check, grid)]
+    eps = float(jnp.finfo(settings.precision).eps)
+    bound = certify.certify(mixed[0], mixed[1], known.sigma, eps, known.floor)
+    bound = certify.beyond_walls(bound, mixed[2], known.chosen)
     seen = evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(mesh, fine)
     if settings.network.activation in ROUGH or not seen:
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
-    ended = bound.energies if settings.start.name == "ritz" else np.asarray(energy, np.float64)
+    if projected:
+        fine, grid, ended = mixed[0], mixed[2], bound.energies
+    else:  # each function as it was trained; the bounds are those of the best that can be made of them
+        bound, ended, mix = certify.unmixed(bound, fine), np.asarray(energy, np.float64), np.eye(known.trained)
     seconds["measure"] = time.perf_counter() - begun
-    energies = np.stack([ended, np.asarray(energy_start, np.float64)])
+    energies = np.stack([ended, np.asarray(fit.energy_start, np.float64)])
     return _Trained(problem, fit, mix, fine, grid, energies, bound, seconds)
 
 
-def _refined(mesh: np.ndarray, last: _Trained, wide: np.ndarray) -> np.ndarray:
+def _refined(mesh: np.ndarray, last: _Trained, shown: slice, wide: np.ndarray) -> np.ndarray:
     """The mesh with those segments halved that make bounds wider (by a factor `wide`) than they may be."""
     owner = np.clip(np.searchsorted(mesh, last.fine.x, side="right") - 1, 0, len(mesh) - 2)
-    residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[: len(wide)] ** 2 * last.fine.weight
+    residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[shown] ** 2 * last.fine.weight
     share = np.array([np.bincount(owner, row, len(mesh) - 1) for row in residual])
     share = share / share.sum(axis=1, keepdims=True) * wide[:, None]  # above 1 in all: too wide
     cut = (share * (len(mesh) - 1) > 0.3).any(axis=0) if np.isfinite(share).all() else np.ones(len(mesh) - 1, bool)
@@ -296,9 +299,10 @@ def _energy_value(settings: Settings, levels: reference.Eigenstates) -> np.ndarr
 def build(
     potential: Any, settings: Settings, levels: reference.Eigenstates
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
-    """Problem, optimiser and sampling for the ground state, as pytrees of arrays in the wanted precision."""
-    mesh = domain.segment_edges(potential, phase=settings.ansatz.phase)
-    return _build_on(potential, settings, mesh, 1, _energy_value(settings, levels)[0])
+    """Problem, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
+    index = settings.state or 0
+    mesh = domain.segment_edges(potential, index + 1, settings.ansatz.phase)
+    return _build_on(potential, settings, mesh, index + 1, _energy_value(settings, levels)[index])
 
 
 def _build_on(
@@ -352,17 +356,13 @@ def _optimizer(choice: settings_module.OptimizerChoice) -> optimizers.Optimizer:
     return optimizers.AdamLBFGS(dataclasses.replace(adam, steps=choice.adam_steps), choice.memory)
 
 
-def _work(carry: loop.Carry, sampling: Any, steps: int) -> float:
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(carry.state.params))
-    points = sum(leaf.size for leaf in jax.tree.leaves(sampling))
-    return float(steps) * parameters * points
-
-
 def describe_route(settings: Settings) -> dict[str, Any]:
     """What the network was trained with, and whether it started from a projected solve."""
     s = settings
     projected = s.start.name == "ritz"
     start = "Rayleigh-Ritz start (projected solve on the linear parameters)" if projected else "random start"
+    if s.in_turn:
+        start += "s in turn, orthogonal to those below"
     names = {"levenberg_marquardt": "Levenberg-Marquardt", "adam": "Adam", "adam_lbfgs": "Adam, then L-BFGS"}
     label = f"{s.ansatz.name} ansatz, {start}, {names[s.optimizer.name]}, E {s.energy.name}"
     return {

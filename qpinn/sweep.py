@@ -21,7 +21,7 @@ import numpy as np
 from qpinn import planning, solver
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate, results, sensitivity
-from qpinn.physics import operators
+from qpinn.physics import operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.settings import Settings, Sweep
 from qpinn.training import batch as batch_module
@@ -74,6 +74,11 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
         return _run(_with_walls(job), folder, callback)
 
 
+def _levels(job: Job) -> reference.Eigenstates:
+    """The lowest levels, that of the sweep among them."""
+    return solver.exact_levels(job.potential, (job.settings.state or 0) + 1)
+
+
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls."""
     return dataclasses.replace(job, potential=planning.of(job.potential, job.settings).potential)
@@ -124,7 +129,7 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
     columns, _ = sensitivity.read_blocks(folder)
     columns = {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
     sensitivity.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)
-    exact = solver.exact_levels(job.potential)
+    exact = _levels(job)
     trained = float(np.sum(columns["seconds"]))
     summary = {
         "potential": describe(job.potential),
@@ -147,7 +152,7 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
 
 def _system(job: Job, numbers: np.ndarray) -> batch_module.System:
     """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
-    levels = solver.exact_levels(job.potential)
+    levels = _levels(job)
     if job.values is None or job.sweep.vary is None:
         return solver.build(job.potential, job.settings, levels)
     each = [
@@ -163,7 +168,7 @@ def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> ba
     varied = job.values is not None
     system = _system(job, np.zeros(own, int))
     return batch_module.compile_batch(
-        system, varied, own, job.settings.start.name, steps, length, on, measurer.measure
+        system, varied, own, job.settings.start.name, job.settings.state or 0, steps, length, on, measurer.measure
     )  # fmt: skip
 
 
@@ -171,14 +176,15 @@ class Measurer:
     """What is computed of a start after training, and the columns that it gives."""
 
     def __init__(self, job: Job) -> None:
-        problem, _, _ = solver.build(job.potential, job.settings, solver.exact_levels(job.potential))
+        problem, _, _ = solver.build(job.potential, job.settings, _levels(job))
         points = evaluate.quadrature(job.potential, np.asarray(problem.ansatz.edges), solver.merged(job.settings))
         self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
         x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
         order = np.argsort(x)
-        exact = solver.exact_levels(job.potential)
+        exact = _levels(job)
         self._weight, self._order = weight[order], order
         self._levels, self._energies, self._scale = exact.psi(x[order]), exact.energies, certify.scale(exact.energies)
+        self._index = job.settings.state or 0
         self._fixed = job.settings.energy.name == "fixed"
         self._projected = job.settings.start.name == "ritz"
         steps = solver.steps(job.settings)
@@ -196,14 +202,15 @@ class Measurer:
         psi = psi[:, self._order]
         if self._projected:  # as `solver.run` does
             energy, psi = rayleigh, psi / np.sqrt(evaluate.norm_of(psi, self._weight))[:, None]
-        exact = self._energies[0]
+        index = self._index
+        exact = self._energies[index]
         overlaps = evaluate.overlaps_with(psi, self._levels, self._weight)
         nearest = np.argmax(overlaps, axis=1)
         columns = {
             "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
-            "relative_error_energy": np.abs(energy - exact) / self._scale[0],
-            "relative_l2_psi": evaluate.l2_error(psi, self._levels[0], self._weight),
-            "nearest": nearest, "overlap": np.max(overlaps, axis=1),
+            "relative_error_energy": np.abs(energy - exact) / self._scale[index],
+            "relative_l2_psi": evaluate.l2_error(psi, self._levels[index], self._weight),
+            "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
             "off_nearest": (energy - self._energies[nearest]) / self._scale[nearest],
             "node_count": np.array([operators.node_count(row) for row in psi]),
             "norm": evaluate.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
@@ -218,7 +225,7 @@ class Measurer:
         """Steps after which E (steps, B) stays within `tolerance` to the end; NaN where it does not, or E is fixed."""
         if self._fixed:
             return np.full(energy.shape[1], np.nan)
-        outside = ~(np.abs(energy - self._energies[0]) <= tolerance * self._scale[0])
+        outside = ~(np.abs(energy - self._energies[self._index]) <= tolerance * self._scale[self._index])
         steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
         return np.where(outside[-1], np.nan, steps).astype(float)
 

@@ -86,7 +86,7 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     with progress_bar() as bar:
         solution = solver.run(potential, settings, [bar, stop])
     begun = time.perf_counter()
-    rows = compare.classical(solution.plan.potential, solution.levels, len(solution.states) - 1, units.scale)
+    rows = compare.classical(solution.plan.potential, solution.levels, solution.states[-1].index, units.scale)
     seconds = {"import": import_seconds, **solution.seconds, "classical": time.perf_counter() - begun}
     results.write_arrays(folder, solution)
     results.write_summary(folder, results.summary(solution, route, rows, seconds))

@@ -100,6 +100,65 @@ def test_every_energy_mode_works_for_excited_states(energy):
     assert max(state.relative_l2_psi for state in solution.states) < 1e-6
 
 
+def test_one_state_by_its_index():
+    solution = qpinn.solve(potentials.barrier(), state=2, tol=1e-9, **FAST)
+    exact = reference.exact(potentials.barrier(), 3).energies[2]
+    assert [state.index for state in solution.states] == [2]
+    assert solution.bounds.shape == (1, 2)
+    lower, upper = solution.bounds[0]
+    assert lower <= exact * (1 + 1e-13)
+    assert exact * (1 - 1e-13) <= upper
+    assert solution.node_counts == [2]
+    x = np.linspace(0, 1, 31)
+    assert solution.psi(x).shape == (31,)
+    assert solution.dipoles.shape == (1, 1)
+    with pytest.raises(ValueError, match="holds 4 bound states, asked for 5"):
+        qpinn.solve(potentials.poeschl_teller(), state=4)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_random_start_aims_at_a_state_by_its_energy_and_is_bounded_on_both_sides():
+    """Kato's bound for a function that is not the lowest: no level below it can have been missed."""
+    solution = qpinn.solve(
+        potentials.infinite_well(), state=1, start="random", energy="fixed", ansatz="envelope",
+        network={"width": 16, "depth": 2, "init": "glorot"},
+        optimizer={"name": "adam_lbfgs", "adam_steps": 500, "steps": 900},
+    )  # fmt: skip
+    state, exact = solution.state, 4 * np.pi**2
+    assert state.index == 1
+    assert state.outcome == "right state"
+    assert state.lower < exact < state.upper
+    assert state.upper - state.lower < 0.1 * exact
+    assert (solution.history["state"] == 1).all()
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_the_route_of_the_paper_trains_excited_states_in_turn():
+    """With the term they are orthogonal and three different levels; without it they are not."""
+    common = {
+        "states": 2, "start": "random", "energy": {"name": "trainable", "initial": 5.0}, "ansatz": "envelope",
+        "network": {"width": 16, "depth": 2, "init": "glorot"},
+        "optimizer": {"name": "adam_lbfgs", "adam_steps": 800, "steps": 1200, "learning_rate": 3e-3},
+    }  # fmt: skip
+    solution = qpinn.solve(potentials.infinite_well(), **common)
+    assert [state.outcome for state in solution.states] == ["right state", "right state"]
+    x = np.linspace(0, 1, 4001)
+    psi = solution.psi(x)
+    overlap = np.trapezoid(psi[0] * psi[1], x)
+    assert abs(overlap) < 1e-2
+    lower, upper = solution.bounds.T
+    exact = np.pi**2 * np.array([1, 4])
+    assert (np.isnan(lower) | (lower <= exact)).all()
+    assert (exact <= upper).all()
+    history = solution.history
+    np.testing.assert_array_equal(np.unique(history["state"]), [0, 1])
+    assert (history["orthogonality"][history["state"] == 0] == 0).all()
+    last = history["orthogonality"][history["state"] == 1][-1]
+    assert 0.05 < last / (1000 * overlap**2) < 20  # of the step before the last
+    free = qpinn.solve(potentials.infinite_well(), loss={"orthogonality": 0.0}, **common)
+    assert [state.outcome for state in free.states][1] != "right state"
+
+
 def test_all_bound_states():
     solution = qpinn.solve(potentials.poeschl_teller(l=3.0), states="all", **FAST)
     np.testing.assert_allclose(solution.energies, [-9, -4, -1], rtol=1e-10)
@@ -213,11 +272,15 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"tol": 1e-20}, "tol=1e-20: must lie below 1, and from 1e-13 for float64"),
         ({"tol": 1e-6, "precision": "float32"}, "from 0.0001 for float32"),
         ({"tol": float("nan")}, "tol=nan: must be finite"),
-        ({"states": 2, "start": "random"}, "states=2: start.name=random finds one state"),
+        ({"states": 2, "start": "random"}, "states=2: optimizer.name=levenberg_marquardt needs start=ritz for it"),
+        ({"tol": 1e-6, "start": "random"}, "tol=1e-06: start.name=random trains to no tolerance"),
+        ({"states": 2, "state": 1}, "state=1: one level by its index, and states=2: the lowest ones; leave out one"),
+        ({"state": -1}, "state=-1: must be a whole number from 0 to 63"),
+        ({"loss": {"orthogonality": -1.0}}, "loss.orthogonality=-1: must not be negative"),
         ({"states": "all"}, "states=all: harmonic has no end of bound states"),
         (
-            {"states": 64, "ansatz": {"phase": 0.3}},
-            "segments are needed, more than 256; a larger ansatz.phase (now 0.3)",
+            {"states": 12, "ansatz": {"phase": 0.05}},
+            "segments are needed, more than 256; a larger ansatz.phase (now 0.05)",
         ),
     ],
 )

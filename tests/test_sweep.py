@@ -108,7 +108,7 @@ def _trained(job, system, size):
     measurer = sweep.Measurer(job)
     with jax.enable_x64(True):
         compiled = batch.compile_batch(
-            system, True, size, job.settings.start.name, 40, 40, batch.devices(None), measurer.measure
+            system, True, size, job.settings.start.name, 0, 40, 40, batch.devices(None), measurer.measure
         )
         return batch.train(compiled, system, np.arange(size))
 

@@ -46,9 +46,9 @@ class Values:
         """The functions sum_j mix_jk psi_j."""
         return self._each(lambda part: mix.T @ part)
 
-    def first(self, count: int) -> Values:
-        """The first `count` functions."""
-        return self._each(lambda part: part[:count])
+    def some(self, which: slice) -> Values:
+        """Some of the functions."""
+        return self._each(lambda part: part[which])
 
     def times(self, scale: float) -> Values:
         """With energies in a unit of which `scale` are one of those that they are in."""
@@ -112,11 +112,13 @@ def ritz(values: Values) -> np.ndarray:
     return mix * np.sign(psi[np.arange(len(psi)), visible])
 
 
-def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificate:
+def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float = -np.inf) -> Certificate:
     """Bounds from functions on a quadrature `fine`; `check` has them on a coarser one, to see what it misses.
 
     sigma  below it lie the K lowest levels and no other
     eps    rounding error of the numbers, relative
+    floor  for a single function that is not the lowest: between it and sigma lies its level and no other, so that it is
+           at most E + |r|^2 / (E - floor)  (Kato 1949)
     """
     count = len(fine.psi)
     if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
@@ -134,11 +136,23 @@ def certify(fine: Values, check: Values, sigma: float, eps: float) -> Certificat
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
+    if np.isfinite(floor):
+        above = energies - floor
+        strayed = np.abs(np.diag(residuals) - np.diag(other_residuals))
+        spread = (np.diag(residuals) + 2 * strayed) / np.where(above > 0, above, 1)
+        upper = np.where(above > 0, upper + spread, np.inf)
+        sigma = sigma if (above > 0).all() else -np.inf
     if (energies < sigma).all():
         strayed = np.linalg.norm(scaled - other, 2)  # Weyl: no eigenvalue moves by more
         lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - 2 * strayed, energies) - rounding
     residual = np.sqrt(np.diag(residuals))
     return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
+
+
+def unmixed(bound: Certificate, fine: Values) -> Certificate:
+    """The bounds of a certificate beside the Rayleigh quotients and residuals of other functions."""
+    energies, residuals, _ = _forms(fine)
+    return dataclasses.replace(bound, energies=energies, residual=np.sqrt(np.diag(residuals)))
 
 
 def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) -> Certificate:

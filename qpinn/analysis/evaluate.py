@@ -186,24 +186,26 @@ def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 def states(
     fine: certify.Values, grid: certify.Values, bound: certify.Certificate, energies: np.ndarray, losses: np.ndarray,
-    reference: Any, scale: np.ndarray, tol: float,
+    reference: Any, scale: np.ndarray, tol: float, indices: np.ndarray,
 ) -> list[State]:  # fmt: skip
-    """Everything measured of every function. `energies` (2, K) are E at the end and at the start."""
-    levels, exact = reference.psi(fine.x), np.asarray(reference.energies)
-    narrow = bound.half_width <= tol * scale[: len(fine.psi)]
+    """Everything measured of every function, `indices` (K,) of levels; `energies` (2, K) at the end and the start."""
+    levels, exact, scale = reference.psi(fine.x), np.asarray(reference.energies), scale[indices]
+    narrow = bound.half_width <= tol * scale
     found = []
-    for k, psi in enumerate(fine.psi):
+    for k, (index, psi) in enumerate(zip(indices.tolist(), fine.psi, strict=True)):
         energy, energy_start, rayleigh = float(energies[0, k]), float(energies[1, k]), float(bound.energies[k])
         norm = float(norm_of(psi, fine.weight))
-        errors = [float(abs(value - exact[k]) / scale[k]) for value in (energy, energy_start, rayleigh)]
+        errors = [float(abs(value - exact[index]) / scale[k]) for value in (energy, energy_start, rayleigh)]
         overlaps = overlaps_with(psi, levels, fine.weight).tolist()
         nearest = int(np.argmax(overlaps))
-        ended = outcome(norm, nearest, overlaps[nearest], (energy - exact[nearest]) / certify.scale(exact)[nearest], k)
+        ended = outcome(
+            norm, nearest, overlaps[nearest], (energy - exact[nearest]) / certify.scale(exact)[nearest], index
+        )
         nodes = operators.node_count(psi, 1e-9 if narrow[k] else 1e-6)
         found.append(State(
-            k, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
-            float(exact[k]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[k], fine.weight)), norm,
-            nodes, float(losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
+            index, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
+            float(exact[index]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[index], fine.weight)),
+            norm, nodes, float(losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
             float(bound.truncation[k]), expectation(fine, k) | {"virial": virial(fine, grid, k)}, overlaps,
         ))  # fmt: skip
     return found

@@ -78,13 +78,13 @@ def load(folder: Path) -> list[RunData]:
         title = results["potential"]["name"].replace("_", " ")
         return [
             RunData(
-                title=f"{title}, level {k}", x=grid["x"], psi=grid["psi"][k], reference=grid["psi_reference"][k],
-                v=grid["v"], residual=grid["residual"][k], edges=grid["edges"],
+                title=f"{title}, level {state['index']}", x=grid["x"], psi=grid["psi"][k],
+                reference=grid["psi_reference"][k], v=grid["v"], residual=grid["residual"][k], edges=grid["edges"],
                 breakpoints=np.array(results["breakpoints"]), walls=tuple(results["walls"]),
                 energy=np.nan if state["energy"] is None else state["energy"],
                 reference_energy=state["energy_reference"],
                 bounds=(state["lower"], state["upper"]), units=units,
-                history={name: values[history["state"] == k] for name, values in history.items()},
+                history={name: values[history["state"] == state["index"]] for name, values in history.items()},
             )
             for k, state in enumerate(results["states"])
         ]  # fmt: skip

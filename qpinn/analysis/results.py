@@ -115,7 +115,18 @@ def write_arrays(folder: Path, solution: Any) -> None:
     own, units = history["state"].astype(int), solution.units
     off = history["energy"] / units.scale - np.asarray(solution.levels.energies)[own]
     history["relative_error_energy"] = np.abs(off) / solution.plan.scale[own]
-    columns = ["step", "state", "pde", "norm", "total", "energy", "relative_error_energy", "step_size", "seconds"]
+    columns = [
+        "step",
+        "state",
+        "pde",
+        "norm",
+        "orthogonality",
+        "total",
+        "energy",
+        "relative_error_energy",
+        "step_size",
+        "seconds",
+    ]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([f"energy_{units.energy}" if name == "energy" and not units.none else name for name in columns])
@@ -126,7 +137,7 @@ def write_arrays(folder: Path, solution: Any) -> None:
     samples = solution.samples
     arrays = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
-        "psi_reference": solution.levels.psi(samples.x)[: len(solution.states)],
+        "psi_reference": solution.levels.psi(samples.x)[[state.index for state in solution.states]],
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": np.asarray(solution.problem.ansatz.edges, np.float64),
     }  # fmt: skip

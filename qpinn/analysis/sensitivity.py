@@ -1,7 +1,7 @@
 """Statistics of a sweep over starts, and its files.
 
 A start is a row of columns: number (its place in the sweep), energy, energy_start, energy_rayleigh,
-relative_error_energy and relative_l2_psi (against the ground state), nearest (level of largest overlap), overlap and
+relative_error_energy and relative_l2_psi (against level `index`), nearest (level of largest overlap), overlap and
 off_nearest (relative error of E against that level), node_count, norm, loss, steps (good ones) and asked, seconds (of
 its block, divided by the starts in it), steps_to_1e-02 and so on (steps after which E stays within that relative error;
 NaN if it does not), and energies (the frames of its history).
@@ -33,7 +33,7 @@ def outcomes(columns: Mapping[str, np.ndarray]) -> np.ndarray:
         bad = columns["steps"][i] < columns["asked"][i] or not np.isfinite(columns["energy"][i])
         found.append("non-finite" if bad else evaluate.outcome(
             float(columns["norm"][i]), int(columns["nearest"][i]), float(columns["overlap"][i]),
-            float(columns["off_nearest"][i]), 0,
+            float(columns["off_nearest"][i]), int(columns["index"][i]),
         ))  # fmt: skip
     return np.array(found)
 

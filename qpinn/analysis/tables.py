@@ -127,7 +127,9 @@ def _bounds(results: Mapping[str, Any]) -> str:
     wanted = "1e-08 (no tol was given)" if tol is None else number(tol, 0)
     if len(states) == 1:
         unit = "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
-        return f"certified: E_0 = {certified(states[0])}{unit}, {'not ' * bool(missed)}within {wanted}"
+        return (
+            f"certified: E_{states[0]['index']} = {certified(states[0])}{unit}, {'not ' * bool(missed)}within {wanted}"
+        )
     return f"bounds within {wanted}: " + ("all levels" if not missed else f"not of level {', '.join(missed)}")
 
 

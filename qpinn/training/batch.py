@@ -64,8 +64,8 @@ def devices(count: int | None) -> list[jax.Device]:
 
 
 def compile_batch(
-    system: System, varied: bool, size: int, start: str, steps: int, length: int, on: Sequence[jax.Device],
-    measure: Callable[..., Any],
+    system: System, varied: bool, size: int, start: str, state: int, steps: int, length: int,
+    on: Sequence[jax.Device], measure: Callable[..., Any],
 ) -> Batch:  # fmt: skip
     """Programmes for `size` starts, a multiple of the number of devices.
 
@@ -94,11 +94,11 @@ def compile_batch(
     placed = place(system, varied)
 
     def begin(system: System, seed: Array) -> Any:
-        return loop.begin(*system, seed, start)
+        return loop.begin(*system, seed, start, state)
 
     def chunk(system: System, carry: loop.Carry, seed: Array, active: Array) -> Any:
         carry, record = loop.run_chunk(*system, carry, seed, active, length)
-        return carry, record.energy, record.pde + record.norm
+        return carry, record.energy, record.loss
 
     def measured(system: System, params: Any) -> Any:
         return measure(system[0], params)

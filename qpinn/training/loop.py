@@ -41,16 +41,24 @@ Callback = Callable[[Progress], bool | None]
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """Result of a training: parameters of the lanes, one array (steps, states) per column of the history, how it ended.
+    """Result of a training of one or more lanes.
 
-    status is "finished", "stopped" (by a callback) or "non-finite" (then `params` is the last good state, after `steps`
-    good steps). `asked` says whether a callback wanted the end, even if it had come already.
+    params        with an axis of lanes
+    history       columns with an entry for each step and lane
+    losses        (lanes,) at the last step; NaN for a lane whose turn did not come
+    energy_start  (lanes,)
+    seconds       compile, train
+    status        "finished", "stopped" (by a callback) or "non-finite" (then `params` is the last good state, after
+                  `steps` good steps)
+    asked         whether a callback wanted the end, even if it had come already
     """
 
     params: Params
     history: dict[str, np.ndarray]
+    losses: np.ndarray
+    energy_start: np.ndarray
     steps: int
-    seconds: float
+    seconds: dict[str, float]
     status: str
     asked: bool
 
@@ -158,23 +166,104 @@ def run_lanes(
     return jax.lax.map(own, (values, carry)) if jax.default_backend() == "cpu" else jax.vmap(own)((values, carry))
 
 
-def compile_chunk(
-    problem: Problem,
-    optimizer: Optimizer,
-    sampling: Sampling,
-    carry: Carry,
-    seed: Scalar,
-    length: int,
-    options: dict[str, Any],
-) -> Chunk:
-    """`run_lanes` compiled for these shapes and bound to its problem, as a function of (carry, seed, active)."""
-    jitted = jax.jit(partial(run_lanes, length=length), donate_argnums=3, compiler_options=options)
-    compiled = jitted.lower(problem, optimizer, sampling, carry, seed, jnp.asarray(length)).compile()
-    return partial(compiled, problem, optimizer, sampling)
+@dataclasses.dataclass(frozen=True)
+class Programme:
+    """Compiled `begin_lanes` (problem, optimizer, sampling, seed) and `run_lanes` (those, carry, seed, active)."""
+
+    begin: Callable[..., Any]
+    chunk: Callable[..., Any]
+    length: int
+    seconds: float
 
 
-def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = ()) -> Fit:
-    """Train all lanes for `steps` steps with a compiled `chunk` of `length` steps. One NaN ends them all."""
+QUICK = 2e6
+"""Steps x residuals x parameters below which less compiling is worth more than faster steps."""
+
+
+def compile_lanes(
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, lanes: int, steps: int,
+    length: int, inherited: Params | None = None,
+) -> Programme:  # fmt: skip
+    """Programmes for these shapes; a chunk has `length` steps."""
+    begun = time.perf_counter()
+    length = min(length, steps)
+    quick = compiler_options(quick=True)
+    jitted = jax.jit(begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
+    begin = jitted.lower(problem, optimizer, sampling, seed, start, lanes, inherited=inherited).compile()
+    carry, _ = jax.eval_shape(
+        partial(begin_lanes, start=start, states=lanes), problem, optimizer, sampling, seed, inherited=inherited
+    )
+    sizes = [sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (carry.state.params, sampling)]
+    options = compiler_options(quick=float(steps) * sizes[0] * sizes[1] < QUICK)
+    run = jax.jit(partial(run_lanes, length=length), donate_argnums=3, compiler_options=options)
+    chunk = run.lower(problem, optimizer, sampling, carry, seed, jnp.asarray(length)).compile()
+    return Programme(begin, chunk, length, time.perf_counter() - begun)
+
+
+def together(
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, lanes: int, steps: int,
+    length: int, callbacks: Sequence[Callback] = (), inherited: Params | None = None,
+) -> Fit:  # fmt: skip
+    """Train `lanes` functions side by side, for levels 0, 1, ... where the start is Ritz's."""
+    programme = compile_lanes(problem, optimizer, sampling, seed, start, lanes, steps, length, inherited)
+    carry, energy = programme.begin(problem, optimizer, sampling, seed, inherited=inherited)
+    chunk = partial(programme.chunk, problem, optimizer, sampling)
+    found = fit(chunk, carry, seed, steps, programme.length, callbacks)
+    return dataclasses.replace(
+        found, energy_start=np.asarray(energy), seconds={**found.seconds, "compile": programme.seconds}
+    )
+
+
+def in_turn(
+    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, lanes: int, steps: int, length: int,
+    weight: float, callbacks: Sequence[Callback] = (),
+) -> Fit:  # fmt: skip
+    """Train one function after the other from random starts, number k from the seed `seed` + k.
+
+    To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it.
+    """
+    values, _ = problem.lanes(lanes)
+    shapes = jax.eval_shape(problem.ansatz.init, jax.random.key(0))
+    below = jax.tree.map(lambda leaf: jnp.zeros((lanes, *leaf.shape), leaf.dtype), shapes)
+
+    def turn(k: int) -> Problem:
+        weights = jnp.asarray(np.where(np.arange(lanes) < k, weight, 0.0), values.dtype)
+        return dataclasses.replace(problem, energy_value=values[k : k + 1], below=below, weight_below=weights)
+
+    programme = compile_lanes(turn(0), optimizer, sampling, seed, "random", 1, steps, length)
+    fits: list[Fit] = []
+    unfit: list[tuple[Params, np.ndarray]] = []
+    for k in range(lanes):
+        own = turn(k)
+        carry, energy = programme.begin(own, optimizer, sampling, seed + k, inherited=None)
+        if fits and fits[-1].status != "finished":
+            unfit.append((carry.state.params, np.asarray(energy)))
+            continue
+        chunk = partial(programme.chunk, own, optimizer, sampling)
+        found = fit(chunk, carry, seed + k, steps, programme.length, callbacks, (k, lanes))
+        fits.append(dataclasses.replace(found, energy_start=np.asarray(energy)))
+        below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, found.params["psi"])
+    history = {name: np.concatenate([own.history[name] for own in fits]) for name in fits[0].history}
+    history["state"] = np.repeat(np.arange(len(fits)), [len(own.history["step"]) for own in fits])
+    params = [own.params for own in fits] + [params for params, _ in unfit]
+    return dataclasses.replace(
+        fits[-1],
+        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *params),
+        history=history,
+        losses=np.concatenate([*(own.losses for own in fits), np.full(len(unfit), np.nan)]),
+        energy_start=np.concatenate([*(own.energy_start for own in fits), *(energy for _, energy in unfit)]),
+        seconds={"train": sum(own.seconds["train"] for own in fits), "compile": programme.seconds},
+    )
+
+
+def fit(
+    chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = (),
+    turn: tuple[int, int] = (0, 1),
+) -> Fit:  # fmt: skip
+    """Train all lanes for `steps` steps with a compiled `chunk` of `length` steps. One NaN ends them all.
+
+    turn  how many such trainings went before, and how many there are: for callbacks
+    """
     begun = time.perf_counter()
     columns: list[dict[str, np.ndarray]] = []
     done, status, asked = 0, "finished", [False]
@@ -188,12 +277,18 @@ def fit(chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callb
         if not alive:
             status = "non-finite"
         last = columns[-1]
-        progress = Progress(done, steps, float(np.max(last["total"][-1])), float(last["energy"][-1, 0]))
+        progress = Progress(
+            done + turn[0] * steps, turn[1] * steps, float(np.max(last["total"][-1])), float(last["energy"][-1, 0])
+        )
         asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
-        if any(asked) and status == "finished" and done < steps:
+        whole = done == steps and turn[0] + 1 == turn[1]
+        if any(asked) and status == "finished" and not whole:
             status = "stopped"
     history = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
-    return Fit(carry.state.params, history, done, time.perf_counter() - begun, status, any(asked))
+    seconds = {"compile": 0.0, "train": time.perf_counter() - begun}
+    flat = {name: values.ravel() for name, values in history.items()}
+    losses, unknown = history["total"][-1], np.full(len(carry.good), np.nan)
+    return Fit(carry.state.params, flat, losses, unknown, done, seconds, status, any(asked))
 
 
 def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
@@ -204,7 +299,8 @@ def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[s
         "state": np.broadcast_to(np.arange(shape[1]), shape),
         "pde": values["pde"],
         "norm": values["norm"],
-        "total": values["pde"] + values["norm"],
+        "orthogonality": values["orthogonality"],
+        "total": values["pde"] + values["norm"] + values["orthogonality"],
         "energy": values["energy"],
         "step_size": values["step_size"],
         "seconds": np.full(shape, seconds),

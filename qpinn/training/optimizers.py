@@ -26,8 +26,14 @@ class Record(NamedTuple):
 
     pde: Scalar
     norm: Scalar
+    orthogonality: Scalar
     energy: Scalar
     step_size: Scalar
+
+    @property
+    def loss(self) -> Scalar:
+        """The sum of its terms."""
+        return self.pde + self.norm + self.orthogonality
 
 
 class Optimizer(Protocol):
@@ -74,7 +80,7 @@ class LevenbergMarquardt:
 
     def step(self, problem: Problem, state: DampedState, points: Points) -> tuple[DampedState, Record]:
         trial = problem.linearize(state.trial, points)
-        loss = _sum(losses(problem.vectors(trial.rows)))
+        loss = sum(losses(problem.vectors(trial.rows)).values(), start=jnp.zeros((), trial.rows.dtype))
         better, first = loss < state.loss, jnp.isinf(state.loss)
 
         def keep(new: Any, old: Any) -> Any:
@@ -91,14 +97,11 @@ class LevenbergMarquardt:
         by_own, by_shared = damped_step(known, vectors["norm"][0], problem.ties(params), damping)
         terms = losses(vectors)
         finite = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
-        record = Record(finite * terms["pde"], finite * terms["norm"], problem.energy(params, points), size)
+        none = jnp.zeros_like(loss)
+        record = Record(finite * terms["pde"], finite * terms["norm"], none, problem.energy(params, points), size)
         return DampedState(
             params, problem.confined(join(own + by_own, shared + by_shared)), known, loss, damping
         ), record
-
-
-def _sum(terms: dict[str, Scalar]) -> Scalar:
-    return terms["pde"] + terms["norm"]
 
 
 def damped_step(linear: Linear, norm: Scalar, ties: Array, damping: Scalar) -> tuple[Array, Array]:
@@ -183,7 +186,9 @@ class GradientState(NamedTuple):
 def _loss(problem: Problem, points: Points, params: Params) -> tuple[Scalar, Record]:
     terms = losses(problem.residuals(params, points))
     energy = problem.energy(params, points)
-    return terms["pde"] + terms["norm"], Record(terms["pde"], terms["norm"], energy, jnp.zeros_like(energy))
+    none = jnp.zeros_like(energy)
+    record = Record(terms["pde"], terms["norm"], terms.get("orthogonality", none), energy, none)
+    return record.loss, record
 
 
 @jax.tree_util.register_dataclass

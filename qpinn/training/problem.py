@@ -69,6 +69,8 @@ class Problem:
     unit           () energy in units of which the residual is taken
     energy_value   () E if it is fixed, its first value if it is trained from a random start; (states,) for several
     energy_mode    "fixed", "trainable" or "rayleigh" (E is the Rayleigh quotient of psi)
+    below          parameters of psi of (K,) states that this one is to be orthogonal to, or None
+    weight_below   (K,) weights of <psi_j|psi>^2
     """
 
     potential: Any
@@ -78,6 +80,8 @@ class Problem:
     unit: Any
     energy_value: Any
     energy_mode: str = dataclasses.field(metadata={"static": True})
+    below: Params | None = None
+    weight_below: Any = None
 
     def lanes(self, states: int) -> tuple[Array, Any]:
         """`energy_value` of each of several states, which may be one for all, and this problem with one of them."""
@@ -119,7 +123,13 @@ class Problem:
         """The named residual vectors, each times the square root of its weight in the loss."""
         energy = self.energy(params, points)
         local = self.ansatz.local(params["psi"])
-        return self.vectors(jax.vmap(self._rows, (0, 0, 0, None))(local, points.x, points.weight, energy))
+        vectors = self.vectors(jax.vmap(self._rows, (0, 0, 0, None))(local, points.x, points.weight, energy))
+        if self.below is not None:
+            psi = self._values(params["psi"], points.x)
+            below = jax.vmap(lambda own: self._values(own, points.x))(self.below)
+            overlaps = jnp.sum(points.weight * psi * below, axis=(1, 2))
+            vectors["orthogonality"] = jnp.sqrt(self.weight_below) * overlaps
+        return vectors
 
     def linearize(self, params: Params, points: Points) -> Linear:
         """The residuals and their derivatives, segment by segment, see `Linear`.
@@ -184,6 +194,12 @@ class Problem:
     def confined(self, params: Params) -> Params:
         """The nearest parameters whose psi varies no faster than points resolve."""
         return {**params, "psi": self.ansatz.confined(params["psi"])}
+
+    def _values(self, psi: Params, x: Array) -> Array:
+        """psi (S, n) on points grouped by segments."""
+        return jax.vmap(lambda own, at: jax.vmap(lambda y: self.ansatz.psi_local(own, y))(at))(
+            self.ansatz.local(psi), x
+        )
 
     def _jets(self, own: Params, x: Array) -> operators.Jet:
         """psi of one segment on its points x (n, d)."""

@@ -26,7 +26,8 @@ def _columns(kinds, loss, error):
     names = ("energy", "energy_start", "energy_rayleigh", "relative_error_energy")
     return {
         **columns, **{name: np.ones(n) for name in names}, "relative_l2_psi": np.array(error), "loss": np.array(loss),
-        "node_count": np.zeros(n, int), "number": np.arange(n), "steps": steps, "asked": asked,
+        **{name: np.zeros(n, int) for name in ("index", "node_count")}, "number": np.arange(n), "steps": steps,
+        "asked": asked,
         "seconds": np.full(n, 2.0), "energies": np.ones((n, 3)),
         **{f"steps_to_{t:.0e}": np.where(np.arange(n) == 0, 5.0, np.nan) for t in sensitivity.TOLERANCES},
     }  # fmt: skip

@@ -50,10 +50,6 @@ def test_a_nan_freezes_the_last_good_state():
     problem, optimizer, sampling = solver.build(BARRIER, settings, solver.exact_levels(BARRIER))
     seed = jnp.asarray(0)
 
-    def fresh():  # a chunk consumes what it is given
-        begin = jax.jit(loop.begin_lanes, static_argnames=("start", "states"))
-        return begin(problem, optimizer, sampling, seed, start="random", states=1)[0]
-
     class Poisoned(type(optimizer)):
         def step(self, problem, state, points):
             new, record = super().step(problem, state, points)
@@ -61,13 +57,11 @@ def test_a_nan_freezes_the_last_good_state():
 
     poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
     bad = poisoned(optimizer.learning_rate, optimizer.final, optimizer.steps, optimizer.schedule)
-    chunk = loop.compile_chunk(problem, bad, sampling, fresh(), seed, 5, {})
-    fit = loop.fit(chunk, fresh(), seed, 20, 5)
+    fit = loop.together(problem, bad, sampling, seed, "random", 1, 20, 5)
     assert fit.status == "non-finite"
     assert fit.steps == 7
     assert len(fit.history["step"]) == 8  # the bad step is reported
-    good = loop.compile_chunk(problem, optimizer, sampling, fresh(), seed, 7, {})
-    clean = loop.fit(good, fresh(), seed, 7, 7)
+    clean = loop.together(problem, optimizer, sampling, seed, "random", 1, 7, 7)
     for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
