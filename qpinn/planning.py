@@ -10,7 +10,7 @@ import numpy as np
 
 from qpinn import settings as settings_module
 from qpinn.analysis import certify
-from qpinn.physics import domain, estimates, units
+from qpinn.physics import domain, estimates, reference, units
 from qpinn.physics.potentials.base import deltas_of
 
 EXTRA = 4
@@ -33,6 +33,7 @@ class Plan:
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   between which the levels lie
     mesh        edges of the segments to begin with
+    even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
     """
 
     potential: Any
@@ -45,6 +46,7 @@ class Plan:
     low: np.ndarray
     high: np.ndarray
     mesh: np.ndarray
+    even: bool
 
     @property
     def scale(self) -> np.ndarray:
@@ -64,13 +66,15 @@ def of(potential: Any, settings: settings_module.Settings) -> Plan:
     if bent and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip
-    return plan(bare, settings.states, settings.state, settings.start.name == "ritz", settings.ansatz.phase)
+    projected = settings.start.name == "ritz"
+    return plan(bare, settings.states, settings.state, projected, settings.ansatz.phase, settings.by_parity)
 
 
 @functools.lru_cache(maxsize=16)
 def plan(
-    potential: Any, states: int | str | None, state: int | None = None, projected: bool = True, phase: float = 1.0
-) -> Plan:
+    potential: Any, states: int | str | None, state: int | None = None, projected: bool = True, phase: float = 1.0,
+    by_parity: bool = True,
+) -> Plan:  # fmt: skip
     """Where to put missing walls and edges, and how many states to train for the lowest `states`, or for one `state`.
 
     Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
@@ -86,12 +90,27 @@ def plan(
     first = asked - 1 if alone else 0
     shown = slice(asked - 1 - first, asked - first) if states is None else slice(0, asked)
     left, right = (wall is None for wall in potential.domain)
-    mesh = domain.segment_edges(boxed, end, phase)
+    mesh, even = segments(boxed, end, phase, by_parity)
     if len(mesh) - 1 > MOST_SEGMENTS:
         raise ValueError(f"states={asked}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
                          f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
     floor = float(high[first - 1]) if first else -np.inf
-    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh)
+    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh, even)
+
+
+def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
+    """Edges for the lowest `states` levels, of the left half of the box if V is even and the second value is true."""
+    edges = domain.segment_edges(potential, states, phase)
+    half = domain.left_half(edges)
+    even = by_parity and reference.is_even(potential) and _mirrors(potential, half, states)
+    return (half, True) if even else (edges, False)
+
+
+def _mirrors(potential: Any, half: np.ndarray, states: int) -> bool:
+    """Whether V is even on as many points as psi will be measured on."""
+    x = np.asarray(domain.gauss_legendre(half, 104).x)
+    v, other = potential(x), potential(2 * half[-1] - x)
+    return bool((np.abs(v - other) <= 1e-12 * (np.abs(v) + domain.energy_unit(potential, states))).all())
 
 
 def _check(potential: Any) -> None:

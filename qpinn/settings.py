@@ -64,13 +64,19 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzChoice:
-    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths."""
+    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths.
+
+    parity  auto: where V is even, networks on the left half alone and psi(-x) = +-psi(x) (from a Ritz start, on
+            Gauss-Legendre points); none: never
+    """
 
     name: str = "piecewise"
     phase: float = 1.0
+    parity: str = "auto"
 
     def __post_init__(self) -> None:
         one_of("ansatz.name", self.name, ANSATZE)
+        one_of("ansatz.parity", self.parity, ("auto", "none"))
         if not 0.05 <= positive("ansatz.phase", self.phase) <= 100:
             raise ValueError(f"ansatz.phase={self.phase:g}: must lie from 0.05 to 100")
 
@@ -232,6 +238,12 @@ class Settings:
         if self.states is not None and self.optimizer.name == "levenberg_marquardt":
             raise ValueError(f"states={self.states}: optimizer.name={self.optimizer.name} needs start=ritz for it; "
                              "allowed with start=random: adam, adam_lbfgs")  # fmt: skip
+
+    @property
+    def by_parity(self) -> bool:
+        """Whether the symmetry of an even potential is built into psi."""
+        piecewise = self.ansatz.name == "piecewise" and self.ansatz.parity == "auto"
+        return piecewise and self.start.name == "ritz" and self.sampling.name == "gauss_legendre"
 
     @property
     def in_turn(self) -> bool:

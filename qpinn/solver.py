@@ -124,6 +124,12 @@ class Solution:
         return shown[0] if self.settings.states is None else shown
 
     @property
+    def edges(self) -> np.ndarray:
+        """Edges of the segments of the ansatz."""
+        edges = np.asarray(self.problem.ansatz.edges, np.float64)
+        return domain.mirrored(edges) if self.plan.even else edges
+
+    @property
     def parameters(self) -> int:
         """Number of trained parameters of all lanes."""
         return sum(leaf.size for leaf in jax.tree.leaves(self.params["lanes"]))
@@ -131,10 +137,12 @@ class Solution:
 
 @jax.jit
 def _psi(problem: Problem, lanes: Params, x: Any) -> Any:
-    def own(params: Params) -> Any:
-        return jax.vmap(lambda y: ansatz_module.psi(problem.ansatz, params["psi"], y))(x)
+    values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
 
-    return jax.vmap(own)(lanes)
+    def own(lane: Any, params: Params) -> Any:
+        return jax.vmap(lambda y: ansatz_module.psi(of(lane).ansatz, params["psi"], y))(x)
+
+    return jax.vmap(own)(values, lanes)
 
 
 def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings: Any) -> Solution:
@@ -180,7 +188,8 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
                 or len(mesh) > planning.MOST_SEGMENTS
             ):
                 break
-            mesh = _refined(mesh, last, known.shown, wide)
+            mesh = _refined(domain.mirrored(mesh) if known.even else mesh, last, known.shown, wide)
+            mesh = domain.left_half(mesh) if known.even else mesh
         last = last if last.fit.status != "finished" else best
     found = evaluate.states(
         last.fine, last.grid, last.bound, last.energies, last.fit.losses, levels, known.scale, tol, known.indices
@@ -222,11 +231,11 @@ def _train(
 ) -> _Trained:
     begun = time.perf_counter()
     value, last = _energy_value(settings, levels)[known.indices], known.first + known.trained
-    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, last, value)
+    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, last, value, 1.0 if known.even else None)
     seed, projected = jnp.asarray(settings.seed), settings.start.name == "ritz"
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of)
+    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of, known.even)
     at = _as(settings.precision, rules.points)
     values, of = problem.lanes(known.trained)
     lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
@@ -246,12 +255,13 @@ def _train(
     begun = time.perf_counter()
     fields, energy = jax.device_get(measure(problem, fit.params, at))
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
-    mix = certify.ritz(fine)
+    mix = certify.ritz(fine, known.even)
     mixed = [values.mixed(mix) for values in (fine, check, grid)]
     eps = float(jnp.finfo(settings.precision).eps)
     bound = certify.certify(mixed[0], mixed[1], known.sigma, eps, known.floor)
     bound = certify.beyond_walls(bound, mixed[2], known.chosen)
-    seen = evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(mesh, fine)
+    whole = domain.mirrored(mesh) if known.even else mesh
+    seen = evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(whole, fine)
     if settings.network.activation in ROUGH or not seen:
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
     if projected:
@@ -301,24 +311,29 @@ def build(
 ) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
     """Problem, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
     index = settings.state or 0
-    mesh = domain.segment_edges(potential, index + 1, settings.ansatz.phase)
-    return _build_on(potential, settings, mesh, index + 1, _energy_value(settings, levels)[index])
+    mesh, even = planning.segments(potential, index + 1, settings.ansatz.phase, settings.by_parity)
+    parity = (1.0 - 2.0 * (index % 2)) if even else None
+    return _build_on(potential, settings, mesh, index + 1, _energy_value(settings, levels)[index], parity)
 
 
 def _build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: np.ndarray | float
-) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
-    """`build` on a given mesh, for the lowest `states` levels."""
+    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: np.ndarray | float,
+    parity: float | None = None,
+) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:  # fmt: skip
+    """`build` on a given mesh (of the left half of the box, for a parity), for the lowest `states` levels."""
     dtype = jnp.dtype(settings.precision)
     choice = settings.network
     network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
     edges = mesh[[0, -1]] if merged(settings) else mesh
     unit = settings.loss.unit or domain.energy_unit(potential, states)
+    ansatz = ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential, parity)
     problem = Problem(
-        potential, ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential), settings.loss.residual,
-        settings.loss.norm, unit, energy, settings.energy.name,
+        potential, ansatz, settings.loss.residual, settings.loss.norm, unit, energy, settings.energy.name,
     )  # fmt: skip
     sampling = _sampling(settings.sampling, edges, mesh)
+    if parity is not None:  # the other half of the box has the same residuals
+        points = sampling.draw(jax.random.key(0))
+        sampling = domain.FixedPoints(dataclasses.replace(points, weight=2 * points.weight))
     return (*_as(settings.precision, (problem, _optimizer(settings.optimizer))), _as(settings.precision, sampling))
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import qpinn
+from qpinn import planning
 from qpinn.analysis import evaluate
 from qpinn.physics import potentials, reference
 
@@ -36,7 +37,7 @@ def test_levels_of_the_library(name):
     assert all(solution.converged)
     points = np.polynomial.legendre.leggauss(400)
     left, right = solution.potential.domain
-    edges = np.asarray(solution.problem.ansatz.edges)
+    edges = solution.edges
     x = (edges[:-1, None] + np.diff(edges)[:, None] * (points[0] + 1) / 2).ravel()
     weight = (np.diff(edges)[:, None] * points[1] / 2).ravel()
     psi = solution.psi(x)
@@ -90,6 +91,44 @@ def test_a_nearly_degenerate_pair_is_resolved():
     np.testing.assert_allclose(np.diff(solution.energies), np.diff(exact), atol=1e-11 * exact[0])
     assert solution.node_counts == [0, 1]
     np.testing.assert_allclose([state.expectation["x"] for state in solution.states], 0, atol=1e-3)
+
+
+def test_parity_separates_what_rounding_cannot():
+    """A pair split by less than 1e-12 of a level: even and odd all the same, where a Ritz solve would mix them."""
+    potential = potentials.double_well(height=400.0, a=1.5)
+    solution = qpinn.solve(potential, states=2, **FAST)
+    exact = reference.best(solution.plan.potential, 2)
+    assert abs(np.diff(exact.energies)[0]) < 1e-12 * exact.energies[0]
+    np.testing.assert_allclose(solution.energies, exact.energies, rtol=1e-12)
+    x = np.linspace(0, solution.potential.domain[1], 50)
+    psi, mirrored = solution.psi(x), solution.psi(-x)
+    np.testing.assert_allclose(mirrored, np.array([[1], [-1]]) * psi, atol=1e-12)
+    np.testing.assert_allclose(psi, exact.psi(x), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("formula", "even"),
+    [("x**4 - 8*x**2", True), ("x**4 - 8*x**2 + 1e-6*x", False), ("x**4 + 5*exp(-((x-0.7)/1e-3)**2)", False)],
+)
+def test_parity_is_used_where_v_is_even_and_only_there(formula, even):
+    potential = potentials.expression((-3.0, 3.0), formula)
+    known = planning.of(potential, qpinn.settings.Settings())
+    assert known.even == even
+    assert len(known.mesh) < len(planning.of(potential, qpinn.settings.from_mapping(
+        qpinn.settings.Settings, {"ansatz": {"parity": "none"}}
+    )).mesh) or not even  # fmt: skip
+
+
+def test_parity_changes_no_level():
+    with_parity, without = (
+        qpinn.solve(potentials.finite_well(), states=3, ansatz={"phase": 2.0, "parity": parity})
+        for parity in ("auto", "none")
+    )
+    assert (with_parity.plan.even, without.plan.even) == (True, False)
+    np.testing.assert_allclose(with_parity.energies, without.energies, rtol=1e-12)
+    x = np.linspace(-4, 4, 101)
+    np.testing.assert_allclose(with_parity.psi(x), without.psi(x), atol=1e-5)
+    assert with_parity.parameters < 0.7 * without.parameters
 
 
 @pytest.mark.parametrize("energy", ["fixed", "rayleigh"])
@@ -173,7 +212,7 @@ def test_segments_are_cut_until_the_tolerance_is_met():
     assert fine.rounds > 1
     assert all(fine.converged)
     _check(fine, 1)
-    assert len(fine.problem.ansatz.edges) > len(rough.problem.ansatz.edges)
+    assert len(fine.edges) > len(rough.edges)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,19 @@ class Values:
     def mixed(self, mix: np.ndarray) -> Values:
         """The functions sum_j mix_jk psi_j."""
         return self._each(lambda part: mix.T @ part)
+
+    def mirrored(self, center: float) -> Values:
+        """Functions of the whole box from those of its left half: even, odd, even, ..."""
+        parity = 1.0 - 2.0 * (np.arange(len(self.psi)) % 2)[:, None]
+
+        def whole(part: np.ndarray, sign: Any = 1.0) -> np.ndarray:
+            return np.concatenate([part, sign * part[..., ::-1]], axis=-1)
+
+        return dataclasses.replace(
+            self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=whole(self.psi, parity),
+            slope=whole(self.slope, -parity), h_psi=whole(self.h_psi, parity),
+            v=whole(self.v), mass=whole(self.mass), weight=whole(self.weight),
+        )  # fmt: skip
 
     def some(self, which: slice) -> Values:
         """Some of the functions."""
@@ -93,8 +107,16 @@ class Certificate:
         return (self.upper - self.lower) / 2
 
 
-def ritz(values: Values) -> np.ndarray:
-    """The mix (K, K) that makes functions orthonormal, diagonalises H among them and starts them upwards."""
+def ritz(values: Values, by_parity: bool = False) -> np.ndarray:
+    """The mix (K, K) that makes functions orthonormal, diagonalises H among them and starts them upwards.
+
+    by_parity  the functions are even, odd, even, ...: those of different parity are not mixed
+    """
+    if by_parity and len(values.psi) > 1:
+        mix = np.zeros((len(values.psi),) * 2)
+        for sector in (slice(0, None, 2), slice(1, None, 2)):
+            mix[sector, sector] = ritz(values.some(sector))
+        return mix
     from scipy import linalg
 
     gram = (values.weight * values.psi) @ values.psi.T

@@ -83,11 +83,13 @@ class Rules:
     points   all of them, grouped by segment; only `fine` has its weights there
     parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
     strength (D,) of the deltas of the potential
+    center   of a box of which `points` are in the left half, for functions that are even, odd, even, ...; or None
     """
 
     points: Points
     parts: dict[str, tuple[slice, np.ndarray]]
     strength: np.ndarray
+    center: float | None
 
     def values(self, fields: Fields, name: str) -> certify.Values:
         """What `measure` found on one of the parts."""
@@ -101,13 +103,16 @@ class Rules:
         mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
         h_psi = v * psi - flat(fields.psi.laplacian) / mass
         at_deltas = np.asarray(fields.at_deltas, np.float64)
-        return certify.Values(
+        values = certify.Values(
             x, psi, flat(fields.psi.gradient[..., 0]), h_psi, v, mass, weight.ravel(), at_deltas, self.strength
         )
+        return values if self.center is None else values.mirrored(self.center)
 
 
-def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> Rules:
+def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, even: bool = False) -> Rules:
     """Rules for an ansatz with these segments, on a `mesh` that follows V; `trained` points a segment were trained on.
+
+    even  the segments are those of the left half of the box
 
     fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
     """
@@ -127,9 +132,9 @@ def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int) -> 
         for (name, weight), first, last in zip(weights.items(), ends[:-1], ends[1:], strict=True)
     }
     x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
-    only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
+    only_fine = (2 if even else 1) * np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
     strength = np.array(deltas_of(potential)[1], np.float64)
-    return Rules(Points(x, only_fine), parts, strength)  # type: ignore[arg-type]
+    return Rules(Points(x, only_fine), parts, strength, float(edges[-1]) if even else None)  # type: ignore[arg-type]
 
 
 def smooth(mesh: np.ndarray, fine: certify.Values) -> bool:
@@ -163,8 +168,8 @@ def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar
 
     values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
 
-    def own(value: Scalar, params: Params) -> tuple[Fields, Scalar]:
-        return problem.fields(params, at), of(value).energy(params, at)
+    def own(lane: Any, params: Params) -> tuple[Fields, Scalar]:
+        return of(lane).fields(params, at), of(lane).energy(params, at)
 
     return jax.vmap(own)(values, lanes)
 

@@ -139,7 +139,7 @@ def write_arrays(folder: Path, solution: Any) -> None:
         "x": samples.x, "psi": samples.psi, "v": samples.v,
         "psi_reference": solution.levels.psi(samples.x)[[state.index for state in solution.states]],
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
-        "edges": np.asarray(solution.problem.ansatz.edges, np.float64),
+        "edges": solution.edges,
     }  # fmt: skip
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]

@@ -58,6 +58,17 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.nda
     return np.unique(np.concatenate(cuts))
 
 
+def left_half(edges: np.ndarray) -> np.ndarray:
+    """The edges left of the centre of the box, and the centre."""
+    center = (edges[0] + edges[-1]) / 2
+    return np.append(edges[edges < center - 1e-9 * (edges[-1] - edges[0])], center)
+
+
+def mirrored(half: np.ndarray) -> np.ndarray:
+    """The edges of the whole box, from those of its left half."""
+    return np.concatenate([half, 2 * half[-1] - half[-2::-1]])
+
+
 def _depth(cells: estimates.Steps, energy: float) -> np.ndarray:
     """Decay lengths of psi from each cell to the nearest one where it oscillates or has a delta at hand."""
     decay = np.sqrt(np.maximum(-cells.wave_number(energy), 0.0)) * np.diff(cells.edges)

@@ -101,7 +101,7 @@ def begin(
         params = {**params, "psi": inherited}
     energy = problem.energy(params, points)
     if start == "ritz":
-        params, energy = ritz.start(problem, params, points, state)
+        params, energy = ritz.start(problem, params, points, problem.ansatz.sector(state))
     carry = Carry(optimizer.init(problem, params, points), jnp.zeros((), int), jnp.ones((), bool))
     return carry, energy
 
@@ -143,8 +143,8 @@ def begin_lanes(
     """`begin` for the states 0, 1, ..., each a lane with parameters of its own: every array with an axis (states,)."""
     values, of = problem.lanes(states)
 
-    def own(value: Scalar, k: Scalar, psi: Params | None) -> tuple[Carry, Scalar]:
-        return begin(of(value), optimizer, sampling, seed, start, k, psi)
+    def own(lane: Any, k: Scalar, psi: Params | None) -> tuple[Carry, Scalar]:
+        return begin(of(lane), optimizer, sampling, seed, start, k, psi)
 
     return jax.vmap(own)(values, jnp.arange(states), inherited)
 
@@ -160,7 +160,7 @@ def run_lanes(
 
     values, of = problem.lanes(carry.good.shape[0])
 
-    def own(lane: tuple[Scalar, Carry]) -> tuple[Carry, Record]:
+    def own(lane: tuple[Any, Carry]) -> tuple[Carry, Record]:
         return run_chunk(of(lane[0]), optimizer, sampling, lane[1], seed, active, length)
 
     return jax.lax.map(own, (values, carry)) if jax.default_backend() == "cpu" else jax.vmap(own)((values, carry))
@@ -222,7 +222,7 @@ def in_turn(
 
     To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it.
     """
-    values, _ = problem.lanes(lanes)
+    (values, _), _ = problem.lanes(lanes)
     shapes = jax.eval_shape(problem.ansatz.init, jax.random.key(0))
     below = jax.tree.map(lambda leaf: jnp.zeros((lanes, *leaf.shape), leaf.dtype), shapes)
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from qpinn.physics import operators
@@ -83,9 +84,16 @@ class Problem:
     below: Params | None = None
     weight_below: Any = None
 
-    def lanes(self, states: int) -> tuple[Array, Any]:
-        """`energy_value` of each of several states, which may be one for all, and this problem with one of them."""
-        return jnp.broadcast_to(jnp.asarray(self.energy_value), (states,)), partial(_with_energy, self)
+    def lanes(self, states: int) -> tuple[Any, Callable[[Any], Problem]]:
+        """What the problems of the levels 0, 1, ... have of their own, (states,) each, and the problem with one of it.
+
+        It is `energy_value`, which may be one for all, and the parity of an ansatz that has any.
+        """
+        energies = jnp.broadcast_to(jnp.asarray(self.energy_value), (states,))
+        parity = None
+        if getattr(self.ansatz, "parity", None) is not None:
+            parity = jnp.asarray(1 - 2 * (np.arange(states) % 2), energies.dtype)
+        return (energies, parity), partial(_lane, self)
 
     def init(self, key: Array) -> Params:
         """Random parameters; a trained energy starts at `energy_value`."""
@@ -218,8 +226,10 @@ class Problem:
         return {"norm": norm, "pde": rows[:, :-1].ravel()}
 
 
-def _with_energy(problem: Problem, value: Array) -> Problem:
-    return dataclasses.replace(problem, energy_value=value)
+def _lane(problem: Problem, own: tuple[Any, Any]) -> Problem:
+    energy, parity = own
+    ansatz = problem.ansatz if parity is None else dataclasses.replace(problem.ansatz, parity=parity)  # type: ignore
+    return dataclasses.replace(problem, energy_value=energy, ansatz=ansatz)
 
 
 def losses(vectors: dict[str, Array]) -> dict[str, Scalar]:

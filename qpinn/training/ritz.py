@@ -21,7 +21,8 @@ def solve(gram: Array, stiffness: Array, state: Any, cutoff: float) -> tuple[Sca
     Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
     times its largest are left out. They move to energies above all others, so that shapes stay static.
     """
-    norm = 1 / jnp.sqrt(jnp.diagonal(gram))
+    own = jnp.diagonal(gram)
+    norm = jnp.where(own > 0, 1 / jnp.sqrt(jnp.where(own > 0, own, 1)), 0)
     gram, stiffness = (norm[:, None] * matrix * norm for matrix in (gram, stiffness))
     size, vectors = _eigh(gram)
     kept = size > cutoff * size[-1]

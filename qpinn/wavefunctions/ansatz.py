@@ -36,6 +36,10 @@ class Ansatz(Protocol):
 
     def psi_local(self, local: Params, x: Point) -> Scalar: ...
 
+    def fold(self, x: Point) -> tuple[Point, Any]: ...
+
+    def sector(self, state: Any) -> Any: ...
+
     def confined(self, params: Params) -> Params: ...
 
     def inherit(self, edges: Array, params: Params) -> Params: ...
@@ -73,6 +77,14 @@ class Envelope:
         """Parameters of every segment, with a leading axis of segments: here one."""
         return {**params, "nodal": {}, "left": self.edges[:1], "right": self.edges[1:]}
 
+    def fold(self, x: Point) -> tuple[Point, Any]:
+        """Where psi is evaluated for x, and the sign that it takes there."""
+        return x, 1.0
+
+    def sector(self, state: Any) -> Any:
+        """Place of level `state` among those that psi can be."""
+        return state
+
     def confined(self, params: Params) -> Params:
         """`params` as they are: a network of the whole box may need any slope."""
         return params
@@ -104,30 +116,44 @@ class Piecewise:
     so that psi is continuous and in the domain of H by construction. The values at the walls are zero and are no
     parameters.
 
+    With a `parity` the segments are those of the left half of a box, and the other half is its mirror image: at the
+    centre, the last edge, an even function has f = 0 and an odd one u = 0.
+
     edges     (segments + 1,)  ascending; every breakpoint of the potential is one of them
     mass      (segments,)      effective masses m, or None: all 1
     strength  (segments + 1,)  of the delta at each edge, or None: there is none
+    parity    ()               1 even, -1 odd, or None: neither, and the last edge is a wall
     """
 
     edges: Array
     network: MLP = dataclasses.field(metadata={"static": True})
     mass: Any = None
     strength: Any = None
+    parity: Any = None
+
+    @property
+    def _values(self) -> int:
+        """Number of nodal values that are parameters."""
+        return self.edges.shape[0] - (2 if self.parity is None else 1)
 
     def init(self, key: Array) -> Params:
         segments = self.edges.shape[0] - 1
         size = parameter_count(self.network)
-        draws = _draws(key, (segments * (size + 2),), self.network.dtype)
+        draws = _draws(key, (segments * (size + 1) + 1 + self._values,), self.network.dtype)
         networks = jax.vmap(partial(from_uniform, self.network))(draws[: segments * size].reshape(segments, size))
-        value, slope = jnp.split(draws[segments * size :], [segments - 1])
+        value, slope = jnp.split(draws[segments * size :], [self._values])
         nodal = {"value": value, "slope": slope / (self.edges[-1] - self.edges[0])}
         return {"network": networks, "nodal": nodal}
 
     def local(self, params: Params) -> Params:
         """Parameters of every segment, with a leading axis of segments."""
         wall = jnp.zeros(1, params["nodal"]["value"].dtype)
-        value = jnp.concatenate([wall, params["nodal"]["value"], wall])
-        flux = params["nodal"]["slope"]
+        value, flux = params["nodal"]["value"], params["nodal"]["slope"]
+        if self.parity is None:
+            value = jnp.concatenate([wall, value, wall])
+        else:
+            value = jnp.concatenate([wall, value[:-1], (1 + self.parity) / 2 * value[-1:]])
+            flux = jnp.concatenate([flux[:-1], (1 - self.parity) / 2 * flux[-1:]])
         half = 0.0 if self.strength is None else self.strength * value / 2
         slope = jnp.stack([(flux + half)[:-1], (flux - half)[1:]], axis=1)
         return {
@@ -139,6 +165,17 @@ class Piecewise:
             "left": self.edges[:-1],
             "right": self.edges[1:],
         }
+
+    def fold(self, x: Point) -> tuple[Point, Any]:
+        """Where psi is evaluated for x, and the sign that it takes there."""
+        if self.parity is None:
+            return x, 1.0
+        center = self.edges[-1]
+        return center - jnp.abs(x - center), jnp.where(x[0] > center, self.parity, 1.0)
+
+    def sector(self, state: Any) -> Any:
+        """Place of level `state` among those that psi can be: those of one parity are every second."""
+        return state if self.parity is None else state // 2
 
     def inherit(self, edges: Array, params: Params) -> Params:
         """Parameters of this ansatz from `params` (lanes first) of one with coarser `edges`, all of them among its own.
@@ -162,7 +199,7 @@ class Piecewise:
         }
         rest = jax.tree.map(lambda leaf: jnp.take(leaf, whole, axis=bias.ndim - 2), params["network"])
         lanes, dtype = bias.shape[:-2], bias.dtype
-        nodal = {"value": jnp.zeros((*lanes, len(new) - 2), dtype), "slope": jnp.zeros((*lanes, len(new)), dtype)}
+        nodal = {"value": jnp.zeros((*lanes, self._values), dtype), "slope": jnp.zeros((*lanes, len(new)), dtype)}
         return {"network": {**rest, "hidden_0": moved}, "nodal": nodal}
 
     def confined(self, params: Params) -> Params:
@@ -190,26 +227,28 @@ ANSATZE = ("envelope", "piecewise")
 """What `ansatz.name` in a config may say."""
 
 
-def on_mesh(name: str, mesh: np.ndarray, network: MLP, potential: Any) -> Ansatz:
-    """The ansatz called `name` for `potential`, on the segments of `mesh` if it has any."""
+def on_mesh(name: str, mesh: np.ndarray, network: MLP, potential: Any, parity: float | None = None) -> Ansatz:
+    """The ansatz called `name` for `potential`, on the segments of `mesh` (of the left half, for a parity)."""
     if name == "envelope":
         return Envelope(mesh[[0, -1]], network)  # type: ignore[arg-type]
     places, strengths = deltas_of(potential)
     bent = bool(places) or hasattr(potential, "mass")
     if not bent:
-        return Piecewise(mesh, network)  # type: ignore[arg-type]
+        return Piecewise(mesh, network, parity=parity)  # type: ignore[arg-type]
     mass = np.broadcast_to(mass_at(potential, ((mesh[:-1] + mesh[1:]) / 2)[:, None]), len(mesh) - 1)
     strength = np.zeros(len(mesh))
     for place, own in zip(places, strengths, strict=True):
-        strength[np.argmin(np.abs(mesh - place))] += own
-    return Piecewise(mesh, network, mass, strength)  # type: ignore[arg-type]
+        nearest = np.argmin(np.abs(mesh - place))
+        strength[nearest] += own if abs(mesh[nearest] - place) < 1e-6 * (mesh[-1] - mesh[0]) else 0.0
+    return Piecewise(mesh, network, mass, strength, parity)  # type: ignore[arg-type]
 
 
 def psi(ansatz: Ansatz, params: Params, x: Point) -> Scalar:
     """The trial wavefunction at one position x (d,) anywhere in the domain."""
     inner = ansatz.edges[1:-1]
-    segment = jnp.searchsorted(inner, x[0], side="right")
-    return ansatz.psi_local(jax.tree.map(lambda leaf: leaf[segment], ansatz.local(params)), x)
+    at, sign = ansatz.fold(x)
+    segment = jnp.searchsorted(inner, at[0], side="right")
+    return sign * ansatz.psi_local(jax.tree.map(lambda leaf: leaf[segment], ansatz.local(params)), at)
 
 
 def is_linear(params: Params) -> Params:

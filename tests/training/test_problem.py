@@ -15,7 +15,7 @@ from qpinn.settings import Settings, from_mapping
 from qpinn.training import problem as problem_module
 from qpinn.training import residuals
 
-SMALL = {"network": {"width": 4}, "sampling": {"points": 6}}
+SMALL = {"network": {"width": 4}, "sampling": {"points": 6}, "ansatz": {"parity": "none"}}
 
 
 def build(potential, **settings):
@@ -44,7 +44,7 @@ def test_an_exact_eigenfunction_has_no_residual(state):
 def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
     """The trained network is the exact psi to 1e-7: on points it never saw, so is its residual."""
     problem, _, _ = build(well, network={"width": 12}, sampling={"points": 24})
-    solution = solver.solve(well)
+    solution = solver.solve(well, ansatz={"parity": "none"})
     edges = np.asarray(problem.ansatz.edges)
     points = jax.tree.map(jnp.asarray, domain.gauss_legendre(edges, 31))
     terms = problem_module.losses(
@@ -55,11 +55,13 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
 
 
 @pytest.mark.parametrize("energy_mode", ["trainable", "fixed", "rayleigh"])
-@pytest.mark.parametrize("ansatz", ["piecewise", "envelope"])
+@pytest.mark.parametrize("ansatz", ["piecewise", "by parity", "envelope"])
 @pytest.mark.parametrize("width", [2, 9])
 def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
     potential = reference_potential()
-    problem, _, points = build(potential, energy=energy_mode, ansatz=ansatz, network={"width": width, "depth": 2})
+    problem, _, points = build(
+        potential, energy=energy_mode, ansatz=ansatz_of(ansatz), network={"width": width, "depth": 2}
+    )
     params = problem.init(jax.random.key(5))
     flat, unravel = jax.flatten_util.ravel_pytree(params)
 
@@ -89,6 +91,10 @@ def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
     np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10 * float(jnp.abs(plain).max()))
     vectors = problem.vectors(linear.rows)
     np.testing.assert_allclose(jnp.concatenate([vectors["norm"], vectors["pde"]]), vector(flat), rtol=1e-12, atol=1e-12)
+
+
+def ansatz_of(name):
+    return {"name": "piecewise", "parity": "auto"} if name == "by parity" else {"name": name, "parity": "none"}
 
 
 def test_the_derivative_of_a_rayleigh_quotient_does_not_change_the_gradient():

@@ -33,11 +33,13 @@ def test_dependent_directions_are_left_out():
 
 
 @pytest.mark.parametrize("state", [0, 1, 3])
-def test_the_start_is_the_wanted_state_from_above(well, state):
-    settings = from_mapping(Settings, {})
-    problem, _, sampling = solver.build(well, settings, solver.exact_levels(well))
+@pytest.mark.parametrize("parity", ["auto", "none"])
+def test_the_start_is_the_wanted_state_from_above(well, state, parity):
+    settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
+    problem, _, sampling = solver.build(well, settings, solver.exact_levels(well, state + 1))
     points = sampling.draw(jax.random.key(0))
-    params, energy = ritz.start(problem, problem.init(jax.random.key(1)), points, state)
+    place = problem.ansatz.sector(state)
+    params, energy = ritz.start(problem, problem.init(jax.random.key(1)), points, place)
     level = reference.exact(well, state + 1).energies[state]
     assert -1e-12 * level < float(energy) - level < 1e-4 * level
     psi = problem.fields(params, points).psi.value

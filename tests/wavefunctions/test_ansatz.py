@@ -79,6 +79,23 @@ def test_fluxes_are_continuous_and_jump_at_deltas():
         )
 
 
+@pytest.mark.parametrize("parity", [1.0, -1.0])
+def test_a_parity_holds_for_any_parameters(parity):
+    """Even or odd about the last edge, C1 there, zero at both walls; and a delta at the centre bends an even one."""
+    strength = jnp.array([0.0, 0.0, 0.0, 0.0, 5.0])
+    mass = jnp.ones(4)
+    for bent in (None, strength):
+        ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), None if bent is None else mass, bent, jnp.asarray(parity))
+        params = _perturbed(ansatz.init(jax.random.key(3)))
+        psi = _psi(ansatz, params)
+        x = jnp.array([0.0, 0.3, 1.7, 3.99, 8.0])
+        np.testing.assert_allclose(psi(4.0 + x), parity * psi(4.0 - x), rtol=1e-12, atol=1e-13)
+        assert psi(jnp.array([-4.0, 12.0])).tolist() == [0.0, 0.0]
+        slope = jax.vmap(jax.grad(lambda y: psi(y[None])[0]))(jnp.array([4 - 1e-9, 4 + 1e-9]))
+        jump = 0.0 if bent is None else 5.0 * float(psi(jnp.array([4.0]))[0])
+        np.testing.assert_allclose(slope[1] - slope[0], jump, atol=1e-6 * float(jnp.abs(slope).max() + 1))
+
+
 def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
     """The same function of x, for lanes of parameters, whatever the depth."""
     coarse = _piecewise()

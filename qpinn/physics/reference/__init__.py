@@ -9,12 +9,17 @@ Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it 
 import dataclasses
 from typing import Any
 
-from qpinn.physics.reference.box import Eigenstates
+from qpinn.physics.reference.box import Eigenstates, box_of
 from qpinn.physics.reference.grid import finite_differences
 from qpinn.physics.reference.layers import constant_pieces, exact
 from qpinn.physics.reference.spectral import spectral_elements
 
-__all__ = ["Eigenstates", "best", "exact", "finite_differences", "spectral_elements"]
+__all__ = ["Eigenstates", "best", "exact", "finite_differences", "is_even", "spectral_elements"]
+
+
+def is_even(potential: Any) -> bool:
+    """Whether V, masses and deltas are even about the centre of the box, to rounding."""
+    return box_of(potential).even
 
 
 def best(potential: Any, states: int) -> Eigenstates:
