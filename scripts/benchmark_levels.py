@@ -1,6 +1,6 @@
 """Measure levels and their bounds over the library and over potentials drawn at random, and write docs/levels.md.
 
-    python scripts/benchmark_levels.py                       # 8 seeds, 200 random potentials: half an hour on one core
+    python scripts/benchmark_levels.py                       # 8 seeds, 240 random potentials: half an hour on one core
     python scripts/benchmark_levels.py --seeds 1 --random 10 --output bench
 
 One process; compiled programmes are kept. Writes levels.json and levels.md into the output folder (default docs).
@@ -26,7 +26,7 @@ STATES = 8
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
-    parser.add_argument("--random", type=int, default=200)
+    parser.add_argument("--random", type=int, default=240)
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     arguments = parser.parse_args()
     if arguments.seeds < 1 or arguments.random < 0:
@@ -52,17 +52,27 @@ def main() -> int:
     return 0
 
 
+WELLS = {"thickness": [10, 8, 2, 6, 10], "offset": [0.228, 0, 0.228, 0, 0.228],
+         "mass": [0.0919, 0.0665, 0.0919, 0.0665, 0.0919]}  # fmt: skip
+"""Two coupled wells of GaAs between layers of Al(0.3)Ga(0.7)As: nm, eV, m_e."""
+
+
 def arguments_of(name: str) -> dict[str, Any]:
-    """A formula needs walls; everything else has its defaults."""
-    return {"domain": (-3.0, 3.0)} if name == "expression" else {}
+    """A formula needs walls and layers need a table; everything else has its defaults."""
+    return {"expression": {"domain": (-3.0, 3.0)}, "layers": WELLS}.get(name, {})
 
 
 def draw(number: int) -> tuple[str, Any]:
-    """A potential that nobody chose: steps, or a smooth sum of waves."""
+    """A potential that nobody chose: steps, a smooth sum of waves, or layers with masses."""
     from qpinn.physics import potentials
 
     rng = np.random.default_rng(number)
-    if number % 2:
+    if number % 3 == 2:
+        count = int(rng.integers(3, 8))
+        columns = rng.uniform(2, 10, count), rng.uniform(0, 0.5, count), rng.uniform(0.03, 0.3, count)
+        lists = (column.round(4).tolist() for column in columns)
+        return "layers", potentials.layers(None, *lists)
+    if number % 3 == 1:
         terms = " + ".join(
             f"{rng.normal() * 30 / k:.6f}*sin({k * rng.uniform(0.5, 1):.6f}*x + {rng.uniform(0, 6):.6f})"
             for k in range(1, 6)
@@ -86,14 +96,15 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     if np.isfinite(threshold):
         states = min(states, estimates.bound_states(potential))
     begun = time.perf_counter()
-    solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed)
+    units = "semiconductor" if hasattr(potential, "mass") else "dimensionless"
+    solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)
     seconds = time.perf_counter() - begun
     scale = solution.plan.scale[:states]
     exact = np.asarray(solution.levels.energies)[:states]
-    lower, upper = solution.bounds.T
+    lower, upper = solution.bounds.T / solution.units.scale
     entry = {
         "potential": name, "seed": seed, "states": states, "rounds": solution.rounds, "seconds": seconds,
-        "segments": len(solution.problem.ansatz.edges) - 1,
+        "segments": len(solution.edges) - 1,
         "right": sum(state.outcome == "right state" and state.node_count == state.index for state in solution.states),
         "error": [state.relative_error_energy for state in solution.states],
         "psi": [state.relative_l2_psi for state in solution.states],

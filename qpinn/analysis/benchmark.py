@@ -256,7 +256,8 @@ def levels_page(measured: Mapping[str, Any]) -> str:
         "compiling where a shape is new.",
         _levels_table(measured["library"]),
         "## Potentials drawn at random",
-        "Four levels each of steps of random heights and of sums of random waves, one seed.",
+        "Four levels each of steps of random heights, of sums of random waves, and of layers of random thickness, band "
+        "offset and effective mass; one seed.",
         _levels_table(measured["random"]),
         "## Do the bounds hold?",
         _bounds_table(measured),
