@@ -59,7 +59,8 @@ WELLS = {"thickness": [10, 8, 2, 6, 10], "offset": [0.228, 0, 0.228, 0, 0.228],
 
 def arguments_of(name: str) -> dict[str, Any]:
     """A formula needs walls and layers need a table; everything else has its defaults."""
-    return {"expression": {"domain": (-3.0, 3.0)}, "layers": WELLS}.get(name, {})
+    needs: dict[str, dict[str, Any]] = {"expression": {"domain": (-3.0, 3.0)}, "layers": WELLS}
+    return needs.get(name, {})
 
 
 def draw(number: int) -> tuple[str, Any]:

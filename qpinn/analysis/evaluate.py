@@ -255,7 +255,10 @@ def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
 
 
 def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarray:
-    """f_ij = (E_j - E_i) <i|x|j>^2 (K, K), with H = p^2 + V; over all j they add up to 1 (Thomas, Reiche and Kuhn)."""
+    """f_ij = (E_j - E_i) <i|x|j>^2 (K, K), dimensionless, H = p (1 / m) p + V.
+
+    Over all j they add up to <i|1 / m|i>: to 1 for a single mass (Thomas, Reiche and Kuhn).
+    """
     return (energies[None, :] - energies[:, None]) * dipoles**2
 
 

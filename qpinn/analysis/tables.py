@@ -61,6 +61,7 @@ def report(results: Mapping[str, Any]) -> str:
     else:
         worst = max(state["relative_error_energy_start"] for state in states)
         meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
+        lines += [transitions(results), ""]
         lines.append(f"  before training: errors of E up to {number(worst)}; {meshes}, {results['steps']} steps, "
                      f"{results['parameters']} parameters")  # fmt: skip
     lines.append(f"  {_bounds(results)}")
@@ -95,6 +96,23 @@ def levels(states: Sequence[Mapping[str, Any]], units: Mapping[str, Any]) -> str
     x, x2, p2 = (with_unit(f"<{name}>", units, "length", power) for name, power in (("x", 1), ("x^2", 2), ("p^2", -2)))
     header = ["n", energy, "to tol", "error of E", "L2 error", "nodes", "parity", x, x2, p2, "dx dp", "virial - 1"]
     return plain(header, rows)
+
+
+SHOWN = 8
+"""Levels between which transitions are shown."""
+
+
+def transitions(results: Mapping[str, Any]) -> str:
+    """Dipole matrix elements of the lowest levels left of the diagonal, oscillator strengths right of it."""
+    count = min(len(results["states"]), SHOWN)
+    rows = []
+    for i in range(count):
+        dipoles = [f"{abs(results['dipoles'][i][j]):.4f}" for j in range(i)]
+        strengths = [f"{results['oscillator_strengths'][i][j] + 0.0:.4f}" for j in range(i + 1, count)]
+        rows.append([str(results["states"][i]["index"]), *dipoles, "", *strengths])
+    dipole = with_unit("|<i|x|j>|", results["units"], "length")
+    title = f"  transitions: {dipole} for j < i, oscillator strength f_ij for j > i"
+    return title + "\n" + plain(["", *(str(state["index"]) for state in results["states"][:count])], rows)
 
 
 def _parity(value: float) -> str:
