@@ -106,7 +106,8 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     entry = {
         "potential": name, "seed": seed, "states": states, "rounds": solution.rounds, "seconds": seconds,
         "segments": len(solution.edges) - 1,
-        "right": sum(state.outcome == "right state" and state.node_count == state.index for state in solution.states),
+        "right": sum(state.outcome == "right state" for state in solution.states),
+        "nodes": sum(state.node_count == state.index for state in solution.states),
         "error": [state.relative_error_energy for state in solution.states],
         "psi": [state.relative_l2_psi for state in solution.states],
         "bound": ((upper - lower) / 2 / scale).tolist(),

@@ -215,16 +215,20 @@ def test_segments_are_cut_until_the_tolerance_is_met():
     assert len(fine.edges) > len(rough.edges)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(5))
 def test_bounds_hold_for_potentials_that_nobody_chose(seed):
     rng = np.random.default_rng(seed)
-    if seed % 2:
+    if seed == 4:
+        lists = rng.uniform(1, 8, 5), rng.uniform(0, 0.5, 5), rng.uniform(0.03, 0.3, 5)
+        potential = potentials.layers(None, *(column.tolist() for column in lists))
+    elif seed % 2:
         potential = potentials.anharmonic(g=10 ** rng.uniform(-2, 2))
     else:
         potential = potentials.asymmetric_well(
             (-3.0, 3.0), rng.uniform(-1, 1), rng.uniform(0.5, 3.0), *10 ** rng.uniform(0, 2, 2)
         )
-    _check(qpinn.solve(potential, states=3, seed=seed, **FAST), 3)
+    units = "semiconductor" if seed == 4 else "dimensionless"
+    _check(qpinn.solve(potential, states=3, seed=seed, units=units, **FAST), 3)
 
 
 @pytest.mark.usefixtures("optax_promotion")

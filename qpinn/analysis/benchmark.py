@@ -251,8 +251,8 @@ def levels_page(measured: Mapping[str, Any]) -> str:
         f"{REFERENCE:g} is granted to it.",
         "## The library",
         f"The lowest 8 levels, or all bound ones, with tol=1e-8 and the default settings, {seeds} seeds. *Half-width*: "
-        "half the distance between the bounds. *Right state*: by overlap, and with as many nodes as its number, sought "
-        "where |psi| is above 1e-9 of its maximum. Seconds are those of one seed after the other in one process, with "
+        "half the distance between the bounds. *Right state*: by overlap. *Nodes*: as many as its number, sought where "
+        "|psi| is above 1e-9 of its maximum, so that those of a lobe behind a high barrier are missed. Seconds are those of one seed after the other in one process, with "
         "compiling where a shape is new.",
         _levels_table(measured["library"]),
         "## Potentials drawn at random",
@@ -271,11 +271,12 @@ def _levels_table(entries: Sequence[Entry]) -> str:
         rows.append([
             name.replace("_", " "), str(max(entry["states"] for entry in group)),
             f"{sum(entry['right'] for entry in group)} of {total}",
+            f"{sum(entry['nodes'] for entry in group)} of {total}",
             f"{sum(entry['converged'] for entry in group)} of {total}",
             *(_flat_spread(group, key) for key in ("error", "bound", "psi")),
             f"{_median(entry['seconds'] for entry in group):.1f} ({max(entry['seconds'] for entry in group):.1f})",
         ])  # fmt: skip
-    header = ["potential", "levels", "right state", "within tol", "error of E: median (worst)",
+    header = ["potential", "levels", "right state", "nodes", "within tol", "error of E: median (worst)",
               "half-width: median (worst)", "L2 error: median (worst)", "seconds: median (worst)"]  # fmt: skip
     return markdown(header, rows)
 
