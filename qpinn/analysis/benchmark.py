@@ -252,8 +252,8 @@ def levels_page(measured: Mapping[str, Any]) -> str:
         "## The library",
         f"The lowest 8 levels, or all bound ones, with tol=1e-8 and the default settings, {seeds} seeds. *Half-width*: "
         "half the distance between the bounds. *Right state*: by overlap. *Nodes*: as many as its number, sought where "
-        "|psi| is above 1e-9 of its maximum, so that those of a lobe behind a high barrier are missed. Seconds are those of one seed after the other in one process, with "
-        "compiling where a shape is new.",
+        "|psi| is above 1e-9 of its maximum, so that those of a lobe behind a high barrier are missed. Seconds are "
+        "those of one seed after the other in one process, with compiling where a shape is new.",
         _levels_table(measured["library"]),
         "## Potentials drawn at random",
         "Four levels each of steps of random heights, of sums of random waves, and of layers of random thickness, band "
