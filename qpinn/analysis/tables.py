@@ -108,7 +108,7 @@ def transitions(results: Mapping[str, Any]) -> str:
     rows = []
     for i in range(count):
         dipoles = [f"{abs(results['dipoles'][i][j]):.4f}" for j in range(i)]
-        strengths = [f"{results['oscillator_strengths'][i][j] + 0.0:.4f}" for j in range(i + 1, count)]
+        strengths = [f"{round(results['oscillator_strengths'][i][j], 4) + 0.0:.4f}" for j in range(i + 1, count)]
         rows.append([str(results["states"][i]["index"]), *dipoles, "", *strengths])
     dipole = with_unit("|<i|x|j>|", results["units"], "length")
     title = f"  transitions: {dipole} for j < i, oscillator strength f_ij for j > i"
