@@ -33,6 +33,7 @@ class Plan:
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   between which the levels lie
     mesh        edges of the segments to begin with
+    followed    whether the samples of V show all of it, as far as finer ones can tell; else there are no bounds
     even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
     """
 
@@ -47,6 +48,7 @@ class Plan:
     high: np.ndarray
     mesh: np.ndarray
     even: bool
+    followed: bool
 
     @property
     def scale(self) -> np.ndarray:
@@ -80,7 +82,8 @@ def plan(
     Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
     """
     asked = (state or 0) + 1 if states is None else _asked(potential, states)
-    boxed = estimates.on_box(potential, asked)
+    key = f"states={states}" if state is None else f"state={state}"
+    boxed = estimates.on_box(potential, asked, key=key)
     _check(boxed)
     low, high = estimates.brackets(boxed, asked + EXTRA + 1)
     gaps = low[asked:] - high[asked - 1 : -1]
@@ -91,17 +94,30 @@ def plan(
     shown = slice(asked - 1 - first, asked - first) if states is None else slice(0, asked)
     left, right = (wall is None for wall in potential.domain)
     mesh, even = segments(boxed, end, phase, by_parity)
-    if len(mesh) - 1 > MOST_SEGMENTS:
-        raise ValueError(f"states={asked}: {len(mesh) - 1} segments are needed, more than {MOST_SEGMENTS}; a larger "
-                         f"ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
     floor = float(high[first - 1]) if first else -np.inf
-    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh, even)
+    return Plan(
+        boxed,
+        first,
+        end - first,
+        shown,
+        floor,
+        float(low[end]),
+        (left, right),
+        low,
+        high,
+        mesh,
+        even,
+        estimates.followed(boxed),
+    )
 
 
 def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
     """Edges for the lowest `states` levels, of the left half of the box if V is even and the second value is true."""
     edges = domain.segment_edges(potential, states, phase)
     half = domain.left_half(edges)
+    if len(edges) - 1 > 2 * MOST_SEGMENTS or (len(edges) - 1 > MOST_SEGMENTS and not reference.is_even(potential)):
+        raise ValueError(f"{potential.name}: {len(edges) - 1} segments are needed for {states} levels, more than "
+                         f"{MOST_SEGMENTS}; a larger ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
     even = by_parity and reference.is_even(potential) and _mirrors(potential, half, states)
     return (half, True) if even else (edges, False)
 

@@ -139,7 +139,7 @@ class SamplingChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Weights of the terms. `unit` is the energy in which the residual is taken; none: pi^2 / (allowed width)^2.
+    """Weights of the terms. `unit` is the energy in which the residual is taken, see `domain.energy_unit` if none.
 
     orthogonality is the weight of sum_j <psi_j|psi>^2 over the states below, of states that are trained in turn.
     """
@@ -177,7 +177,7 @@ class UnitsChoice:
 
     def __post_init__(self) -> None:
         one_of("units.name", self.name, units.SYSTEMS)
-        if self.mass is not None and not 1e-6 <= positive("units.mass", self.mass) <= 1e6:
+        if self.mass is not None and not 1e-6 <= finite("units.mass", self.mass) <= 1e6:
             raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
         if self.mass is not None and self.name == "dimensionless":
             raise ValueError(f"units.mass={self.mass:g}: has an effect only with units=semiconductor")

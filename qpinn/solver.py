@@ -261,7 +261,7 @@ def _train(
     bound = certify.certify(mixed[0], mixed[1], known.sigma, eps, known.floor)
     bound = certify.beyond_walls(bound, mixed[2], known.chosen)
     whole = domain.mirrored(mesh) if known.even else mesh
-    seen = evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(whole, fine)
+    seen = known.followed and evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(whole, fine)
     if settings.network.activation in ROUGH or not seen:
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
     if projected:

@@ -69,16 +69,19 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     described = results.potentials.describe(units_module.given(known.potential, units))
     numbers = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in described.items()
-        if key != "name"
+        for key, value in {**described, "left": known.potential.domain[0], "right": known.potential.domain[1]}.items()
+        if key != "name" and not isinstance(value, list) and value != ""
     )
     kinetic = "-(psi' / m)'" if hasattr(potential, "mass") else "-psi''"
     if units.none:
         say(f"{potential.name}: {kinetic} + V psi = E psi, {numbers}")
     else:
-        mass = "" if hasattr(potential, "mass") else f", mass {settings.units.mass or 1:g} m_e"
-        say(f"{potential.name}: {kinetic} hbar^2 / 2 + V psi = E psi in {units.length} and {units.energy}, "
-            f"{numbers}{mass}")  # fmt: skip
+        kinetic = kinetic.replace("(psi' / m)'", "(hbar^2 psi' / 2m)'").replace("psi''", "(hbar^2 / 2m) psi''")
+        mass = f", mass {settings.units.mass or 1:g} m_e"
+        if hasattr(potential, "mass"):
+            mass = f", {len(potential.breakpoints) + 1} layers"
+        both = f"{units.length} and {units.energy}"
+        say(f"{potential.name}: {kinetic} + V psi = E psi in {both}, {numbers}{mass}")
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")

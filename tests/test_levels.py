@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import jax
 import numpy as np
 import pytest
 
@@ -151,7 +152,7 @@ def test_one_state_by_its_index():
     x = np.linspace(0, 1, 31)
     assert solution.psi(x).shape == (31,)
     assert solution.dipoles.shape == (1, 1)
-    with pytest.raises(ValueError, match="holds 4 bound states, asked for 5"):
+    with pytest.raises(ValueError, match="state=4: the well holds 4 bound states, asked for 5"):
         qpinn.solve(potentials.poeschl_teller(), state=4)
 
 
@@ -270,6 +271,41 @@ def test_bounds_are_right_or_absent_where_it_is_hard(potential, lowest):
     assert np.isnan(upper) == (getattr(potential, "a", 1.0) == 1e-9)
 
 
+@pytest.mark.parametrize("left", [1e3, 1e6])
+def test_bounds_hold_far_from_the_origin(left):
+    """Points are rounded to eps |x|: an error that two quadratures share."""
+    far = qpinn.solve(potentials.infinite_well((left, left + 1)), states=3, **FAST)
+    lower, upper = far.bounds.T
+    exact = (np.arange(1, 4) * np.pi) ** 2
+    assert (lower <= exact).all()
+    assert (exact <= upper).all()
+    near = qpinn.solve(potentials.infinite_well(), states=3, **FAST)
+    assert np.ptp(far.bounds, axis=1).max() > np.ptp(near.bounds, axis=1).max()
+
+
+def test_functions_that_depend_on_each_other_bound_the_lowest_level_alone():
+    same = {"name": "adam", "steps": 1, "learning_rate": 1e-12}
+    network = {"init": "lecun", "scale": 1e-12, "width": 4}
+    with jax.numpy_dtype_promotion("standard"):
+        solution = qpinn.solve(potentials.infinite_well(), states=3, start="random", ansatz="envelope",
+                               optimizer=same, network=network)  # fmt: skip
+    exact = (np.arange(1, 4) * np.pi) ** 2
+    upper = solution.bounds[:, 1]
+    assert (np.isnan(upper) | (upper >= exact)).all()
+
+
+def test_a_spike_between_the_points_takes_the_bounds_away():
+    """Its level lies far below those that are found."""
+    solution = qpinn.solve(potentials.expression((-3.0, 3.0), "x**2-1e5*exp(-((x-0.3)/1e-4)**2)"), states=2, **FAST)
+    assert np.isnan(solution.bounds).all()
+    assert not any(solution.converged)
+
+
+def test_a_box_that_needs_too_many_segments_is_refused_at_once():
+    with pytest.raises(ValueError, match="segments are needed for 2 levels, more than 256"):
+        qpinn.solve(potentials.two_deltas(distance=1e9))
+
+
 def test_a_callback_ends_the_cutting_of_segments_too():
     coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
     solution = qpinn.solve(potentials.barrier(), states=1, tol=1e-13, callbacks=[lambda progress: True], **coarse)
@@ -323,7 +359,7 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"states": "all"}, "states=all: harmonic has no end of bound states"),
         (
             {"states": 12, "ansatz": {"phase": 0.05}},
-            "segments are needed, more than 256; a larger ansatz.phase (now 0.05)",
+            "segments are needed for 12 levels, more than 256; a larger ansatz.phase (now 0.05)",
         ),
     ],
 )

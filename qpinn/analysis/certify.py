@@ -147,17 +147,22 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
         unknown = np.full(count, np.nan)
         return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
     gram = (fine.weight * fine.psi) @ fine.psi.T
-    if np.abs(gram - np.diag(np.diag(gram))).max() > 1e-6 * np.diag(gram).min():
-        sigma = -np.inf  # the functions are not orthogonal, and the bound from below needs that they are
+    apart = np.abs(gram - np.diag(np.diag(gram))).max() <= 1e-6 * np.diag(gram).min()
     energies, residuals, size = _forms(fine)
     other_energies, other_residuals, _ = _forms(check)
-    # a position is known to eps |x|, and so V to that times its slope; jumps of V and of 1 / m are steps of the sum
+    # a position is known to eps |x|: what is integrated moves by that times its slope, jumps of V and 1 / m included
     jump, bend = (np.abs(np.diff(part, append=part[-1])) for part in (fine.v, 1 / fine.mass))
-    moved = np.max(np.abs(fine.x)) * np.sum(jump * fine.psi**2 + bend * fine.slope**2, axis=1)
+    density = fine.slope**2 / fine.mass + np.abs(fine.v) * fine.psi**2 + np.abs(energies)[:, None] * fine.psi**2
+    moved = np.sum(jump * fine.psi**2 + bend * fine.slope**2 + np.abs(np.diff(density, append=0.0)), axis=1)
+    moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
+    moved *= np.max(np.abs(fine.x))
     rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies)
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
+    if not apart:  # no Ritz functions: the lowest level is below each of them, and that is all
+        sigma, upper = -np.inf, np.full(count, np.inf)
+        upper[0] = (energies + rounding).min()
     if np.isfinite(floor):
         above = energies - floor
         strayed = np.abs(np.diag(residuals) - np.diag(other_residuals))

@@ -127,7 +127,7 @@ def _per(symbol: str, length: str, power: str) -> str:
 
 def _residual_of(data: RunData) -> str:
     """The label of a residual, whose unit is that of an energy times that of psi."""
-    return "|Hψ − Eψ|" if data.units[0] == "L" else f"|Hψ − Eψ| / ({data.units[1]} {data.units[0]}^(−1/2))"
+    return "|Hψ − Eψ|" if data.units[0] == "L" else f"|Hψ − Eψ| / ({data.units[1]} {data.units[0]}$^{{-1/2}}$)"
 
 
 def _aligned(data: RunData) -> np.ndarray:
@@ -190,7 +190,7 @@ def residual(data: RunData) -> Figure:
         axes.axvline(edge, ymax=0.03, color="black", linewidth=0.9)
     axes.plot(data.x, positive(data.residual), color=BLUE, linewidth=1.0)
     log_axis(axes, [data.residual])
-    axes.set_xlabel(f"{data.position}   (ticks inside: segments; dotted: jumps of V)")
+    axes.set_xlabel(f"{data.position}   (ticks inside: segments; dotted: breakpoints)")
     axes.set_ylabel(_residual_of(data))
     return figure
 
@@ -329,6 +329,8 @@ def energies(states: Sequence[RunData]) -> Figure:
     figure, axes = _each(states, lambda state: (state.history["step"], state.history["relative_error_energy"]))
     axes.set_xlabel("step")
     axes.set_ylabel("relative error of E")
+    if not any(state.history["relative_error_energy"].any() for state in states):
+        axes.text(0.5, 0.5, "E is fixed at the reference", transform=axes.transAxes, ha="center")
     return figure
 
 

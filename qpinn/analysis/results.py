@@ -101,7 +101,8 @@ def certificate(plan: Any, settings: Any) -> dict[str, Any]:
         "brackets": [[float(low) * scale, float(high) * scale] for low, high in zip(plan.low, plan.high, strict=True)],
         "walls_chosen": list(plan.chosen),
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules)",
-        "assumed": "V in a cell is no lower than its samples and their curvature say; rounding below 32 eps (T + |V|)"
+        "assumed": "V in a cell is no lower than its samples and their curvature say (compared with 16 times as many); "
+        "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
     }
 

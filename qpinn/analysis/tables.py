@@ -46,10 +46,11 @@ def report(results: Mapping[str, Any]) -> str:
     cells.append(["reference", f"{state['energy_reference']:.13g}", "", "", ""])
     energy = with_unit("E", results["units"], "energy")
     name = "method" if len(states) == 1 else f"level {state['index']} by"
-    lines = [] if len(states) == 1 else [levels(states, results["units"]), ""]
+    projected = results["route"]["projected_start"]
+    lines = [] if len(states) == 1 else [levels(states, results["units"], projected), ""]
     lines += [plain([name, energy, "error of E", "L2 error of psi", "seconds"], cells), ""]
     if len(states) == 1:
-        e = "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
+        e = _unit(results)
         lines += [
             f"  before training: E {level(state['energy_start'])}{e}, "
             f"error {number(state['relative_error_energy_start'])}",
@@ -74,6 +75,11 @@ def report(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _unit(results: Mapping[str, Any]) -> str:
+    """The unit of energy behind a number, where there is one."""
+    return "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
+
+
 def with_unit(name: str, units: Mapping[str, Any], kind: str, power: int = 1) -> str:
     """A heading: the name alone where numbers are dimensionless, else with its unit."""
     if units["length"] == "L":
@@ -81,20 +87,23 @@ def with_unit(name: str, units: Mapping[str, Any], kind: str, power: int = 1) ->
     return f"{name} / {units[kind]}" + (f"^{power}" if power != 1 else "")
 
 
-def levels(states: Sequence[Mapping[str, Any]], units: Mapping[str, Any]) -> str:
-    """A line for each level: E with its bound in the last digit, and what a physicist asks of psi."""
+def levels(states: Sequence[Mapping[str, Any]], units: Mapping[str, Any], projected: bool = True) -> str:
+    """A line for each level: E, with its bound in the last digit if `projected`, and what a physicist asks of psi."""
     rows = []
     for state in states:
         found = state["expectation"]
         rows.append([
-            str(state["index"]), certified(state), "yes" if state["converged"] else "no",
-            number(state["relative_error_energy"]), number(state["relative_l2_psi"]), str(state["node_count"]),
+            str(state["index"]), certified(state) if projected else level(state["energy"]),
+            "yes" if state["converged"] else "no", number(state["relative_error_energy"]),
+            number(state["relative_l2_psi"]), str(state["node_count"]),
             _parity(found["parity"]), *(_fixed(found[key]) for key in ("x", "x2", "p2", "dx_dp")),
             f"{found['virial'] - 1:.0e}",
         ])  # fmt: skip
     energy = with_unit("E", units, "energy")
-    x, x2, p2 = (with_unit(f"<{name}>", units, "length", power) for name, power in (("x", 1), ("x^2", 2), ("p^2", -2)))
-    header = ["n", energy, "to tol", "error of E", "L2 error", "nodes", "parity", x, x2, p2, "dx dp", "virial - 1"]
+    p = "p" if units["length"] == "L" else "k"  # p = hbar k
+    powers = (("x", 1), ("x^2", 2), (f"{p}^2", -2))
+    x, x2, p2 = (with_unit(f"<{name}>", units, "length", power) for name, power in powers)
+    header = ["n", energy, "to tol", "error of E", "L2 error", "nodes", "parity", x, x2, p2, f"dx d{p}", "virial - 1"]
     return plain(header, rows)
 
 
@@ -139,12 +148,12 @@ def _bounds(results: Mapping[str, Any]) -> str:
     states = results["states"]
     known = [state for state in states if state["lower"] is not None]
     if not known:
-        return "no bounds: psi is steeper than the quadrature resolves, or above the next level, or not finite"
+        return "no bounds: V or psi is steeper than the quadrature resolves, or E above the next level, or not finite"
     missed = [str(state["index"]) for state in states if not state["converged"]]
     tol = results["certificate"]["tol"]
     wanted = "1e-08 (no tol was given)" if tol is None else number(tol, 0)
     if len(states) == 1:
-        unit = "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
+        unit = _unit(results)
         return (
             f"certified: E_{states[0]['index']} = {certified(states[0])}{unit}, {'not ' * bool(missed)}within {wanted}"
         )
@@ -168,7 +177,7 @@ def overview(runs: Sequence[Mapping[str, Any]]) -> str:
     for label, run in zip(labels, runs, strict=True):
         state, spent = run["states"][0], run["seconds"]
         rows.append([
-            *label, level(state["energy"]), number(state["relative_error_energy"]),
+            *label, level(state["energy"]) + _unit(run), number(state["relative_error_energy"]),
             number(state["relative_l2_psi"]), str(state["node_count"]), state["outcome"],
             seconds(spent["compile"] + spent["train"]),
         ])  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.physics.potentials.base import attraction, deltas_of, mass_at
+from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
 
 CELLS = 1500
 """Cells in a domain."""
@@ -82,19 +82,45 @@ def _ends(potential: Any, edges: np.ndarray, uniform: np.ndarray) -> np.ndarray:
 
 def cells(potential: Any, count: int = CELLS) -> tuple[Steps, Steps]:
     """About `count` cells of equal size, cut at every breakpoint, with values below V and above V in each."""
-    edges = pieces(potential)
-    sizes = np.diff(edges)
-    parts = np.maximum(1, np.ceil(count * sizes / sizes.sum())).astype(int)
-    ends = [edges[j] + sizes[j] * np.arange(n) / n for j, n in enumerate(parts)]
-    bounds = _ends(potential, edges, np.concatenate(ends))
-    # a hair inside, so that V at a breakpoint is that of the cell
-    share = np.linspace(0, 1, SAMPLES)
-    share[[0, -1]] = 1e-9, 1 - 1e-9
-    v = potential((bounds[:-1, None] + np.diff(bounds)[:, None] * share)[..., None])
+    bounds = _cell_ends(potential, count)
+    v = _inside(potential, bounds, np.linspace(0, 1, SAMPLES))
     bend = np.abs(np.diff(v, 2, axis=1)).max(axis=1)  # h^2 |V''| of the samples: a parabola strays by an eighth of it
     bend = np.where(bend > 1e-12 * np.abs(v).max(axis=1), bend, 0.0)
     lower, upper = v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
     return _with_steps(potential, bounds, lower), _with_steps(potential, bounds, upper)
+
+
+def _cell_ends(potential: Any, count: int) -> np.ndarray:
+    edges = pieces(potential)
+    sizes = np.diff(edges)
+    parts = np.maximum(1, np.ceil(count * sizes / sizes.sum())).astype(int)
+    ends = [edges[j] + sizes[j] * np.arange(n) / n for j, n in enumerate(parts)]
+    return _ends(potential, edges, np.concatenate(ends))
+
+
+def _inside(potential: Any, bounds: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """V (cells, n) at these shares (n,) of every cell; a hair inside its ends, so that V there is that of the cell."""
+    share = np.clip(share, 1e-9, 1 - 1e-9)
+    v: np.ndarray = potential((bounds[:-1, None] + np.diff(bounds)[:, None] * share)[..., None])
+    return v
+
+
+def followed(potential: Any, count: int = CELLS) -> bool:
+    """Whether V runs between the samples of every cell as they let expect, on 16 times as many points.
+
+    Straight lines through the samples may miss it by a fifth of its range in the cell: a kink or a parabola does so by
+    less than an eighth. A spike or a jump that is no breakpoint is found, unless it is 1e-5 of the box wide or less.
+    """
+    bounds = _cell_ends(potential, count)
+    ends = np.linspace(0, 1, SAMPLES)
+    share = (np.arange(16 * (SAMPLES - 1)) + 0.381966) / (16 * (SAMPLES - 1))
+    coarse, fine = (_inside(potential, bounds, part) for part in (ends, share))
+    place = np.minimum((share * (SAMPLES - 1)).astype(int), SAMPLES - 2)
+    beyond = share * (SAMPLES - 1) - place
+    off = np.abs(fine - coarse[:, place] * (1 - beyond) - coarse[:, place + 1] * beyond).max(axis=1)
+    both = np.concatenate([coarse, fine], axis=1)
+    blur = 1e-9 * np.ptp(both) + 1e-12 * np.abs(both).max()
+    return bool((off <= 0.2 * np.ptp(both, axis=1) + blur).all())
 
 
 def steps(potential: Any, count: int = 400) -> Steps:
@@ -109,10 +135,8 @@ def steps(potential: Any, count: int = 400) -> Steps:
 def _with_steps(potential: Any, bounds: np.ndarray, values: np.ndarray) -> Steps:
     """Cells with these values; mass and deltas are those of the potential, whose breakpoints are among `bounds`."""
     mass = mass_at(potential, ((bounds[:-1] + bounds[1:]) / 2)[:, None])
-    strength = np.zeros(len(bounds))
-    for place, own in zip(*deltas_of(potential), strict=True):
-        strength[np.argmin(np.abs(bounds - place))] += own
-    return Steps(bounds, values, np.broadcast_to(np.asarray(mass, np.float64), values.shape), strength)
+    mass = np.broadcast_to(np.asarray(mass, np.float64), values.shape)
+    return Steps(bounds, values, mass, strengths_at(potential, bounds))
 
 
 def count_below(steps: Steps, energies: np.ndarray) -> np.ndarray:
@@ -180,7 +204,7 @@ FAR = 400.0
 """Natural lengths beyond which no wall is put."""
 
 
-def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
+def on_box(potential: Any, states: int, decay: float = 20.0, key: str | None = None) -> Any:
     """`potential` with its missing walls put where level states - 1 has decayed by exp(-decay) of its amplitude.
 
     The integral of sqrt(m (V - E)) from the last turning point to the wall is at least `decay`, E from above; a wall
@@ -188,11 +212,12 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
     states.
     """
     walls = potential.domain
+    key = key or f"states={states}"
     if None not in walls:
         return potential
     if np.isfinite(potential.threshold) and (bound := bound_states(potential)) < states:
         plural = "" if bound == 1 else "s"
-        raise ValueError(f"states={states}: the well holds {bound} bound state{plural}, asked for {states} "
+        raise ValueError(f"{key}: the well holds {bound} bound state{plural}, asked for {states} "
                          f"(none counts that a box of {FAR:g} lengths to either side does not hold)")  # fmt: skip
     reach = np.array([potential.length, potential.length])
     bottom = float(potential(np.array([potential.middle])))
@@ -208,7 +233,7 @@ def on_box(potential: Any, states: int, decay: float = 20.0) -> Any:
         else:
             grow = np.array([wall is None for wall in walls])
         if (reach > 4 * FAR * potential.length).any():
-            raise ValueError(f"states={states}: the highest state is too weakly bound for a box; give potential.domain")
+            raise ValueError(f"{key}: the highest state is too weakly bound for a box; give potential.domain")
         reach = np.where(grow, 1.5 * reach, reach)
 
 

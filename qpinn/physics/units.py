@@ -65,7 +65,13 @@ def given(potential: Any, units: Units) -> Any:
 def _scaled(potential: Any, factor: float, digits: int | None = None) -> Any:
     def change(value: Any, power: float) -> Any:
         scaled = value * factor**power
-        return float(f"{scaled:.{digits}g}") if digits and np.ndim(value) == 0 else scaled
+        if not digits:
+            return scaled
+        return (
+            np.vectorize(lambda number: float(f"{number:.{digits}g}"))(scaled)
+            if np.ndim(value)
+            else float(f"{scaled:.{digits}g}")
+        )
 
     powers = potential.energies
     return dataclasses.replace(potential, **{key: change(getattr(potential, key), powers[key]) for key in powers})

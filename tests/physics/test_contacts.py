@@ -55,8 +55,10 @@ def test_the_comb_has_bands_of_kronig_and_penney(strength):
 
 
 def test_repulsive_deltas_bind_nothing_on_the_line():
+    with pytest.raises(ValueError, match="strength=3: binds nothing; a positive one"):
+        potentials.delta(strength=3.0)
     with pytest.raises(ValueError, match="holds 0 bound states, asked for 1"):
-        estimates.on_box(potentials.delta(strength=3.0), 1)
+        estimates.on_box(potentials.two_deltas(strength_left=-0.5, strength_right=3.0), 1)
     assert estimates.on_box(potentials.delta((-1.0, 1.0), strength=3.0), 1).domain == (-1.0, 1.0)
 
 

@@ -231,7 +231,7 @@ def test_samples_are_solved(tmp_path):
     [
         ([(0, 1), (1, 2)], "x,U", "has no column V"),
         ([(0, 1), (1, 2)], "", "has no column x"),
-        ([(0, 1), (1, "nan")], "x,V", "row 3, V=nan: must be a finite number"),
+        ([(0, 1), (1, "nan")], "x,V", "row 3, V=nan: must be a number within"),
         ([(0, 1), (1, "")], "x,V", "row 3, V=nothing"),
         ([(0, 1), (1,)], "x,V", "row 3, V=nothing"),
         ([(0, 1), (2, 2), (1, 3)], "x,V", "x = 2 stands before a smaller one (row 3)"),
@@ -286,7 +286,7 @@ def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):
         ([(1, 0, 0)], HEADER, "row 2, mass_me=0: must be positive"),
         ([(0, 0, 1)], HEADER, "row 2, thickness_nm=0: must be positive"),
         ([(1e9, 0, 1), (1e-3, 0, 1)], HEADER, "row 3, thickness_nm=0.001: must be at least"),
-        ([(1, "nan", 1)], HEADER, "row 2, offset_eV=nan: must be a finite number"),
+        ([(1, "nan", 1)], HEADER, "row 2, offset_eV=nan: must be a number within +-1e+12"),
         ([(1, 0)], HEADER, "row 2, mass_me=nothing"),
         ([(1, 0, 1)], "thickness,offset,mass", "has no column thickness_nm; needs thickness_nm, offset_eV, mass_me"),
         ([], HEADER, "has 0 layers; must be from 1 to 49"),
@@ -301,10 +301,18 @@ def test_layers_that_cannot_be_are_refused(tmp_path, rows, header, message):
 @pytest.mark.parametrize(
     ("lists", "message"),
     [
-        ({"thickness": [1, 2], "offset": [0], "mass": [1, 1]}, "must have one entry for each layer"),
-        ({"thickness": [1, -2], "offset": [0, 0], "mass": [1, 1]}, "entry 1, thickness_nm=-2: must be positive"),
+        ({"thickness": [1, 2], "offset": [0], "mass": [1, 1]}, "must have one number for each layer"),
+        (
+            {"thickness": [1, -2], "offset": [0, 0], "mass": [1, 1]},
+            "potential.thickness: number 2=-2: must be positive",
+        ),
         ({"thickness": [1, "x"], "offset": [0, 0], "mass": [1, 1]}, "potential.thickness='x': must be a number"),
-        ({}, "potential.file=None: must be the path of a CSV file"),
+        ({}, "potential.file=null: must be the path of a CSV file"),
+        ({"thickness": 5, "offset": [0], "mass": [1]}, "potential.thickness=5: must be numbers in brackets"),
+        ({"thickness": [5], "offset": None, "mass": None}, "potential.offset=None: must be numbers in brackets"),
+        ({"thickness": "abc", "offset": [0], "mass": [1]}, "potential.thickness=abc: must be numbers in brackets"),
+        ({"file": "a.csv", "thickness": [5], "offset": [0], "mass": [1]}, "give one of the two"),
+        ({"thickness": [5], "offset": [0], "mass": [0]}, "potential.mass: number 1=0: must be positive"),
         ({"file": 7}, "potential.file=7: must be the path"),
     ],
 )

@@ -64,7 +64,7 @@ def test_a_deep_well_between_heavy_barriers_solves_the_equation_of_bastard():
         (LAYER, {"units": {"name": "semiconductor", "mass": 0.1}},
          "units.mass=0.1: layers brings its own masses"),
         (potentials.barrier(), {"units": {"mass": 0.1}}, "units.mass=0.1: has an effect only with units=semiconductor"),
-        (potentials.barrier(), {"units": {"name": "semiconductor", "mass": -0.1}}, "units.mass=-0.1: must be positive"),
+        (potentials.barrier(), {"units": {"name": "semiconductor", "mass": -0.1}}, "units.mass=-0.1: must lie from"),
         (potentials.barrier(), {"units": "imperial"}, "units.name=imperial: unknown; allowed: dimensionless, "),
         (LAYER, {"units": "semiconductor", "ansatz": "envelope", "start": "random"},
          "ansatz.name=envelope: has no kinks, and psi of potential=layers has some; allowed: piecewise"),

@@ -82,6 +82,8 @@ def positive(key: str, value: Any) -> float:
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
     if isinstance(domain, str) or not isinstance(domain, Sequence) or len(domain) != 2:
         raise ValueError(f"potential.domain={domain!r}: must be two numbers [left, right]")
+    if any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
+        raise ValueError(f"potential.domain={list(domain)}: must be two numbers [left, right]")
     left, right = (finite("potential.domain", wall) for wall in domain)
     if left >= right:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall must be smaller than the right one")
@@ -117,6 +119,19 @@ def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     return getattr(potential, "deltas", ((), ()))
 
 
+def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
+    """Strength (n,) of the delta at each of `edges` (n,), 0 where there is none; deltas beyond them are left out."""
+    found = np.zeros(len(edges))
+    slack = 1e-9 * (edges[-1] - edges[0])
+    for place, own in zip(*deltas_of(potential), strict=True):
+        nearest = int(np.argmin(np.abs(edges - place)))
+        if abs(edges[nearest] - place) <= slack:
+            found[nearest] += own
+        elif edges[0] < place < edges[-1]:
+            raise ValueError(f"potential={potential.name}: its delta at {place:g} is not among its breakpoints")
+    return found
+
+
 def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
     """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the walls among them.
 
@@ -134,9 +149,14 @@ def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
     return 1.5 * float(min(mass * strength[own].sum() ** 2 / 4, (kappa**2).max() / mass))
 
 
-def describe(potential: Any) -> dict[str, float | str]:
-    """Name and numbers of a potential, for a results file; arrays are left out."""
+MOST_LISTED = 64
+
+
+def describe(potential: Any) -> dict[str, Any]:
+    """Name and numbers of a potential, for a results file; arrays of more than 64 numbers are left out."""
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
     plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
-    return {"name": potential.name, **plain}
+    lists = {key: value.tolist() for key, value in values.items() if np.ndim(value) == 1 and len(value) <= MOST_LISTED
+             and isinstance(value, np.ndarray)}  # fmt: skip
+    return {"name": potential.name, **plain, **lists}

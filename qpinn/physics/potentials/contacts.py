@@ -136,6 +136,8 @@ def delta(domain: Domain = None, center: float = 0.0, strength: float = -4.0) ->
     ends = _walls(domain)
     center, strength = finite("potential.center", center), _strength("strength", strength)
     _within(ends, (center,))
+    if domain is None and strength > 0:
+        raise ValueError(f"potential.strength={strength:g}: binds nothing; a positive one needs potential.domain")
     return Delta(*ends, center, strength)
 
 
@@ -146,6 +148,9 @@ def two_deltas(
     ends, distance = _walls(domain), positive("potential.distance", distance)
     left, right = _strength("strength_left", strength_left), _strength("strength_right", strength_right)
     _within(ends, (-distance / 2, distance / 2))
+    if domain is None and min(left, right) > 0:
+        raise ValueError(f"potential.strength_left={left:g}: binds nothing, nor does strength_right={right:g}; two "
+                         "positive ones need potential.domain")  # fmt: skip
     return TwoDeltas(*ends, distance, left, right)
 
 

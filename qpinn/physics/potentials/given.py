@@ -199,29 +199,34 @@ def layers(
 
     Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
     """
+    lists = {"thickness": thickness, "offset": offset, "mass": mass}
+    for key, values in lists.items():
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise ValueError(f"potential.{key}={values}: must be numbers in brackets, one for each layer, as [10,8,10]")
+    if file is not None and any(map(len, lists.values())):
+        raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
     if isinstance(file, str) and file:
         columns = _columns(file, ("thickness_nm", "offset_eV", "mass_me"))
-        where = f"potential.file={file}: row {{}}, "
+        names = [f"potential.file={file}: row {{row}}, {name}" for name in ("thickness_nm", "offset_eV", "mass_me")]
         first = 2
-    elif file is None and len(thickness):
-        columns = [np.array([finite(f"potential.{key}", value) for value in values])
-                   for key, values in (("thickness", thickness), ("offset", offset), ("mass", mass))]  # fmt: skip
-        where, first = "potential.thickness, offset, mass: entry {}, ", 0
+    elif file is None and any(map(len, lists.values())):
+        columns = [np.array([finite(f"potential.{key}", value) for value in values]) for key, values in lists.items()]
+        names, first = [f"potential.{key}: number {{row}}" for key in lists], 1
     else:
-        raise ValueError(
-            f"potential.file={file}: must be the path of a CSV file with columns thickness_nm, offset_eV, mass_me"
-        )
+        shown = "null" if file is None else file
+        raise ValueError(f"potential.file={shown}: must be the path of a CSV file with columns thickness_nm, "
+                         "offset_eV, mass_me; or give the lists potential.thickness, offset, mass")  # fmt: skip
     if len({len(column) for column in columns}) > 1:
-        raise ValueError("potential.thickness, offset, mass: must have one entry for each layer")
+        raise ValueError("potential.thickness, offset, mass: must have one number for each layer")
     count = len(columns[0])
     if not 1 <= count <= MOST_KINKS + 1:
-        raise ValueError(f"{where.partition(':')[0]}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
-    least = {"thickness_nm": 1e-6 * columns[0].sum(), "mass_me": 1e-6}
-    for key, column in (("thickness_nm", columns[0]), ("mass_me", columns[2])):
-        for row, value in enumerate(column):
-            if value <= 0 or value < least[key]:
-                reason = "must be positive" if value <= 0 else f"must be at least {least[key]:.3g}"
-                raise ValueError(f"{where.format(row + first)}{key}={value:g}: {reason}")
+        what = "potential.thickness" if file is None else f"potential.file={file}"
+        raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
+    for name, column, least in ((names[0], columns[0], 1e-6 * columns[0].sum()), (names[2], columns[2], 1e-6)):
+        for row, value in enumerate(column, first):
+            if value <= 0 or value < least:
+                reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
+                raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
     edges = np.concatenate([[0.0], np.cumsum(columns[0])])
     return Layers(edges, columns[1], columns[2], file or "", tuple(edges[1:-1].tolist()))
 
@@ -257,5 +262,5 @@ def _cell(text: str, file: str, row: int, name: str) -> float:
         value = math.nan
     if not abs(value) <= LIMIT:
         found = text.strip() or "nothing"
-        raise ValueError(f"potential.file={file}: row {row}, {name}={found}: must be a finite number")
+        raise ValueError(f"potential.file={file}: row {row}, {name}={found}: must be a number within +-{LIMIT:g}")
     return value

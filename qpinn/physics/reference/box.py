@@ -15,8 +15,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qpinn.physics.domain import left_half
 from qpinn.physics.potentials import Potential
-from qpinn.physics.potentials.base import attraction, deltas_of, mass_at
+from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
 
 Wave = Callable[[np.ndarray], np.ndarray]
 Solution = tuple[np.ndarray, Wave]  # energies (k,) and psi: t (n,) -> (k, n), normalised on the stretch it solves
@@ -87,9 +88,7 @@ def box_of(potential: Potential) -> Box:
     mirrored = (edges[-1] - edges)[::-1]
     mass = np.asarray(mass_at(potential, ((walls[:-1] + walls[1:]) / 2)[:, None]), np.float64)
     mass = np.broadcast_to(mass, len(edges) - 1)
-    strength = np.zeros(len(edges))
-    for place, own in zip(*deltas_of(potential), strict=True):
-        strength[np.argmin(np.abs(walls - place))] += own
+    strength = strengths_at(potential, walls)
     even = bool(np.abs(edges - mirrored).max() <= slack)
     even = even and bool((mass == mass[::-1]).all() and (strength == strength[::-1]).all())
     if even:
@@ -104,12 +103,6 @@ def box_of(potential: Potential) -> Box:
 def inside(edges: np.ndarray, count: int) -> np.ndarray:
     """`count` evenly spaced points within each piece, shape (pieces, count)."""
     return edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(count) + 0.5) / count
-
-
-def left_half(edges: np.ndarray) -> np.ndarray:
-    """The left half of the edges, with the centre of the box for its last."""
-    center = edges[-1] / 2
-    return np.append(edges[edges < center * (1 - 1e-9)], center)
 
 
 def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]) -> float:
