@@ -55,8 +55,7 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
 
 
 @pytest.mark.parametrize("energy_mode", ["trainable", "fixed", "rayleigh"])
-@pytest.mark.parametrize("ansatz", ["piecewise", "by parity", "envelope"])
-@pytest.mark.parametrize("width", [2, 9])
+@pytest.mark.parametrize(("ansatz", "width"), [("piecewise", 2), ("by parity", 9), ("envelope", 9)])
 def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
     potential = reference_potential()
     problem, _, points = build(

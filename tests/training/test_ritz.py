@@ -32,8 +32,7 @@ def test_dependent_directions_are_left_out():
         np.testing.assert_allclose(energy, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("state", [0, 1, 3])
-@pytest.mark.parametrize("parity", ["auto", "none"])
+@pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
 def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
     problem, _, sampling = solver.build(well, settings, solver.exact_levels(well, state + 1))
