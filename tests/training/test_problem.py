@@ -74,7 +74,7 @@ def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
         vectors = (changed if energy_mode == "rayleigh" else problem).residuals(unravel(p), points)
         return jnp.concatenate([vectors["norm"], vectors["pde"]])
 
-    linear, ties = problem.linearize(params, points), problem.ties(params)
+    linear, ties = jax.jit(problem.linearize)(params, points), jax.jit(problem.ties)(params)
     own, shared, join = problem.split(params)
     order = flatten(join(own, shared))
     np.testing.assert_array_equal(order, flat)
@@ -86,7 +86,7 @@ def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
         fast[s, :, s * own.shape[1] : (s + 1) * own.shape[1]] = linear.own[s]
         fast[s, :, own.size :] = by_shared[s]
     fast = np.concatenate([fast[:, -1].sum(axis=0)[None], fast[:, :-1].reshape(-1, flat.size)])[:, columns.astype(int)]
-    plain = jax.jacobian(vector)(flat)
+    plain = jax.jit(jax.jacobian(vector))(flat)
     np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10 * float(jnp.abs(plain).max()))
     vectors = problem.vectors(linear.rows)
     np.testing.assert_allclose(jnp.concatenate([vectors["norm"], vectors["pde"]]), vector(flat), rtol=1e-12, atol=1e-12)
@@ -102,7 +102,7 @@ def test_the_derivative_of_a_rayleigh_quotient_does_not_change_the_gradient():
     frozen = dataclasses.replace(problem, energy_mode="fixed", energy_value=problem.energy(params, points))
     gradients = [
         jax.flatten_util.ravel_pytree(
-            jax.grad(lambda p, own=own: sum(problem_module.losses(own.residuals(p, points)).values()))(params)
+            jax.jit(jax.grad(lambda p, own=own: sum(problem_module.losses(own.residuals(p, points)).values())))(params)
         )[0]
         for own in (problem, frozen)
     ]

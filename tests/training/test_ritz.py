@@ -38,9 +38,10 @@ def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     problem, _, sampling = solver.build(well, settings, solver.exact_levels(well, state + 1))
     points = sampling.draw(jax.random.key(0))
     place = problem.ansatz.sector(state)
-    params, energy = ritz.start(problem, problem.init(jax.random.key(1)), points, place)
+    init = jax.jit(problem.init)(jax.random.key(1))
+    params, energy = jax.jit(ritz.start)(problem, init, points, place)
     level = reference.exact(well, state + 1).energies[state]
     assert -1e-12 * level < float(energy) - level < 1e-4 * level
-    psi = problem.fields(params, points).psi.value
+    psi = jax.jit(problem.fields)(params, points).psi.value
     np.testing.assert_allclose(jnp.sum(points.weight * psi**2), 1, rtol=1e-6)
     assert psi[0, 0] > 0

@@ -19,7 +19,7 @@ def _piecewise(**options):
 
 
 def _psi(ansatz, params):
-    return jax.vmap(lambda y: ansatz_module.psi(ansatz, params, y[None]))
+    return jax.jit(jax.vmap(lambda y: ansatz_module.psi(ansatz, params, y[None])))
 
 
 def _perturbed(params, seed=7):
