@@ -45,8 +45,8 @@ class Solution:
                 zero outside the walls
     states      everything measured of each: errors against the reference, norm, nodes, bounds, expectation values
     dipoles     <i|x|j> (K, K)
-    history     columns with an entry for each step and each state trained: step, state, pde, norm, total, energy,
-                step_size, seconds
+    history     columns with an entry for each step and each state trained: step, state, pde, norm, orthogonality,
+                total, energy, step_size, seconds
     params      of the states trained, each a lane, and how the states are mixed from them
     plan, levels, problem   what was trained and the reference, dimensionless whatever the units are
     seconds     compile, train, reference, measure

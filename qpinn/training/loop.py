@@ -154,8 +154,7 @@ def run_lanes(
 ) -> tuple[Carry, Record]:
     """`run_chunk` for every lane of `carry`; records are (states, length).
 
-    On a CPU one lane after the other: it has matrices enough in one, and is up to nine times slower where they come in
-    batches (docs/sweeps.md has the same of starts).
+    On a CPU one lane after the other: a batch of them is no faster (docs/sweeps.md has the same of starts).
     """
 
     values, of = problem.lanes(carry.good.shape[0])
@@ -300,7 +299,7 @@ def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[s
         "pde": values["pde"],
         "norm": values["norm"],
         "orthogonality": values["orthogonality"],
-        "total": values["pde"] + values["norm"] + values["orthogonality"],
+        "total": np.asarray(records.loss, np.float64).T[:counted],
         "energy": values["energy"],
         "step_size": values["step_size"],
         "seconds": np.full(shape, seconds),

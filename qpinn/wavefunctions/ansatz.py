@@ -2,8 +2,8 @@
 
 An ansatz is a pytree: its network is static, its mesh is data. It owns segments, evaluates psi inside one of them from
 what that segment sees of the parameters (`local`, `psi_local`), and everywhere by looking the segment up (`psi`). Each
-segment has a network of its own; what is under "nodal" it shares with its neighbours. Training uses the
-first form, vmapped over segments and points; the second is what a user plots.
+segment has a network of its own; what is under "nodal" it shares with its neighbours. Training uses the first form,
+vmapped over segments and points; the second is what a user plots.
 """
 
 from __future__ import annotations
