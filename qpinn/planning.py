@@ -11,7 +11,7 @@ import numpy as np
 from qpinn import settings as settings_module
 from qpinn.analysis import certify
 from qpinn.physics import domain, estimates, reference, units
-from qpinn.physics.potentials.base import deltas_of
+from qpinn.physics.potentials.base import has_kinks
 
 EXTRA = 4
 """States beyond those asked for among which a gap is looked for."""
@@ -50,6 +50,10 @@ class Plan:
     even: bool
     followed: bool
 
+    def with_walls(self, potential: Any) -> Any:
+        """`potential`, in whatever units, between the walls of the plan: a length is the same number in all of them."""
+        return potential.on(*self.potential.domain) if None in potential.domain else potential
+
     @property
     def scale(self) -> np.ndarray:
         """What an error of each level, from the lowest on, is relative to."""
@@ -62,25 +66,23 @@ class Plan:
 
 
 def of(potential: Any, settings: settings_module.Settings) -> Plan:
-    """The plan of a run with these settings, for a potential in their units. Raises ValueError as `plan`."""
+    """Where to put missing walls and edges, and how many states to train, for a potential in the units of `settings`.
+
+    Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
+    """
     bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
-    bent = hasattr(bare, "mass") or bool(deltas_of(bare)[0])
-    if bent and settings.ansatz.name != "piecewise":
+    if has_kinks(bare) and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip
     projected = settings.start.name == "ritz"
-    return plan(bare, settings.states, settings.state, projected, settings.ansatz.phase, settings.by_parity)
+    return _plan(bare, settings.states, settings.state, projected, settings.ansatz.phase, settings.by_parity)
 
 
 @functools.lru_cache(maxsize=16)
-def plan(
-    potential: Any, states: int | str | None, state: int | None = None, projected: bool = True, phase: float = 1.0,
-    by_parity: bool = True,
-) -> Plan:  # fmt: skip
-    """Where to put missing walls and edges, and how many states to train for the lowest `states`, or for one `state`.
-
-    Raises ValueError if the potential does not bind as many states as were asked for, or they need too many segments.
-    """
+def _plan(
+    potential: Any, states: int | str | None, state: int | None, projected: bool, phase: float, by_parity: bool
+) -> Plan:
+    """The plan for the lowest `states`, or for one `state`, of a dimensionless potential; kept for the next call."""
     asked = (state or 0) + 1 if states is None else _asked(potential, states)
     key = f"states={states}" if state is None else f"state={state}"
     boxed = estimates.on_box(potential, asked, key=key)
@@ -95,31 +97,24 @@ def plan(
     left, right = (wall is None for wall in potential.domain)
     mesh, even = segments(boxed, end, phase, by_parity)
     floor = float(high[first - 1]) if first else -np.inf
-    return Plan(
-        boxed,
-        first,
-        end - first,
-        shown,
-        floor,
-        float(low[end]),
-        (left, right),
-        low,
-        high,
-        mesh,
-        even,
-        estimates.followed(boxed),
-    )
+    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh, even,
+                estimates.followed(boxed))  # fmt: skip
 
 
 def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
-    """Edges for the lowest `states` levels, of the left half of the box if V is even and the second value is true."""
+    """Edges for the lowest `states` levels: of the left half of the box, and True, if V is even and that is wanted.
+
+    Raises ValueError if there are too many.
+    """
     edges = domain.segment_edges(potential, states, phase)
     half = domain.left_half(edges)
-    if len(edges) - 1 > 2 * MOST_SEGMENTS or (len(edges) - 1 > MOST_SEGMENTS and not reference.is_even(potential)):
-        raise ValueError(f"{potential.name}: {len(edges) - 1} segments are needed for {states} levels, more than "
+    even = by_parity and len(half) - 1 <= MOST_SEGMENTS and reference.is_even(potential)
+    even = even and _mirrors(potential, half, states)
+    mesh = half if even else edges
+    if len(mesh) - 1 > MOST_SEGMENTS:
+        raise ValueError(f"{potential.name}: {len(mesh) - 1} segments are needed for {states} levels, more than "
                          f"{MOST_SEGMENTS}; a larger ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
-    even = by_parity and reference.is_even(potential) and _mirrors(potential, half, states)
-    return (half, True) if even else (edges, False)
+    return mesh, even
 
 
 def _mirrors(potential: Any, half: np.ndarray, states: int) -> bool:

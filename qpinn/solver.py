@@ -15,7 +15,7 @@ import numpy as np
 from qpinn import planning
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate
-from qpinn.physics import domain, reference, units
+from qpinn.physics import domain, reference
 from qpinn.physics.units import Units
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
@@ -55,6 +55,7 @@ class Solution:
     rounds      meshes that were tried
     """
 
+    given: Any
     plan: planning.Plan
     settings: Settings
     states: list[evaluate.State]
@@ -76,8 +77,8 @@ class Solution:
 
     @property
     def potential(self) -> Any:
-        """The potential, with its walls."""
-        return units.given(self.plan.potential, self.units)
+        """The potential as it was given, with its walls."""
+        return self.plan.with_walls(self.given)
 
     @property
     def state(self) -> evaluate.State:
@@ -198,8 +199,8 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     history = {**last.fit.history, "energy": last.fit.history["energy"] * scale}
     history["state"] = history["state"] + known.first
     return Solution(
-        known, settings, [state.times(scale) for state in found[shown]], evaluate.dipoles(last.fine)[shown, shown],
-        history, last.grid.some(shown).times(scale), levels, last.problem,
+        potential, known, settings, [state.times(scale) for state in found[shown]],
+        evaluate.dipoles(last.fine)[shown, shown], history, last.grid.some(shown).times(scale), levels, last.problem,
         {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, rounds,
     )  # fmt: skip
 

@@ -59,14 +59,13 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status."""
     from qpinn import planning, solver
     from qpinn.analysis import compare, results, tables
-    from qpinn.physics import units as units_module
 
     potential, settings = _cli.read(config)
     _open_log(folder)
     _write_config(config, folder)
     route = solver.describe_route(settings)
     known, units = planning.of(potential, settings), settings.units.units
-    described = results.potentials.describe(units_module.given(known.potential, units))
+    described = results.potentials.describe(known.with_walls(potential))
     numbers = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
         for key, value in {**described, "left": known.potential.domain[0], "right": known.potential.domain[1]}.items()

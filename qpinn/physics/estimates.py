@@ -105,13 +105,13 @@ def _inside(potential: Any, bounds: np.ndarray, share: np.ndarray) -> np.ndarray
     return v
 
 
-def followed(potential: Any, count: int = CELLS) -> bool:
+def followed(potential: Any) -> bool:
     """Whether V runs between the samples of every cell as they let expect, on 16 times as many points.
 
     Straight lines through the samples may miss it by a fifth of its range in the cell: a kink or a parabola does so by
     less than an eighth. A spike or a jump that is no breakpoint is found, unless it is 1e-5 of the box wide or less.
     """
-    bounds = _cell_ends(potential, count)
+    bounds = _cell_ends(potential, CELLS)
     ends = np.linspace(0, 1, SAMPLES)
     share = (np.arange(16 * (SAMPLES - 1)) + 0.381966) / (16 * (SAMPLES - 1))
     coarse, fine = (_inside(potential, bounds, part) for part in (ends, share))

@@ -10,8 +10,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 
 @dataclasses.dataclass(frozen=True)
 class Units:
@@ -54,24 +52,6 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
                          "units; leave it out")  # fmt: skip
     if own and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
-    return _scaled(potential, 1 / units.scale)
-
-
-def given(potential: Any, units: Units) -> Any:
-    """The inverse of `dimensionless`: numbers in `units`, as they were given, to 15 digits."""
-    return potential if units.none else _scaled(potential, units.scale, 15)
-
-
-def _scaled(potential: Any, factor: float, digits: int | None = None) -> Any:
-    def change(value: Any, power: float) -> Any:
-        scaled = value * factor**power
-        if not digits:
-            return scaled
-        return (
-            np.vectorize(lambda number: float(f"{number:.{digits}g}"))(scaled)
-            if np.ndim(value)
-            else float(f"{scaled:.{digits}g}")
-        )
-
     powers = potential.energies
-    return dataclasses.replace(potential, **{key: change(getattr(potential, key), powers[key]) for key in powers})
+    numbers = {key: getattr(potential, key) * units.scale ** -powers[key] for key in powers}
+    return dataclasses.replace(potential, **numbers)

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.physics.potentials.base import deltas_of, mass_at, strengths_at
+from qpinn.physics.potentials.base import has_kinks, mass_at, strengths_at
 from qpinn.types import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count
 
@@ -231,7 +231,7 @@ def on_mesh(name: str, mesh: np.ndarray, network: MLP, potential: Any, parity: f
     """The ansatz called `name` for `potential`, on the segments of `mesh` (of the left half, for a parity)."""
     if name == "envelope":
         return Envelope(mesh[[0, -1]], network)  # type: ignore[arg-type]
-    if not (deltas_of(potential)[0] or hasattr(potential, "mass")):
+    if not has_kinks(potential):
         return Piecewise(mesh, network, parity=parity)  # type: ignore[arg-type]
     mass = np.broadcast_to(mass_at(potential, ((mesh[:-1] + mesh[1:]) / 2)[:, None]), len(mesh) - 1)
     return Piecewise(mesh, network, mass, strengths_at(potential, mesh), parity)  # type: ignore[arg-type]

@@ -80,10 +80,9 @@ def positive(key: str, value: Any) -> float:
 
 
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
-    if isinstance(domain, str) or not isinstance(domain, Sequence) or len(domain) != 2:
+    pair = isinstance(domain, Sequence) and not isinstance(domain, str) and len(domain) == 2
+    if not pair or any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
         raise ValueError(f"potential.domain={domain!r}: must be two numbers [left, right]")
-    if any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
-        raise ValueError(f"potential.domain={list(domain)}: must be two numbers [left, right]")
     left, right = (finite("potential.domain", wall) for wall in domain)
     if left >= right:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall must be smaller than the right one")
@@ -117,6 +116,11 @@ def mass_at(potential: Any, x: Any) -> Any:
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     """Positions and strengths of the Dirac deltas of a potential; of most there are none."""
     return getattr(potential, "deltas", ((), ()))
+
+
+def has_kinks(potential: Any) -> bool:
+    """Whether psi of this potential has kinks: at Dirac deltas, or where the mass changes."""
+    return hasattr(potential, "mass") or bool(deltas_of(potential)[0])
 
 
 def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from typing import Any, ClassVar
 
@@ -11,37 +12,24 @@ from qpinn.physics.potentials.base import Number, finite, positive, pytree
 from qpinn.physics.potentials.smooth import Domain, _Line, _walls
 
 
-@pytree
-class _Deltas(_Line):
-    """What all of them have: V = 0 off the deltas, and nothing bound above 0."""
-
-    threshold: ClassVar[float] = 0.0
+class _Contacts(abc.ABC):
+    """What all of them have: V = 0 off the deltas, which are breakpoints."""
 
     @property
-    def middle(self) -> float:
-        return 0.0
-
-    @property
+    @abc.abstractmethod
     def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
-        raise NotImplementedError
+        """Positions and strengths."""
 
     @property
     def breakpoints(self) -> tuple[Number, ...]:
         return self.deltas[0]
-
-    @property
-    def length(self) -> float:
-        """Decay length 2 / |alpha| of the strongest, and no less than the distance of any from the middle."""
-        places, strengths = self.deltas
-        decay = 2 / max(abs(float(strength)) for strength in strengths)
-        return max(decay, *(abs(float(place) - self.middle) for place in places))
 
     def __call__(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 
 @pytree
-class Delta(_Deltas):
+class Delta(_Contacts, _Line):
     """V = strength delta(x - center).
 
     On the whole line one level, E_0 = -strength^2 / 4, for strength < 0.
@@ -51,10 +39,15 @@ class Delta(_Deltas):
     strength: Number
     name: ClassVar[str] = "delta"
     energies: ClassVar[dict[str, float]] = {"strength": 1}
+    threshold: ClassVar[float] = 0.0
 
     @property
     def middle(self) -> float:
         return float(self.center)
+
+    @property
+    def length(self) -> float:
+        return 2 / abs(float(self.strength))
 
     @property
     def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
@@ -65,7 +58,7 @@ class Delta(_Deltas):
 
 
 @pytree
-class TwoDeltas(_Deltas):
+class TwoDeltas(_Contacts, _Line):
     """V = strength_left delta(x + distance / 2) + strength_right delta(x - distance / 2).
 
     On the whole line E = -kappa^2 with (2 kappa + a)(2 kappa + b) = a b exp(-2 kappa distance) for strengths a and b.
@@ -76,6 +69,12 @@ class TwoDeltas(_Deltas):
     strength_right: Number
     name: ClassVar[str] = "two_deltas"
     energies: ClassVar[dict[str, float]] = {"strength_left": 1, "strength_right": 1}
+    threshold: ClassVar[float] = 0.0
+    middle: ClassVar[float] = 0.0
+
+    @property
+    def length(self) -> float:
+        return max(float(self.distance) / 2, 2 / max(abs(float(self.strength_left)), abs(float(self.strength_right))))
 
     @property
     def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
@@ -83,7 +82,7 @@ class TwoDeltas(_Deltas):
 
 
 @pytree
-class DeltaComb:
+class DeltaComb(_Contacts):
     """V = strength sum_j delta(x - j period), j = 1 ... count, between walls at 0 and (count + 1) period.
 
     Kronig and Penney's row of barriers, each as thin as can be: with k^2 = E and n = 1, 2, ... the levels solve
@@ -103,13 +102,6 @@ class DeltaComb:
     @property
     def deltas(self) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
         return tuple(j * self.period for j in range(1, self.count + 1)), (self.strength,) * self.count
-
-    @property
-    def breakpoints(self) -> tuple[Number, ...]:
-        return self.deltas[0]
-
-    def __call__(self, x: Any) -> Any:
-        return 0.0 * x[..., 0]
 
 
 def _strength(key: str, value: Any) -> float:
