@@ -232,7 +232,8 @@ def _train(
 ) -> _Trained:
     begun = time.perf_counter()
     value, last = _energy_value(settings, levels)[known.indices], known.first + known.trained
-    problem, optimizer, sampling = _build_on(known.potential, settings, mesh, last, value, 1.0 if known.even else None)
+    system = _build_on(known.potential, settings, mesh, last, value, 1.0 if known.even else None)
+    problem = system[0]
     seed, projected = jnp.asarray(settings.seed), settings.start.name == "ritz"
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
@@ -242,16 +243,14 @@ def _train(
     lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
     measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, lanes, at).compile()
     seconds = {"compile": time.perf_counter() - begun}
-    length, size = settings.optimizer.chunk, (known.trained, steps(settings))
     if settings.in_turn:
         weight = settings.loss.orthogonality
-        fit = loop.in_turn(problem, optimizer, sampling, seed, *size, length, weight, callbacks)
+        fit = loop.in_turn(system, seed, course(settings), known.trained, weight, callbacks)
     else:
         inherited = None
         if before is not None:
             inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
-        start = settings.start.name
-        fit = loop.together(problem, optimizer, sampling, seed, start, *size, length, callbacks, inherited)
+        fit = loop.together(system, seed, course(settings), known.trained, callbacks, inherited)
     seconds = {"compile": seconds["compile"] + fit.seconds["compile"], "train": fit.seconds["train"]}
     begun = time.perf_counter()
     fields, energy = jax.device_get(measure(problem, fit.params, at))
@@ -307,9 +306,7 @@ def _energy_value(settings: Settings, levels: reference.Eigenstates) -> np.ndarr
     return np.asarray(levels.energies)
 
 
-def build(
-    potential: Any, settings: Settings, levels: reference.Eigenstates
-) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:
+def build(potential: Any, settings: Settings, levels: reference.Eigenstates) -> loop.System:
     """Problem, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
     index = settings.state or 0
     mesh, even = planning.segments(potential, index + 1, settings.ansatz.phase, settings.by_parity)
@@ -320,7 +317,7 @@ def build(
 def _build_on(
     potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: np.ndarray | float,
     parity: float | None = None,
-) -> tuple[Problem, optimizers.Optimizer, domain.Sampling]:  # fmt: skip
+) -> loop.System:  # fmt: skip
     """`build` on a given mesh (of the left half of the box, for a parity), for the lowest `states` levels."""
     dtype = jnp.dtype(settings.precision)
     choice = settings.network
@@ -335,12 +332,13 @@ def _build_on(
     if parity is not None:  # the other half of the box has the same residuals
         points = sampling.draw(jax.random.key(0))
         sampling = domain.FixedPoints(dataclasses.replace(points, weight=2 * points.weight))
-    return (*_as(settings.precision, (problem, _optimizer(settings.optimizer))), _as(settings.precision, sampling))
+    return (*_as(settings.precision, (problem, _optimizer(settings))), _as(settings.precision, sampling))
 
 
-def steps(settings: Settings) -> int:
-    """How many steps a run takes."""
-    return settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
+def course(settings: Settings) -> loop.Course:
+    """How a run starts, and how many steps it takes."""
+    steps = settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
+    return loop.Course(settings.start.name, steps, settings.optimizer.chunk)
 
 
 def merged(settings: Settings) -> bool:
@@ -361,11 +359,11 @@ def _sampling(choice: settings_module.SamplingChoice, edges: np.ndarray, mesh: n
     return domain.FixedPoints(points if len(edges) == len(mesh) else domain.merge(points))
 
 
-def _optimizer(choice: settings_module.OptimizerChoice) -> optimizers.Optimizer:
+def _optimizer(settings: Settings) -> optimizers.Optimizer:
+    choice = settings.optimizer
     if choice.name == "levenberg_marquardt":
         return optimizers.LevenbergMarquardt(damping=choice.damping)
-    steps = choice.steps or settings_module.OPTIMIZERS[choice.name]
-    horizon = steps if choice.name == "adam" else max(choice.adam_steps, 1)
+    horizon = course(settings).steps if choice.name == "adam" else max(choice.adam_steps, 1)
     adam = optimizers.Adam(choice.learning_rate, choice.final, horizon, choice.schedule)
     if choice.name == "adam":
         return adam

@@ -25,6 +25,7 @@ from qpinn.physics import operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.settings import Settings, Sweep
 from qpinn.training import batch as batch_module
+from qpinn.training import loop
 from qpinn.training.problem import Problem
 
 CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
@@ -150,7 +151,7 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
     return summary
 
 
-def _system(job: Job, numbers: np.ndarray) -> batch_module.System:
+def _system(job: Job, numbers: np.ndarray) -> loop.System:
     """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
     levels = _levels(job)
     if job.values is None or job.sweep.vary is None:
@@ -163,13 +164,9 @@ def _system(job: Job, numbers: np.ndarray) -> batch_module.System:
 
 
 def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> batch_module.Batch:
-    steps = solver.steps(job.settings)
-    length = min(job.settings.optimizer.chunk, steps)
-    varied = job.values is not None
-    system = _system(job, np.zeros(own, int))
-    return batch_module.compile_batch(
-        system, varied, own, job.settings.start.name, job.settings.state or 0, steps, length, on, measurer.measure
-    )  # fmt: skip
+    system, varied = _system(job, np.zeros(own, int)), job.values is not None
+    course = solver.course(job.settings)
+    return batch_module.compile_batch(system, varied, own, job.settings.state or 0, course, on, measurer.measure)
 
 
 class Measurer:
@@ -178,7 +175,7 @@ class Measurer:
     def __init__(self, job: Job) -> None:
         problem, _, _ = solver.build(job.potential, job.settings, _levels(job))
         points = evaluate.quadrature(job.potential, np.asarray(problem.ansatz.edges), solver.merged(job.settings))
-        self._even = getattr(problem.ansatz, "parity", None) is not None
+        self._even = problem.ansatz.parity is not None
         if self._even:  # points of the left half, for both
             points = dataclasses.replace(points, weight=2 * points.weight)
         self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
@@ -193,7 +190,7 @@ class Measurer:
         self._index = job.settings.state or 0
         self._fixed = job.settings.energy.name == "fixed"
         self._projected = job.settings.start.name == "ritz"
-        steps = solver.steps(job.settings)
+        steps = solver.course(job.settings).steps
         self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
     def measure(self, problem: Problem, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:

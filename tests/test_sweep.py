@@ -13,7 +13,7 @@ import qpinn
 from qpinn import solver, sweep
 from qpinn.analysis import sensitivity
 from qpinn.settings import Settings, Sweep, from_mapping
-from qpinn.training import batch
+from qpinn.training import batch, loop
 
 QUICK = {"network": {"width": 6}, "optimizer": {"steps": 6}}
 PAPER = {
@@ -107,9 +107,8 @@ def _trained(job, system, size):
     """The starts 0, 1, ... of `job` with a system that has an entry for each of them."""
     measurer = sweep.Measurer(job)
     with jax.enable_x64(True):
-        compiled = batch.compile_batch(
-            system, True, size, job.settings.start.name, 0, 40, 40, batch.devices(None), measurer.measure
-        )
+        course = loop.Course(job.settings.start.name, 40, 40)
+        compiled = batch.compile_batch(system, True, size, 0, course, batch.devices(None), measurer.measure)
         return batch.train(compiled, system, np.arange(size))
 
 

@@ -15,13 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from qpinn.physics.domain import Sampling
 from qpinn.training import loop
-from qpinn.training.optimizers import Optimizer
-from qpinn.training.problem import Problem
+from qpinn.training.loop import System
 from qpinn.types import Array
-
-System = tuple[Problem, Optimizer, Sampling]
 
 
 class Trained(NamedTuple):
@@ -51,8 +47,7 @@ class Batch:
     place: Callable[[Any, bool], Any]
     size: int
     varied: bool
-    steps: int
-    length: int
+    course: loop.Course
 
 
 def devices(count: int | None) -> list[jax.Device]:
@@ -64,10 +59,10 @@ def devices(count: int | None) -> list[jax.Device]:
 
 
 def compile_batch(
-    system: System, varied: bool, size: int, start: str, state: int, steps: int, length: int,
-    on: Sequence[jax.Device], measure: Callable[..., Any],
+    system: System, varied: bool, size: int, state: int, course: loop.Course, on: Sequence[jax.Device],
+    measure: Callable[..., Any],
 ) -> Batch:  # fmt: skip
-    """Programmes for `size` starts, a multiple of the number of devices.
+    """Programmes for `size` starts in level `state`, a multiple of the number of devices.
 
     measure(problem, params) -> arrays of one start, computed after training.
     """
@@ -94,10 +89,10 @@ def compile_batch(
     placed = place(system, varied)
 
     def begin(system: System, seed: Array) -> Any:
-        return loop.begin(*system, seed, start, state)
+        return loop.begin(*system, seed, course.start, state)
 
     def chunk(system: System, carry: loop.Carry, seed: Array, active: Array) -> Any:
-        carry, record = loop.run_chunk(*system, carry, seed, active, length)
+        carry, record = loop.run_chunk(*system, carry, seed, active, course.length)
         return carry, record.energy, record.loss
 
     def measured(system: System, params: Any) -> Any:
@@ -106,10 +101,10 @@ def compile_batch(
     begin_all = spread(begin, (whole, many), (axis, 0)).lower(placed, seeds).compile()
     carry, _ = begin_all(placed, seeds)
     chunk_all = spread(chunk, (whole, many, many, one), (axis, 0, 0, None), donate_argnums=1)
-    active = place(jnp.asarray(length), False)
+    active = place(jnp.asarray(course.length), False)
     compiled = chunk_all.lower(placed, carry, seeds, active).compile()
     measure_all = spread(measured, (whole, many), (axis, 0)).lower(placed, carry.state.params).compile()
-    return Batch(begin_all, compiled, measure_all, place, size, varied, steps, length)
+    return Batch(begin_all, compiled, measure_all, place, size, varied, course)
 
 
 def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
@@ -118,8 +113,8 @@ def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
     carry, energy_start = batch.begin(placed, seed)
     energies: list[np.ndarray] = []
     losses, done = np.full(batch.size, np.nan), 0
-    while done < batch.steps:
-        active = min(batch.length, batch.steps - done)
+    while done < batch.course.steps:
+        active = min(batch.course.length, batch.course.steps - done)
         carry, energy, loss = batch.chunk(placed, carry, seed, batch.place(jnp.asarray(active), False))
         energy, loss, good = np.array(energy[:, :active]), np.asarray(loss[:, :active]), np.asarray(carry.good)
         own = np.clip(good - done, 0, active)  # good steps of this chunk

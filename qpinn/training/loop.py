@@ -81,6 +81,10 @@ def compiler_options(quick: bool) -> dict[str, Any]:
     return options
 
 
+System = tuple[Problem, Optimizer, Sampling]
+"""What is trained, how, and where the residual is taken."""
+
+
 def begin(
     problem: Problem,
     optimizer: Optimizer,
@@ -166,12 +170,25 @@ def run_lanes(
 
 
 @dataclasses.dataclass(frozen=True)
+class Course:
+    """How to start, "random" or "ritz", how many steps to take, and how many at most between two callbacks."""
+
+    start: str
+    steps: int
+    chunk: int
+
+    @property
+    def length(self) -> int:
+        """Steps of a compiled chunk."""
+        return min(self.chunk, self.steps)
+
+
+@dataclasses.dataclass(frozen=True)
 class Programme:
-    """Compiled `begin_lanes` (problem, optimizer, sampling, seed) and `run_lanes` (those, carry, seed, active)."""
+    """Compiled `begin_lanes` (system, seed) and `run_lanes` (system, carry, seed, active), and the seconds it took."""
 
     begin: Callable[..., Any]
     chunk: Callable[..., Any]
-    length: int
     seconds: float
 
 
@@ -180,94 +197,89 @@ QUICK = 2e6
 
 
 def compile_lanes(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, lanes: int, steps: int,
-    length: int, inherited: Params | None = None,
-) -> Programme:  # fmt: skip
-    """Programmes for these shapes; a chunk has `length` steps."""
+    system: System, seed: Scalar, course: Course, lanes: int, inherited: Params | None = None
+) -> Programme:
+    """Programmes for these shapes."""
     begun = time.perf_counter()
-    length = min(length, steps)
     quick = compiler_options(quick=True)
     jitted = jax.jit(begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
-    begin = jitted.lower(problem, optimizer, sampling, seed, start, lanes, inherited=inherited).compile()
-    carry, _ = jax.eval_shape(
-        partial(begin_lanes, start=start, states=lanes), problem, optimizer, sampling, seed, inherited=inherited
-    )
-    sizes = [sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (carry.state.params, sampling)]
-    options = compiler_options(quick=float(steps) * sizes[0] * sizes[1] < QUICK)
-    run = jax.jit(partial(run_lanes, length=length), donate_argnums=3, compiler_options=options)
-    chunk = run.lower(problem, optimizer, sampling, carry, seed, jnp.asarray(length)).compile()
-    return Programme(begin, chunk, length, time.perf_counter() - begun)
+    lowered = jitted.lower(*system, seed, course.start, lanes, inherited=inherited)
+    carry, _ = lowered.out_info
+    parameters, points = (sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (carry.state.params, system[2]))
+    options = compiler_options(quick=float(course.steps) * parameters * points < QUICK)
+    run = jax.jit(partial(run_lanes, length=course.length), donate_argnums=3, compiler_options=options)
+    chunk = run.lower(*system, carry, seed, jnp.asarray(course.length)).compile()
+    return Programme(lowered.compile(), chunk, time.perf_counter() - begun)
 
 
 def together(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, start: str, lanes: int, steps: int,
-    length: int, callbacks: Sequence[Callback] = (), inherited: Params | None = None,
+    system: System, seed: Scalar, course: Course, lanes: int, callbacks: Sequence[Callback] = (),
+    inherited: Params | None = None,
 ) -> Fit:  # fmt: skip
     """Train `lanes` functions side by side, for levels 0, 1, ... where the start is Ritz's."""
-    programme = compile_lanes(problem, optimizer, sampling, seed, start, lanes, steps, length, inherited)
-    carry, energy = programme.begin(problem, optimizer, sampling, seed, inherited=inherited)
-    chunk = partial(programme.chunk, problem, optimizer, sampling)
-    found = fit(chunk, carry, seed, steps, programme.length, callbacks)
-    return dataclasses.replace(
-        found, energy_start=np.asarray(energy), seconds={**found.seconds, "compile": programme.seconds}
-    )
+    programme = compile_lanes(system, seed, course, lanes, inherited)
+    carry, energy = programme.begin(*system, seed, inherited=inherited)
+    found = fit(partial(programme.chunk, *system), carry, seed, course, callbacks)
+    seconds = {**found.seconds, "compile": programme.seconds}
+    return dataclasses.replace(found, energy_start=np.asarray(energy), seconds=seconds)
 
 
 def in_turn(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, seed: Scalar, lanes: int, steps: int, length: int,
-    weight: float, callbacks: Sequence[Callback] = (),
-) -> Fit:  # fmt: skip
-    """Train one function after the other from random starts, number k from the seed `seed` + k.
+    system: System, seed: Scalar, course: Course, lanes: int, weight: float, callbacks: Sequence[Callback] = ()
+) -> Fit:
+    """Train one function after the other, number k from the seed `seed` + k.
 
-    To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it.
+    To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it. Where one is stopped
+    or not finite, those after it stay what they start from.
     """
+    problem, optimizer, sampling = system
     (values, _), _ = problem.lanes(lanes)
     shapes = jax.eval_shape(problem.ansatz.init, jax.random.key(0))
     below = jax.tree.map(lambda leaf: jnp.zeros((lanes, *leaf.shape), leaf.dtype), shapes)
 
-    def turn(k: int) -> Problem:
+    def turn(k: int) -> System:
         weights = jnp.asarray(np.where(np.arange(lanes) < k, weight, 0.0), values.dtype)
-        return dataclasses.replace(problem, energy_value=values[k : k + 1], below=below, weight_below=weights)
+        own = dataclasses.replace(problem, energy_value=values[k : k + 1], below=below, weight_below=weights)
+        return own, optimizer, sampling
 
-    programme = compile_lanes(turn(0), optimizer, sampling, seed, "random", 1, steps, length)
+    programme = compile_lanes(turn(0), seed, course, 1)
     fits: list[Fit] = []
-    unfit: list[tuple[Params, np.ndarray]] = []
     for k in range(lanes):
         own = turn(k)
-        carry, energy = programme.begin(own, optimizer, sampling, seed + k, inherited=None)
+        carry, energy = programme.begin(*own, seed + k, inherited=None)
         if fits and fits[-1].status != "finished":
-            unfit.append((carry.state.params, np.asarray(energy)))
-            continue
-        chunk = partial(programme.chunk, own, optimizer, sampling)
-        found = fit(chunk, carry, seed + k, steps, programme.length, callbacks, (k, lanes))
-        fits.append(dataclasses.replace(found, energy_start=np.asarray(energy)))
-        below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, found.params["psi"])
-    history = {name: np.concatenate([own.history[name] for own in fits]) for name in fits[0].history}
-    history["state"] = np.repeat(np.arange(len(fits)), [len(own.history["step"]) for own in fits])
-    params = [own.params for own in fits] + [params for params, _ in unfit]
+            left = dataclasses.replace(fits[-1], params=carry.state.params, history={}, losses=np.full(1, np.nan))
+        else:
+            left = fit(partial(programme.chunk, *own), carry, seed + k, course, callbacks, (k, lanes))
+            below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, left.params["psi"])
+        fits.append(dataclasses.replace(left, energy_start=np.asarray(energy)))
+    trained = [own for own in fits if own.history]
+    history = {name: np.concatenate([own.history[name] for own in trained]) for name in fits[0].history}
+    history["state"] = np.repeat(np.arange(len(trained)), [len(own.history["step"]) for own in trained])
     return dataclasses.replace(
         fits[-1],
-        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *params),
+        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(own.params for own in fits)),
         history=history,
-        losses=np.concatenate([*(own.losses for own in fits), np.full(len(unfit), np.nan)]),
-        energy_start=np.concatenate([*(own.energy_start for own in fits), *(energy for _, energy in unfit)]),
-        seconds={"train": sum(own.seconds["train"] for own in fits), "compile": programme.seconds},
+        losses=np.concatenate([own.losses for own in fits]),
+        energy_start=np.concatenate([own.energy_start for own in fits]),
+        seconds={"train": sum(own.seconds["train"] for own in trained), "compile": programme.seconds},
     )
 
 
 def fit(
-    chunk: Chunk, carry: Carry, seed: Scalar, steps: int, length: int, callbacks: Sequence[Callback] = (),
+    chunk: Chunk, carry: Carry, seed: Scalar, course: Course, callbacks: Sequence[Callback] = (),
     turn: tuple[int, int] = (0, 1),
 ) -> Fit:  # fmt: skip
-    """Train all lanes for `steps` steps with a compiled `chunk` of `length` steps. One NaN ends them all.
+    """Train all lanes with a compiled `chunk`. One NaN ends them all.
 
     turn  how many such trainings went before, and how many there are: for callbacks
     """
     begun = time.perf_counter()
     columns: list[dict[str, np.ndarray]] = []
+    steps = course.steps
     done, status, asked = 0, "finished", [False]
     while done < steps and status == "finished":
-        active = min(length, steps - done)
+        active = min(course.length, steps - done)
         carry, records = chunk(carry, seed, jnp.asarray(active))
         alive, good = bool(np.all(carry.alive)), int(np.min(carry.good))
         counted = active if alive else good - done + 1

@@ -73,14 +73,14 @@ class LevenbergMarquardt:
     increase: float = 5.0
 
     def init(self, problem: Problem, params: Params, points: Points) -> DampedState:
-        known = jax.eval_shape(problem.linearize, params, points)
-        dtype = known.rows.dtype
-        unknown = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), known)
+        own, shared = problem.seen(params)
+        rows, dtype = (len(own), points.weight.shape[1] + 1), own.dtype
+        unknown = Linear(*(jnp.zeros((*rows, *part), dtype) for part in ((), own.shape[1:], shared.shape[1:])))
         return DampedState(params, params, unknown, jnp.asarray(jnp.inf, dtype), jnp.asarray(self.damping, dtype))
 
     def step(self, problem: Problem, state: DampedState, points: Points) -> tuple[DampedState, Record]:
         trial = problem.linearize(state.trial, points)
-        loss = sum(losses(problem.vectors(trial.rows)).values(), start=jnp.zeros((), trial.rows.dtype))
+        loss = jnp.sum(jnp.stack([*losses(problem.vectors(trial.rows)).values()]))
         better, first = loss < state.loss, jnp.isinf(state.loss)
 
         def keep(new: Any, old: Any) -> Any:
@@ -99,9 +99,8 @@ class LevenbergMarquardt:
         finite = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
         none = jnp.zeros_like(loss)
         record = Record(finite * terms["pde"], finite * terms["norm"], none, problem.energy(params, points), size)
-        return DampedState(
-            params, problem.confined(join(own + by_own, shared + by_shared)), known, loss, damping
-        ), record
+        new = problem.confined(join(own + by_own, shared + by_shared))
+        return DampedState(params, new, known, loss, damping), record
 
 
 def damped_step(linear: Linear, norm: Scalar, ties: Array, damping: Scalar) -> tuple[Array, Array]:

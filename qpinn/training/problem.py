@@ -51,11 +51,6 @@ class Linear(NamedTuple):
     shared: Array
 
 
-class _Local(NamedTuple):
-    unravel: Callable[[Array, Array], Params]
-    ends: tuple[Array, Array]
-
-
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Problem:
@@ -91,7 +86,7 @@ class Problem:
         """
         energies = jnp.broadcast_to(jnp.asarray(self.energy_value), (states,))
         parity = None
-        if getattr(self.ansatz, "parity", None) is not None:
+        if self.ansatz.parity is not None:
             parity = jnp.asarray(1 - 2 * (np.arange(states) % 2), energies.dtype)
         return (energies, parity), partial(_lane, self)
 
@@ -146,58 +141,47 @@ class Problem:
         with its neighbours, and on E. A Rayleigh quotient is taken as constant: residuals are orthogonal to psi, so
         that the gradient of the loss is the same.
         """
-        own, shared, local = self._local(params)
-        energy = self.energy(params, points)
+        local, energy = self.ansatz.local(params["psi"]), self.energy(params, points)
+        ends = {key: local[key] for key in ("left", "right")}
 
-        def rows(own: Array, shared: Array, ends: tuple[Array, Array], x: Array, weight: Array) -> Array:
-            seen = local.unravel(own, shared)
-            value = shared[-1] if self.energy_mode == "trainable" else energy
-            return self._rows({**seen, "left": ends[0], "right": ends[1]}, x, weight, value)
-
-        def with_value(*arguments: Any) -> tuple[Array, Array]:
-            values = rows(*arguments)
+        def rows(seen: Params, energy: Scalar, ends: Params, x: Array, weight: Array) -> tuple[Array, Array]:
+            values = self._rows({**seen, **ends}, x, weight, energy)
             return values, values
 
-        columns = own.shape[1] + shared.shape[1]
+        seen = {key: local[key] for key in ("network", "nodal")}
+        columns = sum(leaf[0].size for leaf in jax.tree.leaves(seen))
         jacobian = jax.jacfwd if columns <= 4 * points.x.shape[1] else jax.jacrev
-        derivative = jax.vmap(jacobian(with_value, (0, 1), has_aux=True))
-        (by_own, by_shared), values = derivative(own, shared, local.ends, points.x, points.weight)
-        return Linear(values, by_own, by_shared)
+        trained = (0, 1) if self.energy_mode == "trainable" else (0,)
+        derivative = jax.vmap(jacobian(rows, trained, has_aux=True), (0, None, 0, 0, 0))
+        (by_seen, *by_energy), values = derivative(seen, energy, ends, points.x, points.weight)
+        shared = [_flat(by_seen["nodal"], 2), *(column[..., None] for column in by_energy)]
+        return Linear(values, _flat(by_seen["network"], 2), jnp.concatenate(shared, axis=-1))
 
-    def _local(self, params: Params) -> tuple[Array, Array, _Local]:
-        """What every segment sees of the parameters: its network (S, P), what it shares (S, k), E last if trained."""
+    def seen(self, params: Params) -> tuple[Array, Array]:
+        """What each segment sees of the parameters: its network (S, P), and what it shares (S, k), E last if trained."""
         local = self.ansatz.local(params["psi"])
-        one = jax.tree.map(lambda leaf: leaf[0], {key: local[key] for key in ("network", "nodal")})
-        _, unravel_own = ravel_pytree(one["network"])
-        _, unravel_nodal = ravel_pytree(one["nodal"])
-        own, shared = (jax.vmap(lambda tree: ravel_pytree(tree)[0])(local[key]) if one[key] else jnp.zeros(
-            (len(local["left"]), 0), local["left"].dtype) for key in ("network", "nodal"))  # fmt: skip
-        count = shared.shape[1]
+        own, shared = _flat(local["network"], 1), _flat(local["nodal"], 1)
         if self.energy_mode == "trainable":
             shared = jnp.concatenate([shared, jnp.broadcast_to(params["energy"], (len(shared), 1))], axis=1)
-
-        def unravel(own: Array, shared: Array) -> Params:
-            return {"network": unravel_own(own), "nodal": unravel_nodal(shared[:count])}
-
-        return own, shared, _Local(unravel, (local["left"], local["right"]))
+        return own, shared
 
     def split(self, params: Params) -> tuple[Array, Array, Callable[[Array, Array], Params]]:
         """Parameters as networks (S, P) and what segments share (q,), and the function that puts them together."""
-        own = {"network": params["psi"]["network"]}
+        networks = params["psi"]["network"]
         rest = {**params, "psi": {key: leaf for key, leaf in params["psi"].items() if key != "network"}}
         flat, unravel_rest = ravel_pytree(rest)
-        _, unravel_own = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], own))
+        _, unravel_own = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], networks))
 
         def join(own: Array, shared: Array) -> Params:
             rest = unravel_rest(shared)
-            return {**rest, "psi": {**rest["psi"], **jax.vmap(unravel_own)(own)}}
+            return {**rest, "psi": {**rest["psi"], "network": jax.vmap(unravel_own)(own)}}
 
-        return jax.vmap(lambda tree: ravel_pytree(tree)[0])(own), flat, join
+        return _flat(networks, 1), flat, join
 
     def ties(self, params: Params) -> Array:
-        """The derivative (S, k, q) of what each segment sees of the shared parameters; it is the same everywhere."""
+        """The derivative (S, k, q) of what each segment shares by the shared parameters; it is the same everywhere."""
         own, shared, join = self.split(params)
-        return jax.jacfwd(lambda flat: self._local(join(own, flat))[1])(shared)
+        return jax.jacfwd(lambda flat: self.seen(join(own, flat))[1])(shared)
 
     def confined(self, params: Params) -> Params:
         """The nearest parameters whose psi varies no faster than points resolve."""
@@ -224,6 +208,12 @@ class Problem:
         """The named residual vectors from the rows (S, n + 1) of all segments."""
         norm = jnp.sum(rows[:, -1:], axis=0) - jnp.sqrt(self.weight_norm)
         return {"norm": norm, "pde": rows[:, :-1].ravel()}
+
+
+def _flat(tree: Params, axes: int) -> Array:
+    """All leaves of a tree side by side, their first `axes` axes kept, in the order of `ravel_pytree`."""
+    leaves = jax.tree.leaves(tree)
+    return jnp.concatenate([leaf.reshape(*leaf.shape[:axes], -1) for leaf in leaves], axis=-1)
 
 
 def _lane(problem: Problem, own: tuple[Any, Any]) -> Problem:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,9 @@ class Ansatz(Protocol):
 
     @property
     def network(self) -> MLP: ...
+
+    @property
+    def parity(self) -> Any: ...
 
     def init(self, key: Array) -> Params: ...
 
@@ -68,6 +71,7 @@ class Envelope:
 
     edges: Array
     network: MLP = dataclasses.field(metadata={"static": True})
+    parity: ClassVar[None] = None
 
     def init(self, key: Array) -> Params:
         draws = _draws(key, (parameter_count(self.network),), self.network.dtype)
@@ -75,7 +79,8 @@ class Envelope:
 
     def local(self, params: Params) -> Params:
         """Parameters of every segment, with a leading axis of segments: here one."""
-        return {**params, "nodal": {}, "left": self.edges[:1], "right": self.edges[1:]}
+        nothing = jnp.zeros((1, 0), self.network.dtype)
+        return {**params, "nodal": nothing, "left": self.edges[:1], "right": self.edges[1:]}
 
     def fold(self, x: Point) -> tuple[Point, Any]:
         """Where psi is evaluated for x, and the sign that it takes there."""
@@ -187,10 +192,7 @@ class Piecewise:
         middle, half = (new[:-1] + new[1:]) / 2, np.diff(new) / 2
         whole = np.clip(np.searchsorted(old, middle) - 1, 0, len(old) - 2)
         size = np.diff(old)[whole] / 2
-        shift, ratio = (
-            (middle - (old[whole] + old[whole + 1]) / 2) / size,
-            half / size,
-        )  # xi of whole = shift + ratio xi
+        ratio, shift = half / size, (middle - (old[whole] + old[whole + 1]) / 2) / size  # xi of whole: shift + ratio xi
         first = params["network"]["hidden_0"]
         kernel, bias = first["kernel"][..., whole, :, :], first["bias"][..., whole, :]
         moved = {

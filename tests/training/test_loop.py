@@ -57,11 +57,11 @@ def test_a_nan_freezes_the_last_good_state():
 
     poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
     bad = poisoned(optimizer.learning_rate, optimizer.final, optimizer.steps, optimizer.schedule)
-    fit = loop.together(problem, bad, sampling, seed, "random", 1, 20, 5)
+    fit = loop.together((problem, bad, sampling), seed, loop.Course("random", 20, 5), 1)
     assert fit.status == "non-finite"
     assert fit.steps == 7
     assert len(fit.history["step"]) == 8  # the bad step is reported
-    clean = loop.together(problem, optimizer, sampling, seed, "random", 1, 7, 7)
+    clean = loop.together((problem, optimizer, sampling), seed, loop.Course("random", 7, 7), 1)
     for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 
