@@ -158,7 +158,7 @@ class Problem:
         return Linear(values, _flat(by_seen["network"], 2), jnp.concatenate(shared, axis=-1))
 
     def seen(self, params: Params) -> tuple[Array, Array]:
-        """What each segment sees of the parameters: its network (S, P), and what it shares (S, k), E last if trained."""
+        """What each segment sees of parameters: its network (S, P), and what it shares (S, k); E last if trained."""
         local = self.ansatz.local(params["psi"])
         own, shared = _flat(local["network"], 1), _flat(local["nodal"], 1)
         if self.energy_mode == "trainable":
