@@ -19,7 +19,7 @@ from qpinn.physics import domain, reference
 from qpinn.physics.units import Units
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
-from qpinn.training.problem import Problem
+from qpinn.training.problem import Fields, Problem
 from qpinn.types import Params
 from qpinn.wavefunctions import ansatz as ansatz_module
 from qpinn.wavefunctions.networks import MLP, ROUGH
@@ -171,54 +171,39 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     tol = settings.tol or TOLERANCE
     mesh = known.mesh
     with jax.enable_x64(settings.precision == "float64"):
-        rounds, widths = 0, np.inf
-        last = best = None
+        tried: list[tuple[float, _Trained]] = []
         while True:
-            last = _train(known, settings, mesh, levels, callbacks, last)
-            rounds += 1
+            last = _train(known, settings, mesh, levels, callbacks, tried[-1][1] if tried else None)
             seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
-            wide = (last.bound.half_width / (tol * known.scale[known.indices]))[known.shown]
-            if best is None or wide.max() < widths:
-                best, widths = last, wide.max()
+            wide = (last.measured.bound.half_width / (tol * known.scale[known.indices]))[known.shown]
+            tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
-            if (
-                met
-                or rounds == ROUNDS
-                or last.fit.status != "finished"
-                or last.fit.asked
-                or len(mesh) > planning.MOST_SEGMENTS
-            ):
+            ended = last.fit.status != "finished" or last.fit.asked
+            if met or ended or len(tried) == ROUNDS or len(mesh) > planning.MOST_SEGMENTS:
                 break
-            mesh = _refined(domain.mirrored(mesh) if known.even else mesh, last, known.shown, wide)
-            mesh = domain.left_half(mesh) if known.even else mesh
-        last = last if last.fit.status != "finished" else best
-    found = evaluate.states(
-        last.fine, last.grid, last.bound, last.energies, last.fit.losses, levels, known.scale, tol, known.indices
-    )
+            mesh = _refined(mesh, last.measured, known.shown, wide)
+    if last.fit.status == "finished":
+        last = min(reversed(tried), key=lambda one: one[0])[1]
+    found = evaluate.states(last.measured, levels, known.scale, tol, known.indices)
     shown, scale = known.shown, settings.units.units.scale
     history = {**last.fit.history, "energy": last.fit.history["energy"] * scale}
     history["state"] = history["state"] + known.first
     return Solution(
         potential, known, settings, [state.times(scale) for state in found[shown]],
-        evaluate.dipoles(last.fine)[shown, shown], history, last.grid.some(shown).times(scale), levels, last.problem,
-        {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, rounds,
+        evaluate.dipoles(last.measured.fine)[shown, shown], history,
+        last.measured.grid.some(shown).times(scale), levels, last.problem,
+        {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, len(tried),
     )  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
 class _Trained:
-    """The lanes trained on one mesh, and what they are on two quadratures and a grid (mixed, if they were Ritz's).
-
-    energies   (2, trained): E that each lane ended with and that it started from
-    """
+    """The lanes trained on one mesh, how they are mixed if they were Ritz's, and what they are."""
 
     problem: Problem
     fit: loop.Fit
     mix: np.ndarray
-    fine: certify.Values
-    grid: certify.Values
-    energies: np.ndarray
-    bound: certify.Certificate
+    measured: evaluate.Measured
     seconds: dict[str, float]
 
 
@@ -230,11 +215,12 @@ def _train(
     callbacks: Sequence[loop.Callback],
     before: _Trained | None = None,
 ) -> _Trained:
+    """Train on `mesh`, going on from what was trained `before` on a coarser one, and measure."""
     begun = time.perf_counter()
-    value, last = _energy_value(settings, levels)[known.indices], known.first + known.trained
-    system = _build_on(known.potential, settings, mesh, last, value, 1.0 if known.even else None)
+    value, highest = _energy_value(settings, levels)[known.indices], known.first + known.trained
+    system = _build_on(known.potential, settings, mesh, highest, value, 1.0 if known.even else None)
     problem = system[0]
-    seed, projected = jnp.asarray(settings.seed), settings.start.name == "ritz"
+    seed = jnp.asarray(settings.seed)
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
     rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of, known.even)
@@ -254,29 +240,37 @@ def _train(
     seconds = {"compile": seconds["compile"] + fit.seconds["compile"], "train": fit.seconds["train"]}
     begun = time.perf_counter()
     fields, energy = jax.device_get(measure(problem, fit.params, at))
+    measured, mix = _measured(known, settings, rules, fit, fields, np.asarray(energy, np.float64))
+    seconds["measure"] = time.perf_counter() - begun
+    return _Trained(problem, fit, mix, measured, seconds)
+
+
+def _measured(
+    known: planning.Plan, settings: Settings, rules: evaluate.Rules, fit: loop.Fit, fields: Fields, energy: np.ndarray
+) -> tuple[evaluate.Measured, np.ndarray]:
+    """The functions of a fit with their bounds, and how they are mixed: by Ritz, where the start was his."""
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
     mix = certify.ritz(fine, known.even)
-    mixed = [values.mixed(mix) for values in (fine, check, grid)]
-    eps = float(jnp.finfo(settings.precision).eps)
-    bound = certify.certify(mixed[0], mixed[1], known.sigma, eps, known.floor)
-    bound = certify.beyond_walls(bound, mixed[2], known.chosen)
-    whole = domain.mirrored(mesh) if known.even else mesh
-    seen = known.followed and evaluate.resolved(rules, mesh, fit.params) and evaluate.smooth(whole, fine)
+    mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
+    bound = certify.certify(mixed, coarse, known.sigma, float(jnp.finfo(settings.precision).eps), known.floor)
+    bound = certify.beyond_walls(bound, on_grid, known.chosen)
+    seen = known.followed and evaluate.resolved(rules, fit.params) and evaluate.smooth(rules, fine)
     if settings.network.activation in ROUGH or not seen:
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
-    if projected:
-        fine, grid, ended = mixed[0], mixed[2], bound.energies
-    else:  # each function as it was trained; the bounds are those of the best that can be made of them
-        bound, ended, mix = certify.unmixed(bound, fine), np.asarray(energy, np.float64), np.eye(known.trained)
-    seconds["measure"] = time.perf_counter() - begun
-    energies = np.stack([ended, np.asarray(fit.energy_start, np.float64)])
-    return _Trained(problem, fit, mix, fine, grid, energies, bound, seconds)
+    if settings.start.name == "ritz":
+        energies = np.stack([bound.energies, fit.energy_start])
+        return evaluate.Measured(mixed, on_grid, bound, energies, fit.losses), mix
+    # each function as it was trained; the bounds are those of the best that can be made of them
+    energies = np.stack([energy, fit.energy_start])
+    return evaluate.Measured(fine, grid, certify.unmixed(bound, fine), energies, fit.losses), np.eye(known.trained)
 
 
-def _refined(mesh: np.ndarray, last: _Trained, shown: slice, wide: np.ndarray) -> np.ndarray:
+def _refined(mesh: np.ndarray, last: evaluate.Measured, shown: slice, wide: np.ndarray) -> np.ndarray:
     """The mesh with those segments halved that make bounds wider (by a factor `wide`) than they may be."""
-    owner = np.clip(np.searchsorted(mesh, last.fine.x, side="right") - 1, 0, len(mesh) - 2)
-    residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[shown] ** 2 * last.fine.weight
+    here = last.fine.x < mesh[-1]  # of the whole box, or of its left half
+    owner = np.searchsorted(mesh, last.fine.x[here], side="right") - 1
+    residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[shown][:, here] ** 2
+    residual = residual * last.fine.weight[here]
     share = np.array([np.bincount(owner, row, len(mesh) - 1) for row in residual])
     share = share / share.sum(axis=1, keepdims=True) * wide[:, None]  # above 1 in all: too wide
     cut = (share * (len(mesh) - 1) > 0.3).any(axis=0) if np.isfinite(share).all() else np.ones(len(mesh) - 1, bool)
@@ -322,16 +316,12 @@ def _build_on(
     dtype = jnp.dtype(settings.precision)
     choice = settings.network
     network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
-    edges = mesh[[0, -1]] if merged(settings) else mesh
     unit = settings.loss.unit or domain.energy_unit(potential, states)
     ansatz = ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential, parity)
     problem = Problem(
         potential, ansatz, settings.loss.residual, settings.loss.norm, unit, energy, settings.energy.name,
     )  # fmt: skip
-    sampling = _sampling(settings.sampling, edges, mesh)
-    if parity is not None:  # the other half of the box has the same residuals
-        points = sampling.draw(jax.random.key(0))
-        sampling = domain.FixedPoints(dataclasses.replace(points, weight=2 * points.weight))
+    sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh, parity is not None)
     return (*_as(settings.precision, (problem, _optimizer(settings))), _as(settings.precision, sampling))
 
 
@@ -350,12 +340,15 @@ def _as(precision: str, tree: Any) -> Any:
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision), tree)
 
 
-def _sampling(choice: settings_module.SamplingChoice, edges: np.ndarray, mesh: np.ndarray) -> domain.Sampling:
+def _sampling(
+    choice: settings_module.SamplingChoice, edges: np.ndarray, mesh: np.ndarray, half: bool
+) -> domain.Sampling:
     if choice.name == "random":
         return domain.RandomPoints(edges, choice.points)  # type: ignore[arg-type]
     if choice.name == "uniform":
         return domain.FixedPoints(domain.uniform(edges, choice.points))
     points = domain.gauss_legendre(mesh, choice.points)
+    points = points.for_both_halves() if half else points
     return domain.FixedPoints(points if len(edges) == len(mesh) else domain.merge(points))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from qpinn import planning, solver
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate, results, sensitivity
-from qpinn.physics import operators, reference
+from qpinn.physics import domain, operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.settings import Settings, Sweep
 from qpinn.training import batch as batch_module
@@ -176,13 +176,12 @@ class Measurer:
         problem, _, _ = solver.build(job.potential, job.settings, _levels(job))
         points = evaluate.quadrature(job.potential, np.asarray(problem.ansatz.edges), solver.merged(job.settings))
         self._even = problem.ansatz.parity is not None
-        if self._even:  # points of the left half, for both
-            points = dataclasses.replace(points, weight=2 * points.weight)
-        self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
         x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
         if self._even:
             center = float(np.asarray(problem.ansatz.edges)[-1])
-            x, weight = np.concatenate([x, 2 * center - x]), np.concatenate([weight, weight]) / 2
+            x, weight = np.concatenate([x, 2 * center - x[::-1]]), domain.reflected(weight)
+            points = points.for_both_halves()
+        self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
         order = np.argsort(x)
         exact = _levels(job)
         self._weight, self._order = weight[order], order
@@ -203,7 +202,7 @@ class Measurer:
         """One entry for each start, as `qpinn.analysis.sensitivity` describes them."""
         psi, energy, rayleigh = (np.asarray(values, np.float64) for values in trained.measured)
         if self._even:
-            psi = np.concatenate([psi, (1 - 2 * (self._index % 2)) * psi], axis=1)
+            psi = domain.reflected(psi, 1 - 2 * (self._index % 2))
         psi = psi[:, self._order]
         if self._projected:  # as `solver.run` does
             energy, psi = rayleigh, psi / np.sqrt(evaluate.norm_of(psi, self._weight))[:, None]

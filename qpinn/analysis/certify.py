@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+
+from qpinn.physics.domain import reflected
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,13 +52,10 @@ class Values:
         """Functions of the whole box from those of its left half: even, odd, even, ..."""
         parity = 1.0 - 2.0 * (np.arange(len(self.psi)) % 2)[:, None]
 
-        def whole(part: np.ndarray, sign: Any = 1.0) -> np.ndarray:
-            return np.concatenate([part, sign * part[..., ::-1]], axis=-1)
-
+        even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight")}
         return dataclasses.replace(
-            self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=whole(self.psi, parity),
-            slope=whole(self.slope, -parity), h_psi=whole(self.h_psi, parity),
-            v=whole(self.v), mass=whole(self.mass), weight=whole(self.weight),
+            self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=reflected(self.psi, parity),
+            slope=reflected(self.slope, -parity), h_psi=reflected(self.h_psi, parity), **even,
         )  # fmt: skip
 
     def some(self, which: slice) -> Values:

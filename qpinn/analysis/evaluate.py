@@ -83,12 +83,16 @@ class Rules:
     points   all of them, grouped by segment; only `fine` has its weights there
     parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
     strength (D,) of the deltas of the potential
+    count    points of `fine` in every segment that follows V
+    share    the largest such segment, as a part of one of the ansatz
     center   of a box of which `points` are in the left half, for functions that are even, odd, even, ...; or None
     """
 
     points: Points
     parts: dict[str, tuple[slice, np.ndarray]]
     strength: np.ndarray
+    count: int
+    share: float
     center: float | None
 
     def values(self, fields: Fields, name: str) -> certify.Values:
@@ -118,7 +122,8 @@ def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, eve
     """
     merged = len(edges) < len(mesh)
     trained = QUADRATURE if merged else min(max(trained, QUADRATURE), 400)
-    fine, check = (domain.gauss_legendre(mesh, count) for count in (2 * trained + 24, trained + 16))
+    count = 2 * trained + 24
+    fine, check = (domain.gauss_legendre(mesh, n) for n in (count, trained + 16))
     if merged:
         fine, check = domain.merge(fine), domain.merge(check)
     segments = len(edges) - 1
@@ -132,35 +137,34 @@ def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, eve
         for (name, weight), first, last in zip(weights.items(), ends[:-1], ends[1:], strict=True)
     }
     x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
-    only_fine = (2 if even else 1) * np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
-    strength = np.array(deltas_of(potential)[1], np.float64)
-    return Rules(Points(x, only_fine), parts, strength, float(edges[-1]) if even else None)  # type: ignore[arg-type]
+    only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
+    points = Points(x, only_fine)  # type: ignore[arg-type]
+    largest = float(np.diff(mesh).max() / (mesh[-1] - mesh[0])) if merged else 1.0
+    strength, center = np.array(deltas_of(potential)[1], np.float64), float(edges[-1]) if even else None
+    return Rules(points.for_both_halves() if even else points, parts, strength, count, largest, center)
 
 
-def smooth(mesh: np.ndarray, fine: certify.Values) -> bool:
+def smooth(rules: Rules, fine: certify.Values) -> bool:
     """Whether V is a polynomial of half the degree that `fine` resolves in every segment, to 1e-5 of its range.
 
     Where it is not, V all but jumps inside a segment, and no quadrature sees where.
     """
-    segments = len(mesh) - 1
-    v = fine.v.reshape(segments, -1)
-    n = v.shape[1]
+    n = rules.count
+    v = fine.v.reshape(-1, n)
     nodes, weights = np.polynomial.legendre.leggauss(n)
     half = np.arange(n // 2, n // 2 + 8)
     tail = (weights * v) @ np.polynomial.legendre.legvander(nodes, n // 2 + 8)[:, half] * (half + 0.5)
     return bool(np.abs(tail).max() <= 1e-5 * np.ptp(fine.v) + 1e-12 * np.abs(fine.v).max())
 
 
-def resolved(rules: Rules, mesh: np.ndarray, lanes: Params) -> bool:
+def resolved(rules: Rules, lanes: Params) -> bool:
     """Whether no network of the lanes can vary faster than the quadrature `fine` of these rules resolves to 1e-10.
 
     n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
     points of every rule, nothing that is computed on them says anything of it.
     """
-    _, weight = rules.parts["fine"]
-    segments, points = len(mesh) - 1, weight.size / (len(mesh) - 1)
-    share = 1.0 if len(weight) == segments else float(np.diff(mesh).max() / (mesh[-1] - mesh[0]))
-    return bool(np.max(np.asarray(steepness(lanes["psi"]["network"]))) * share <= points * np.pi / 23)
+    steepest = np.max(np.asarray(steepness(lanes["psi"]["network"])))
+    return bool(steepest * rules.share <= rules.count * np.pi / 23)
 
 
 def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
@@ -189,16 +193,29 @@ def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarr
     return np.sqrt(np.minimum(norm_of(psi - level, weight), norm_of(psi + level, weight)))
 
 
-def states(
-    fine: certify.Values, grid: certify.Values, bound: certify.Certificate, energies: np.ndarray, losses: np.ndarray,
-    reference: Any, scale: np.ndarray, tol: float, indices: np.ndarray,
-) -> list[State]:  # fmt: skip
-    """Everything measured of every function, `indices` (K,) of levels; `energies` (2, K) at the end and the start."""
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """K functions on a quadrature and on a grid, and what is known of them.
+
+    energies  (2, K): E that each ended with, and that it started from
+    losses    (K,)
+    """
+
+    fine: certify.Values
+    grid: certify.Values
+    bound: certify.Certificate
+    energies: np.ndarray
+    losses: np.ndarray
+
+
+def states(measured: Measured, reference: Any, scale: np.ndarray, tol: float, indices: np.ndarray) -> list[State]:
+    """Each function as the level of `indices` (K,) that it should be; errors are in units of `scale` (all levels)."""
+    fine, grid, bound = measured.fine, measured.grid, measured.bound
     levels, exact, scale = reference.psi(fine.x), np.asarray(reference.energies), scale[indices]
     narrow = bound.half_width <= tol * scale
     found = []
     for k, (index, psi) in enumerate(zip(indices.tolist(), fine.psi, strict=True)):
-        energy, energy_start, rayleigh = float(energies[0, k]), float(energies[1, k]), float(bound.energies[k])
+        energy, energy_start, rayleigh = (float(part[k]) for part in (*measured.energies, bound.energies))
         norm = float(norm_of(psi, fine.weight))
         errors = [float(abs(value - exact[index]) / scale[k]) for value in (energy, energy_start, rayleigh)]
         overlaps = overlaps_with(psi, levels, fine.weight).tolist()
@@ -210,7 +227,7 @@ def states(
         found.append(State(
             index, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
             float(exact[index]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[index], fine.weight)),
-            norm, nodes, float(losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
+            norm, nodes, float(measured.losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
             float(bound.truncation[k]), expectation(fine, k) | {"virial": virial(fine, grid, k)}, overlaps,
         ))  # fmt: skip
     return found

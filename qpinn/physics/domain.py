@@ -29,6 +29,10 @@ class Points:
     x: Array
     weight: Array
 
+    def for_both_halves(self) -> Points:
+        """Points of the left half of a box that stand for their mirror images too."""
+        return dataclasses.replace(self, weight=2 * self.weight)
+
 
 def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.ndarray:
     """Edges (segments + 1,) of a mesh on which the lowest `states` levels vary slowly in every segment.
@@ -67,6 +71,11 @@ def left_half(edges: np.ndarray) -> np.ndarray:
 def mirrored(half: np.ndarray) -> np.ndarray:
     """The edges of the whole box, from those of its left half."""
     return np.concatenate([half, 2 * half[-1] - half[-2::-1]])
+
+
+def reflected(values: np.ndarray, parity: Any = 1.0) -> np.ndarray:
+    """Values (..., 2 n) on the whole box, from those on ascending points (..., n) of its left half."""
+    return np.concatenate([values, parity * values[..., ::-1]], axis=-1)
 
 
 def _depth(cells: estimates.Steps, energy: float) -> np.ndarray:
