@@ -65,22 +65,7 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     _write_config(config, folder)
     route = solver.describe_route(settings)
     known, units = planning.of(potential, settings), settings.units.units
-    described = results.potentials.describe(known.with_walls(potential))
-    numbers = ", ".join(
-        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
-        for key, value in {**described, "left": known.potential.domain[0], "right": known.potential.domain[1]}.items()
-        if key != "name" and not isinstance(value, list) and value != ""
-    )
-    kinetic = "-(psi' / m)'" if hasattr(potential, "mass") else "-psi''"
-    if units.none:
-        say(f"{potential.name}: {kinetic} + V psi = E psi, {numbers}")
-    else:
-        kinetic = kinetic.replace("(psi' / m)'", "(hbar^2 psi' / 2m)'").replace("psi''", "(hbar^2 / 2m) psi''")
-        mass = f", mass {settings.units.mass or 1:g} m_e"
-        if hasattr(potential, "mass"):
-            mass = f", {len(potential.breakpoints) + 1} layers"
-        both = f"{units.length} and {units.energy}"
-        say(f"{potential.name}: {kinetic} + V psi = E psi in {both}, {numbers}{mass}")
+    say(_heading(known.with_walls(potential), settings))
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
@@ -100,6 +85,29 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     results.write_summary(folder, summary)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution, settings, stop)
+
+
+def _heading(potential: Any, settings: Any) -> str:
+    """The equation that is solved, with the numbers of a potential with walls."""
+    from qpinn.physics.potentials import describe
+
+    left, right = potential.domain
+    numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
+    numbers = {**numbers, "left": left, "right": right}
+    layered, units = hasattr(potential, "mass"), settings.units.units
+    if layered:
+        numbers["layers"] = len(potential.breakpoints) + 1
+    elif not units.none:
+        numbers["mass"] = f"{settings.units.mass or 1:g} m_e"
+    factor = "" if units.none else "hbar^2 / 2 "
+    kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"
+    name = numbers.pop("name")
+    listed = ", ".join(
+        f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
+    )
+    return (
+        f"{name}: -{kinetic} + V psi = E psi{'' if units.none else f' in {units.length} and {units.energy}'}, {listed}"
+    )
 
 
 def draw(folder: Path) -> None:

@@ -97,3 +97,16 @@ def test_the_virial_ratio_of_an_exact_eigenfunction_is_one(potential):
     for k in range(3):
         assert abs(evaluate.virial(fine, grid, k) - 1) < 3e-4  # differences of psi are that good
     assert abs(evaluate.virial(values("fine", 1.3), grid, 0) - 1) > 1e-2
+
+
+def test_oscillator_strengths_add_up_to_the_mean_of_one_over_the_mass():
+    """Thomas, Reiche and Kuhn; for layers <0|1 / m|0>, in units of the mass of an electron."""
+    layers = qpinn.potentials.layers(thickness=[3, 2, 4], offset=[0.3, 0, 0.2], mass=[0.1, 0.067, 0.09])
+    for potential in (qpinn.potentials.barrier(), units.dimensionless(layers, units.of("semiconductor"))):
+        exact = reference.exact(potential, 60)
+        points = domain.gauss_legendre(domain.segment_edges(potential, 60, 1.0), 20)
+        x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
+        psi = exact.psi(x)
+        strengths = evaluate.oscillator_strengths(exact.energies, (weight * x * psi) @ psi.T)
+        inverse = np.sum(weight * psi[0] ** 2 / mass_at(potential, x[:, None]))
+        np.testing.assert_allclose(strengths[0].sum(), inverse, rtol=1e-3)

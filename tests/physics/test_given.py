@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import qpinn
+from qpinn import planning
 from qpinn.physics import potentials, reference
 from qpinn.physics.potentials import formula
 
@@ -263,6 +264,16 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
 # ------------------------------------------------------------------------------------------------------------- layers
 
 HEADER = "thickness_nm,offset_eV,mass_me"
+
+
+def test_tables_of_the_same_numbers_are_one_potential():
+    """So that their plan is not made twice."""
+    one, same, other = (potentials.layers(thickness=[3, t], offset=[0.3, 0], mass=[0.1, 0.2]) for t in (2, 2, 2.5))
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+    settings = qpinn.settings.from_mapping(qpinn.settings.Settings, {"units": "semiconductor"})
+    assert planning.of(one, settings) is planning.of(same, settings)
 
 
 def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):

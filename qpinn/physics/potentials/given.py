@@ -93,9 +93,22 @@ def _apart(points: list[float], left: float, right: float) -> tuple[float, ...]:
     return tuple(kept)
 
 
+class _Table:
+    """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other."""
+
+    def _numbers(self) -> tuple[Any, ...]:
+        return tuple(value.tobytes() if isinstance(value, np.ndarray) else value for value in vars(self).values())
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self._numbers() == other._numbers()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
+
+
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
-class Sampled:
+class Sampled(_Table):
     """V from samples, between walls at the first and the last of them.
 
     Piece j, x from knots[j], is sum_p coefficients[p, j] (x - knots[j])^(P - p), P = 1 (linear) or 3 (cubic spline).
@@ -162,7 +175,7 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False)
-class Layers:
+class Layers(_Table):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
 
     edges (n + 1,) in nm from the left wall; offset (n,) in eV; masses (n,) in m_e. psi and psi' / m are continuous.
