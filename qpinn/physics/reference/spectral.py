@@ -25,7 +25,7 @@ from qpinn.physics.reference.box import (
 )
 from qpinn.physics.reference.vouched import compared, rounding
 
-MOST_UNKNOWNS = 60_000
+MOST_UNKNOWNS = 100_000
 """Elements times degree beyond which no reference is computed: memory (about 2 kB each) and time grow in proportion."""
 
 
