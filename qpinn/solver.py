@@ -15,6 +15,7 @@ import numpy as np
 from qpinn import planning
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, evaluate
+from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.physics import domain, reference
 from qpinn.physics.units import Units
 from qpinn.settings import Settings
@@ -223,7 +224,7 @@ def _train(
     seed = jnp.asarray(settings.seed)
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of, known.even)
+    rules = quadratures(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of, highest, known.even)
     at = _as(settings.precision, rules.points)
     values, of = problem.lanes(known.trained)
     lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
@@ -246,7 +247,7 @@ def _train(
 
 
 def _measured(
-    known: planning.Plan, settings: Settings, rules: evaluate.Rules, fit: loop.Fit, fields: Fields, energy: np.ndarray
+    known: planning.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[evaluate.Measured, np.ndarray]:
     """The functions of a fit with their bounds, and how they are mixed: by Ritz, where the start was his."""
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
@@ -254,8 +255,7 @@ def _measured(
     mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(mixed, coarse, known.sigma, float(jnp.finfo(settings.precision).eps), known.floor)
     bound = certify.beyond_walls(bound, on_grid, known.chosen)
-    seen = known.followed and evaluate.resolved(rules, fit.params) and evaluate.smooth(rules, fine)
-    if settings.network.activation in ROUGH or not seen:
+    if settings.network.activation in ROUGH or not rules.resolves(fit.params):
         bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
     if settings.start.name == "ritz":
         energies = np.stack([bound.energies, fit.energy_start])

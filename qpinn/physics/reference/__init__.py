@@ -9,22 +9,18 @@ Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it 
 import dataclasses
 from typing import Any
 
-from qpinn.physics.reference.box import Eigenstates, box_of
+from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.reference.box import Eigenstates
 from qpinn.physics.reference.grid import finite_differences
-from qpinn.physics.reference.layers import constant_pieces, exact
+from qpinn.physics.reference.layers import exact
 from qpinn.physics.reference.spectral import spectral_elements
 
-__all__ = ["Eigenstates", "best", "exact", "finite_differences", "is_even", "spectral_elements"]
-
-
-def is_even(potential: Any) -> bool:
-    """Whether V, masses and deltas are even about the centre of the box, to rounding."""
-    return box_of(potential).even
+__all__ = ["Eigenstates", "best", "exact", "finite_differences", "spectral_elements"]
 
 
 def best(potential: Any, states: int) -> Eigenstates:
     """The lowest `states` levels in the box of a potential: exact where V is constant in pieces, else spectral."""
-    if constant_pieces(potential):
+    if constant_in_pieces(potential):
         return exact(potential, states)
     if hasattr(potential, "knots"):  # a polynomial between each two of them
         cut = dataclasses.replace(potential, breakpoints=tuple(map(float, potential.knots[1:-1])))
