@@ -14,8 +14,9 @@ import numpy as np
 from qpinn import budget, planning
 from qpinn import settings as settings_module
 from qpinn.analysis import certify, errors, evaluate
+from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.clock import Clock
-from qpinn.physics import domain
+from qpinn.physics import domain, symmetry
 from qpinn.physics import reference as reference_module
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.units import Units
@@ -224,7 +225,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     if last.fit.status == "finished":
         last = min(reversed(tried), key=lambda one: one[0])[1]
     cutting = evaluate.cut_by_walls(plan.potential, plan.chosen)
-    trained = evaluate.states(last.measured, plan, tol, is_even(plan, settings), cutting)
+    trained = evaluate.states(last.measured, plan, tol, symmetry.is_even(plan.potential), cutting)
     shown, scale = plan.shown, settings.units.units.scale
     history = {**last.fit.history, "energy": last.fit.history["energy"] * scale}
     history["state"] = history["state"] + plan.first
@@ -236,13 +237,6 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
         params={"lanes": last.fit.params, "mix": last.mix}, steps=last.fit.steps, seconds=clock.seconds,
         status=last.fit.status, device=device, rounds=len(tried),
     )  # fmt: skip
-
-
-def is_even(plan: planning.Plan, settings: Settings) -> bool:
-    """Whether V is even, also where psi was not made so."""
-    if plan.even or settings.by_parity:
-        return plan.even
-    return planning.segments(plan.potential, plan.first + plan.trained, settings.ansatz.phase, True)[1]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -268,12 +262,13 @@ def _train(
 
     energy  (trained,), see `_energy_value`
     """
-    system = _build_on(plan.potential, settings, mesh, plan.first + plan.trained, energy, 1.0 if plan.even else None)
+    highest = plan.first + plan.trained
+    system = _build_on(plan.potential, settings, mesh, highest, energy, 1.0 if plan.even else None)
     problem = system[0]
     seed = jnp.asarray(settings.seed)
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = evaluate.rules(plan.potential, np.asarray(problem.ansatz.edges), mesh, count_of, plan.even)
+    rules = quadratures(plan.potential, np.asarray(problem.ansatz.edges), mesh, count_of, highest, plan.even)
     at = _as(settings.precision, rules.points)
     values, of = problem.lanes(plan.trained)
     lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
@@ -295,7 +290,7 @@ def _train(
 
 
 def _measured(
-    plan: planning.Plan, settings: Settings, rules: evaluate.Rules, fit: loop.Fit, fields: Fields, energy: np.ndarray
+    plan: planning.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[evaluate.Measured, np.ndarray]:
     """The functions of a fit with their bounds, and how they are mixed: by Ritz, where the start was his."""
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
@@ -303,9 +298,10 @@ def _measured(
     mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(mixed, coarse, plan.sigma, float(jnp.finfo(settings.precision).eps), plan.floor)
     bound = certify.beyond_walls(bound, on_grid, plan.chosen)
-    lost = settings.start.name == "ritz" and evaluate.strayed(plan, bound.energies).any()
-    seen = plan.followed and evaluate.resolved(rules, fit.params) and evaluate.smooth(rules, fine)
-    if settings.network.activation in ROUGH or not seen or lost or evaluate.contradicted(plan, bound):
+    lost = evaluate.contradicted(plan, bound)
+    if settings.start.name == "ritz":
+        lost = lost or bool(evaluate.strayed(plan, bound.energies).any())
+    if settings.network.activation in ROUGH or not rules.resolves(fit.params) or lost:
         bound = bound.withdrawn()  # psi is not in the domain of H, is not known between the points, or they are wrong
     if settings.start.name == "ritz":
         energies = np.stack([bound.energies, fit.energy_start])

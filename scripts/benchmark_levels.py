@@ -92,11 +92,11 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     """Errors and bounds of the lowest levels (all bound ones, if they are fewer), relative to their scale."""
     import qpinn
     from qpinn import solver
-    from qpinn.physics import estimates
+    from qpinn.physics import walls
 
     threshold = getattr(potential, "threshold", np.inf)
     if np.isfinite(threshold):
-        states = min(states, estimates.bound_states(potential))
+        states = min(states, walls.bound_states(potential))
     begun = time.perf_counter()
     units = "semiconductor" if hasattr(potential, "mass") else "dimensionless"
     solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)

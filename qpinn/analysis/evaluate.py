@@ -12,13 +12,11 @@ import numpy as np
 from qpinn.analysis import certify
 from qpinn.physics import domain, operators
 from qpinn.physics.domain import Points
-from qpinn.physics.potentials.base import deltas_of
 from qpinn.training.problem import Fields, Problem
-from qpinn.types import Array, Params, Scalar
-from qpinn.wavefunctions.networks import steepness
+from qpinn.types import Params, Scalar
 
 QUADRATURE = 40
-GRID = 800
+"""Points in a segment, for a sweep."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,97 +80,6 @@ def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
     if not merged:
         return domain.gauss_legendre(edges, QUADRATURE)
     return domain.merge(domain.gauss_legendre(domain.segment_edges(potential, phase=1.5), QUADRATURE))
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """Where trained functions are measured: two quadratures and a grid, side by side in every segment of the ansatz.
-
-    points   all of them, grouped by segment; only `fine` has its weights there
-    parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
-    strength (D,) of the deltas of the potential
-    count    points of `fine` in every segment that follows V
-    share    the largest such segment, as a part of one of the ansatz
-    center   of a box of which `points` are in the left half, for functions that are even, odd, even, ...; or None
-    """
-
-    points: Points
-    parts: dict[str, tuple[slice, np.ndarray]]
-    strength: np.ndarray
-    count: int
-    share: float
-    center: float | None
-
-    def values(self, fields: Fields, name: str) -> certify.Values:
-        """What `measure` found on one of the parts."""
-        where, weight = self.parts[name]
-
-        def flat(values: Array) -> np.ndarray:
-            wide = np.asarray(values, np.float64)[..., where]
-            return wide.reshape(*wide.shape[:-2], -1)
-
-        psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
-        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
-        h_psi = v * psi - flat(fields.psi.laplacian) / mass
-        at_deltas = np.asarray(fields.at_deltas, np.float64)
-        values = certify.Values(
-            x, psi, flat(fields.psi.gradient[..., 0]), h_psi, v, mass, weight.ravel(), at_deltas, self.strength
-        )
-        return values if self.center is None else values.mirrored(self.center)
-
-
-def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, even: bool = False) -> Rules:
-    """Rules for an ansatz with these segments, on a `mesh` that follows V; `trained` points a segment were trained on.
-
-    even  the segments are those of the left half of the box
-
-    fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
-    """
-    merged = len(edges) < len(mesh)
-    trained = QUADRATURE if merged else min(max(trained, QUADRATURE), 400)
-    count = 2 * trained + 24
-    fine, check = (domain.gauss_legendre(mesh, n) for n in (count, trained + 16))
-    if merged:
-        fine, check = domain.merge(fine), domain.merge(check)
-    segments = len(edges) - 1
-    share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
-    share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
-    grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
-    weights = {"fine": np.asarray(fine.weight), "check": np.asarray(check.weight), "grid": np.zeros_like(grid)}
-    ends = np.cumsum([0, *(weight.shape[1] for weight in weights.values())])
-    parts = {
-        name: (slice(int(first), int(last)), weight)
-        for (name, weight), first, last in zip(weights.items(), ends[:-1], ends[1:], strict=True)
-    }
-    x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
-    only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
-    points = Points(x, only_fine)  # type: ignore[arg-type]
-    largest = float(np.diff(mesh).max() / (mesh[-1] - mesh[0])) if merged else 1.0
-    strength, center = np.array(deltas_of(potential)[1], np.float64), float(edges[-1]) if even else None
-    return Rules(points.for_both_halves() if even else points, parts, strength, count, largest, center)
-
-
-def smooth(rules: Rules, fine: certify.Values) -> bool:
-    """Whether V is a polynomial of half the degree that `fine` resolves in every segment, to 1e-5 of its range.
-
-    Where it is not, V all but jumps inside a segment, and no quadrature sees where.
-    """
-    n = rules.count
-    v = fine.v.reshape(-1, n)
-    nodes, weights = np.polynomial.legendre.leggauss(n)
-    half = np.arange(n // 2, n // 2 + 8)
-    tail = (weights * v) @ np.polynomial.legendre.legvander(nodes, n // 2 + 8)[:, half] * (half + 0.5)
-    return bool(np.abs(tail).max() <= 1e-5 * np.ptp(fine.v) + 1e-12 * np.abs(fine.v).max())
-
-
-def resolved(rules: Rules, lanes: Params) -> bool:
-    """Whether no network of the lanes can vary faster than the quadrature `fine` of these rules resolves to 1e-10.
-
-    n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
-    points of every rule, nothing that is computed on them says anything of it.
-    """
-    steepest = np.max(np.asarray(steepness(lanes["psi"]["network"])))
-    return bool(steepest * rules.share <= rules.count * np.pi / 23)
 
 
 def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:

@@ -9,9 +9,10 @@ Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it 
 import dataclasses
 from typing import Any
 
-from qpinn.physics.reference.box import Eigenstates, box_of
+from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.reference.box import Eigenstates
 from qpinn.physics.reference.grid import finite_differences
-from qpinn.physics.reference.layers import constant_pieces, exact
+from qpinn.physics.reference.layers import exact
 from qpinn.physics.reference.spectral import SizeError, spectral_elements
 
 __all__ = [
@@ -21,14 +22,8 @@ __all__ = [
     "exact",
     "finite_differences",
     "fitted",
-    "is_even",
     "spectral_elements",
 ]
-
-
-def is_even(potential: Any) -> bool:
-    """Whether V, masses and deltas are even about the centre of the box, to rounding."""
-    return box_of(potential).even
 
 
 def fitted(potential: Any) -> tuple[Any, int]:
@@ -44,7 +39,7 @@ def best(potential: Any, states: int) -> Eigenstates:
 
     Else spectral elements on two meshes. Raises SizeError if these are too many.
     """
-    if constant_pieces(potential):
+    if constant_in_pieces(potential):
         return exact(potential, states)
     smooth, degree = fitted(potential)
     return spectral_elements(smooth, states, degree, checked=True)

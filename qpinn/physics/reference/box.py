@@ -19,6 +19,7 @@ import numpy as np
 from qpinn.physics.domain import left_half
 from qpinn.physics.potentials import Potential
 from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
+from qpinn.physics.symmetry import is_even
 
 Wave = Callable[[np.ndarray], np.ndarray]
 
@@ -92,7 +93,8 @@ class Box:
         center = self.edges[-1] / 2
         last = 0.0 if len(self.edges) % 2 == 0 else self.strength[len(self.edges) // 2] / 2
         strength = np.append(self.strength[: len(edges) - 1], last)
-        return Box(self.left, self.left + center, edges, self.mass[: len(edges) - 1], strength, False)
+        return Box(left=self.left, right=self.left + center, edges=edges, mass=self.mass[: len(edges) - 1],
+                   strength=strength, even=False)  # fmt: skip
 
 
 def sample(potential: Potential, left: float, t: np.ndarray) -> np.ndarray:
@@ -107,21 +109,10 @@ def box_of(potential: Potential) -> Box:
     if not (np.isfinite(walls).all() and (np.diff(walls) > 0).all()):
         raise ValueError(f"walls and breakpoints {walls.tolist()}: must be finite and in ascending order")
     edges = walls - left
-    # The edges are rounded where they lie, not where the box begins: that is all an uneven edge may be.
-    slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
-    mirrored = (edges[-1] - edges)[::-1]
     mass = np.asarray(mass_at(potential, ((walls[:-1] + walls[1:]) / 2)[:, None]), np.float64)
     mass = np.broadcast_to(mass, len(edges) - 1)
     strength = strengths_at(potential, walls)
-    even = bool(np.abs(edges - mirrored).max() <= slack)
-    even = even and bool((mass == mass[::-1]).all() and (strength == strength[::-1]).all())
-    if even:
-        t = inside(edges, max(15, 4001 // len(edges)))
-        values = sample(potential, left, t)
-        # An odd remainder W of V acts on states of one parity in second order only, so that 1e-12 is invisible.
-        uneven = np.abs(values - sample(potential, left, edges[-1] - t)).max()
-        even = bool(uneven <= 1e-12 * np.abs(values).max())
-    return Box(left, right, edges, mass, strength, even)
+    return Box(left=left, right=right, edges=edges, mass=mass, strength=strength, even=is_even(potential))
 
 
 def inside(edges: np.ndarray, count: int) -> np.ndarray:

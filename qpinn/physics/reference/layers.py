@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qpinn.physics.enclosure import constant_in_pieces
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
@@ -39,7 +40,7 @@ def exact(potential: Potential, states: int) -> Eigenstates:
     """
     states = whole("states", states, 1)
     box = box_of(potential)
-    if not constant_pieces(potential):
+    if not constant_in_pieces(potential):
         raise ValueError("exact levels need a potential that is constant between its breakpoints")
     layers = sample(potential, box.left, inside(box.edges, 7))[:, 3]
     if np.ptp(layers) == 0.0 and np.ptp(box.mass) == 0.0 and not box.strength.any():
@@ -50,13 +51,6 @@ def exact(potential: Potential, states: int) -> Eigenstates:
         return _solve_layers(part, layers[: len(part.mass)], natural, count, bound)
 
     return eigenstates("transcendental equation", box, states, solve)
-
-
-def constant_pieces(potential: Potential) -> bool:
-    """Whether V is constant between its breakpoints."""
-    box = box_of(potential)
-    values = sample(potential, box.left, inside(box.edges, 7))
-    return bool(np.ptp(values, axis=1).max() <= 1e-12 * np.abs(values).max())
 
 
 def _constant(box: Box, value: float, states: int) -> Eigenstates:

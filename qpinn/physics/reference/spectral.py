@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
@@ -18,12 +21,11 @@ from qpinn.physics.reference.box import (
     eigenstates,
     first_sign,
     gauss,
-    inside,
     sample,
-    upper_bound,
     whole,
 )
 from qpinn.physics.reference.vouched import compared, rounding
+from qpinn.physics.survey import survey
 
 MOST_UNKNOWNS = 100_000
 """Elements times degree beyond which no reference is computed: memory (about 2 kB each) and time grow in proportion."""
@@ -56,16 +58,16 @@ def spectral_elements(
 
     def solve(part: Box, natural: bool, count: int) -> Solution:
         if fixed is None:
-            mesh = _mesh(potential, part, natural, count, degree)
+            mesh = _mesh(potential, part, natural, states, degree)
         else:
             mesh = np.append(cut(part.edges, fixed), part.edges[-1])
         if (len(mesh) - 1) * degree - 1 < count:
             raise ValueError(f"degree={degree} and elements={elements}: too few for states={states}")
-        coarse = _galerkin(potential, part, mesh, natural, count, degree)
         if not checked:
-            return coarse
-        mesh = _halved(mesh)
+            return _galerkin(potential, part, mesh, natural, count, degree)
+        coarse_mesh, mesh = mesh, _halved(mesh)
         fine = _galerkin(potential, part, mesh, natural, count, degree)
+        coarse = _galerkin(potential, part, coarse_mesh, natural, count, degree)
         nodes, weights = gauss(degree + 8)
         t = (mesh[:-1, None] + np.diff(mesh)[:, None] * (nodes + 1) / 2).ravel()
         weight = (np.diff(mesh)[:, None] * weights / 2).ravel()
@@ -76,56 +78,48 @@ def spectral_elements(
     return eigenstates("spectral elements", box, states, solve)
 
 
-def _mesh(potential: Potential, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
-    """Elements, halved until a polynomial of `degree` resolves psi in each of them.
+MOST_ELEMENTS = 4000
+"""Elements up to which they are halved."""
 
-    exp(+-i q x) needs a phase of at most degree / 3 for 1e-16. In a barrier psi has decayed by exp(-agmon), agmon the
-    integral of sqrt(V - E) from the nearest allowed region, so that elements there may grow with it (hp grading).
+
+def _mesh(potential: Any, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
+    """Elements, halved until a polynomial of `degree` resolves psi of the lowest `states` levels in each of them.
+
+    exp(+-i q x) needs a phase of at most degree / 3 for 1e-16, and V is to be a polynomial to what levels can notice or
+    rounding allows. In a barrier psi has decayed by exp(-depth) from the nearest allowed region, so that elements there
+    may grow with it (hp grading).
     """
-    left, edges = box.left, box.edges
-    t = inside(edges, 128)
-    v = sample(potential, left, t)
-    root = np.sqrt(box.mass)[:, None]
-    floor = box.floor(float(v.min()), natural)
-    bound = upper_bound(potential, box, states, cuts=(1, 2, 3, 5, 9, 17, 33))
-    step = np.repeat(np.diff(edges) / t.shape[1], t.shape[1])
-    rate = (root * np.sqrt(np.maximum(bound - v, v - floor))).ravel()  # at least |q| for every level in question
-    decay = (root * np.sqrt(np.maximum(v - bound, 0.0))).ravel()  # at most kappa
-    nodes, phase, agmon = (np.concatenate([[0.0], np.cumsum(part)]) for part in (step, step * rate, step * decay))
-    open_to = agmon[1:][v.ravel() < bound]
-
-    def fine(a: float, b: float, level: int) -> bool:
-        turn = np.interp(b, nodes, phase) - np.interp(a, nodes, phase)
-        start, stop = np.interp(a, nodes, agmon), np.interp(b, nodes, agmon)
-        away = float(np.maximum(np.maximum(open_to - stop, start - open_to), 0.0).min())
-        if away > 45.0:  # psi < 1e-19
-            return True
-        if turn > max(degree / 3, away):
-            return False
-        # A kink that is no breakpoint is never resolved: eight halvings, then it is left to its algebraic error.
-        return level >= 8 or _smooth(potential, left, a, b, degree, bound - floor)
-
-    mesh = [0.0]
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        todo = [(start, stop, 0)]
-        while todo:
-            a, b, level = todo.pop()
-            if level >= 50 or fine(a, b, level):
-                mesh.append(b)
-            else:
-                middle = 0.5 * (a + b)
-                todo += [(middle, b, level + 1), (a, middle, level + 1)]
-    return np.array(mesh)
-
-
-def _smooth(potential: Potential, left: float, a: float, b: float, degree: int, scale: float) -> bool:
-    """Whether V is a polynomial of `degree` in the element, to what the levels can notice or rounding allows."""
-    nodes, weights = gauss(degree + 8)
-    v = sample(potential, left, a + (b - a) * (nodes + 1) / 2)
-    top = np.arange(degree - 2, degree + 1)
-    tail = (weights * v) @ np.polynomial.legendre.legvander(nodes, degree)[:, top] * (top + 0.5)
-    blur = 100 * np.finfo(float).eps * (np.abs(v).max() + np.ptp(v) * (abs(left) + b) / (b - a))
-    return bool(np.abs(tail).max() <= 1e-12 * (scale + np.ptp(v)) + blur)
+    surveyed = survey(potential, states)
+    cells, bound = surveyed.middle, float(surveyed.high[-1])
+    floor = min(cells.floor, float(surveyed.low[0]))
+    q2 = cells.wave_number(bound)
+    rate = np.sqrt(np.maximum(np.abs(q2), q2 - cells.wave_number(floor)))  # at least |q| for every level in question
+    phase = np.concatenate([[0.0], np.cumsum(rate * cells.sizes)])
+    depth = np.concatenate([[0.0], np.cumsum(cells.decay(bound)[0])])
+    allowed = cells.allowed(bound)
+    open_to = np.unique(np.concatenate([depth[allowed], depth[allowed + 1]]))
+    nodes = cells.edges - box.left
+    seams = np.asarray(getattr(potential, "seams", ()), np.float64) - box.left
+    mesh = np.union1d(box.edges, seams[(seams > 0) & (seams < box.edges[-1])])
+    blur = 4 * EPS * max(abs(box.left), abs(box.right))  # an edge as rounded may lie beyond the jump of V that it is at
+    shortest = max((1e-12 if is_enclosed(potential) else 1e-4) * box.edges[-1], 2 * blur)
+    while len(mesh) <= MOST_ELEMENTS:
+        turn = np.diff(np.interp(mesh, nodes, phase))
+        at = np.interp(mesh, nodes, depth)
+        inside = np.searchsorted(open_to, at[:-1]) < np.searchsorted(open_to, at[1:], side="right")
+        place = np.searchsorted(open_to, at[1:])
+        right, left = open_to[np.minimum(place, len(open_to) - 1)], open_to[np.maximum(place - 1, 0)]
+        gaps = np.where(place < len(open_to), right - at[1:], np.inf), np.where(place > 0, at[:-1] - left, np.inf)
+        away = np.where(inside, 0.0, np.maximum(np.minimum(*gaps), 0.0))
+        ends = box.left + mesh
+        middle = np.asarray(potential(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
+        allowance = 1e-13 * (bound - floor) * np.exp(2 * np.minimum(away, 300.0)) + 8 * EPS * np.abs(middle)
+        rough = stray(potential, ends[:-1] + blur, ends[1:] - blur, degree) > allowance
+        cut = (away <= 45.0) & ((turn > np.maximum(degree / 3, away)) | rough) & (np.diff(mesh) > 2 * shortest)
+        if not cut.any():
+            break
+        mesh = np.sort(np.concatenate([mesh, ((mesh[:-1] + mesh[1:]) / 2)[cut]]))
+    return mesh
 
 
 def _basis(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
