@@ -20,7 +20,7 @@ from qpinn.types import Array
 POLYNOMIAL = 12
 """Degree of the polynomial that V is compared with in a segment."""
 
-FELT = 1e-4
+FELT = 1e-5
 """Norm of the difference times psi, in units of the kinetic energy, above which a segment is halved."""
 
 NARROWEST = 1e-7
