@@ -132,7 +132,7 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     One row of the history for each step and state; the arrays of psi are (states, n). What is compared with the
     reference `levels` is left out without one, and NaN where it does not vouch for itself.
     """
-    history = dict(solution.history)
+    history: dict[str, Any] = dict(solution.history)
     if levels is not None:
         history["relative_error_energy"] = _errors(history, levels, solution.units.scale)
     _write_history(folder, history, solution.units)
@@ -152,12 +152,12 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     checkpoint.save(folder / "parameters.npz", solution.params)
 
 
-def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> np.ndarray:
-    """Relative errors of the energies of a history."""
+def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
+    """Relative errors of the energies of a history, None where the reference does not vouch for them."""
     index, found = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
     for k in np.unique(index):
         found[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
-    return found
+    return [errors.stated(error) for error in found]
 
 
 COLUMNS = (
@@ -165,7 +165,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _write_history(folder: Path, history: Mapping[str, np.ndarray], units: Any) -> None:
+def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None:
     """history.csv; a column that is not there is left empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
