@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from qpinn import settings as settings_module
-from qpinn.analysis import certify
 from qpinn.physics import domain, enclosure, symmetry, units, walls
 from qpinn.physics.potentials.base import LIMIT, has_kinks
 from qpinn.physics.survey import pieces, survey
@@ -56,11 +55,6 @@ class Plan:
     def with_walls(self, potential: Any) -> Any:
         """`potential`, in whatever units, between the walls of the plan: a length is the same number in all of them."""
         return potential.on(*self.potential.domain) if None in potential.domain else potential
-
-    @property
-    def scale(self) -> np.ndarray:
-        """What an error of each level, from the lowest on, is relative to."""
-        return certify.scale((self.low + self.high) / 2)
 
     @property
     def indices(self) -> np.ndarray:

@@ -124,8 +124,8 @@ def transitions(results: Mapping[str, Any]) -> str:
     return title + "\n" + plain(["", *(str(state["index"]) for state in results["states"][:count])], rows)
 
 
-def _parity(value: float) -> str:
-    return "even" if value > 0.999 else "odd" if value < -0.999 else "-"
+def _parity(value: float | None) -> str:
+    return "-" if value is None else "even" if value > 0.999 else "odd" if value < -0.999 else "-"
 
 
 def _fixed(value: float) -> str:

@@ -79,6 +79,9 @@ def count_below(steps: Steps, energies: np.ndarray) -> np.ndarray:
         from_flux = np.where(phase < 1e-8, length, wave / q) * mass
         to_flux = np.where(open_, -1.0, 1.0) * wave * q / mass
     turns = np.where(open_, np.floor(phase / np.pi), 0.0)
+    # where a cell holds a whole number of half-waves to rounding, the sign of its sine says whether it holds the last
+    strays = open_ & (wave * (1 - 2 * (turns % 2)) < 0)
+    turns = np.where(strays, 2 * np.round(phase / np.pi) - 1 - turns, turns)
     odd = np.where(turns % 2 == 1, -1.0, 1.0)
     psi, flux = np.zeros(len(energies)), np.ones(len(energies))
     sign, zeros = np.ones(len(energies)), turns.sum(axis=0)

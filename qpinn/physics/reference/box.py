@@ -12,6 +12,7 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,21 @@ from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
 from qpinn.physics.symmetry import is_even
 
 Wave = Callable[[np.ndarray], np.ndarray]
-Solution = tuple[np.ndarray, Wave]  # energies (k,) and psi: t (n,) -> (k, n), normalised on the stretch it solves
+
+
+class Solution(NamedTuple):
+    """Levels of a stretch: energies (k,), psi: t (n,) -> (k, n), normalised there, and errors as in `Eigenstates`."""
+
+    energies: np.ndarray
+    wave: Wave
+    errors: np.ndarray
+    psi_errors: np.ndarray
+
+
 Solve = Callable[["Box", bool, int], Solution]  # box or half of it, psi' free at its last edge?, number of states
+
+EXACT = ("closed form", "transcendental equation")
+"""Methods whose error is rounding."""
 
 VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise and cannot carry the sign
 
@@ -31,14 +45,24 @@ VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise an
 class Eigenstates:
     """The lowest k levels of a potential.
 
-    method: how they were computed. energies: shape (k,), ascending. psi: maps positions of shape (n,) to values of
-    shape (k, n), with integral psi_i psi_j = delta_ij over the box, psi' > 0 at the left wall, and 0 at the walls and
-    beyond.
+    method      how they were computed
+    energies    (k,), ascending
+    psi         maps positions (n,) to values (k, n), with integral psi_i psi_j = delta_ij over the box, psi' > 0 at the
+                left wall, and 0 at the walls and beyond
+    errors      (k,), what the method says of its own absolute error of each level; NaN where it says nothing
+    psi_errors  (k,), and of the L2 error of psi
     """
 
     method: str
     energies: np.ndarray
     psi: Wave
+    errors: np.ndarray
+    psi_errors: np.ndarray
+
+    @property
+    def exact(self) -> bool:
+        """Whether the levels are those of an equation that was solved to rounding."""
+        return self.method in EXACT
 
 
 @dataclass(frozen=True)
@@ -132,26 +156,29 @@ def whole(name: str, value: int, least: int) -> int:
 def eigenstates(method: str, box: Box, states: int, solve: Solve) -> Eigenstates:
     """Solve on the whole box, or both parities on half of it, and put the states together."""
     if not box.even:
-        energies, wave = solve(box, False, states)
-        return Eigenstates(method, energies, lambda x: walled(box, x, wave(np.asarray(x) - box.left)))
+        one = solve(box, False, states)
+        return Eigenstates(
+            method=method, energies=one.energies, psi=lambda x: walled(box, x, one.wave(np.asarray(x) - box.left)),
+            errors=one.errors, psi_errors=one.psi_errors,
+        )  # fmt: skip
 
     half = box.half()
     parities = [solve(half, True, (states + 1) // 2)] + ([solve(half, False, states // 2)] if states > 1 else [])
-    energies = np.empty(states)
-    for parity, (levels, _) in enumerate(parities):
-        energies[parity::2] = levels
+    energies, errors, psi_errors = np.empty((3, states))
+    for parity, one in enumerate(parities):
+        energies[parity::2], errors[parity::2], psi_errors[parity::2] = one.energies, one.errors, one.psi_errors
 
     def psi(x: np.ndarray) -> np.ndarray:
         x = np.asarray(x, dtype=np.float64)
         to_left, to_right = x - box.left, box.right - x
         folded = np.minimum(to_left, to_right)
         values = np.empty((states, x.size))
-        for parity, (_, wave) in enumerate(parities):
-            values[parity::2] = wave(folded) * math.sqrt(0.5)
+        for parity, one in enumerate(parities):
+            values[parity::2] = one.wave(folded) * math.sqrt(0.5)
         values[1::2] *= np.where(to_left > to_right, -1.0, 1.0)
         return walled(box, x, values)
 
-    return Eigenstates(method, energies, psi)
+    return Eigenstates(method=method, energies=energies, psi=psi, errors=errors, psi_errors=psi_errors)
 
 
 def walled(box: Box, x: np.ndarray, values: np.ndarray) -> np.ndarray:
