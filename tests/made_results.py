@@ -23,15 +23,15 @@ def state(index: int = 0, **changes: Any) -> dict[str, Any]:
         "relative_error_energy": 1e-15, "relative_error_energy_start": 1e-3, "relative_error_energy_rayleigh": 1e-15,
         "relative_l2_psi": 2e-10, "norm": 1.0, "node_count": index, "loss": 1e-14, "outcome": "right state",
         "residual": 1e-6, "rounding": 1e-14, "truncation": 0.0, "expectation": expectation, "overlaps": overlaps,
-        "wall_shift": None,
+        "wall_shift": None, "free_at_wall": False, "note": None,
     } | changes  # fmt: skip
 
 
 def lost(index: int = 0) -> dict[str, Any]:
     """A level that has ended in psi = 0, with E given."""
     nothing = dict.fromkeys(state()["expectation"], 0.0)
-    return state(index, outcome="psi = 0", norm=1e-9, relative_error_energy=0.0, relative_l2_psi=1.0, node_count=2,
-                 converged=False, expectation=nothing, overlaps=[0.1] * 8)  # fmt: skip
+    return state(index, outcome="psi = 0", norm=1e-9, relative_error_energy=0.0, relative_l2_psi=1.0,
+                 node_count=2, converged=False, expectation=nothing, overlaps=[0.1] * 8)  # fmt: skip
 
 
 def wrong(index: int = 1, nearest: int = 0) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def report(results: Mapping[str, Any]) -> str:
     blocks += [methods(results)]
     blocks += [transitions(results)] if sum(map(_settled, states)) > 1 else []
     lines: list[str | None] = [*(_training(results) if several else _single(results))]
-    lines += words.remarks(states) if several else []
+    lines += words.remarks(states) if several else words.notes(states)
     lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.spent(results)]
     lines.append(words.fastest_classical(results))
     return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in lines if line)])
@@ -228,7 +228,7 @@ def overview(runs: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         wrapped(f"{', '.join(label)}: {note}")
         for run, label in zip(runs, labels, strict=True)
-        for note in (words.no_reference(run), *words.outside(run))
+        for note in (words.no_reference(run), *words.outside(run), *words.notes(run["states"]))
         if note
     ]
     blocks = [legend, plain(header, rows, left=len(names)), "\n".join(lines), _classical(runs)]

@@ -7,7 +7,7 @@ knows are None there; folders that were written before a key existed have none o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -20,6 +20,9 @@ State = Mapping[str, Any]
 
 TOLERANCE = 1e-8
 """What the bounds of a run without a tolerance are compared with (`qpinn.solver.TOLERANCE`)."""
+
+EXACT = ("exact", "closed form", "transcendental equation")
+"""Methods without an error of their own but rounding; "exact" is what they were once called."""
 
 RIGHT = "right state"
 EMPTY = ("psi = 0", "non-finite")
@@ -75,7 +78,7 @@ def reference_name(results: Results) -> str:
     Of a run or a sweep.
     """
     reference = results.get("reference") or {}
-    return "exact" if reference.get("exact", reference.get("method") == "exact") else "reference"
+    return "exact" if reference.get("exact", reference.get("method") in EXACT) else "reference"
 
 
 def no_reference(results: Results) -> str | None:
@@ -83,15 +86,12 @@ def no_reference(results: Results) -> str | None:
     if not results["reference"]:
         why = results.get("no_reference")
         return f"no reference was computed{f': {why}' if why else ''}; no errors are known"
-    blank = [state["index"] for state in results["states"] if state["relative_error_energy"] is None]
-    blank = [index for index in blank if index not in _empty(results["states"])]
+    errors = ("relative_error_energy", "relative_l2_psi")
+    blank = [state["index"] for state in results["states"]
+             if not is_empty(state) and None in [state[name] for name in errors]]  # fmt: skip
     if not blank:
         return None
-    return f"errors of {listed(blank)} are unknown: the reference cannot vouch for itself there"
-
-
-def _empty(states: Sequence[State]) -> list[int]:
-    return [state["index"] for state in states if is_empty(state)]
+    return f"errors of {listed(blank)} are unknown where blank: the reference is not accurate enough there"
 
 
 def reference_error(results: Results, index: int) -> float:
@@ -141,10 +141,20 @@ def outcome(state: State) -> str:
 
 def remarks(states: Sequence[State]) -> list[str]:
     """A line for each way to end that is not the right state: "levels 2 and 3: psi = 0"."""
+    lines = grouped((state["index"], outcome(state)) for state in states if state["outcome"] != RIGHT)
+    return lines + notes(states)
+
+
+def notes(states: Sequence[State]) -> list[str]:
+    """What else is to be said of the levels (`note` of a state)."""
+    return grouped((state["index"], state["note"]) for state in states if state.get("note"))
+
+
+def grouped(ended: Iterable[tuple[int, str]]) -> list[str]:
+    """A line for each way to end, with the levels of which it is said."""
     ways: dict[str, list[int]] = {}
-    for state in states:
-        if state["outcome"] != RIGHT:
-            ways.setdefault(outcome(state), []).append(state["index"])
+    for index, way in ended:
+        ways.setdefault(way, []).append(index)
     return [f"{listed(indices)}: {way}" for way, indices in ways.items()]
 
 
@@ -274,9 +284,13 @@ def _places(places: Sequence[Sequence[float]], results: Results, most: int = 3) 
 
 
 def walls(results: Results) -> list[str]:
-    """Which levels feel a wall that the user gave, and by how much it moves them (`wall_shift` of a state)."""
+    """Which levels feel a wall that the user gave, and by how much it raises them.
+
+    From `wall_shift` of a state, an estimate, and `free_at_wall`, where E is above V at such a wall.
+    """
     shifts = {state["index"]: state.get("wall_shift") for state in results["states"] if not is_empty(state)}
-    boxed = [index for index, shift in shifts.items() if shift == "box"]
+    free = {state["index"]: state.get("free_at_wall") for state in results["states"]}
+    boxed = [index for index, shift in shifts.items() if free[index] or shift == "box"]
     moved = {index: shift for index, shift in shifts.items() if isinstance(shift, (int, float)) and shift}
     lines = []
     if boxed:
@@ -285,7 +299,7 @@ def walls(results: Results) -> list[str]:
     if moved:
         each = [f"level {index} by about {abs(shift):.0e}{unit(results)}" for index, shift in moved.items()]
         more = f" and {len(each) - SHOWN} more levels" if len(each) > SHOWN else ""
-        lines.append(f"a wall as given raises {', '.join(each[:SHOWN])}{more}: without it the level is lower")
+        lines.append(f"a wall as given raises {', '.join(each[:SHOWN])}{more}; without it the level is lower")
     return lines
 
 
@@ -315,7 +329,9 @@ def fastest_classical(results: Results) -> str | None:
     rows = [row for row in results["comparison"] if row[key] is not None]
     if not rows:
         return None
-    reached = math.inf if is_empty(state) or state[key] is None else state[key]
+    if state[key] is None and not is_empty(state):
+        return None  # nobody knows how good the network is
+    reached = math.inf if is_empty(state) else state[key]
     reached = max(reached, tol, 0.0 if is_fixed(results) else reference_error(results, state["index"]))
     time = trained_in(results)
     faster = [row for row in rows if row[key] <= reached and row["seconds"] < time]

@@ -66,6 +66,12 @@ def test_a_wrong_state_is_named_with_the_level_that_it_is():
     assert cells(shown[shown.index("transitions") :], "2")[1:] == ["-", "-"]
 
 
+def test_notes_of_a_level_are_shown():
+    strayed = state(1, outcome="not converged", note="E lies outside [39, 40], where level 1 is")
+    for made in (results(state(), strayed), results(strayed)):
+        assert "level 1: E lies outside [39, 40], where level 1 is" in tables.report(made)
+
+
 def test_right_states_have_no_column_of_outcomes():
     assert "outcome" not in tables.levels(results(state(), state(1)))
 
@@ -117,7 +123,8 @@ def test_without_a_reference_there_are_dashes_and_one_line():
     assert "error -" not in tables.report(one)
     assert "no reference was computed" in tables.overview([one, one])
     unsure = results(state(), state(1, relative_error_energy=None, relative_l2_psi=None))
-    assert "errors of level 1 are unknown" in tables.report(unsure)
+    assert "errors of level 1 are unknown where blank" in tables.report(unsure)
+    assert "classical" not in tables.report(unsure)  # nobody can compare
 
 
 def test_a_tolerance_that_was_not_given_is_named_by_its_number():
@@ -142,9 +149,9 @@ def test_why_there_are_no_bounds():
 
 
 def test_what_a_given_wall_does_to_a_level_is_one_line():
-    made = results(state(), state(1, wall_shift=3e-4), state(2, wall_shift="box"), state(3, wall_shift="box"))
-    report = tables.report(made)
-    assert "a wall as given raises level 1 by about 3e-04" in report
+    free = {"wall_shift": 0.5, "free_at_wall": True}
+    report = tables.report(results(state(), state(1, wall_shift=3e-4), state(2, **free), state(3, **free)))
+    assert "a wall as given raises level 1 by about 3e-04, level 2 by about 5e-01" in report
     assert "levels 2 and 3 belong to the box" in report
     assert "wall" not in tables.report(results())
 
