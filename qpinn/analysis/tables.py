@@ -148,7 +148,11 @@ def expectations(results: Mapping[str, Any]) -> str:
     """A line for each level: what a physicist asks of psi."""
     states, units = results["states"], results["units"]
     names = ("x", "x2", "p2", "dx_dp")
-    columns = [_column([_of(state, name) for state in states]) for name in names]
+    columns = []
+    for name in names:
+        values = [_of(state, name) for state in states]
+        width = max((_of(state, "x2") or 0.0 for state in states), default=0.0) ** 0.5 if name == "x" else 0.0
+        columns.append(list(map(_formatter(values, size=width), values)))
     rows = []
     for k, state in enumerate(states):
         virial = _of(state, "virial")
@@ -202,16 +206,15 @@ def _parity(value: float | None) -> str:
     return "-" if value is None else "even" if value > 0.999 else "odd" if value < -0.999 else "-"
 
 
-def _column(values: Sequence[float | None]) -> list[str]:
-    return list(map(_formatter(values), values))
+def _formatter(values: Sequence[float | None], decimals: int = 5, size: float = 0.0) -> Callable[[float | None], str]:
+    """How to show numbers of a kind: decimals, or digits where their size asks for it; no sign before a zero.
 
-
-def _formatter(values: Sequence[float | None], decimals: int = 5) -> Callable[[float | None], str]:
-    """How to show numbers of a kind: decimals, or digits where their size asks for it; no sign before a zero."""
-    largest = max((abs(value) for value in values if value is not None), default=0.0)
+    size  what they are to be seen against, where they may all be zero but for rounding
+    """
+    largest = max([size, *(abs(value) for value in values if value is not None)])
     if largest == 0 or 1e-2 <= largest < 1e5:
         return lambda value: "-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
-    return lambda value: number(value, decimals - 1)
+    return lambda value: number(0.0 if value and abs(value) < 1e-12 * largest else value, decimals - 1)
 
 
 def overview(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -189,6 +189,8 @@ def test_small_boxes_show_digits():
     text = tables.expectations(results(*(state(k, expectation=expectation) for k in range(2))))
     assert "5.0000e-04" in text
     assert "9.0000e+06" in text
+    rounding = state()["expectation"] | {"x": -1e-16}
+    assert cells(tables.expectations(results(*(state(k, expectation=rounding) for k in range(2)))), "0")[2] == "0.00000"
 
 
 @pytest.mark.parametrize(
