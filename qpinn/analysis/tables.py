@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,9 +52,13 @@ def report(results: Mapping[str, Any]) -> str:
 
 
 def wrapped(line: str, width: int = 100) -> str:
-    """A line of a report, which goes on below further in where it is long."""
-    return textwrap.fill(line, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
-                         break_on_hyphens=False)  # fmt: skip
+    """A line of a report, which goes on below after a comma, further in, where it is long."""
+    lines = ["  "]
+    for piece in re.split(r"(?<=[,;:]) ", line):
+        if lines[-1].strip() and len(lines[-1]) + len(piece) >= width:
+            lines.append("    ")
+        lines[-1] += piece if not lines[-1].strip() else f" {piece}"
+    return "\n".join(lines)
 
 
 def methods(results: Mapping[str, Any]) -> str:

@@ -313,6 +313,11 @@ def spent(results: Results) -> str:
     return "seconds: " + ", ".join([*phases, f"total {seconds['total']:.1f}"])
 
 
+def duration(seconds: float) -> str:
+    """Seconds, or milliseconds where it is short, with their unit."""
+    return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.2g} ms"
+
+
 def trained_in(results: Results) -> float:
     """Seconds that the network took, compiling included."""
     return float(results["seconds"]["compile"] + results["seconds"]["train"])
@@ -336,8 +341,8 @@ def fastest_classical(results: Results) -> str | None:
     time = trained_in(results)
     faster = [row for row in rows if row[key] <= reached and row["seconds"] < time]
     if not faster:
-        return f"None of these classical methods was as accurate in less than the network's {time:.3g} s"
+        return f"None of these classical methods was as accurate in less than the network's {duration(time)}"
     best = min(faster, key=lambda row: row["seconds"])
     what = "psi" if is_fixed(results) else "E"
     return (f"In one dimension classical solvers win: {best['method']}, "
-            f"{what} to {number(best[key])} in {best['seconds']:.2g} s")  # fmt: skip
+            f"{what} to {number(best[key])} in {duration(best['seconds'])}")  # fmt: skip
