@@ -193,14 +193,14 @@ def energies(states: Sequence[RunData]) -> Figure:
         figure, axes = _each(states, curve)
         cut = any(state.reference_error > run_data.ROUNDING for state in states)
         axes.set_ylabel("relative error of E" + ("\n(not below that of the reference)" if cut else ""))
-    axes.set_xlabel("step")
+    style.whole_steps(axes)
     return figure
 
 
 def losses(states: Sequence[RunData]) -> Figure:
     """The loss of every level against step."""
     figure, axes = _each(states, lambda state: (state.history["step"], state.history["total"]))
-    axes.set_xlabel("step")
+    style.whole_steps(axes)
     axes.set_ylabel("weighted loss")
     return figure
 

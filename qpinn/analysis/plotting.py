@@ -51,6 +51,7 @@ def _potential(axes: Axes, data: RunData) -> None:
     _limits(right, bottom, top)
     right.set_ylabel(f"V (grey) and E (red) / {data.energy_unit}", fontsize=8.5)
     right.spines["right"].set_visible(True)
+    right.yaxis.get_offset_text().set_horizontalalignment("left")
 
 
 def _limits(axes: Axes, low: float, high: float) -> None:
@@ -120,9 +121,9 @@ def residual(data: RunData) -> Figure:
     return figure
 
 
-def _steps(axes: Axes, data: RunData, values: np.ndarray, **style: Any) -> None:
+def _steps(axes: Axes, data: RunData, values: np.ndarray, **look: Any) -> None:
     step = data.history["step"]
-    axes.plot(step, values, marker="o" if len(step) < 40 else None, markersize=3, **style)
+    axes.plot(step, values, marker="o" if len(step) < 40 else None, markersize=3, **look)
 
 
 def energy(data: RunData) -> Figure:
@@ -147,7 +148,7 @@ def energy(data: RunData) -> Figure:
             upper.set_ylim(*(level + abs(level) * np.array([-0.01, 0.01])))
     upper.set_ylabel(f"E / {data.energy_unit}")
     legend_row(upper)
-    lower.set_xlabel("step")
+    style.whole_steps(lower)
     return figure
 
 
@@ -158,7 +159,7 @@ def loss(data: RunData) -> Figure:
     for name, label, color, line in terms:
         _steps(axes, data, positive(data.history[name]), color=color, linestyle=line, label=label)
     log_axis(axes, [data.history[name] for name, *_ in terms])
-    axes.set_xlabel("step")
+    style.whole_steps(axes)
     axes.set_ylabel("weighted loss")
     legend_row(axes)
     return figure

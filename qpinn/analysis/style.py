@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito (2008): told apart with any colour vision; line styles tell them apart in grey
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555", "#56B4E9"
@@ -75,9 +76,18 @@ def deltas(axes: Axes, positions_and_strengths: np.ndarray, bottom: float, top: 
         axes.vlines(position, 0.0, top if strength > 0 else bottom, color="#999999", linewidth=2.2, zorder=1)
 
 
+def whole_steps(axes: Axes) -> None:
+    """An x axis of steps."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("step")
+
+
 def legend_row(axes: Axes) -> None:
     """In a row of its own above the axes, the title above it."""
     axes.set_title(axes.get_title(loc="left"), fontsize=10, loc="left", pad=19)
+    axes.yaxis.get_offset_text().set_horizontalalignment(
+        "right"
+    )  # the power of ten of large numbers, beside the legend
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1), ncol=5, borderaxespad=0.2, handlelength=1.8, columnspacing=1.1,
         handletextpad=0.5, borderpad=0.2,

@@ -45,6 +45,7 @@ def report(results: Mapping[str, Any]) -> str:
     blocks += [methods(results)]
     blocks += [transitions(results)] if sum(map(_settled, states)) > 1 else []
     lines: list[str | None] = [*(_training(results) if several else _single(results))]
+    lines.append(words.cut_short(results))
     lines += words.remarks(states) if several else words.notes(states)
     lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.spent(results)]
     lines.append(words.fastest_classical(results))
@@ -85,7 +86,7 @@ def _method(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
 
 def _size(results: Mapping[str, Any]) -> str:
     """Steps and parameters."""
-    return f"{results['steps']} steps, {results['parameters']} parameters"
+    return f"{words.counted(results['steps'], 'step')}, {results['parameters']} parameters"
 
 
 def _single(results: Mapping[str, Any]) -> list[str]:
@@ -102,7 +103,7 @@ def _single(results: Mapping[str, Any]) -> list[str]:
     else:
         after = f"after training:  Rayleigh quotient {level(state['energy_rayleigh'])}{e}"
         after += f", error {rayleigh}" if rayleigh != "-" else ""
-    nodes = "" if words.is_empty(state) else f"{state['node_count']} node{'s' * (state['node_count'] != 1)}, "
+    nodes = "" if words.is_empty(state) else f"{words.counted(state['node_count'], 'node')}, "
     made = f"{nodes}norm {level(state['norm'], 10)}, loss {number(state['loss'])}, {_size(results)}"
     return [before, after, f"{words.outcome(state)}: {made}"]
 

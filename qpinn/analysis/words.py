@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.analysis import certify
+from qpinn.wavefunctions.networks import ROUGH
 
 Results = Mapping[str, Any]
 State = Mapping[str, Any]
@@ -60,6 +61,11 @@ def tolerance(results: Results) -> str:
 def unit(results: Results) -> str:
     """The unit of energy behind a number, where there is one."""
     return "" if results["units"]["length"] == "L" else f" {results['units']['energy']}"
+
+
+def counted(count: int, noun: str) -> str:
+    """1 node, 2 nodes."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def listed(indices: Sequence[int]) -> str:
@@ -137,6 +143,12 @@ def outcome(state: State) -> str:
     if state["outcome"] == "wrong state" and state["overlaps"]:
         return f"wrong state, nearest is level {int(np.argmax(state['overlaps']))}"
     return str(state["outcome"])
+
+
+def cut_short(results: Results) -> str | None:
+    """That training ended before its last step, and why."""
+    why = {"stopped": "stopped by a signal", "non-finite": "not finite any more"}.get(results["status"])
+    return why and f"{why} after {counted(results['steps'], 'step')}"
 
 
 def remarks(states: Sequence[State]) -> list[str]:
@@ -264,6 +276,9 @@ def _unbounded(results: Results, states: Sequence[State], bounded: Sequence[Stat
     energies = [state["energy_rayleigh"] if state["upper"] is None else state["upper"] for state in without]
     if places:
         return f"{name}: V is unresolved near {_places(places, results)}"
+    activation = results["settings"].get("network", {}).get("activation")
+    if activation in ROUGH:
+        return f"{name}: psi' has jumps where {activation} has kinks, so that psi is not in the domain of H"
     if None in energies:
         return f"{name}: psi = 0 or not finite"
     if sigma is not None and max(energies) >= sigma:

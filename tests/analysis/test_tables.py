@@ -144,9 +144,16 @@ def test_why_there_are_no_bounds():
     assert "no bounds: V is unresolved near x = 2.003, 3 to 3.6" in tables.report(made)
     high = results(bare, certificate={"tol": None, "sigma": 5.0, "assumed": "V is sampled"})
     assert "lies above the next level" in tables.report(high)
+    rough = results(bare, settings={"network": {"activation": "selu"}})
+    assert "no bounds: psi' has jumps where selu has kinks" in tables.report(rough)
     above = results(state(lower=None), state(1))
     assert "no bounds from below of level 0" in tables.report(above)
     assert "from above alone: E_0 <= 9.8" in tables.report(above)
+
+
+def test_a_run_that_was_cut_short_says_so():
+    assert "stopped by a signal after 15 steps" in tables.report(results(status="stopped"))
+    assert "not finite any more after 1 step\n" in tables.report(results(status="non-finite", steps=1))
 
 
 def test_what_a_given_wall_does_to_a_level_is_one_line():
