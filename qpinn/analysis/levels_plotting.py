@@ -191,9 +191,10 @@ def energies(states: Sequence[RunData]) -> Figure:
             return (nothing, nothing) if error is None else (state.history["step"], error)
 
         figure, axes = _each(states, curve)
-        cut = any(state.reference_error > run_data.ROUNDING for state in states)
-        axes.set_ylabel("relative error of E" + ("\n(not below that of the reference)" if cut else ""))
+        axes.set_ylabel("relative error of E")
     style.whole_steps(axes)
+    if any(state.reference_error > run_data.ROUNDING for state in states):
+        axes.set_xlabel("step   (errors end at that of the reference)")
     return figure
 
 

@@ -78,7 +78,7 @@ def deltas(axes: Axes, positions_and_strengths: np.ndarray, bottom: float, top: 
 
 def whole_steps(axes: Axes) -> None:
     """An x axis of steps."""
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 2.5, 5, 10]))
     axes.set_xlabel("step")
 
 

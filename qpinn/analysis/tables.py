@@ -110,12 +110,14 @@ def _single(results: Mapping[str, Any]) -> list[str]:
 
 def _training(results: Mapping[str, Any]) -> list[str]:
     """What training of several states began with."""
-    errors = [state["relative_error_energy_start"] for state in results["states"]]
-    worst = max((error for error in errors if error is not None), default=None)
+    key = "relative_error_energy_start"
+    stated = [state for state in results["states"] if state[key] is not None]
+    worst = max(stated, key=lambda state: float(state[key]), default=None)
     meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
     if words.is_fixed(results):
         return [f"E was given; {meshes}, {_size(results)}"]
-    start = "" if worst is None else f"before training: errors of E up to {number(worst)}; "
+    start = "" if worst is None else words.error(results, worst["index"], worst[key]).removeprefix("<= ")
+    start = start and f"before training: errors of E up to {start}; "
     return [f"{start}{meshes}, {_size(results)}"]
 
 

@@ -314,7 +314,7 @@ def walls(results: Results) -> list[str]:
     if moved:
         each = [f"level {index} by about {abs(shift):.0e}{unit(results)}" for index, shift in moved.items()]
         more = f" and {len(each) - SHOWN} more levels" if len(each) > SHOWN else ""
-        lines.append(f"a wall as given raises {', '.join(each[:SHOWN])}{more}; without it the level is lower")
+        lines.append(f"a wall as given raises {', '.join(each[:SHOWN])}{more} (estimates)")
     return lines
 
 
@@ -358,6 +358,8 @@ def fastest_classical(results: Results) -> str | None:
     if not faster:
         return f"None of these classical methods was as accurate in less than the network's {duration(time)}"
     best = min(faster, key=lambda row: row["seconds"])
-    what = "psi" if is_fixed(results) else "E"
+    what, reached_by = "E", error(results, state["index"], best[key]).removeprefix("<= ")
+    if is_fixed(results):
+        what, reached_by = "psi", number(best[key])
     return (f"In one dimension classical solvers win: {best['method']}, "
-            f"{what} to {number(best[key])} in {duration(best['seconds'])}")  # fmt: skip
+            f"{what} to {reached_by} in {duration(best['seconds'])}")  # fmt: skip

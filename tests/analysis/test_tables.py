@@ -87,6 +87,8 @@ def test_classical_solvers_win_where_they_do():
     assert "win: finite differences, 200 points" in tables.report(results(poor, comparison=[fast, slow]))
     for rows in ([], [row(error=None)]):
         assert "classical" not in tables.report(results(comparison=rows))
+    unsure = results()["reference"] | {"errors": [1e-11] * 8}
+    assert "E to 2e-12 in 4 ms" in tables.report(results(reference=unsure))  # no better than its reference is known
     # E was given: psi decides
     assert "psi to" in tables.report(results(state(relative_l2_psi=1e-3), route=FIXED))
 
