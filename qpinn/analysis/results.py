@@ -18,6 +18,7 @@ import numpy as np
 
 from qpinn.analysis import compare, errors, evaluate
 from qpinn.physics import potentials
+from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
 from qpinn.training import checkpoint
 
@@ -78,6 +79,7 @@ def summary(
         "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
         "walls": [float(wall) for wall in potential.domain],
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
+        "deltas": [[float(number) for number in pair] for pair in zip(*deltas_of(potential), strict=True)],
         "route": dict(route),
         "settings": dataclasses.asdict(solution.settings),
         "states": [dataclasses.asdict(state) for state in solution.against(levels)],
