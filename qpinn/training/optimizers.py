@@ -147,6 +147,7 @@ def _eliminate(own: Array, shared: Array, right: Array, gradient: Array, root: S
         own, gradient = triangle[:, :-1].T, triangle[:, -1]
     size, k = own.shape[1], shared.shape[1]
     top = jnp.concatenate([own, shared, right[:, None]], axis=1)
+    top = jnp.pad(top, ((0, max(k - len(top), 0)), (0, 0)))  # fewer rows than shared parameters leave k rows too
     below = jnp.concatenate([root * jnp.eye(size, dtype=own.dtype), jnp.zeros((size, k + 1), own.dtype)], axis=1)
     triangle = jnp.linalg.qr(jnp.concatenate([top, below]), mode="r")
     corner, beside = triangle[:size, :size], triangle[:size, size:]
