@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from qpinn.analysis import compare, evaluate
@@ -116,25 +117,7 @@ def write_arrays(folder: Path, solution: Any) -> None:
     own, units = history["state"].astype(int), solution.units
     off = history["energy"] / units.scale - np.asarray(solution.levels.energies)[own]
     history["relative_error_energy"] = np.abs(off) / solution.plan.scale[own]
-    columns = [
-        "step",
-        "state",
-        "pde",
-        "norm",
-        "orthogonality",
-        "total",
-        "energy",
-        "relative_error_energy",
-        "step_size",
-        "seconds",
-    ]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([f"energy_{units.energy}" if name == "energy" and not units.none else name for name in columns])
-    for row in zip(*(history[name] for name in columns), strict=True):
-        writer.writerow([int(row[0]), int(row[1]), *(f"{value:.17g}" for value in row[2:])])
-    checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
-
+    _write_history(folder, history, units)
     samples = solution.samples
     arrays = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
@@ -146,6 +129,31 @@ def write_arrays(folder: Path, solution: Any) -> None:
     np.savez(data, **arrays)  # type: ignore[arg-type]
     checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
     checkpoint.save(folder / "parameters.npz", solution.params)
+
+
+COLUMNS = (
+    "step", "state", "pde", "norm", "orthogonality", "total", "energy", "relative_error_energy", "step_size", "seconds",
+)  # fmt: skip
+
+
+def _write_history(folder: Path, history: Mapping[str, np.ndarray], units: Any) -> None:
+    """history.csv; a column that is not there is left empty."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([f"energy_{units.energy}" if name == "energy" and not units.none else name for name in COLUMNS])
+    none = [None] * len(history["step"])
+    for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
+        writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
+    checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+
+def write_stopped(folder: Path, progress: Any, units: Any) -> str:
+    """Parameters and history of a training that was stopped, from what a callback saw of it. Returns what was done."""
+    lanes = jax.tree.leaves(progress.params)[0].shape[0]
+    checkpoint.save(folder / "parameters.npz", {"lanes": progress.params, "mix": np.eye(lanes)})
+    history = progress.history()
+    _write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
+    return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
