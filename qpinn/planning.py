@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from qpinn import settings as settings_module
-from qpinn.analysis import certify
-from qpinn.physics import domain, estimates, reference, units
-from qpinn.physics.potentials.base import has_kinks
+from qpinn.physics import domain, enclosure, symmetry, units, walls
+from qpinn.physics.potentials.base import LIMIT, has_kinks
+from qpinn.physics.survey import pieces, survey
 
 EXTRA = 4
 """States beyond those asked for among which a gap is looked for."""
@@ -33,8 +33,9 @@ class Plan:
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   between which the levels lie
     mesh        edges of the segments to begin with
-    followed    whether the samples of V show all of it, as far as finer ones can tell; else there are no bounds
     even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
+    enclosed    whether V is known between its samples, see `qpinn.physics.enclosure`
+    left_out    binding energy that some level has less than, which states=all does not ask for; or None
     """
 
     potential: Any
@@ -48,16 +49,12 @@ class Plan:
     high: np.ndarray
     mesh: np.ndarray
     even: bool
-    followed: bool
+    enclosed: bool
+    left_out: float | None
 
     def with_walls(self, potential: Any) -> Any:
         """`potential`, in whatever units, between the walls of the plan: a length is the same number in all of them."""
         return potential.on(*self.potential.domain) if None in potential.domain else potential
-
-    @property
-    def scale(self) -> np.ndarray:
-        """What an error of each level, from the lowest on, is relative to."""
-        return certify.scale((self.low + self.high) / 2)
 
     @property
     def indices(self) -> np.ndarray:
@@ -85,20 +82,24 @@ def _plan(
     """The plan for the lowest `states`, or for one `state`, of a dimensionless potential; kept for the next call."""
     asked = (state or 0) + 1 if states is None else _asked(potential, states)
     key = f"states={states}" if state is None else f"state={state}"
-    boxed = estimates.on_box(potential, asked, key=key)
+    boxed = walls.on_box(potential, asked, key=key)
     _check(boxed)
-    low, high = estimates.brackets(boxed, asked + EXTRA + 1)
+    surveyed = survey(boxed, asked + EXTRA + 1)
+    low, high = surveyed.low, surveyed.high
     gaps = low[asked:] - high[asked - 1 : -1]
     wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
     alone = not projected and states is None
     end = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else asked
     first = asked - 1 if alone else 0
-    shown = slice(asked - 1 - first, asked - first) if states is None else slice(0, asked)
     left, right = (wall is None for wall in potential.domain)
     mesh, even = segments(boxed, end, phase, by_parity)
-    floor = float(high[first - 1]) if first else -np.inf
-    return Plan(boxed, first, end - first, shown, floor, float(low[end]), (left, right), low, high, mesh, even,
-                estimates.followed(boxed))  # fmt: skip
+    return Plan(
+        potential=boxed, first=first, trained=end - first,
+        shown=slice(asked - 1 - first, asked - first) if states is None else slice(0, asked),
+        floor=float(high[first - 1]) if first else -np.inf, sigma=float(low[end]), chosen=(left, right), low=low,
+        high=high, mesh=mesh, even=even, enclosed=enclosure.is_enclosed(boxed),
+        left_out=walls.left_out(potential) if states == "all" else None,
+    )  # fmt: skip
 
 
 def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
@@ -108,8 +109,7 @@ def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tupl
     """
     edges = domain.segment_edges(potential, states, phase)
     half = domain.left_half(edges)
-    even = by_parity and len(half) - 1 <= MOST_SEGMENTS and reference.is_even(potential)
-    even = even and _mirrors(potential, half, states)
+    even = by_parity and len(half) - 1 <= MOST_SEGMENTS and symmetry.is_even(potential)
     mesh = half if even else edges
     if len(mesh) - 1 > MOST_SEGMENTS:
         raise ValueError(f"{potential.name}: {len(mesh) - 1} segments are needed for {states} levels, more than "
@@ -117,25 +117,15 @@ def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tupl
     return mesh, even
 
 
-def _mirrors(potential: Any, half: np.ndarray, states: int) -> bool:
-    """Whether V is even on as many points as psi will be measured on."""
-    x = np.asarray(domain.gauss_legendre(half, 104).x)
-    v, other = potential(x), potential(2 * half[-1] - x)
-    return bool((np.abs(v - other) <= 1e-12 * (np.abs(v) + domain.energy_unit(potential, states))).all())
-
-
 def _check(potential: Any) -> None:
     """Raise ValueError unless V is finite between its walls and its breakpoints are apart."""
-    edges = estimates.pieces(potential)
+    edges = pieces(potential)
     if np.diff(edges).min() < 1e-9 * (edges[-1] - edges[0]):
         raise ValueError(f"potential={potential.name}: two of its breakpoints or walls are closer than 1e-9 of the box")
-    x = np.linspace(edges[0], edges[-1], 2001)[1:-1]
-    with np.errstate(all="ignore"):
-        v = potential(x[:, None])
-    bad = np.flatnonzero(~(np.abs(v) <= 1e12))
-    if bad.size:
-        raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {v[bad[0]]:g} at x = {x[bad[0]]:g}; "
-                         "must lie within +-1e+12")  # fmt: skip
+    beyond = enclosure.out_of_range(potential)
+    if beyond is not None:
+        raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {beyond[1]:g} at x = {beyond[0]:g}; "
+                         f"must lie within +-{LIMIT:g}")  # fmt: skip
 
 
 def _asked(potential: Any, states: int | str) -> int:
@@ -143,7 +133,7 @@ def _asked(potential: Any, states: int | str) -> int:
         return int(states)
     if not np.isfinite(getattr(potential, "threshold", np.inf)):
         raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
-    bound = estimates.bound_states(potential)
+    bound = walls.bound_states(potential)
     if not 1 <= bound <= settings_module.MOST_STATES:
         most = settings_module.MOST_STATES
         raise ValueError(f"states=all: the well holds {bound} bound states; from 1 to {most} can be solved at once")

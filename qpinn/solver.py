@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn import planning
+from qpinn import budget, planning
 from qpinn import settings as settings_module
-from qpinn.analysis import certify, evaluate
-from qpinn.physics import domain, reference
+from qpinn.analysis import certify, errors, evaluate
+from qpinn.analysis.quadratures import Quadratures, quadratures
+from qpinn.clock import Clock
+from qpinn.physics import domain, symmetry
+from qpinn.physics import reference as reference_module
+from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.units import Units
 from qpinn.settings import Settings
 from qpinn.training import loop, optimizers
@@ -25,7 +28,7 @@ from qpinn.wavefunctions import ansatz as ansatz_module
 from qpinn.wavefunctions.networks import MLP, ROUGH
 
 LEVELS = 8
-"""Exact levels that a trained state is compared with at least, to say which it is."""
+"""Levels of the reference that a trained state is compared with at least, to say which it is."""
 
 ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
@@ -43,13 +46,16 @@ class Solution:
     energy      E of the first; energies (K,); bounds (K, 2), below and above
     psi(x)      wavefunctions on positions of any shape: x.shape where `states` was not given, else (K, *x.shape);
                 zero outside the walls
-    states      everything measured of each: errors against the reference, norm, nodes, bounds, expectation values
+    measured    everything measured of each: norm, nodes, bounds, expectation values
+    reference   levels from another method with their own errors, computed when they are first asked for; None where
+                they would be too large a problem
+    states      `measured` with the errors against the reference, as far as it vouches for them
     dipoles     <i|x|j> (K, K)
     history     columns with an entry for each step and each state trained: step, state, pde, norm, orthogonality,
                 total, energy, step_size, seconds
     params      of the states trained, each a lane, and how the states are mixed from them
-    plan, levels, problem   what was trained and the reference, dimensionless whatever the units are
-    seconds     compile, train, reference, measure
+    plan, trained, fine, problem   what was trained and what came out, dimensionless whatever the units are
+    seconds     planning, reference (where training needed one), compile, train, measure: together all of `run`
     status      "finished", "stopped" or "non-finite"
     samples     psi, H psi and V on a grid
     rounds      meshes that were tried
@@ -58,11 +64,11 @@ class Solution:
     given: Any
     plan: planning.Plan
     settings: Settings
-    states: list[evaluate.State]
+    trained: list[evaluate.State]
+    fine: certify.Values
     dipoles: np.ndarray
     history: dict[str, np.ndarray]
     samples: certify.Values
-    levels: reference.Eigenstates
     problem: Problem
     params: Params
     steps: int
@@ -80,6 +86,28 @@ class Solution:
         """The potential as it was given, with its walls."""
         return self.plan.with_walls(self.given)
 
+    @functools.cached_property
+    def measured(self) -> list[evaluate.State]:
+        return [state.times(self.units.scale) for state in self.trained]
+
+    @functools.cached_property
+    def reference(self) -> Eigenstates | None:
+        """Dimensionless. None where it would be too large a problem."""
+        try:
+            return reference_of(self.plan)
+        except SizeError:
+            return None
+
+    def against(self, levels: Eigenstates | None) -> list[evaluate.State]:
+        """The states with their errors against `levels`."""
+        if levels is None:
+            return self.measured
+        return [state.times(self.units.scale) for state in errors.against(self.trained, self.fine, levels)]
+
+    @functools.cached_property
+    def states(self) -> list[evaluate.State]:
+        return self.against(self.reference)
+
     @property
     def state(self) -> evaluate.State:
         """The first of the states."""
@@ -87,25 +115,33 @@ class Solution:
 
     @property
     def energy(self) -> float:
-        return self.state.energy
+        return self.measured[0].energy
 
     @property
     def energies(self) -> np.ndarray:
-        return np.array([state.energy for state in self.states])
+        return np.array([state.energy for state in self.measured])
 
     @property
     def bounds(self) -> np.ndarray:
         """Energies (K, 2) below and above each level; NaN where a bound does not exist."""
-        bounds = [(state.lower, state.upper) for state in self.states]
+        bounds = [(state.lower, state.upper) for state in self.measured]
         return np.array([[np.nan if bound is None else bound for bound in pair] for pair in bounds])
 
     @property
-    def node_counts(self) -> list[int]:
-        return [state.node_count for state in self.states]
+    def scale(self) -> np.ndarray:
+        """What `tol` and `converged` are relative to (K,): |E|, or a tenth of the spacing where E is near zero."""
+        energies = np.array([state.energy_rayleigh for state in self.trained])
+        padded = np.full(self.plan.trained, np.nan)
+        padded[self.plan.shown] = energies
+        return evaluate.scales(self.plan, padded)[self.plan.shown] * self.units.scale
+
+    @property
+    def node_counts(self) -> list[int | None]:
+        return [state.node_count for state in self.measured]
 
     @property
     def converged(self) -> list[bool]:
-        return [state.converged for state in self.states]
+        return [state.converged for state in self.measured]
 
     @property
     def errors(self) -> dict[str, float | None]:
@@ -163,36 +199,43 @@ def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings
 
 def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] = ()) -> Solution:
     """`solve` for settings that are already checked."""
+    clock = Clock()
     device = check_device(settings.precision)
-    begun = time.perf_counter()
-    known = planning.of(potential, settings)
-    levels = exact_levels(known.potential, known.first + known.trained)
-    seconds = {"reference": time.perf_counter() - begun, "compile": 0.0, "train": 0.0, "measure": 0.0}
+    plan = planning.of(potential, settings)
+    budget.check(settings, len(plan.mesh) - 1, plan.trained)
+    clock.lap("planning")
+    energy = _energy_value(settings, plan)
+    clock.lap("reference")
     tol = settings.tol or TOLERANCE
-    mesh = known.mesh
+    mesh = plan.mesh
     with jax.enable_x64(settings.precision == "float64"):
         tried: list[tuple[float, _Trained]] = []
         while True:
-            last = _train(known, settings, mesh, levels, callbacks, tried[-1][1] if tried else None)
-            seconds = {key: value + last.seconds.get(key, 0.0) for key, value in seconds.items()}
-            wide = (last.measured.bound.half_width / (tol * known.scale[known.indices]))[known.shown]
+            last = _train(plan, settings, mesh, energy, callbacks, clock, tried[-1][1] if tried else None)
+            bound = last.measured.bound
+            wide = (bound.half_width / (tol * evaluate.scales(plan, bound.energies)))[plan.shown]
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
             ended = last.fit.status != "finished" or last.fit.asked
             if met or ended or len(tried) == ROUNDS or len(mesh) > planning.MOST_SEGMENTS:
                 break
-            mesh = _refined(mesh, last.measured, known.shown, wide)
+            mesh = _refined(mesh, last.measured, plan.shown, wide)
+            if budget.needed(settings, len(mesh) - 1, plan.trained) > budget.MOST_BYTES:
+                break
     if last.fit.status == "finished":
         last = min(reversed(tried), key=lambda one: one[0])[1]
-    found = evaluate.states(last.measured, levels, known.scale, tol, known.indices)
-    shown, scale = known.shown, settings.units.units.scale
+    cutting = evaluate.cut_by_walls(plan.potential, plan.chosen)
+    trained = evaluate.states(last.measured, plan, tol, symmetry.is_even(plan.potential), cutting)
+    shown, scale = plan.shown, settings.units.units.scale
     history = {**last.fit.history, "energy": last.fit.history["energy"] * scale}
-    history["state"] = history["state"] + known.first
+    history["state"] = history["state"] + plan.first
+    dipoles = evaluate.dipoles(last.measured.fine)[shown, shown]
+    clock.lap("measure")
     return Solution(
-        potential, known, settings, [state.times(scale) for state in found[shown]],
-        evaluate.dipoles(last.measured.fine)[shown, shown], history,
-        last.measured.grid.some(shown).times(scale), levels, last.problem,
-        {"lanes": last.fit.params, "mix": last.mix}, last.fit.steps, seconds, last.fit.status, device, len(tried),
+        given=potential, plan=plan, settings=settings, trained=trained[shown], fine=last.measured.fine.some(shown),
+        dipoles=dipoles, history=history, samples=last.measured.grid.some(shown).times(scale), problem=last.problem,
+        params={"lanes": last.fit.params, "mix": last.mix}, steps=last.fit.steps, seconds=clock.seconds,
+        status=last.fit.status, device=device, rounds=len(tried),
     )  # fmt: skip
 
 
@@ -204,65 +247,68 @@ class _Trained:
     fit: loop.Fit
     mix: np.ndarray
     measured: evaluate.Measured
-    seconds: dict[str, float]
 
 
 def _train(
-    known: planning.Plan,
+    plan: planning.Plan,
     settings: Settings,
     mesh: np.ndarray,
-    levels: reference.Eigenstates,
+    energy: np.ndarray,
     callbacks: Sequence[loop.Callback],
+    clock: Clock,
     before: _Trained | None = None,
 ) -> _Trained:
-    """Train on `mesh`, going on from what was trained `before` on a coarser one, and measure."""
-    begun = time.perf_counter()
-    value, highest = _energy_value(settings, levels)[known.indices], known.first + known.trained
-    system = _build_on(known.potential, settings, mesh, highest, value, 1.0 if known.even else None)
+    """Train on `mesh`, going on from what was trained `before` on a coarser one, and measure.
+
+    energy  (trained,), see `_energy_value`
+    """
+    highest = plan.first + plan.trained
+    system = _build_on(plan.potential, settings, mesh, highest, energy, 1.0 if plan.even else None)
     problem = system[0]
     seed = jnp.asarray(settings.seed)
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = evaluate.rules(known.potential, np.asarray(problem.ansatz.edges), mesh, count_of, known.even)
+    rules = quadratures(plan.potential, np.asarray(problem.ansatz.edges), mesh, count_of, highest, plan.even)
     at = _as(settings.precision, rules.points)
-    values, of = problem.lanes(known.trained)
+    values, of = problem.lanes(plan.trained)
     lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
     measure = jax.jit(evaluate.measure, compiler_options=quick).lower(problem, lanes, at).compile()
-    seconds = {"compile": time.perf_counter() - begun}
+    clock.lap("compile")
     if settings.in_turn:
         weight = settings.loss.orthogonality
-        fit = loop.in_turn(system, seed, course(settings), known.trained, weight, callbacks)
+        fit = loop.in_turn(system, seed, course(settings), plan.trained, weight, callbacks)
     else:
         inherited = None
         if before is not None:
             inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
-        fit = loop.together(system, seed, course(settings), known.trained, callbacks, inherited)
-    seconds = {"compile": seconds["compile"] + fit.seconds["compile"], "train": fit.seconds["train"]}
-    begun = time.perf_counter()
-    fields, energy = jax.device_get(measure(problem, fit.params, at))
-    measured, mix = _measured(known, settings, rules, fit, fields, np.asarray(energy, np.float64))
-    seconds["measure"] = time.perf_counter() - begun
-    return _Trained(problem, fit, mix, measured, seconds)
+        fit = loop.together(system, seed, course(settings), plan.trained, callbacks, inherited)
+    clock.lap("train", compile=fit.seconds["compile"])
+    fields, ended = jax.device_get(measure(problem, fit.params, at))
+    measured, mix = _measured(plan, settings, rules, fit, fields, np.asarray(ended, np.float64))
+    clock.lap("measure")
+    return _Trained(problem=problem, fit=fit, mix=mix, measured=measured)
 
 
 def _measured(
-    known: planning.Plan, settings: Settings, rules: evaluate.Rules, fit: loop.Fit, fields: Fields, energy: np.ndarray
+    plan: planning.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[evaluate.Measured, np.ndarray]:
     """The functions of a fit with their bounds, and how they are mixed: by Ritz, where the start was his."""
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
-    mix = certify.ritz(fine, known.even)
+    mix = certify.ritz(fine, plan.even)
     mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
-    bound = certify.certify(mixed, coarse, known.sigma, float(jnp.finfo(settings.precision).eps), known.floor)
-    bound = certify.beyond_walls(bound, on_grid, known.chosen)
-    seen = known.followed and evaluate.resolved(rules, fit.params) and evaluate.smooth(rules, fine)
-    if settings.network.activation in ROUGH or not seen:
-        bound = bound.withdrawn()  # psi is not in the domain of H, or is not known between the points
+    bound = certify.certify(mixed, coarse, plan.sigma, float(jnp.finfo(settings.precision).eps), plan.floor)
+    bound = certify.beyond_walls(bound, on_grid, plan.chosen)
+    lost = evaluate.contradicted(plan, bound)
+    if settings.start.name == "ritz":
+        lost = lost or bool(evaluate.strayed(plan, bound.energies).any())
+    if settings.network.activation in ROUGH or not rules.resolves(fit.params) or lost:
+        bound = bound.withdrawn()  # psi is not in the domain of H, is not known between the points, or they are wrong
     if settings.start.name == "ritz":
         energies = np.stack([bound.energies, fit.energy_start])
         return evaluate.Measured(mixed, on_grid, bound, energies, fit.losses), mix
     # each function as it was trained; the bounds are those of the best that can be made of them
     energies = np.stack([energy, fit.energy_start])
-    return evaluate.Measured(fine, grid, certify.unmixed(bound, fine), energies, fit.losses), np.eye(known.trained)
+    return evaluate.Measured(fine, grid, certify.unmixed(bound, fine), energies, fit.losses), np.eye(plan.trained)
 
 
 def _refined(mesh: np.ndarray, last: evaluate.Measured, shown: slice, wide: np.ndarray) -> np.ndarray:
@@ -292,26 +338,47 @@ def check_device(precision: str) -> str:
 
 
 @functools.lru_cache(maxsize=16)
-def exact_levels(potential: Any, states: int = 1) -> reference.Eigenstates:
-    """The lowest levels of a potential with walls: `states` of them, and at least `LEVELS`."""
-    return reference.best(potential, max(states, LEVELS))
+def exact_levels(potential: Any, states: int = 1) -> Eigenstates:
+    """The lowest levels of a potential with walls by another method: `states` of them, and at least `LEVELS`.
+
+    Raises SizeError if they are too large a problem.
+    """
+    return reference_module.best(potential, max(states, LEVELS))
 
 
-def _energy_value(settings: Settings, levels: reference.Eigenstates) -> np.ndarray:
-    """E of each level, if it is fixed, or where it starts."""
+def reference_of(plan: planning.Plan) -> Eigenstates:
+    """`exact_levels` of a plan, which are no better than the brackets of the plan say."""
+    return errors.within_brackets(exact_levels(plan.potential, plan.first + plan.trained), plan.low, plan.high)
+
+
+def _energy_value(settings: Settings, plan: planning.Plan) -> np.ndarray:
+    """E of each trained level (K,), if it is fixed, or where it starts.
+
+    Raises ValueError if it is to be that of a reference which cannot say.
+    """
     if settings.energy.name != "fixed":
-        return np.full(len(levels.energies), settings.energy.initial)
+        return np.full(plan.trained, settings.energy.initial)
     if settings.energy.value is not None:
-        return np.full(len(levels.energies), settings.energy.value)
-    return np.asarray(levels.energies)
+        return np.full(plan.trained, settings.energy.value)
+    wanted = "energy.value=null: must be given, because the reference "
+    try:
+        levels = reference_of(plan)
+    except SizeError as error:
+        raise ValueError(f"{wanted}is too large ({error})") from None
+    if not errors.vouched(levels)[plan.indices].all():
+        raise ValueError(f"{wanted}does not know E_{plan.indices[-1]} well enough")
+    return np.asarray(levels.energies)[plan.indices]
 
 
-def build(potential: Any, settings: Settings, levels: reference.Eigenstates) -> loop.System:
+def build(potential: Any, settings: Settings, levels: Eigenstates) -> loop.System:
     """Problem, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
     index = settings.state or 0
     mesh, even = planning.segments(potential, index + 1, settings.ansatz.phase, settings.by_parity)
     parity = (1.0 - 2.0 * (index % 2)) if even else None
-    return _build_on(potential, settings, mesh, index + 1, _energy_value(settings, levels)[index], parity)
+    energy = settings.energy.initial
+    if settings.energy.name == "fixed":
+        energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
+    return _build_on(potential, settings, mesh, index + 1, energy, parity)
 
 
 def _build_on(
@@ -319,9 +386,10 @@ def _build_on(
     parity: float | None = None,
 ) -> loop.System:  # fmt: skip
     """`build` on a given mesh (of the left half of the box, for a parity), for the lowest `states` levels."""
-    dtype = jnp.dtype(settings.precision)
     choice = settings.network
-    network = MLP(choice.width, choice.depth, choice.activation, choice.init, choice.scale, dtype)
+    network = MLP(
+        choice.width, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
+    )
     unit = settings.loss.unit or domain.energy_unit(potential, states)
     ansatz = ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential, parity)
     problem = Problem(

@@ -91,17 +91,18 @@ def draw(number: int) -> tuple[str, Any]:
 def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[str, Any]:
     """Errors and bounds of the lowest levels (all bound ones, if they are fewer), relative to their scale."""
     import qpinn
-    from qpinn.physics import estimates
+    from qpinn import solver
+    from qpinn.physics import walls
 
     threshold = getattr(potential, "threshold", np.inf)
     if np.isfinite(threshold):
-        states = min(states, estimates.bound_states(potential))
+        states = min(states, walls.bound_states(potential))
     begun = time.perf_counter()
     units = "semiconductor" if hasattr(potential, "mass") else "dimensionless"
     solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)
     seconds = time.perf_counter() - begun
-    scale = solution.plan.scale[:states]
-    exact = np.asarray(solution.levels.energies)[:states]
+    scale = solution.scale / solution.units.scale
+    exact = solver.reference_of(solution.plan).energies[:states]
     lower, upper = solution.bounds.T / solution.units.scale
     entry = {
         "potential": name, "seed": seed, "states": states, "rounds": solution.rounds, "seconds": seconds,

@@ -26,21 +26,18 @@ def main() -> int:
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:  # --help, --cfg and the like are Hydra's
         return _cli.hydra_main(lambda config: None)
-    begun = time.perf_counter()
     import qpinn  # noqa: F401
 
-    seconds = time.perf_counter() - begun
     config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
     _cli.check_writable(config.output)
     _cli.use_cache()
     if not multirun:
-        return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED, seconds)
+        return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED)
     statuses: list[int] = []
 
     def job(config: Any, folder: Path) -> None:
-        clock = time.time() if statuses else STARTED, 0.0 if statuses else seconds
         try:
-            statuses.append(train(config, folder, *clock))
+            statuses.append(train(config, folder, time.time() if statuses else STARTED))
         except ValueError as error:  # two values that do not go together
             print(f"error: {error}", file=sys.stderr)
             statuses.append(_cli.BAD_INPUT)
@@ -50,11 +47,17 @@ def main() -> int:
     return max(statuses, default=0)
 
 
-def train(config: Any, folder: Path, started: float, import_seconds: float) -> int:
-    """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status."""
+def train(config: Any, folder: Path, started: float) -> int:
+    """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status.
+
+    The run's own result is written before anything is computed to compare it with.
+    """
     from qpinn import planning, solver
     from qpinn.analysis import compare, results, tables
+    from qpinn.clock import Clock
 
+    clock = Clock(already=time.time() - started)
+    clock.lap("import")
     potential, settings = _cli.read(config)
     _open_log(folder)
     _write_config(config, folder)
@@ -64,22 +67,41 @@ def train(config: Any, folder: Path, started: float, import_seconds: float) -> i
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
+    clock.lap("planning")
     with progress_bar() as bar:
         solution = solver.run(potential, settings, [bar, Keep(folder, units)])
-    begun = time.perf_counter()
-    rows = compare.classical(solution.plan.potential, solution.levels, solution.states[-1].index, units.scale)
-    seconds = {"import": import_seconds, **solution.seconds, "classical": time.perf_counter() - begun}
+    clock.lap("planning", **solution.seconds)
     results.write_arrays(folder, solution)
-    results.write_summary(folder, results.summary(solution, route, rows, seconds))
+    results.write_summary(folder, results.summary(solution, route, clock.seconds))
     _written(solution, folder)
-    begun = time.perf_counter()
+    clock.lap("write")
+    levels, missing = _reference(solution)
+    clock.lap("reference")
+    highest = solution.measured[-1].index
+    rows = compare.classical(solution.plan.potential, levels, highest, units.scale)
+    clock.lap("classical")
+    results.write_arrays(folder, solution, levels)
+    results.write_summary(folder, results.summary(solution, route, clock.seconds, levels, rows, missing))
+    clock.lap("write")
     draw(folder)
-    seconds["figures"] = time.perf_counter() - begun
-    seconds["total"] = time.time() - started
-    summary = results.summary(solution, route, rows, seconds)
+    clock.lap("figures")
+    seconds = {**clock.seconds, "total": time.time() - started}
+    summary = results.summary(solution, route, seconds, levels, rows, missing)
     results.write_summary(folder, summary)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution)
+
+
+def _reference(solution: Any) -> tuple[Any, str | None]:
+    """The reference of a solution, or None and why there is none."""
+    from qpinn import solver
+    from qpinn.physics import reference
+
+    try:
+        return solver.reference_of(solution.plan), None
+    except reference.SizeError as error:
+        say(f"no reference: {error}")
+        return None, str(error)
 
 
 def _heading(potential: Any, settings: Any) -> str:

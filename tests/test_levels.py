@@ -20,7 +20,7 @@ def _check(solution, states):
     exact = reference.best(solution.plan.potential, states).energies * solution.units.scale
     assert solution.energies.shape == (states,)
     assert solution.bounds.shape == (states, 2)
-    scale = solution.plan.scale[:states] * solution.units.scale
+    scale = solution.scale
     lower, upper = solution.bounds.T
     assert (lower <= exact + 1e-13 * scale).all()
     assert (exact - 1e-13 * scale <= upper).all()
@@ -221,7 +221,7 @@ def test_segments_are_cut_until_the_tolerance_is_met():
     coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
     rough = qpinn.solve(potentials.barrier(), states=1, **coarse)
     assert rough.rounds == 1
-    tol = float(rough.states[0].upper - rough.states[0].lower) / 2 / rough.plan.scale[0] / 30
+    tol = float(rough.states[0].upper - rough.states[0].lower) / 2 / rough.scale[0] / 30
     fine = qpinn.solve(potentials.barrier(), states=1, tol=tol, **coarse)
     assert fine.rounds > 1
     assert all(fine.converged)

@@ -38,7 +38,11 @@ def test_a_run_folder_is_complete(run):
     wanted = "index energy energy_start energy_rayleigh energy_reference relative_error_energy relative_l2_psi norm"
     assert {*wanted.split(), "node_count", "loss"} <= set(state)
     assert set(results["seconds"]) >= {"import", "compile", "train", "reference", "figures", "total"}
-    assert all(value >= 0 for value in results["seconds"].values())
+    spent = dict(results["seconds"])
+    assert {"planning", "measure", "classical", "write"} <= set(spent)
+    assert all(value >= 0 for value in spent.values())
+    total = spent.pop("total")
+    assert abs(sum(spent.values()) - total) <= 0.05 * total
     assert {"steps", "parameters", "versions", "device", "seed", "git"} <= set(results)
     assert [row["method"] for row in results["comparison"]] == [
         "finite differences, 200 points", "finite differences, 2000 points", "spectral elements"

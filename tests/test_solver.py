@@ -13,7 +13,7 @@ def test_solve_gives_everything(solved):
     assert solved.status == "finished"
     assert solved.steps == len(solved.history["step"]) == 15
     assert set(solved.errors) == {"energy", "psi"}
-    assert set(solved.seconds) == {"compile", "train", "reference", "measure"}
+    assert set(solved.seconds) == {"planning", "compile", "train", "reference", "measure"}
     assert solved.psi(0.3).shape == ()
     assert solved.psi(np.zeros((2, 3))).shape == (2, 3)
     assert (solved.psi(np.array([-0.1, 0.0, 1.0, 1.1])) == 0).all()

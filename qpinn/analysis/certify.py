@@ -7,7 +7,7 @@ below, with r_i = H psi_i - E_i psi_i and sigma an energy that level number K do
 
 which is the method of Lehmann (1949) and Maehly (1952) written for an orthonormal basis of Ritz functions; for one
 function it is the bound of Temple (1928) and Kato (1949). It needs no gap between the K levels, so that clusters do not
-hurt it. sigma comes from counting the levels of a potential of steps below V (`qpinn.physics.estimates.brackets`), so
+hurt it. sigma comes from counting the levels of a potential of steps below V (`qpinn.physics.survey`), so
 that no level below it can have been missed.
 
 Weinstein (1934): some level lies within |r_k| of E_k. It needs no sigma, and says nothing about which level.
@@ -27,6 +27,7 @@ from qpinn.physics.domain import reflected
 class Values:
     """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
 
+    blur       how far V about a point is, at most, from what a quadrature sees of it (n,)
     at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
     """
 
@@ -37,6 +38,7 @@ class Values:
     v: np.ndarray
     mass: np.ndarray
     weight: np.ndarray
+    blur: np.ndarray
     at_deltas: np.ndarray
     strength: np.ndarray
 
@@ -52,7 +54,7 @@ class Values:
         """Functions of the whole box from those of its left half: even, odd, even, ..."""
         parity = 1.0 - 2.0 * (np.arange(len(self.psi)) % 2)[:, None]
 
-        even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight")}
+        even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight", "blur")}
         return dataclasses.replace(
             self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=reflected(self.psi, parity),
             slope=reflected(self.slope, -parity), h_psi=reflected(self.h_psi, parity), **even,
@@ -64,7 +66,8 @@ class Values:
 
     def times(self, scale: float) -> Values:
         """With energies in a unit of which `scale` are one of those that they are in."""
-        return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, strength=self.strength * scale)
+        return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, blur=self.blur * scale,
+                                   strength=self.strength * scale)  # fmt: skip
 
     def energy_of(self, k: int) -> tuple[float, float]:
         """<psi'|psi' / m> and <psi|V psi>, deltas included, of function k as it is."""
@@ -81,7 +84,7 @@ class Certificate:
     lower       no level number k lies below it; -inf where nothing can be said
     upper       nor above it; inf likewise
     residual    |H psi_k - E_k psi_k| / |psi_k|, the radius of Weinstein's bound
-    rounding    part of the bounds that allows for rounding and for the quadrature
+    rounding    part of the bounds that allows for rounding, for the quadrature, and for what it cannot see of V
     truncation  part of the lower bounds that allows for walls that were put where psi has decayed
     sigma       the energy that level number K does not lie below
     """
@@ -147,6 +150,7 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     gram = (fine.weight * fine.psi) @ fine.psi.T
     apart = np.abs(gram - np.diag(np.diag(gram))).max() <= 1e-6 * np.diag(gram).min()
     energies, residuals, size = _forms(fine)
+    unseen, strayed = _unseen(fine, residuals)
     other_energies, other_residuals, _ = _forms(check)
     # a position is known to eps |x|: what is integrated moves by that times its slope, jumps of V and 1 / m included
     jump, bend = (np.abs(np.diff(part, append=part[-1])) for part in (fine.v, 1 / fine.mass))
@@ -154,7 +158,7 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     moved = np.sum(jump * fine.psi**2 + bend * fine.slope**2 + np.abs(np.diff(density, append=0.0)), axis=1)
     moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
     moved *= np.max(np.abs(fine.x))
-    rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies)
+    rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies) + unseen
     gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
@@ -163,15 +167,41 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
         upper[0] = (energies + rounding).min()
     if np.isfinite(floor):
         above = energies - floor
-        strayed = np.abs(np.diag(residuals) - np.diag(other_residuals))
-        spread = (np.diag(residuals) + 2 * strayed) / np.where(above > 0, above, 1)
+        differ = np.abs(np.diag(residuals) - np.diag(other_residuals))
+        spread = (np.diag(residuals) + 2 * differ + np.diag(strayed)) / np.where(above > 0, above, 1)
         upper = np.where(above > 0, upper + spread, np.inf)
         sigma = sigma if (above > 0).all() else -np.inf
     if (energies < sigma).all():
-        strayed = np.linalg.norm(scaled - other, 2)  # Weyl: no eigenvalue moves by more
-        lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - 2 * strayed, energies) - rounding
+        moved_by = 2 * np.linalg.norm(scaled - other, 2) + np.linalg.norm(strayed / np.outer(gap, gap))  # Weyl
+        lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - moved_by, energies) - rounding
     residual = np.sqrt(np.diag(residuals))
     return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
+
+
+def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What V can add unseen: to each energy (K,), and to the matrix <r_i|r_j> (K, K), entry by entry.
+
+    V = p + e with a p that the quadrature sees and |e| <= blur: 2 integral |e| psi^2 for the energy, and for the
+    residuals r + e psi what Schwarz's inequality leaves of it.
+    """
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    size = np.sqrt(np.maximum(np.diag(residuals), 0.0))
+    felt = np.sqrt(np.sum(values.weight * (values.blur * values.psi) ** 2, axis=1) / norm)
+    products = np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)
+    return 2 * np.sum(values.weight * values.blur * values.psi**2, axis=1) / norm, 2 * products
+
+
+def unresolved(values: Values, allowed: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches of x where V is not seen, of which some function k feels more than `allowed` (K,) of its energy."""
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    felt = 2 * values.weight * values.blur * values.psi**2 / norm[:, None]
+    wanting = felt.sum(axis=1) > allowed
+    if not wanting.any():
+        return []
+    here = (felt[wanting] > 1e-3 * allowed[wanting, None]).any(axis=0)
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], here.astype(int), [0]])))
+    stretches = zip(ends[::2], ends[1::2], strict=True)
+    return [(float(values.x[first]), float(values.x[last - 1])) for first, last in stretches]
 
 
 def unmixed(bound: Certificate, fine: Values) -> Certificate:

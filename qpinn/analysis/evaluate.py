@@ -12,28 +12,31 @@ import numpy as np
 from qpinn.analysis import certify
 from qpinn.physics import domain, operators
 from qpinn.physics.domain import Points
-from qpinn.physics.potentials.base import deltas_of
 from qpinn.training.problem import Fields, Problem
-from qpinn.types import Array, Params, Scalar
-from qpinn.wavefunctions.networks import steepness
+from qpinn.types import Params, Scalar
 
 QUADRATURE = 40
-GRID = 800
+"""Points in a segment, for a sweep."""
 
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """One eigenstate, as the results file has it. Errors are relative, and None without a reference.
+    """One eigenstate, as the results file has it. Errors are relative; None without a reference that vouches for them.
 
     energy     of Rayleigh and Ritz where the start was Ritz's, else the one trained
     lower, upper  bounds of level `index`, see `qpinn.analysis.certify`; None where there is none
     converged  whether they meet the tolerance
+    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "not converged" (no overlap above 0.9, or E
+               more than 10 % away from the level of largest overlap, or outside its bracket); "non-finite"; or "no
+               reference": neither that nor the bounds say what it is
+    note       what else is to be said, in a line, or None
     residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
-    overlaps   |<psi_k|psi>| / |psi| with the lowest exact levels, whose largest says which state this is
-    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, parity,
-               and the virial ratio, 1 for an eigenfunction
-    outcome    "right state", "wrong state", "psi = 0" (norm below a tenth), "not converged" (no overlap above 0.9, or E
-               more than 10 % away from the level of largest overlap) or "non-finite"
+    wall_shift by how much a wall that was given raises the level, to first order; None where that is negligible, or
+               where walls are what makes the potential
+    free_at_wall  whether E lies above V at such a wall, so that the level is one of the box
+    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, the
+               virial ratio, 1 for an eigenfunction, and parity: None where V has none
+    overlaps   |<psi_k|psi>| / |psi| with the lowest levels of the reference, whose largest says which state this is
     """
 
     index: int
@@ -43,28 +46,31 @@ class State:
     converged: bool
     energy_start: float
     energy_rayleigh: float
-    energy_reference: float | None
-    relative_error_energy: float | None
-    relative_error_energy_start: float | None
-    relative_error_energy_rayleigh: float | None
-    relative_l2_psi: float | None
     norm: float
-    node_count: int
+    node_count: int | None
     loss: float
     outcome: str
+    note: str | None
     residual: float
     rounding: float
     truncation: float
-    expectation: dict[str, float]
-    overlaps: list[float]
+    wall_shift: float | None
+    free_at_wall: bool
+    expectation: dict[str, float | None]
+    energy_reference: float | None = None
+    relative_error_energy: float | None = None
+    relative_error_energy_start: float | None = None
+    relative_error_energy_rayleigh: float | None = None
+    relative_l2_psi: float | None = None
+    overlaps: list[float] | None = None
 
     def times(self, scale: float) -> State:
         """The same state with energies in a unit of which `scale` are one of those that they are in."""
         names = ("energy", "lower", "upper", "energy_start", "energy_rayleigh", "energy_reference", "residual",
-                 "rounding", "truncation")  # fmt: skip
+                 "rounding", "truncation", "wall_shift")  # fmt: skip
         values = {name: getattr(self, name) for name in names}
         scaled: dict[str, Any] = {name: None if value is None else value * scale for name, value in values.items()}
-        expectation = {key: value * (scale if key in ("kinetic", "potential") else 1)
+        expectation = {key: value * scale if key in ("kinetic", "potential") and value is not None else value
                        for key, value in self.expectation.items()}  # fmt: skip
         return dataclasses.replace(self, expectation=expectation, **scaled)
 
@@ -74,97 +80,6 @@ def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
     if not merged:
         return domain.gauss_legendre(edges, QUADRATURE)
     return domain.merge(domain.gauss_legendre(domain.segment_edges(potential, phase=1.5), QUADRATURE))
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-    """Where trained functions are measured: two quadratures and a grid, side by side in every segment of the ansatz.
-
-    points   all of them, grouped by segment; only `fine` has its weights there
-    parts    for each of fine, check, grid: where it stands in a group, and its weights (segments, n)
-    strength (D,) of the deltas of the potential
-    count    points of `fine` in every segment that follows V
-    share    the largest such segment, as a part of one of the ansatz
-    center   of a box of which `points` are in the left half, for functions that are even, odd, even, ...; or None
-    """
-
-    points: Points
-    parts: dict[str, tuple[slice, np.ndarray]]
-    strength: np.ndarray
-    count: int
-    share: float
-    center: float | None
-
-    def values(self, fields: Fields, name: str) -> certify.Values:
-        """What `measure` found on one of the parts."""
-        where, weight = self.parts[name]
-
-        def flat(values: Array) -> np.ndarray:
-            wide = np.asarray(values, np.float64)[..., where]
-            return wide.reshape(*wide.shape[:-2], -1)
-
-        psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
-        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
-        h_psi = v * psi - flat(fields.psi.laplacian) / mass
-        at_deltas = np.asarray(fields.at_deltas, np.float64)
-        values = certify.Values(
-            x, psi, flat(fields.psi.gradient[..., 0]), h_psi, v, mass, weight.ravel(), at_deltas, self.strength
-        )
-        return values if self.center is None else values.mirrored(self.center)
-
-
-def rules(potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, even: bool = False) -> Rules:
-    """Rules for an ansatz with these segments, on a `mesh` that follows V; `trained` points a segment were trained on.
-
-    even  the segments are those of the left half of the box
-
-    fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
-    """
-    merged = len(edges) < len(mesh)
-    trained = QUADRATURE if merged else min(max(trained, QUADRATURE), 400)
-    count = 2 * trained + 24
-    fine, check = (domain.gauss_legendre(mesh, n) for n in (count, trained + 16))
-    if merged:
-        fine, check = domain.merge(fine), domain.merge(check)
-    segments = len(edges) - 1
-    share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
-    share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
-    grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
-    weights = {"fine": np.asarray(fine.weight), "check": np.asarray(check.weight), "grid": np.zeros_like(grid)}
-    ends = np.cumsum([0, *(weight.shape[1] for weight in weights.values())])
-    parts = {
-        name: (slice(int(first), int(last)), weight)
-        for (name, weight), first, last in zip(weights.items(), ends[:-1], ends[1:], strict=True)
-    }
-    x = np.concatenate([np.asarray(fine.x), np.asarray(check.x), grid[..., None]], axis=1)
-    only_fine = np.concatenate([weights["fine"], 0 * weights["check"], weights["grid"]], axis=1)
-    points = Points(x, only_fine)  # type: ignore[arg-type]
-    largest = float(np.diff(mesh).max() / (mesh[-1] - mesh[0])) if merged else 1.0
-    strength, center = np.array(deltas_of(potential)[1], np.float64), float(edges[-1]) if even else None
-    return Rules(points.for_both_halves() if even else points, parts, strength, count, largest, center)
-
-
-def smooth(rules: Rules, fine: certify.Values) -> bool:
-    """Whether V is a polynomial of half the degree that `fine` resolves in every segment, to 1e-5 of its range.
-
-    Where it is not, V all but jumps inside a segment, and no quadrature sees where.
-    """
-    n = rules.count
-    v = fine.v.reshape(-1, n)
-    nodes, weights = np.polynomial.legendre.leggauss(n)
-    half = np.arange(n // 2, n // 2 + 8)
-    tail = (weights * v) @ np.polynomial.legendre.legvander(nodes, n // 2 + 8)[:, half] * (half + 0.5)
-    return bool(np.abs(tail).max() <= 1e-5 * np.ptp(fine.v) + 1e-12 * np.abs(fine.v).max())
-
-
-def resolved(rules: Rules, lanes: Params) -> bool:
-    """Whether no network of the lanes can vary faster than the quadrature `fine` of these rules resolves to 1e-10.
-
-    n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
-    points of every rule, nothing that is computed on them says anything of it.
-    """
-    steepest = np.max(np.asarray(steepness(lanes["psi"]["network"])))
-    return bool(steepest * rules.share <= rules.count * np.pi / 23)
 
 
 def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
@@ -208,36 +123,111 @@ class Measured:
     losses: np.ndarray
 
 
-def states(measured: Measured, reference: Any, scale: np.ndarray, tol: float, indices: np.ndarray) -> list[State]:
-    """Each function as the level of `indices` (K,) that it should be; errors are in units of `scale` (all levels)."""
+def scales(plan: Any, energies: np.ndarray) -> np.ndarray:
+    """What an error of each trained level (K,) is relative to, see `certify.scale`, from what is known after training.
+
+    The levels are the Rayleigh quotients `energies` (K,), as far as they lie in their brackets, between those that the
+    plan has below and above them.
+    """
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    levels = np.where(np.isfinite(energies), np.clip(energies, low, high), (low + high) / 2)
+    below = [plan.floor] if np.isfinite(plan.floor) else []
+    return certify.scale(np.concatenate([below, levels, [max(plan.sigma, levels[-1])]]))[len(below) : -1]
+
+
+def contradicted(plan: Any, bound: certify.Certificate) -> bool:
+    """Whether any of the bounds excludes the bracket of its level: then one of the two is wrong."""
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    slack = bound.rounding + 1e-9 * scales(plan, bound.energies)
+    return bool(((bound.lower > high + slack) | (bound.upper < low - slack)).any())
+
+
+def strayed(plan: Any, energies: np.ndarray) -> np.ndarray:
+    """Which of the energies (K,) lie outside the bracket of their level by more than a tenth of what is due to it."""
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    off = np.maximum(low - energies, energies - high)
+    return ~(off <= 0.1 * scales(plan, energies))
+
+
+def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple[bool, bool]) -> list[State]:
+    """Each function as the level of the plan that it should be, by its bounds alone, see `errors.against`.
+
+    even     whether V is, so that psi has a parity
+    cutting  whether each of the walls was given for a potential that goes on beyond it
+    """
     fine, grid, bound = measured.fine, measured.grid, measured.bound
-    levels, exact, scale = reference.psi(fine.x), np.asarray(reference.energies), scale[indices]
+    scale, outside = scales(plan, bound.energies), strayed(plan, measured.energies[0])
     narrow = bound.half_width <= tol * scale
-    found = []
-    for k, (index, psi) in enumerate(zip(indices.tolist(), fine.psi, strict=True)):
+    raised, free = wall_shift(bound, grid, cutting)
+    measured_states = []
+    for k, (index, psi) in enumerate(zip(plan.indices.tolist(), fine.psi, strict=True)):
         energy, energy_start, rayleigh = (float(part[k]) for part in (*measured.energies, bound.energies))
         norm = float(norm_of(psi, fine.weight))
-        errors = [float(abs(value - exact[index]) / scale[k]) for value in (energy, energy_start, rayleigh)]
-        overlaps = overlaps_with(psi, levels, fine.weight).tolist()
-        nearest = int(np.argmax(overlaps))
-        ended = outcome(
-            norm, nearest, overlaps[nearest], (energy - exact[nearest]) / certify.scale(exact)[nearest], index
-        )
-        nodes = operators.node_count(psi, 1e-9 if narrow[k] else 1e-6)
-        found.append(State(
-            index, energy, _known(bound.lower[k]), _known(bound.upper[k]), bool(narrow[k]), energy_start, rayleigh,
-            float(exact[index]), errors[0], errors[1], errors[2], float(l2_error(psi, levels[index], fine.weight)),
-            norm, nodes, float(measured.losses[k]), ended, float(bound.residual[k]), float(bound.rounding[k]),
-            float(bound.truncation[k]), expectation(fine, k) | {"virial": virial(fine, grid, k)}, overlaps,
+        ended = outcome_by_bounds(norm, energy, float(bound.lower[k]), float(bound.upper[k]), bool(outside[k]))
+        vanished = ended in ("psi = 0", "non-finite")
+        found = expectation(fine, k) | {"virial": virial(fine, grid, k)}
+        note = None
+        if outside[k] and np.isfinite(energy) and not vanished:
+            note = f"E lies outside the bracket of level {index}"
+        measured_states.append(State(
+            index=index, energy=energy, lower=_known(bound.lower[k]), upper=_known(bound.upper[k]),
+            converged=bool(narrow[k]) and not outside[k], energy_start=energy_start, energy_rayleigh=rayleigh,
+            norm=norm, node_count=None if vanished else operators.node_count(psi, 1e-9 if narrow[k] else 1e-6),
+            loss=float(measured.losses[k]), outcome=ended, note=note, residual=float(bound.residual[k]),
+            rounding=float(bound.rounding[k]), truncation=float(bound.truncation[k]),
+            wall_shift=float(raised[k]) if raised[k] > tol * scale[k] else None, free_at_wall=bool(free[k]),
+            expectation=found | {"parity": found["parity"] if even and not vanished else None},
         ))  # fmt: skip
-    return found
+    return measured_states
 
 
 def _known(bound: float) -> float | None:
     return float(bound) if np.isfinite(bound) else None
 
 
-def expectation(values: certify.Values, k: int) -> dict[str, float]:
+def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, outside: bool) -> str:
+    """In words, where a training ended, as far as its bounds can tell; see `State`."""
+    if not np.isfinite(norm):
+        return "non-finite"
+    if norm < 0.1:
+        return "psi = 0"
+    if outside:
+        return "not converged"
+    if not (np.isfinite(lower) and np.isfinite(upper)):
+        return "no reference"
+    return "right state" if lower <= energy <= upper else "not converged"
+
+
+BOXES = ("infinite_well", "finite_well", "asymmetric_well", "barrier", "kronig_penney", "delta_comb", "layers")
+"""Potentials that are defined between their walls."""
+
+
+def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
+    """Whether the left and the right wall were given, for a potential that goes on beyond them."""
+    goes_on = getattr(potential, "name", "") not in BOXES
+    half_line = getattr(potential, "name", "") == "linear"  # its left wall is the potential
+    return goes_on and not chosen[0] and not half_line, goes_on and not chosen[1]
+
+
+def wall_shift(
+    bound: certify.Certificate, grid: certify.Values, cutting: tuple[bool, bool]
+) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the walls `cutting` (left, right) raise each level (K,), and where E lies above V at one of them.
+
+    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall: what psi would go on as beyond it. kappa is at
+    least 1 / L, L the length of the box, which makes it all of the kinetic energy where psi is a wave up to the wall.
+    """
+    raised, free = np.zeros(len(bound.energies)), np.zeros(len(bound.energies), bool)
+    for end, cuts in zip((0, -1), cutting, strict=True):
+        if cuts:
+            barrier = grid.mass[end] * (grid.v[end] - bound.energies)
+            kappa = np.maximum(np.sqrt(np.maximum(barrier, 0.0)), 1 / (grid.x[-1] - grid.x[0]))
+            raised += grid.slope[:, end] ** 2 / (2 * grid.mass[end] * kappa)
+            free |= barrier < 0
+    return raised, free
+
+
+def expectation(values: certify.Values, k: int) -> dict[str, float | None]:
     """Expectation values of function k for unit norm, p = -i d/dx; parity, psi(x) to psi(-x), about the middle."""
     psi, weight = values.psi[k], values.weight
     norm = max(float(norm_of(psi, weight)), 1e-300)

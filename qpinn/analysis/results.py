@@ -17,8 +17,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from qpinn.analysis import compare, evaluate
+from qpinn.analysis import compare, errors, evaluate
 from qpinn.physics import potentials
+from qpinn.physics.potentials.base import deltas_of
+from qpinn.physics.reference import Eigenstates
 from qpinn.training import checkpoint
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
@@ -59,8 +61,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row], seconds: Mapping[str, float]) -> dict:
-    """The content of results.json. `solution` is a qpinn.Solution, `rows` the classical methods."""
+def summary(
+    solution: Any,
+    route: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    levels: Eigenstates | None = None,
+    rows: Sequence[compare.Row] = (),
+    no_reference: str | None = None,
+) -> dict:
+    """The content of results.json: a qpinn.Solution, what the reference `levels` say of it, and classical methods.
+
+    no_reference  why there is none
+    """
     potential = solution.potential
     return {
         "status": solution.status,
@@ -68,17 +80,16 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
         "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
         "walls": [float(wall) for wall in potential.domain],
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
+        "deltas": [[float(number) for number in pair] for pair in zip(*deltas_of(potential), strict=True)],
         "route": dict(route),
         "settings": dataclasses.asdict(solution.settings),
-        "states": [dataclasses.asdict(state) for state in solution.states],
+        "states": [dataclasses.asdict(state) for state in solution.against(levels)],
         "dipoles": solution.dipoles.tolist(),
         "oscillator_strengths": evaluate.oscillator_strengths(
             solution.energies / solution.units.scale, solution.dipoles
         ).tolist(),
-        "reference": {
-            "method": solution.levels.method,
-            "energies": [float(level) * solution.units.scale for level in solution.levels.energies],
-        },
+        "reference": reference(levels, solution.units.scale),
+        "no_reference": no_reference,
         "certificate": certificate(solution.plan, solution.settings),
         "rounds": solution.rounds,
         "comparison": [dataclasses.asdict(row) for row in rows],
@@ -89,6 +100,16 @@ def summary(solution: Any, route: Mapping[str, Any], rows: Sequence[compare.Row]
         "device": solution.device,
         "seed": solution.settings.seed,
         "git": git_commit(),
+    }  # fmt: skip
+
+
+def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None:
+    """Levels of another method with their absolute errors, in units of 1 / `scale`."""
+    if levels is None:
+        return None
+    energies, errors = (np.asarray(part) * scale for part in (levels.energies, levels.errors))
+    return {
+        "method": levels.method, "exact": levels.exact, "energies": energies.tolist(), "errors": errors.tolist()
     }  # fmt: skip
 
 
@@ -108,27 +129,38 @@ def certificate(plan: Any, settings: Any) -> dict[str, Any]:
     }
 
 
-def write_arrays(folder: Path, solution: Any) -> None:
+def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
     """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
 
-    One row of the history for each step and state; the arrays of psi are (states, n).
+    One row of the history for each step and state; the arrays of psi are (states, n). What is compared with the
+    reference `levels` is left out without one, and NaN where it does not vouch for itself.
     """
     history = dict(solution.history)
-    own, units = history["state"].astype(int), solution.units
-    off = history["energy"] / units.scale - np.asarray(solution.levels.energies)[own]
-    history["relative_error_energy"] = np.abs(off) / solution.plan.scale[own]
-    _write_history(folder, history, units)
+    if levels is not None:
+        history["relative_error_energy"] = _errors(history, levels, solution.units.scale)
+    _write_history(folder, history, solution.units)
     samples = solution.samples
     arrays = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
-        "psi_reference": solution.levels.psi(samples.x)[[state.index for state in solution.states]],
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": solution.edges,
     }  # fmt: skip
+    if levels is not None:
+        indices = [state.index for state in solution.measured]
+        unknown = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
+        arrays["psi_reference"] = np.where(unknown[:, None], np.nan, levels.psi(samples.x)[indices])
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
     checkpoint.save(folder / "parameters.npz", solution.params)
+
+
+def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> np.ndarray:
+    """Relative errors of the energies of a history."""
+    index, found = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
+    for k in np.unique(index):
+        found[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
+    return found
 
 
 COLUMNS = (

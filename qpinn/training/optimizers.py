@@ -62,10 +62,12 @@ class DampedState(NamedTuple):
 class LevenbergMarquardt:
     """Damped Gauss-Newton on the residual vectors r(p) (Levenberg 1944; Marquardt 1963).
 
-    With J = dr/dp, D the lengths of its columns and A = J D^-1, a step minimises |A y + r|^2 + mu |y|^2, y = D dp. One
-    that lowers the loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by `increase`. A
-    trial is confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss come from one
-    pass at the trial point, so one copy of it is compiled.
+    With J = dr/dp and A = J D^-1, a step minimises |A y + r|^2 + mu |y|^2, y = D dp. D holds the lengths of the
+    columns of J for the shared parameters, and for all those of a network the length of its longest: with a length for
+    each, a hidden weight whose readout is small would take steps that no linearisation holds for. One that lowers the
+    loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by `increase`. A trial is
+    confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss come from one pass at
+    the trial point, so one copy of it is compiled.
     """
 
     damping: float = 1e-6
@@ -116,7 +118,8 @@ def damped_step(linear: Linear, norm: Scalar, ties: Array, damping: Scalar) -> t
     root = jnp.sqrt(damping)
     gradient_own, gradient = linear.own[:, -1], jnp.einsum("sk,skq->q", linear.shared[:, -1], ties)
     squares = jnp.einsum("snk,snl->skl", linear.shared[:, :-1], linear.shared[:, :-1])
-    length_own = jnp.sqrt(jnp.sum(linear.own**2, axis=1))
+    longest = jnp.max(jnp.sum(linear.own**2, axis=1), axis=1, keepdims=True)
+    length_own = jnp.sqrt(jnp.broadcast_to(longest, linear.own[:, 0].shape))
     length = jnp.sqrt(jnp.einsum("skq,skl,slq->q", ties, squares, ties) + gradient**2)
     inverse_own, inverse = (jnp.where(part > 0, 1 / jnp.where(part > 0, part, 1), 0) for part in (length_own, length))
     gradient_own, gradient, ties = gradient_own * inverse_own, gradient * inverse, ties * inverse

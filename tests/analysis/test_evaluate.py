@@ -41,12 +41,12 @@ def test_the_sign_of_psi_does_not_count():
 def test_the_errors_of_a_solution_are_those_of_its_functions(solved):
     """The same numbers from psi as a function, on another quadrature."""
     x = np.linspace(0, 1, 20001)
-    psi, exact = solved.psi(x), solved.levels.psi(x)[0]
+    psi, exact = solved.psi(x), solved.reference.psi(x)[0]
     error = np.sqrt(min(np.trapezoid((sign * psi - exact) ** 2, x) for sign in (1, -1)))
     np.testing.assert_allclose(error, solved.state.relative_l2_psi, rtol=1e-3)
     np.testing.assert_allclose(np.trapezoid(psi**2, x), solved.state.norm, rtol=1e-6)
-    assert solved.state.relative_error_energy == abs(solved.energy / solved.levels.energies[0] - 1) or np.isclose(
-        solved.energy, solved.levels.energies[0], rtol=1e-14
+    assert solved.state.relative_error_energy == abs(solved.energy / solved.reference.energies[0] - 1) or np.isclose(
+        solved.energy, solved.reference.energies[0], rtol=1e-14
     )
 
 

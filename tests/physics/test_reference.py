@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from scipy import interpolate
 
 from qpinn.physics import domain, reference
-from qpinn.physics.potentials import barrier, finite_well, infinite_well
+from qpinn.physics.potentials import barrier, expression, finite_well, given, harmonic, infinite_well, morse
 
 CASES = [
     infinite_well(),
@@ -132,3 +135,58 @@ def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
         reference.exact(Ramp(), 1)
     energy = reference.spectral_elements(Ramp(), 1).energies[0]
     assert np.pi**2 + 0.49 < energy < np.pi**2 + 0.5  # just below first-order perturbation theory
+
+
+def _sampled(rows):
+    """A spline through a parabola, V'' = 2, which it is itself: levels 2 k + 1 but for the walls at +-8."""
+    x = np.linspace(-8.0, 8.0, rows)
+    return given.Sampled(x, np.asarray(interpolate.CubicSpline(x, x**2).c), "", "cubic", ())
+
+
+@pytest.mark.parametrize(
+    ("potential", "energies"),
+    [
+        (infinite_well((0.0, 2.0)), (np.arange(1, 4) * np.pi / 2) ** 2),
+        (finite_well(depth=1e8), (np.arange(1, 4) * np.pi / 2) ** 2 / (1 + 1e-4) ** 2),  # k = n pi / (2 a + 2 / kappa)
+        (harmonic((-9.0, 9.0)), [1, 3, 5]),
+        (harmonic((1e5 - 9, 1e5 + 9), center=1e5), [1, 3, 5]),  # a position is known to 1e-11 only
+        (morse((-2.0, 6.0)), 2 * 10 * (np.arange(3) + 0.5) - (np.arange(3) + 0.5) ** 2 - 100),
+        (expression((-60.0, 62.22), "-20*exp(-x**2)"), [-15.9053405, -8.56120435, -3.08390145]),  # by sinc functions
+        (_sampled(2001), [1, 3, 5]),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_reference_states_its_own_error(potential, energies):
+    levels = reference.best(potential, 8)
+    digits = {"finite_well": 1e-7, "expression": 1e-8}.get(potential.name, 0.0)  # of the numbers beside
+    assert (np.abs(levels.energies[:3] - energies) <= levels.errors[:3] + digits).all()
+    assert (levels.errors <= 1e-9 * np.maximum(np.abs(levels.energies), 1)).all()
+    assert (levels.psi_errors < 1e-6).all()
+    assert levels.exact == (potential.name in ("infinite_well", "finite_well"))
+
+
+def test_a_reference_on_a_mesh_that_misses_a_well_says_so():
+    """Three elements of degree 6 do not resolve it; their halves do not agree with them."""
+    potential = expression((-3.0, 3.3), "-2000*exp(-((x-0.7)/0.1)**2)")
+    truth = reference.best(potential, 2)
+    coarse = reference.spectral_elements(potential, 2, degree=6, elements=3, checked=True)
+    off = np.abs(coarse.energies - truth.energies)
+    assert (off > 0.1 * np.abs(truth.energies)).all()
+    assert (coarse.errors > 0.1 * off).all()
+    assert np.isnan(reference.spectral_elements(potential, 2).errors).all()
+
+
+def test_a_pair_that_rounding_cannot_tell_apart_is_two_states():
+    """A double well that is not even by 1e-9: both levels are there, orthogonal, and psi is not vouched for."""
+    potential = expression((-4.0, 4.0), "30*(x**2-2.25)**2+1e-13*x")
+    levels = reference.best(dataclasses.replace(potential, right=4.0 + 1e-7), 4)
+    assert levels.energies[1] - levels.energies[0] < 1e-9 * levels.energies[0]
+    x, weight = _quadrature(potential)
+    psi = levels.psi(x)
+    np.testing.assert_allclose((weight * psi) @ psi.T, np.eye(4), atol=1e-9)
+    assert levels.psi_errors[0] > 1e-6 > 1e-10 > levels.errors[0]
+
+
+def test_a_reference_beyond_the_budget_is_refused_before_it_is_begun():
+    with pytest.raises(reference.SizeError, match=r"spectral elements need 3000000 unknowns, more than \d+"):
+        reference.spectral_elements(harmonic((-9.0, 9.1)), 1, degree=30, elements=100_000)

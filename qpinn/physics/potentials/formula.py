@@ -18,6 +18,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpinn.physics.interval import EPS, Interval
+
 LONGEST = 500
 DEEPEST = 40
 EXPONENT = 32.0
@@ -186,29 +188,60 @@ def denominators(node: Node) -> list[Node]:
     return found
 
 
-def zeros(node: Node, left: float, right: float, samples: int = 4001, most: int = 200) -> list[float]:
-    """Where the sign of a tree changes (-, 0, +), or where it touches zero, from left to right.
+MOST_CELLS = 4096
+"""Cells in which a zero may lie, above which they are not told apart."""
 
-    Not bisected, but only found, where there are more than `most`.
+
+MOST_CHANGES = 200
+"""Changes of sign between samples, above which they are not bisected: there are too many to be breakpoints."""
+
+
+def zeros(node: Node, left: float, right: float) -> list[float]:
+    """Where a tree is zero, to rounding, from left to right: by bisection of all cells whose interval holds zero.
+
+    So none is missed, however close two of them are. Where there are too many of them (a tree that is zero on a
+    stretch), those between samples of different sign.
     """
-    x = np.linspace(left, right, samples)
-    with np.errstate(all="ignore"):
-        values = np.asarray(compute(node, x), np.float64)
-    sign = np.sign(values)
-    changes = np.flatnonzero((sign[:-1] != sign[1:]) & ~np.isnan(sign[:-1]) & ~np.isnan(sign[1:]))
-    if len(changes) > most:
-        return x[changes].tolist()
-    found = [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
-    size, inner = np.nanmax(np.abs(values), initial=0.0), np.abs(values[1:-1])
-    touching = (inner < np.abs(values[:-2])) & (inner <= np.abs(values[2:])) & (sign[:-2] * sign[2:] > 0)
-    for i in np.flatnonzero(touching & (inner > 0))[:most]:
-        at = _least(node, float(x[i]), float(x[i + 2]), sign[i])
-        least = sign[i] * _value(node, at)
-        if least <= 0:  # two changes of sign between samples
-            found += [_change(node, float(x[i]), at), _change(node, at, float(x[i + 2]))]
-        elif least < 1e-12 * size:
-            found.append(at)
-    return sorted(found)
+    cells = _cells_with_zeros(node, left, right)
+    if cells is None:
+        x = np.linspace(left, right, 4001)
+        with np.errstate(all="ignore"):
+            sign = np.sign(np.asarray(compute(node, x), np.float64))
+        changes = np.flatnonzero((sign[:-1] != sign[1:]) & ~np.isnan(sign[:-1]) & ~np.isnan(sign[1:]))
+        if len(changes) > MOST_CHANGES:
+            return x[changes].tolist()
+        return [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
+    found = []
+    groups = np.split(np.arange(len(cells[0])), np.flatnonzero(cells[0][1:] > cells[1][:-1]) + 1)
+    for group in groups if len(cells[0]) else ():
+        low, high = float(cells[0][group[0]]), float(cells[1][group[-1]])
+        crossed = np.sign(_value(node, low)) != np.sign(_value(node, high))
+        found.append(_change(node, low, high) if crossed else (low + high) / 2)
+    least = EPS * 1e-3 * max(abs(left), abs(right))
+    return [0.0 if abs(place) < least else place for place in found]
+
+
+def _cells_with_zeros(node: Node, left: float, right: float) -> tuple[np.ndarray, np.ndarray] | None:
+    """Cells of a few units in the last place that between them hold every zero; None if they are too many."""
+    ends = np.linspace(left, right, 257)
+    low, high = ends[:-1], ends[1:]
+    least = 4 * EPS * np.maximum(max(abs(left), abs(right)) * 1e-3, np.abs(low))
+    while True:
+        value = compute(node, Interval(low, high))
+        holds = (value.lo <= 0) & (value.hi >= 0)
+        low, high, least = low[holds], high[holds], least[holds]
+        wide = high - low > least
+        if not wide.any():
+            return low, high
+        if len(low) > MOST_CELLS:
+            return None
+        middle = (low + high) / 2
+        order = np.argsort(np.concatenate([low, middle[wide]]), kind="stable")
+        low, high = (
+            np.concatenate([low, middle[wide]])[order],
+            np.concatenate([np.where(wide, middle, high), high[wide]])[order],
+        )
+        least = np.concatenate([least, least[wide]])[order]
 
 
 def _value(node: Node, x: float) -> float:
@@ -222,14 +255,3 @@ def _change(node: Node, low: float, high: float) -> float:
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if np.sign(_value(node, middle)) == sign else (low, middle)
     return high
-
-
-def _least(node: Node, low: float, high: float, sign: float) -> float:
-    """Where sign times the value is least, or not positive."""
-    for _ in range(80):
-        first, second = low + (high - low) / 3, high - (high - low) / 3
-        at_first, at_second = sign * _value(node, first), sign * _value(node, second)
-        if min(at_first, at_second) <= 0:
-            return first if at_first <= 0 else second
-        low, high = (low, second) if at_first < at_second else (first, high)
-    return (low + high) / 2

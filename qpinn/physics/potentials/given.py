@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import LIMIT, Number, finite, pytree, walls
 
@@ -59,9 +60,8 @@ def expression(
     tree = formulas.parse(formula)
     for part in formulas.denominators(tree):
         poles = formulas.zeros(part, left, right)
-        if poles or any(abs(formulas._value(part, end)) == 0 for end in (left, right)):
-            at = poles[0] if poles else (left if formulas._value(part, left) == 0 else right)
-            raise ValueError(f"potential.formula={formula}: division by zero at x = {at:.6g}, inside the domain")
+        if poles:
+            raise ValueError(f"potential.formula={formula}: division by zero at {_pole(poles[0], left, right)}")
     kinks = {kink for part in formulas.switches(tree) for kink in formulas.zeros(part, left, right)}
     for point in breakpoints:
         if not left < finite("potential.breakpoints", point) < right:
@@ -71,16 +71,22 @@ def expression(
     if len(apart) > MOST_KINKS:
         raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(apart)} places; at most {MOST_KINKS}")
     built = Expression(left, right, formula, apart)
-    x = np.linspace(left, right, 4001)[:, None]
-    with np.errstate(all="ignore"):
-        v = np.asarray(built(x))
-    bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
-    if bad.size:
-        value, at = v[bad[0]], x[bad[0], 0]
+    beyond = enclosure.out_of_range(built)
+    if beyond is not None:
         raise ValueError(
-            f"potential.formula={formula}: is {value:g} at x = {at:.6g}; must be real and within +-{LIMIT:g}"
+            f"potential.formula={formula}: is {beyond[1]:g} at x = {beyond[0]:.6g}; must be real and within +-{LIMIT:g}"
         )
     return built
+
+
+def _pole(place: float, left: float, right: float) -> str:
+    """Where a pole lies, and what can be done about one at a wall."""
+    off = 1e-3 * (right - left)
+    if abs(place - left) < 1e-9 * (right - left):
+        return f"x = {place:.6g}, the left wall; begin beyond it, as with potential.domain=[{left + off:g},{right:g}]"
+    if abs(place - right) < 1e-9 * (right - left):
+        return f"x = {place:.6g}, the right wall; end before it, as with potential.domain=[{left:g},{right - off:g}]"
+    return f"x = {place:.6g}, inside the domain"
 
 
 def _apart(points: list[float], left: float, right: float) -> tuple[float, ...]:
@@ -126,6 +132,61 @@ class Sampled(_Table):
     def domain(self) -> tuple[Number, Number]:
         return self.knots[0], self.knots[-1]
 
+    @property
+    def seams(self) -> np.ndarray:
+        """Where one polynomial ends and the next begins."""
+        return np.asarray(self.knots, np.float64)
+
+    def enclose(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
+        first, last = (_piece_of(np.asarray(self.knots), end) for end in (left, right))
+        least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
+        others = self._extremes(last, np.maximum(left, self.seams[last]), right)
+        least, most = np.minimum(least, others[0]), np.maximum(most, others[1])
+        whole = self._extremes(np.arange(len(self.knots) - 1), self.seams[:-1], self.seams[1:])
+        for cell in np.flatnonzero(last - first > 1):  # pieces that lie in a cell as a whole
+            between = slice(first[cell] + 1, last[cell])
+            least[cell] = min(least[cell], whole[0][between].min())
+            most[cell] = max(most[cell], whole[1][between].max())
+        blur = 8 * np.finfo(float).eps * np.maximum(np.abs(least), np.abs(most))
+        return least - blur, most + blur
+
+    def stray(self, left: np.ndarray, right: np.ndarray, degree: Any) -> np.ndarray:
+        """0 within one piece; half the range of V on a panel that holds knots."""
+        low, high = self.enclose(left, right)
+        knots = np.asarray(self.knots)
+        single = _piece_of(knots, left) == _piece_of(knots, np.nextafter(right, left))
+        return np.where(single & (np.asarray(degree) >= len(self.coefficients) - 1), 0.0, (high - low) / 2)
+
+    def mirrors(self) -> bool:
+        """Whether V is even about the middle of its walls: cubics that agree at four positions are the same."""
+        knots = self.seams
+        center, slack = (knots[0] + knots[-1]) / 2, 8 * np.finfo(float).eps * np.abs(knots[[0, -1]]).max()
+        if np.abs(knots + knots[::-1] - 2 * center).max() > 2 * slack:
+            return False
+        x = knots[:-1, None] + np.diff(knots)[:, None] * np.array([0.1, 0.4, 0.6, 0.9])
+        v, other = self(x[..., None]), self((2 * center - x)[..., None])
+        return bool(np.abs(v - other).max() <= 1e-12 * np.abs(v).max())
+
+    def _extremes(self, piece: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The extremes of the polynomials `piece` (n,) between `left` and `right`, which lie in their pieces."""
+        terms = np.asarray(self.coefficients)[:, piece]
+        size = np.maximum(right - left, 0.0)
+        places = [left - self.seams[piece], left - self.seams[piece] + size]
+        if len(terms) == 4:  # zeros of the slope 3 a s^2 + 2 b s + c, written without loss of digits
+            a, b, c = 3 * terms[0], terms[1], terms[2]
+            root = np.sqrt(np.maximum(b * b - a * c, 0.0))
+            sum_ = -(b + np.where(b < 0, -root, root))
+            with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+                places += [np.clip(np.nan_to_num(at, nan=0.0), places[0], places[1]) for at in (sum_ / a, c / sum_)]
+        values = []
+        for step in places:
+            value = terms[0]
+            for term in terms[1:]:
+                value = value * step + term
+            values.append(value)
+        return np.minimum.reduce(values), np.maximum.reduce(values)
+
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         knots, coefficients = namespace.asarray(self.knots), namespace.asarray(self.coefficients)
@@ -135,6 +196,11 @@ class Sampled(_Table):
         for row in range(1, len(self.coefficients)):
             value = value * step + coefficients[row, piece]
         return value
+
+
+def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """The piece (n,) between two of `knots` that each of x (n,) lies in."""
+    return np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
 
 
 def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
@@ -192,6 +258,15 @@ class Layers(_Table):
     @property
     def domain(self) -> tuple[Number, Number]:
         return self.edges[0], self.edges[-1]
+
+    def enclose(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The offset on cells from `left` to `right` (n,), none of which holds the end of a layer."""
+        value = np.asarray(self.offset, np.float64)[_piece_of(np.asarray(self.edges), (left + right) / 2)]
+        return value, value
+
+    def stray(self, left: np.ndarray, right: np.ndarray, degree: Any) -> np.ndarray:
+        """0: V is constant in a layer."""
+        return np.zeros(len(left))
 
     def _layer(self, x: Any) -> Any:
         namespace = x.__array_namespace__()

@@ -14,6 +14,9 @@ import numpy as np
 
 from qpinn.physics.potentials.base import Number, finite, positive, pytree, walls
 
+FARTHEST = 300.0
+"""Arguments of exp and cosh beyond which a well has ended: they would overflow."""
+
 
 @pytree
 class _Line:
@@ -135,7 +138,7 @@ class Morse(_Line):
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         decay = namespace.exp(-self.a * (x[..., 0] - self.center))
-        return self.depth * (decay**2 - 2 * decay)
+        return self.depth * decay * (decay - 2)
 
     def levels(self, count: int) -> np.ndarray | None:
         roots = math.sqrt(self.depth) - self.a * (np.arange(count) + 0.5)
@@ -162,8 +165,8 @@ class PoeschlTeller(_Line):
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
-        decay = namespace.exp(-2 * abs(self.a * x[..., 0]))  # cosh itself overflows far out
-        return -self.l * (self.l + 1) * self.a**2 * 4 * decay / (1 + decay) ** 2
+        far = namespace.clip(self.a * x[..., 0], -FARTHEST, FARTHEST)
+        return -self.l * (self.l + 1) * self.a**2 / namespace.cosh(far) ** 2
 
     def levels(self, count: int) -> np.ndarray | None:
         roots = self.a * (self.l - np.arange(count))
@@ -223,9 +226,8 @@ class WoodsSaxon(_Line):
 
     def __call__(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
-        z = (abs(x[..., 0]) - self.radius) / self.a
-        decay = namespace.exp(-abs(z))
-        return -self.depth * namespace.where(z > 0, decay, 1.0) / (1 + decay)
+        far = namespace.clip((abs(x[..., 0]) - self.radius) / self.a, -FARTHEST, FARTHEST)
+        return -self.depth / (1 + namespace.exp(far))
 
 
 @pytree

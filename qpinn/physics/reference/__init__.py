@@ -9,24 +9,37 @@ Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it 
 import dataclasses
 from typing import Any
 
-from qpinn.physics.reference.box import Eigenstates, box_of
+from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.reference.box import Eigenstates
 from qpinn.physics.reference.grid import finite_differences
-from qpinn.physics.reference.layers import constant_pieces, exact
-from qpinn.physics.reference.spectral import spectral_elements
+from qpinn.physics.reference.layers import exact
+from qpinn.physics.reference.spectral import SizeError, spectral_elements
 
-__all__ = ["Eigenstates", "best", "exact", "finite_differences", "is_even", "spectral_elements"]
+__all__ = [
+    "Eigenstates",
+    "SizeError",
+    "best",
+    "exact",
+    "finite_differences",
+    "fitted",
+    "spectral_elements",
+]
 
 
-def is_even(potential: Any) -> bool:
-    """Whether V, masses and deltas are even about the centre of the box, to rounding."""
-    return box_of(potential).even
+def fitted(potential: Any) -> tuple[Any, int]:
+    """The potential with every place where V is not smooth among its breakpoints, and a degree for its elements."""
+    if hasattr(potential, "knots"):  # a polynomial between each two of them
+        cut = dataclasses.replace(potential, breakpoints=tuple(map(float, potential.knots[1:-1])))
+        return cut, max(8, min(30, 1500 // len(potential.knots)))
+    return potential, 30
 
 
 def best(potential: Any, states: int) -> Eigenstates:
-    """The lowest `states` levels in the box of a potential: exact where V is constant in pieces, else spectral."""
-    if constant_pieces(potential):
+    """The lowest `states` levels in the box of a potential, with their errors: exact where V is constant in pieces.
+
+    Else spectral elements on two meshes. Raises SizeError if these are too many.
+    """
+    if constant_in_pieces(potential):
         return exact(potential, states)
-    if hasattr(potential, "knots"):  # a polynomial between each two of them
-        cut = dataclasses.replace(potential, breakpoints=tuple(map(float, potential.knots[1:-1])))
-        return spectral_elements(cut, states, degree=max(6, min(30, 1500 // len(potential.knots))))
-    return spectral_elements(potential, states, degree=30)
+    smooth, degree = fitted(potential)
+    return spectral_elements(smooth, states, degree, checked=True)

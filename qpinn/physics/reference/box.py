@@ -12,16 +12,31 @@ import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from qpinn.physics.domain import left_half
 from qpinn.physics.potentials import Potential
 from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
+from qpinn.physics.symmetry import is_even
 
 Wave = Callable[[np.ndarray], np.ndarray]
-Solution = tuple[np.ndarray, Wave]  # energies (k,) and psi: t (n,) -> (k, n), normalised on the stretch it solves
+
+
+class Solution(NamedTuple):
+    """Levels of a stretch: energies (k,), psi: t (n,) -> (k, n), normalised there, and errors as in `Eigenstates`."""
+
+    energies: np.ndarray
+    wave: Wave
+    errors: np.ndarray
+    psi_errors: np.ndarray
+
+
 Solve = Callable[["Box", bool, int], Solution]  # box or half of it, psi' free at its last edge?, number of states
+
+EXACT = ("closed form", "transcendental equation")
+"""Methods whose error is rounding."""
 
 VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise and cannot carry the sign
 
@@ -30,14 +45,24 @@ VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise an
 class Eigenstates:
     """The lowest k levels of a potential.
 
-    method: how they were computed. energies: shape (k,), ascending. psi: maps positions of shape (n,) to values of
-    shape (k, n), with integral psi_i psi_j = delta_ij over the box, psi' > 0 at the left wall, and 0 at the walls and
-    beyond.
+    method      how they were computed
+    energies    (k,), ascending
+    psi         maps positions (n,) to values (k, n), with integral psi_i psi_j = delta_ij over the box, psi' > 0 at the
+                left wall, and 0 at the walls and beyond
+    errors      (k,), what the method says of its own absolute error of each level; NaN where it says nothing
+    psi_errors  (k,), and of the L2 error of psi
     """
 
     method: str
     energies: np.ndarray
     psi: Wave
+    errors: np.ndarray
+    psi_errors: np.ndarray
+
+    @property
+    def exact(self) -> bool:
+        """Whether the levels are those of an equation that was solved to rounding."""
+        return self.method in EXACT
 
 
 @dataclass(frozen=True)
@@ -68,7 +93,8 @@ class Box:
         center = self.edges[-1] / 2
         last = 0.0 if len(self.edges) % 2 == 0 else self.strength[len(self.edges) // 2] / 2
         strength = np.append(self.strength[: len(edges) - 1], last)
-        return Box(self.left, self.left + center, edges, self.mass[: len(edges) - 1], strength, False)
+        return Box(left=self.left, right=self.left + center, edges=edges, mass=self.mass[: len(edges) - 1],
+                   strength=strength, even=False)  # fmt: skip
 
 
 def sample(potential: Potential, left: float, t: np.ndarray) -> np.ndarray:
@@ -83,21 +109,10 @@ def box_of(potential: Potential) -> Box:
     if not (np.isfinite(walls).all() and (np.diff(walls) > 0).all()):
         raise ValueError(f"walls and breakpoints {walls.tolist()}: must be finite and in ascending order")
     edges = walls - left
-    # The edges are rounded where they lie, not where the box begins: that is all an uneven edge may be.
-    slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
-    mirrored = (edges[-1] - edges)[::-1]
     mass = np.asarray(mass_at(potential, ((walls[:-1] + walls[1:]) / 2)[:, None]), np.float64)
     mass = np.broadcast_to(mass, len(edges) - 1)
     strength = strengths_at(potential, walls)
-    even = bool(np.abs(edges - mirrored).max() <= slack)
-    even = even and bool((mass == mass[::-1]).all() and (strength == strength[::-1]).all())
-    if even:
-        t = inside(edges, 15)
-        values = sample(potential, left, t)
-        # An odd remainder W of V acts on states of one parity in second order only, so that 1e-12 is invisible.
-        uneven = np.abs(values - sample(potential, left, edges[-1] - t)).max()
-        even = bool(uneven <= 1e-12 * np.abs(values).max())
-    return Box(left, right, edges, mass, strength, even)
+    return Box(left=left, right=right, edges=edges, mass=mass, strength=strength, even=is_even(potential))
 
 
 def inside(edges: np.ndarray, count: int) -> np.ndarray:
@@ -141,26 +156,29 @@ def whole(name: str, value: int, least: int) -> int:
 def eigenstates(method: str, box: Box, states: int, solve: Solve) -> Eigenstates:
     """Solve on the whole box, or both parities on half of it, and put the states together."""
     if not box.even:
-        energies, wave = solve(box, False, states)
-        return Eigenstates(method, energies, lambda x: walled(box, x, wave(np.asarray(x) - box.left)))
+        one = solve(box, False, states)
+        return Eigenstates(
+            method=method, energies=one.energies, psi=lambda x: walled(box, x, one.wave(np.asarray(x) - box.left)),
+            errors=one.errors, psi_errors=one.psi_errors,
+        )  # fmt: skip
 
     half = box.half()
     parities = [solve(half, True, (states + 1) // 2)] + ([solve(half, False, states // 2)] if states > 1 else [])
-    energies = np.empty(states)
-    for parity, (levels, _) in enumerate(parities):
-        energies[parity::2] = levels
+    energies, errors, psi_errors = np.empty((3, states))
+    for parity, one in enumerate(parities):
+        energies[parity::2], errors[parity::2], psi_errors[parity::2] = one.energies, one.errors, one.psi_errors
 
     def psi(x: np.ndarray) -> np.ndarray:
         x = np.asarray(x, dtype=np.float64)
         to_left, to_right = x - box.left, box.right - x
         folded = np.minimum(to_left, to_right)
         values = np.empty((states, x.size))
-        for parity, (_, wave) in enumerate(parities):
-            values[parity::2] = wave(folded) * math.sqrt(0.5)
+        for parity, one in enumerate(parities):
+            values[parity::2] = one.wave(folded) * math.sqrt(0.5)
         values[1::2] *= np.where(to_left > to_right, -1.0, 1.0)
         return walled(box, x, values)
 
-    return Eigenstates(method, energies, psi)
+    return Eigenstates(method=method, energies=energies, psi=psi, errors=errors, psi_errors=psi_errors)
 
 
 def walled(box: Box, x: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -48,4 +48,5 @@ def finite_differences(potential: Potential, states: int, points: int) -> Eigens
     def psi(x: np.ndarray) -> np.ndarray:
         return walled(box, x, np.array([np.interp(np.asarray(x) - box.left, grid, row) for row in u]))
 
-    return Eigenstates("finite differences", energies, psi)
+    unknown = np.full(states, np.nan)
+    return Eigenstates(method="finite differences", energies=energies, psi=psi, errors=unknown, psi_errors=unknown)

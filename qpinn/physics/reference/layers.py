@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qpinn.physics.enclosure import constant_in_pieces
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
@@ -22,6 +23,7 @@ from qpinn.physics.reference.box import (
     walled,
     whole,
 )
+from qpinn.physics.reference.vouched import mixing, rounding
 
 
 def exact(potential: Potential, states: int) -> Eigenstates:
@@ -38,7 +40,7 @@ def exact(potential: Potential, states: int) -> Eigenstates:
     """
     states = whole("states", states, 1)
     box = box_of(potential)
-    if not constant_pieces(potential):
+    if not constant_in_pieces(potential):
         raise ValueError("exact levels need a potential that is constant between its breakpoints")
     layers = sample(potential, box.left, inside(box.edges, 7))[:, 3]
     if np.ptp(layers) == 0.0 and np.ptp(box.mass) == 0.0 and not box.strength.any():
@@ -48,14 +50,7 @@ def exact(potential: Potential, states: int) -> Eigenstates:
         bound = upper_bound(potential, part, count, cuts=(1,))
         return _solve_layers(part, layers[: len(part.mass)], natural, count, bound)
 
-    return eigenstates("exact", box, states, solve)
-
-
-def constant_pieces(potential: Potential) -> bool:
-    """Whether V is constant between its breakpoints."""
-    box = box_of(potential)
-    values = sample(potential, box.left, inside(box.edges, 7))
-    return bool(np.ptp(values, axis=1).max() <= 1e-12 * np.abs(values).max())
+    return eigenstates("transcendental equation", box, states, solve)
 
 
 def _constant(box: Box, value: float, states: int) -> Eigenstates:
@@ -68,7 +63,11 @@ def _constant(box: Box, value: float, states: int) -> Eigenstates:
         waves = math.sqrt(2.0 / length) * np.sin(k[:, None] * np.minimum(to_left, to_right))
         return walled(box, x, signs * waves)
 
-    return Eigenstates("exact", value + k**2 / box.mass[0], psi)
+    energies, size = value + k**2 / box.mass[0], np.full(states, abs(value))
+    errors = rounding(box, energies, size)
+    return Eigenstates(
+        method="closed form", energies=energies, psi=psi, errors=errors, psi_errors=mixing(energies, errors)
+    )
 
 
 @dataclass(frozen=True)
@@ -123,7 +122,7 @@ def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
 
 def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
     floor = box.floor(float(values.min()), natural)
-    energies, waves = np.empty(count), []
+    (energies, size), waves = np.empty((2, count)), []
     for state in range(count):
         low, high = floor, bound + 0.01 * (bound - floor)
         while low < (middle := 0.5 * (low + high)) < high:
@@ -131,8 +130,17 @@ def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound
             below = sum(pivot < 0.0 for pivot in _pivots(matrix.diagonal, matrix.off))
             low, high = (low, middle) if below > state else (middle, high)
         energies[state] = middle
-        waves.append(_layer_wave(_stiffness(box, values, natural, middle), natural))
-    return energies, lambda t: np.array([wave(t) for wave in waves])
+        matrix = _stiffness(box, values, natural, middle)
+        wave, shares = _layer_wave(matrix, natural)
+        waves.append(wave)
+        ends = np.cumsum(matrix.lengths)
+        layer = np.clip(np.searchsorted(box.edges, ends - np.array(matrix.lengths) / 2) - 1, 0, len(values) - 1)
+        size[state] = np.abs(values)[layer] @ shares + np.abs(box.strength) @ wave(box.edges) ** 2
+    errors = rounding(box, energies, size)
+    return Solution(
+        energies=energies, wave=lambda t: np.array([wave(t) for wave in waves]), errors=errors,
+        psi_errors=mixing(energies, errors),
+    )  # fmt: skip
 
 
 def _null_vector(matrix: _Stiffness) -> np.ndarray:
@@ -160,11 +168,12 @@ def _ratio(t: np.ndarray, length: np.ndarray, q2: np.ndarray) -> np.ndarray:
     return np.where(q2 > 0.0, sine, sinh)
 
 
-def _layer_wave(matrix: _Stiffness, natural: bool) -> Wave:
-    """psi between the nodes from the null vector, normalised to 1."""
+def _layer_wave(matrix: _Stiffness, natural: bool) -> tuple[Wave, np.ndarray]:
+    """psi between the nodes from the null vector, normalised to 1, and the share of its norm in each piece."""
     lengths, q2 = np.array(matrix.lengths), np.array(matrix.q2)
     u = np.concatenate([[0.0], _null_vector(matrix), [] if natural else [0.0]])
-    u = u / math.sqrt(_norm2(lengths, q2, u))
+    u = u / math.sqrt(float(_norm2(lengths, q2, u).sum()))
+    shares = _norm2(lengths, q2, u)
     starts = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])
 
     def wave(t: np.ndarray) -> np.ndarray:
@@ -173,11 +182,11 @@ def _layer_wave(matrix: _Stiffness, natural: bool) -> Wave:
         here = np.clip(t - starts[piece], 0.0, size)
         return u[piece] * _ratio(size - here, size, square) + u[piece + 1] * _ratio(here, size, square)
 
-    return wave
+    return wave, shares
 
 
-def _norm2(lengths: np.ndarray, q2: np.ndarray, u: np.ndarray) -> float:
-    """The integral of psi^2: Gauss-Legendre where |q| l is small, closed form where psi falls off steeply."""
+def _norm2(lengths: np.ndarray, q2: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """The integral of psi^2 over each piece: Gauss-Legendre where |q| l is small, else where psi decays closed form."""
     nodes, weights = gauss(32)
     left, right, size, square = u[:-1], u[1:], lengths[:, None], q2[:, None]
     t = size * (nodes + 1) / 2
@@ -188,4 +197,4 @@ def _norm2(lengths: np.ndarray, q2: np.ndarray, u: np.ndarray) -> float:
     coth, csch = 1 / np.tanh(reach), 1 / np.sinh(reach)
     own, cross = coth - reach * csch**2, (reach * coth - 1) * csch
     steep = ((left**2 + right**2) * own + 2 * left * right * cross) / (2 * np.maximum(kappa, 1e-300))
-    return float(np.where((q2 < 0.0) & (kappa * lengths > 4.0), steep, smooth).sum())
+    return np.where((q2 < 0.0) & (kappa * lengths > 4.0), steep, smooth)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
@@ -17,14 +21,23 @@ from qpinn.physics.reference.box import (
     eigenstates,
     first_sign,
     gauss,
-    inside,
     sample,
-    upper_bound,
     whole,
 )
+from qpinn.physics.reference.vouched import compared, rounding
+from qpinn.physics.survey import survey
+
+MOST_UNKNOWNS = 100_000
+"""Elements times degree beyond which no reference is computed: memory (about 2 kB each) and time grow in proportion."""
 
 
-def spectral_elements(potential: Potential, states: int, degree: int = 24, elements: int | None = None) -> Eigenstates:
+class SizeError(ValueError):
+    """A reference would take more unknowns than are allowed."""
+
+
+def spectral_elements(
+    potential: Potential, states: int, degree: int = 24, elements: int | None = None, checked: bool = False
+) -> Eigenstates:
     """The lowest `states` levels by a symmetric Legendre-Galerkin method with hp elements, to about 1e-13.
 
     psi is a polynomial of `degree` in each element; elements end at the breakpoints. Basis: hats and integrated
@@ -34,8 +47,10 @@ def spectral_elements(potential: Potential, states: int, degree: int = 24, eleme
 
     elements: equal elements in each piece between breakpoints (of the half box, where V is even); None lets the phase
     of psi and its decay into barriers choose them.
+    checked: solve with every element halved too, return that, and what changed as the errors; else they are NaN.
 
-    Raises ValueError if `states`, `degree` (>= 2) or `elements` is not a positive integer, or they are too few.
+    Raises ValueError if `states`, `degree` (>= 2) or `elements` is not a positive integer, or they are too few;
+    SizeError, which is one, if more than `MOST_UNKNOWNS` are needed.
     """
     states, degree = whole("states", states, 1), whole("degree", degree, 2)
     fixed = None if elements is None else whole("elements", elements, 1)
@@ -43,66 +58,68 @@ def spectral_elements(potential: Potential, states: int, degree: int = 24, eleme
 
     def solve(part: Box, natural: bool, count: int) -> Solution:
         if fixed is None:
-            mesh = _mesh(potential, part, natural, count, degree)
+            mesh = _mesh(potential, part, natural, states, degree)
         else:
             mesh = np.append(cut(part.edges, fixed), part.edges[-1])
         if (len(mesh) - 1) * degree - 1 < count:
             raise ValueError(f"degree={degree} and elements={elements}: too few for states={states}")
-        return _galerkin(potential, part, mesh, natural, count, degree)
+        if not checked:
+            return _galerkin(potential, part, mesh, natural, count, degree)
+        coarse_mesh, mesh = mesh, _halved(mesh)
+        fine = _galerkin(potential, part, mesh, natural, count, degree)
+        coarse = _galerkin(potential, part, coarse_mesh, natural, count, degree)
+        nodes, weights = gauss(degree + 8)
+        t = (mesh[:-1, None] + np.diff(mesh)[:, None] * (nodes + 1) / 2).ravel()
+        weight = (np.diff(mesh)[:, None] * weights / 2).ravel()
+        size = (weight * np.abs(sample(potential, part.left, t))) @ fine.wave(t).T ** 2
+        size = size + np.abs(part.strength) @ fine.wave(part.edges).T ** 2
+        return compared(fine, coarse, t, weight, rounding(part, fine.energies, size))
 
     return eigenstates("spectral elements", box, states, solve)
 
 
-def _mesh(potential: Potential, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
-    """Elements, halved until a polynomial of `degree` resolves psi in each of them.
+MOST_ELEMENTS = 4000
+"""Elements up to which they are halved."""
 
-    exp(+-i q x) needs a phase of at most degree / 3 for 1e-16. In a barrier psi has decayed by exp(-agmon), agmon the
-    integral of sqrt(V - E) from the nearest allowed region, so that elements there may grow with it (hp grading).
+
+def _mesh(potential: Any, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
+    """Elements, halved until a polynomial of `degree` resolves psi of the lowest `states` levels in each of them.
+
+    exp(+-i q x) needs a phase of at most degree / 3 for 1e-16, and V is to be a polynomial to what levels can notice or
+    rounding allows. In a barrier psi has decayed by exp(-depth) from the nearest allowed region, so that elements there
+    may grow with it (hp grading).
     """
-    left, edges = box.left, box.edges
-    t = inside(edges, 128)
-    v = sample(potential, left, t)
-    root = np.sqrt(box.mass)[:, None]
-    floor = box.floor(float(v.min()), natural)
-    bound = upper_bound(potential, box, states, cuts=(1, 2, 3, 5, 9, 17, 33))
-    step = np.repeat(np.diff(edges) / t.shape[1], t.shape[1])
-    rate = (root * np.sqrt(np.maximum(bound - v, v - floor))).ravel()  # at least |q| for every level in question
-    decay = (root * np.sqrt(np.maximum(v - bound, 0.0))).ravel()  # at most kappa
-    nodes, phase, agmon = (np.concatenate([[0.0], np.cumsum(part)]) for part in (step, step * rate, step * decay))
-    open_to = agmon[1:][v.ravel() < bound]
-
-    def fine(a: float, b: float, level: int) -> bool:
-        turn = np.interp(b, nodes, phase) - np.interp(a, nodes, phase)
-        start, stop = np.interp(a, nodes, agmon), np.interp(b, nodes, agmon)
-        away = float(np.maximum(np.maximum(open_to - stop, start - open_to), 0.0).min())
-        if away > 45.0:  # psi < 1e-19
-            return True
-        if turn > max(degree / 3, away):
-            return False
-        # A kink that is no breakpoint is never resolved: eight halvings, then it is left to its algebraic error.
-        return level >= 8 or _smooth(potential, left, a, b, degree, bound - floor)
-
-    mesh = [0.0]
-    for start, stop in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-        todo = [(start, stop, 0)]
-        while todo:
-            a, b, level = todo.pop()
-            if level >= 50 or fine(a, b, level):
-                mesh.append(b)
-            else:
-                middle = 0.5 * (a + b)
-                todo += [(middle, b, level + 1), (a, middle, level + 1)]
-    return np.array(mesh)
-
-
-def _smooth(potential: Potential, left: float, a: float, b: float, degree: int, scale: float) -> bool:
-    """Whether V is a polynomial of `degree` in the element, to what the levels can notice or rounding allows."""
-    nodes, weights = gauss(degree + 8)
-    v = sample(potential, left, a + (b - a) * (nodes + 1) / 2)
-    top = np.arange(degree - 2, degree + 1)
-    tail = (weights * v) @ np.polynomial.legendre.legvander(nodes, degree)[:, top] * (top + 0.5)
-    blur = 100 * np.finfo(float).eps * (np.abs(v).max() + np.ptp(v) * (abs(left) + b) / (b - a))
-    return bool(np.abs(tail).max() <= 1e-12 * (scale + np.ptp(v)) + blur)
+    surveyed = survey(potential, states)
+    cells, bound = surveyed.middle, float(surveyed.high[-1])
+    floor = min(cells.floor, float(surveyed.low[0]))
+    q2 = cells.wave_number(bound)
+    rate = np.sqrt(np.maximum(np.abs(q2), q2 - cells.wave_number(floor)))  # at least |q| for every level in question
+    phase = np.concatenate([[0.0], np.cumsum(rate * cells.sizes)])
+    depth = np.concatenate([[0.0], np.cumsum(cells.decay(bound)[0])])
+    allowed = cells.allowed(bound)
+    open_to = np.unique(np.concatenate([depth[allowed], depth[allowed + 1]]))
+    nodes = cells.edges - box.left
+    seams = np.asarray(getattr(potential, "seams", ()), np.float64) - box.left
+    mesh = np.union1d(box.edges, seams[(seams > 0) & (seams < box.edges[-1])])
+    blur = 4 * EPS * max(abs(box.left), abs(box.right))  # an edge as rounded may lie beyond the jump of V that it is at
+    shortest = max((1e-12 if is_enclosed(potential) else 1e-4) * box.edges[-1], 2 * blur)
+    while len(mesh) <= MOST_ELEMENTS:
+        turn = np.diff(np.interp(mesh, nodes, phase))
+        at = np.interp(mesh, nodes, depth)
+        inside = np.searchsorted(open_to, at[:-1]) < np.searchsorted(open_to, at[1:], side="right")
+        place = np.searchsorted(open_to, at[1:])
+        right, left = open_to[np.minimum(place, len(open_to) - 1)], open_to[np.maximum(place - 1, 0)]
+        gaps = np.where(place < len(open_to), right - at[1:], np.inf), np.where(place > 0, at[:-1] - left, np.inf)
+        away = np.where(inside, 0.0, np.maximum(np.minimum(*gaps), 0.0))
+        ends = box.left + mesh
+        middle = np.asarray(potential(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
+        allowance = 1e-13 * (bound - floor) * np.exp(2 * np.minimum(away, 300.0)) + 8 * EPS * np.abs(middle)
+        rough = stray(potential, ends[:-1] + blur, ends[1:] - blur, degree) > allowance
+        cut = (away <= 45.0) & ((turn > np.maximum(degree / 3, away)) | rough) & (np.diff(mesh) > 2 * shortest)
+        if not cut.any():
+            break
+        mesh = np.sort(np.concatenate([mesh, ((mesh[:-1] + mesh[1:]) / 2)[cut]]))
+    return mesh
 
 
 def _basis(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -119,60 +136,194 @@ def _basis(degree: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
     return nodes, weights, coefficients @ legendre, slopes, coefficients
 
 
+def _halved(mesh: np.ndarray) -> np.ndarray:
+    """Every element as two."""
+    return np.sort(np.concatenate([mesh, (mesh[:-1] + mesh[1:]) / 2]))
+
+
+@dataclass(frozen=True)
+class _Elements:
+    """S elements of degree p with V at their Gauss points, and what of the form H - floor each of them contributes.
+
+    mesh (S + 1,); mass (S,); v (S, points); strength (S + 1,) of the delta at each edge; natural: psi' is free at the
+    last edge. stiffness, overlap (S, p + 1, p + 1): integral psi_i' psi_j' / m + (V - floor) psi_i psi_j, psi_i psi_j.
+    """
+
+    mesh: np.ndarray
+    mass: np.ndarray
+    v: np.ndarray
+    strength: np.ndarray
+    natural: bool
+    floor: float
+    degree: int
+    stiffness: np.ndarray
+    overlap: np.ndarray
+
+    @property
+    def sizes(self) -> np.ndarray:
+        return np.diff(self.mesh)
+
+    @property
+    def free(self) -> slice:
+        """The unknowns, psi at the walls is none of them."""
+        return slice(1, None if self.natural else -1)
+
+    @property
+    def places(self) -> np.ndarray:
+        """Numbers (S, p + 1) of the coefficients of each element: neighbours share the one of their common edge."""
+        return np.arange(len(self.mesh) - 1)[:, None] * self.degree + np.arange(self.degree + 1)
+
+
+def _assembled(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, degree: int) -> _Elements:
+    """Raises SizeError, before anything is allocated, if there are more than `MOST_UNKNOWNS`."""
+    unknowns = (len(mesh) - 1) * degree
+    if unknowns > MOST_UNKNOWNS:
+        raise SizeError(f"spectral elements need {unknowns} unknowns, more than {MOST_UNKNOWNS}")
+    nodes, weights, basis, slopes, _ = _basis(degree)
+    sizes = np.diff(mesh)
+    v = sample(potential, box.left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
+    floor = box.floor(float(v.min()), natural)
+    mass = box.mass[np.clip(np.searchsorted(box.edges, (mesh[:-1] + mesh[1:]) / 2) - 1, 0, len(box.mass) - 1)]
+    strength = np.zeros(len(mesh))
+    deltas = np.flatnonzero(box.strength)
+    strength[np.abs(mesh[:, None] - box.edges[deltas]).argmin(axis=0)] += box.strength[deltas]
+    kinetic = (2 / sizes / mass)[:, None, None] * ((slopes * weights) @ slopes.T)
+    stiffness = kinetic + (basis * (weights * (v - floor) * sizes[:, None] / 2)[:, None, :]) @ basis.T
+    overlap = (sizes / 2)[:, None, None] * ((basis * weights) @ basis.T)
+    return _Elements(mesh=mesh, mass=mass, v=v, strength=strength, natural=natural, floor=floor, degree=degree,
+                     stiffness=stiffness, overlap=overlap)  # fmt: skip
+
+
+def _levels(elements: _Elements, count: int) -> np.ndarray:
+    """The lowest `count` levels (count,) above the floor, to about 1e-12, at a cost linear in the elements.
+
+    With psi clamped at its ends an element has levels of its own; expanded in them, what is inside it is eliminated,
+    and the balance of fluxes at the edges is D(E) u = 0 with a tridiagonal D. Below E lie as many levels as clamped
+    ones and negative pivots of D (Wittrick & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets each.
+    """
+    inside, ends = slice(1, elements.degree), [0, elements.degree]
+    root = np.linalg.inv(np.linalg.cholesky(elements.overlap[:, inside, inside]))
+    clamped, modes = np.linalg.eigh(root @ elements.stiffness[:, inside, inside] @ root.transpose(0, 2, 1))
+    modes = root.transpose(0, 2, 1) @ modes
+    to_ends, over_ends = (
+        modes.transpose(0, 2, 1) @ matrix[:, inside][:, :, ends] for matrix in (elements.stiffness, elements.overlap)
+    )
+    tiny = 1e-15 * np.abs(clamped)
+    own, over = (matrix[:, ends][:, :, ends] for matrix in (elements.stiffness, elements.overlap))
+
+    def below(energies: np.ndarray) -> np.ndarray:
+        """How many levels lie below each of the energies (k,)."""
+        e = energies[:, None, None]
+        left, right = (to_ends[..., end] - e * over_ends[..., end] for end in (0, 1))
+        gap = clamped - e
+        gap = np.where(np.abs(gap) < tiny, tiny, gap)  # a pole of D
+        first, last, cross = (
+            own[:, i, j] - energies[:, None] * over[:, i, j] - np.sum(a * b / gap, axis=2)
+            for i, j, a, b in ((0, 0, left, left), (1, 1, right, right), (0, 1, left, right))
+        )
+        diagonal = np.tile(elements.strength, (len(energies), 1))
+        diagonal[:, :-1] += first
+        diagonal[:, 1:] += last
+        last_edge = None if elements.natural else -1
+        inner = (diagonal[:, 1:last_edge].tolist(), (cross[:, 1:last_edge] ** 2).tolist())
+        return np.sum(gap < 0, axis=(1, 2)) + [_negative_pivots(*row) for row in zip(*inner, strict=True)]
+
+    top = np.array([(count * np.pi / elements.mesh[-1]) ** 2])
+    while below(top)[0] < count:
+        top = 2 * top
+    low, high = np.zeros(count), np.full(count, top[0])
+    wanted = np.arange(1, count + 1)
+    while (high - low > 1e-12 * high).any():
+        middle = (low + high) / 2
+        above = below(middle) >= wanted
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return (low + high) / 2
+
+
+def _negative_pivots(diagonal: list[float], cross2: list[float]) -> int:
+    """Negative pivots of a tridiagonal matrix: diagonal (n,), squares of what stands beside it (n - 1,)."""
+    pivot, found = diagonal[0] if diagonal else 1.0, 0
+    for own, square in zip(diagonal[1:], cross2, strict=True):
+        found += pivot < 0
+        pivot = own - square / (pivot or 1e-100)
+    return found + (pivot < 0)
+
+
+def _vectors(elements: _Elements, energies: np.ndarray) -> np.ndarray:
+    """Coefficients (n, k) of functions that span those of the levels `energies` (k,): inverse iteration, banded."""
+    from scipy import linalg
+
+    degree, places = elements.degree, elements.places
+    total, count = int(places[-1, -1]) + 1, len(energies)
+    row, column = places[:, :, None], places[:, None, :]
+    index = ((degree + row - column) * total + column).ravel()
+
+    def banded(blocks: np.ndarray) -> np.ndarray:
+        return np.bincount(index, blocks.ravel(), (2 * degree + 1) * total).reshape(2 * degree + 1, total)
+
+    stiffness, overlap = banded(elements.stiffness), banded(elements.overlap)
+    stiffness[degree, ::degree] += elements.strength
+    for matrix in (stiffness, overlap):  # psi = 0 at the walls
+        for wall in [0] if elements.natural else [0, total - 1]:
+            matrix[:, wall] = 0.0
+            near = np.arange(max(wall - degree, 0), min(wall + degree + 1, total))
+            matrix[degree + wall - near, near] = 0.0
+    walls = np.array([0] if elements.natural else [0, total - 1])
+    start = np.random.default_rng(0).standard_normal((total, count))  # of one pair two vectors, as any two starts give
+    start[walls] = 0.0
+    for j, energy in enumerate(energies):
+        # Slightly beside the level: a singular matrix is avoided and a nearly degenerate pair stays two states.
+        shifted = stiffness - energy * (1 - 1e-9) * overlap
+        shifted[degree, walls] = 1.0
+        vector = start[:, j]
+        for _ in range(3):
+            product = np.einsum("eij,ej->ei", elements.overlap, vector[places])
+            right = np.bincount(places.ravel(), product.ravel(), total)
+            right[walls] = 0.0
+            vector = linalg.solve_banded((degree, degree), shifted, right, check_finite=False)
+            vector = vector / np.abs(vector).max()
+        start[:, j] = vector
+    return start
+
+
 def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, count: int, degree: int) -> Solution:
     from scipy import linalg
 
     nodes, weights, basis, slopes, coefficients = _basis(degree)
-    sizes = np.diff(mesh)
-    v = sample(potential, box.left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
-    floor = box.floor(float(v.min()), natural)
-    heavy = box.mass[np.clip(np.searchsorted(box.edges, (mesh[:-1] + mesh[1:]) / 2) - 1, 0, len(box.mass) - 1)]
-    at_edges = np.abs(mesh[:, None] - box.edges).argmin(axis=0) * degree
-    h, mass = np.zeros((2, len(sizes) * degree + 1, len(sizes) * degree + 1))
-    for e, size in enumerate(sizes):
-        block = slice(e * degree, (e + 1) * degree + 1)
-        local = basis * (weights * size / 2)
-        mass[block, block] += local @ basis.T
-        h[block, block] += (slopes * (weights * 2 / size / heavy[e])) @ slopes.T + (local * (v[e] - floor)) @ basis.T
-    h[at_edges, at_edges] += box.strength
-    free = slice(1, len(h) if natural else -1)
-    h, mass = h[free, free], mass[free, free]
-    # h is nearly diagonal in this basis, the mass is not: M c = c h / E keeps the digits that h c = E M c would lose.
-    levels, vectors = linalg.eigh(mass, h, subset_by_index=[len(h) - count, len(h) - 1])
-    energies, vectors = 1 / levels[::-1], vectors[:, ::-1]
-    polished = np.zeros((len(sizes) * degree + 1, count))
-    for j, energy in enumerate(energies):
-        # Slightly beside the level: a singular matrix is avoided and a nearly degenerate pair stays two states.
-        factors = linalg.lu_factor(h - energy * (1 - 1e-9) * mass, check_finite=False)
-        vector = vectors[:, j]
-        for _ in range(2):
-            vector = linalg.lu_solve(factors, mass @ vector, check_finite=False)
-            vector = vector / np.abs(vector).max()
-        polished[free, j] = vector
-    local = polished[np.arange(len(sizes))[:, None] * degree + np.arange(degree + 1)]  # (elements, degree + 1, k)
+    elements = _assembled(potential, box, mesh, natural, degree)
+    sizes, v = elements.sizes, elements.v
+    polished = _vectors(elements, _levels(elements, count))
+    local = polished[elements.places]  # (elements, degree + 1, k)
     scale = np.sqrt(weights * sizes[:, None] / 2)[..., None]
-    psi = (scale * np.einsum("ip,eik->epk", basis, local)).reshape(-1, count)
-    steepness = scale * 2 / (sizes * np.sqrt(heavy))[:, None, None]
-    slope = (steepness * np.einsum("ip,eik->epk", slopes, local)).reshape(-1, count)
-    contact = polished[at_edges]
+    psi = (scale * (basis.T @ local)).reshape(-1, count)
+    steepness = scale * 2 / (sizes * np.sqrt(elements.mass))[:, None, None]
+    slope = (steepness * (slopes.T @ local)).reshape(-1, count)
+    contact = polished[:: elements.degree]
     # Rayleigh-Ritz by sums of squares: rounding relative to the level, not to the largest eigenvalue of the matrices.
-    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - floor)[:, None] * psi)
-    stiffness += contact.T @ (box.strength[:, None] * contact)
+    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - elements.floor)[:, None] * psi)
+    stiffness += contact.T @ (elements.strength[:, None] * contact)
     energies, mix = linalg.eigh(stiffness, psi.T @ psi)
     mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T)
-    return floor + energies, _legendre_wave(mesh, np.einsum("ij,eik->ejk", coefficients, local @ mix))
+    unknown = np.full(count, np.nan)
+    return Solution(
+        energies=elements.floor + energies, wave=_legendre_wave(mesh, coefficients.T @ (local @ mix)),
+        errors=unknown, psi_errors=unknown,
+    )  # fmt: skip
 
 
 def _legendre_wave(mesh: np.ndarray, coefficients: np.ndarray) -> Wave:
     """psi from Legendre coefficients of shape (elements, degree + 1, k)."""
 
+    sizes = np.diff(mesh)
+
     def wave(t: np.ndarray) -> np.ndarray:
+        element = np.clip(np.searchsorted(mesh, t, side="right") - 1, 0, len(sizes) - 1)
+        xi = np.clip(2 * (t - mesh[element]) / sizes[element] - 1, -1.0, 1.0)
+        before, here = np.zeros_like(xi), np.ones_like(xi)
         values = np.zeros((len(t), coefficients.shape[2]))
-        element = np.clip(np.searchsorted(mesh, t, side="right") - 1, 0, len(mesh) - 2)
-        for e in np.unique(element):
-            here = element == e
-            xi = np.clip(2 * (t[here] - mesh[e]) / (mesh[e + 1] - mesh[e]) - 1, -1.0, 1.0)
-            values[here] = np.polynomial.legendre.legvander(xi, coefficients.shape[1] - 1) @ coefficients[e]
+        for j in range(coefficients.shape[1]):
+            values += here[:, None] * coefficients[element, j]
+            before, here = here, ((2 * j + 1) * xi * here - j * before) / (j + 1)
         return values.T
 
     return wave

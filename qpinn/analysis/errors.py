@@ -1,0 +1,98 @@
+"""Errors of what was trained against a reference, as far as it can vouch for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qpinn.analysis import certify, evaluate
+from qpinn.analysis.evaluate import State
+from qpinn.physics.reference import Eigenstates
+
+VOUCHED = 1e-3
+"""Error of a level of the reference, relative to its scale, beyond which nothing is stated against it."""
+
+VOUCHED_PSI = 0.1
+"""And that of its psi."""
+
+ROUNDING = 1e-9
+"""Differences of energies below this, relative to the scale of a level, are stated as what they are."""
+
+ROUNDING_PSI = 1e-7
+"""And those of psi."""
+
+
+def within_brackets(levels: Eigenstates, low: np.ndarray, high: np.ndarray) -> Eigenstates:
+    """The reference with errors no smaller than it is outside the brackets low, high (n,) of the lowest levels.
+
+    They come from a count of levels and share nothing with it: a level that was missed shifts all above it.
+    """
+    count = min(len(low), len(levels.energies))
+    outside = np.zeros(len(levels.energies))
+    outside[:count] = np.maximum(low[:count] - levels.energies[:count], levels.energies[:count] - high[:count])
+    outside = np.maximum(outside, 0.0)
+    wrong = outside > levels.errors
+    return dataclasses.replace(
+        levels, errors=np.maximum(levels.errors, outside),
+        psi_errors=np.where(wrong, np.sqrt(2.0), levels.psi_errors),
+    )  # fmt: skip
+
+
+def vouched(levels: Eigenstates) -> np.ndarray:
+    """Which energies (k,) of a reference are known well enough to state errors against them."""
+    return np.asarray(levels.errors <= VOUCHED * certify.scale(levels.energies))
+
+
+def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
+    """Relative errors of energies (...) against level `index`; NaN where they are as likely those of the reference."""
+    scale = float(certify.scale(levels.energies)[index])
+    off = np.abs(np.asarray(energies, np.float64) - levels.energies[index])
+    stated = vouched(levels)[index] & ((levels.errors[index] <= ROUNDING * scale) | (off > levels.errors[index]))
+    return np.where(stated, off / scale, np.nan)
+
+
+def of_psi(psi: np.ndarray, weight: np.ndarray, levels: Eigenstates, index: int, exact: np.ndarray) -> float:
+    """L2 error of psi (n,) against level `index`, whose psi are `exact` (n,); NaN where it is the reference's."""
+    off, doubt = float(evaluate.l2_error(psi, exact, weight)), float(levels.psi_errors[index])
+    stated = doubt <= VOUCHED_PSI and (doubt <= ROUNDING_PSI or off > doubt)
+    return off if stated and vouched(levels)[index] else np.nan
+
+
+def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) -> list[State]:
+    """The states with their errors; `fine` has their functions on a quadrature. All dimensionless."""
+    exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI)
+    scale = certify.scale(levels.energies)
+    compared = []
+    for state, psi in zip(states, fine.psi, strict=True):
+        index = state.index
+        known = dataclasses.replace(
+            state, energy_reference=float(levels.energies[index]) if vouched(levels)[index] else None
+        )
+        if state.outcome in ("psi = 0", "non-finite"):
+            compared.append(known)
+            continue
+        energy, start, rayleigh = (
+            stated(of_energy(value, levels, index))
+            for value in (state.energy, state.energy_start, state.energy_rayleigh)
+        )
+        overlaps = evaluate.overlaps_with(psi, exact, fine.weight)
+        nearest = int(np.argmax(overlaps))
+        ended = state.outcome
+        if sure[index] and sure[nearest]:
+            off = (state.energy - levels.energies[nearest]) / scale[nearest]
+            ended = evaluate.outcome(state.norm, nearest, float(overlaps[nearest]), float(off), index)
+        compared.append(dataclasses.replace(
+            known, relative_error_energy=energy, relative_error_energy_start=start,
+            relative_error_energy_rayleigh=rayleigh, outcome=ended,
+            relative_l2_psi=stated(of_psi(psi, fine.weight, levels, index, exact[index])),
+            overlaps=overlaps.tolist() if sure[index] and sure[nearest] else None,
+        ))  # fmt: skip
+    return compared
+
+
+def stated(error: Any) -> float | None:
+    """NaN as None."""
+    return float(error) if np.isfinite(error) else None

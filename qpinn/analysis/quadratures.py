@@ -1,0 +1,178 @@
+"""Where trained functions are measured: two quadratures that follow V, and a grid.
+
+A segment of the ansatz is one panel where V is near a polynomial in it, and else is bisected until V is near one in
+every panel, or nothing of psi is there to feel it. How far V is from a polynomial of half the degree that a panel
+resolves goes with its points (`blur`), and from there into the bounds (`qpinn.analysis.certify`): a feature of V that
+is stepped over cannot be overlooked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from qpinn.analysis import certify
+from qpinn.physics import domain
+from qpinn.physics.domain import Points
+from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.physics.interval import EPS
+from qpinn.physics.potentials.base import deltas_of
+from qpinn.physics.survey import survey
+from qpinn.training.problem import Fields
+from qpinn.types import Array, Params
+from qpinn.wavefunctions.networks import steepness
+
+LEAST = 40
+"""Points of a training in a segment that are measured on more than twice as many, at least."""
+
+GRID = 800
+"""Points of the grid, at least."""
+
+FEWEST = 16
+"""Points in a panel that is a small part of its segment."""
+
+FELT = 1e-13
+"""What V is off a polynomial in a panel, times the share of psi^2 in it, in units of the kinetic energy: no more."""
+
+MOST_PANELS = 6000
+
+
+@dataclasses.dataclass(frozen=True)
+class Panels:
+    """Panels from `left` to `right`, in the segments `owner` of the ansatz, ascending; all (n,).
+
+    points  of the quadrature in each
+    blur    how far V is, at most, from a polynomial of half as many degrees
+    part    of its segment that a panel is
+    """
+
+    left: np.ndarray
+    right: np.ndarray
+    owner: np.ndarray
+    points: np.ndarray
+    blur: np.ndarray
+    part: np.ndarray
+
+
+def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, states: int) -> Panels:
+    """Panels for an ansatz with segments between `edges`, each cut at the `mesh` and where V asks for it.
+
+    most    points in a panel that is a segment of the mesh
+    states  the levels whose psi may feel V
+    """
+    surveyed = survey(potential, states)
+    unit = domain.energy_unit(potential, states)
+    seams = np.asarray(getattr(potential, "seams", ()), np.float64)
+    ends = np.union1d(mesh, seams[(seams > mesh[0]) & (seams < mesh[-1])])
+    shortest = 64 * EPS * np.abs(mesh[[0, -1]]).max() if is_enclosed(potential) else 1e-3 * np.diff(mesh).min()
+    while True:
+        size, middle = np.diff(ends), (ends[:-1] + ends[1:]) / 2
+        whole = np.diff(mesh)[np.searchsorted(mesh, middle) - 1]
+        points = np.ceil(FEWEST + (most - FEWEST) * size / whole).astype(int)
+        blur = stray(potential, ends[:-1], ends[1:], points // 2)
+        rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
+        felt = blur * domain.share_of_norm(surveyed, ends) / unit
+        cut = (felt > FELT) & (blur > rounding) & (size > 2 * shortest)
+        if not cut.any() or len(ends) > MOST_PANELS:
+            break
+        ends = np.sort(np.concatenate([ends, middle[cut]]))
+    owner = np.clip(np.searchsorted(edges, middle) - 1, 0, len(edges) - 2)
+    part = size / np.diff(edges)[owner]
+    return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, part=part)
+
+
+def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss-Legendre points, weights and blur (segments, n); a segment with fewer is filled up at its end."""
+    most = int(np.bincount(cut.owner, points, segments).max())
+    x, weight, blur = (np.zeros((segments, most)) for _ in range(3))
+    for segment in range(segments):
+        place = 0
+        for panel in np.flatnonzero(cut.owner == segment):
+            nodes, weights = np.polynomial.legendre.leggauss(int(points[panel]))
+            half, middle = (cut.right[panel] - cut.left[panel]) / 2, (cut.right[panel] + cut.left[panel]) / 2
+            here = slice(place, place + len(nodes))
+            x[segment, here], weight[segment, here] = middle + half * nodes, half * weights
+            blur[segment, here] = cut.blur[panel]
+            place = here.stop
+        x[segment, place:] = x[segment, place - 1]
+    return x, weight, blur
+
+
+@dataclasses.dataclass(frozen=True)
+class Quadratures:
+    """Two quadratures and a grid, side by side in every segment of the ansatz.
+
+    points      all of them, grouped by segment; only `fine` has its weights there
+    parts       for each of fine, check, grid: where it stands in a group, its weights and its blur (segments, n)
+    strength    (D,) of the deltas of the potential
+    resolution  points of `fine` in a segment, where they are fewest
+    center      of a box of which `points` are in the left half, for functions that are even, odd, ...; or None
+    """
+
+    points: Points
+    parts: dict[str, tuple[slice, np.ndarray, np.ndarray]]
+    strength: np.ndarray
+    resolution: float
+    center: float | None
+
+    def values(self, fields: Fields, name: str) -> certify.Values:
+        """What `evaluate.measure` found on one of the parts."""
+        where, weight, blur = self.parts[name]
+
+        def flat(values: Array) -> np.ndarray:
+            wide = np.asarray(values, np.float64)[..., where]
+            return wide.reshape(*wide.shape[:-2], -1)
+
+        psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
+        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
+        h_psi = v * psi - flat(fields.psi.laplacian) / mass
+        values = certify.Values(
+            x=x, psi=psi, slope=flat(fields.psi.gradient[..., 0]), h_psi=h_psi, v=v, mass=mass, weight=weight.ravel(),
+            blur=blur.ravel(), at_deltas=np.asarray(fields.at_deltas, np.float64), strength=self.strength,
+        )  # fmt: skip
+        return values if self.center is None else values.mirrored(self.center)
+
+    def resolves(self, lanes: Params) -> bool:
+        """Whether no network of the lanes can vary faster than `fine` resolves to 1e-10.
+
+        n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
+        points of every quadrature, nothing that is computed on them says anything of it.
+        """
+        steepest = np.max(np.asarray(steepness(lanes["psi"]["network"])))
+        return bool(steepest <= self.resolution * np.pi / 23)
+
+
+def quadratures(
+    potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, states: int, even: bool = False
+) -> Quadratures:
+    """Quadratures for an ansatz with these segments, on a `mesh` that follows V, for the lowest `states` levels.
+
+    trained  points in a segment that it is trained on
+    even     the segments are those of the left half of the box
+
+    fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
+    """
+    trained = LEAST if len(edges) < len(mesh) else min(max(trained, LEAST), 400)
+    most, segments = 2 * trained + 24, len(edges) - 1
+    cut = panels(potential, edges, mesh, most, states)
+    fine = _on_panels(cut, cut.points, segments)
+    check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments)
+    share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
+    share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
+    grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
+    rules = {"fine": fine, "check": check, "grid": (grid, np.zeros_like(grid), np.zeros_like(grid))}
+    ends = np.cumsum([0, *(x.shape[1] for x, _, _ in rules.values())])
+    parts = {
+        name: (slice(int(first), int(last)), weight, blur)
+        for (name, (_, weight, blur)), first, last in zip(rules.items(), ends[:-1], ends[1:], strict=True)
+    }
+    x = np.concatenate([x for x, _, _ in rules.values()], axis=1)[..., None]
+    weight = np.concatenate([fine[1], 0 * check[1], 0 * grid], axis=1)
+    points = Points(x, weight)  # type: ignore[arg-type]
+    return Quadratures(
+        points=points.for_both_halves() if even else points, parts=parts,
+        strength=np.array(deltas_of(potential)[1], np.float64), resolution=float((cut.points / cut.part).min()),
+        center=float(edges[-1]) if even else None,
+    )  # fmt: skip

@@ -1,0 +1,161 @@
+"""V on a stretch: from below and from above, and how far it is from a polynomial.
+
+A potential is evaluated on intervals (`qpinn.physics.interval`), so that nothing of V is stepped over, however narrow.
+A function that is analytic and within M of a constant inside the Bernstein ellipse of parameter rho about a panel is
+off a polynomial of degree m by at most 2 M rho^-m / (rho - 1) (Trefethen, Approximation Theory and Approximation
+Practice, theorem 8.2); and by no more than half its range, whatever it is. This is what a quadrature can miss of V.
+
+Tables (samples, layers) know their own extremes: `enclose(left, right)` and `stray(left, right, degree)` of a potential
+are used where it has them. A function of a user that cannot be evaluated on intervals is sampled; `is_enclosed` tells.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from qpinn.physics.interval import EPS, Interval, Region
+from qpinn.physics.potentials.base import LIMIT
+
+HAIR = 32 * EPS
+"""Cells that end at a breakpoint are taken smaller by this, relative to its position: V there is that of the cell."""
+
+RADII = (1.15, 1.3, 1.6, 2.0, 3.0, 6.0)
+"""Parameters rho of the ellipses that are tried."""
+
+RECTANGLES = 8
+"""Rectangles side by side that cover an ellipse."""
+
+MOST_CHECKED = 2048
+"""Cells in which V may be too large that are looked into."""
+
+SAMPLES = 33
+"""Samples of V in a cell, where it cannot be enclosed."""
+
+
+@functools.lru_cache(maxsize=256)
+def is_enclosed(potential: Any) -> bool:
+    """Whether V is known between its samples; else `enclose` and `stray` are estimates from samples."""
+    if hasattr(potential, "enclose"):
+        return True
+    left, right = (np.asarray(float(wall)) for wall in _walls(potential))
+    try:
+        value = potential(Interval(left, right)[..., None])
+    except (TypeError, AttributeError, ValueError, IndexError):
+        return False
+    return isinstance(value, Interval)
+
+
+def _walls(potential: Any) -> tuple[float, float]:
+    """Walls, or any two positions where there are none."""
+    left, right = potential.domain
+    return (0.0 if right is None else right - 1.0) if left is None else left, (
+        (1.0 if left is None else left + 1.0) if right is None else right
+    )
+
+
+def enclose(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that V is nowhere below and nowhere above on cells from `left` to `right`, all (n,): (n,) each.
+
+    A cell may not hold a breakpoint, but end at one.
+    """
+    left, right = _inside(potential, left, right)
+    if hasattr(potential, "enclose"):
+        return potential.enclose(left, right)  # type: ignore[no-any-return]
+    if is_enclosed(potential):
+        value = potential(Interval(left[:, None], right[:, None]))
+        return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
+    v = _sampled(potential, left, right, np.linspace(0, 1, SAMPLES))
+    bend = np.abs(np.diff(v, 2, axis=1)).max(axis=1)  # of a parabola: it strays by an eighth of it between samples
+    bend = np.where(bend > 1e-12 * np.abs(v).max(axis=1), bend, 0.0)
+    return v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
+
+
+def stray(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray | int) -> np.ndarray:
+    """How far V is, at most, from a polynomial of `degree` on panels from `left` to `right`, all (n,)."""
+    left, right = _inside(potential, left, right)
+    if hasattr(potential, "stray"):
+        return potential.stray(left, right, degree)  # type: ignore[no-any-return]
+    if not is_enclosed(potential):
+        return _tail(potential, left, right, np.broadcast_to(degree, left.shape))
+    lo, hi = enclose(potential, left, right)
+    least = np.minimum((hi - lo) / 2, 2 * LIMIT)
+    half, middle = (right - left) / 2, (left + right) / 2
+    share = np.linspace(-1, 1, RECTANGLES + 1)
+    center = np.asarray(potential(middle[:, None]), np.float64)[:, None]
+    for rho in RADII:
+        wide, high = half * (rho + 1 / rho) / 2, half * (rho - 1 / rho) / 2
+        ends = middle[:, None] + wide[:, None] * share
+        re, im = Interval(ends[:, :-1], ends[:, 1:]), Interval(np.zeros((len(half), 1)), high[:, None])
+        real = Interval(left[:, None] + np.zeros(RECTANGLES), right[:, None] + np.zeros(RECTANGLES))
+        im = Interval(im.lo + np.zeros(RECTANGLES), im.hi + np.zeros(RECTANGLES))
+        value = potential(Region(re, im, real)[..., None])
+        if not isinstance(value, Region):
+            value = Region(value, value * 0.0, value)
+        with np.errstate(over="ignore", invalid="ignore"):
+            size = np.broadcast_to((value - center).magnitude, (len(half), RECTANGLES)).max(axis=1)
+            bound = 2 * size * rho ** -np.asarray(degree, np.float64) / (rho - 1)
+        least = np.fmin(least, bound)
+    return least
+
+
+def constant_in_pieces(potential: Any) -> bool:
+    """Whether V is constant between its breakpoints, to rounding."""
+    left, right = potential.domain
+    edges = np.array([left, *sorted(p for p in potential.breakpoints if left < p < right), right], np.float64)
+    lo, hi = enclose(potential, edges[:-1], edges[1:])
+    return bool((hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi))).all())
+
+
+def out_of_range(potential: Any) -> tuple[float, float] | None:
+    """A position between the walls where V is not finite or exceeds LIMIT, and V there; None where there is none.
+
+    Cells in which V may do so are bisected to the spacing of numbers, and V is taken at their ends and middles.
+    """
+    left, right = (float(wall) for wall in potential.domain)
+    inner = [place for place in potential.breakpoints if left < place < right]
+    ends = np.unique(np.concatenate([np.linspace(left, right, 257), inner]))
+    low, high = ends[:-1], ends[1:]
+    while len(low):
+        places = np.concatenate([(low + high) / 2, *_inside(potential, low, high)])
+        with np.errstate(all="ignore"):
+            v = np.broadcast_to(np.asarray(potential(places[:, None]), np.float64), places.shape)
+        bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
+        if bad.size:
+            first = bad[np.argmin(places[bad])]
+            return float(places[first]), float(v[first])
+        lo, hi = enclose(potential, low, high)
+        unknown = (high - low > 64 * EPS * np.maximum(np.abs(low), np.abs(high))) & ~((lo >= -LIMIT) & (hi <= LIMIT))
+        low, high = low[unknown][:MOST_CHECKED], high[unknown][:MOST_CHECKED]
+        middle = (low + high) / 2
+        low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
+    return None
+
+
+def _inside(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Cells without the breakpoints and walls at their ends, by a hair."""
+    edges = np.array([place for place in (*potential.breakpoints, *potential.domain) if place is not None], np.float64)
+    hair = HAIR * np.maximum(np.abs(left), np.abs(right))
+    inner, outer = left + np.where(np.isin(left, edges), hair, 0.0), right - np.where(np.isin(right, edges), hair, 0.0)
+    middle = (left + right) / 2
+    return np.minimum(inner, middle), np.maximum(outer, middle)
+
+
+def _sampled(potential: Any, left: np.ndarray, right: np.ndarray, share: np.ndarray) -> np.ndarray:
+    with np.errstate(all="ignore"):
+        return np.asarray(potential((left[:, None] + (right - left)[:, None] * share)[..., None]), np.float64)
+
+
+def _tail(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray) -> np.ndarray:
+    """What Legendre series of samples say: twice the terms about `degree`, as many again of them left out."""
+    strays = np.empty(len(left))
+    for m in np.unique(degree):
+        here = degree == m
+        nodes, weights = np.polynomial.legendre.leggauss(2 * int(m) + 24)
+        v = _sampled(potential, left[here], right[here], (nodes + 1) / 2)
+        order = np.arange(int(m), int(m) + 8)
+        terms = (weights * v) @ np.polynomial.legendre.legvander(nodes, int(m) + 8)[:, order] * (order + 0.5)
+        strays[here] = 16 * np.abs(terms).max(axis=1)
+    return strays

@@ -1,0 +1,142 @@
+"""The levels of a potential from V alone: between which two energies each of them lies.
+
+The domain is cut into cells, and in each of them V is replaced by a constant that nowhere exceeds it (or nowhere falls
+below it). Then every level goes down (or up), by the minimax principle, and the levels of potentials of steps can be
+counted (`qpinn.physics.counting`): so a count with the lower steps is never too small and one with the upper steps
+never too large. The constants come from `qpinn.physics.enclosure`. Cells are bisected where the distance of the two
+matters to the levels: by the distance itself, and by what a decaying psi leaves of it.
+
+This places walls and segments, and it is what a certificate rests on when it says that no level was missed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from qpinn.physics import enclosure
+from qpinn.physics.counting import Steps, levels_of
+from qpinn.physics.interval import EPS
+from qpinn.physics.potentials.base import LIMIT, mass_at, strengths_at
+
+CELLS = 160
+"""Cells to begin with."""
+
+MOST_CELLS = 6000
+
+LOOSE = 0.1
+"""Distance of the two energies about a level, in spacings of the levels, that the survey stops at."""
+
+DEEP = 45.0
+"""Decay lengths after which nothing of psi is left: exp(-2 * 45) = 1e-39."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Survey:
+    """Steps nowhere above V and nowhere below V, and energies (n,) below and above each of the lowest n levels."""
+
+    lower: Steps
+    upper: Steps
+    low: np.ndarray
+    high: np.ndarray
+
+    @property
+    def energies(self) -> np.ndarray:
+        """The levels (n,) to a few digits."""
+        return (self.low + self.high) / 2
+
+    @property
+    def middle(self) -> Steps:
+        """Steps in between: with the levels to a few digits."""
+        return _between(self.lower, self.upper)
+
+
+def pieces(potential: Any) -> np.ndarray:
+    """Walls and breakpoints of a potential with concrete numbers, ascending: (pieces + 1,)."""
+    left, right = potential.domain
+    inner = sorted(point for point in potential.breakpoints if left < point < right)
+    return np.array([left, *inner, right], dtype=np.float64)
+
+
+def survey(potential: Any, states: int) -> Survey:
+    """Cells of a potential between walls that tell the lowest `states` levels apart, and the levels' brackets."""
+    size = 6
+    while size < states:  # few sizes, so that what was found for one question serves the next
+        size = 2 * size + 2
+    whole = _survey(potential, size)
+    return dataclasses.replace(whole, low=whole.low[:states], high=whole.high[:states])
+
+
+@functools.lru_cache(maxsize=32)
+def _survey(potential: Any, states: int) -> Survey:
+    ends = first_ends(potential)
+    wanted = np.unique(np.linspace(0, states - 1, min(states, 8)).round().astype(int))
+    least = max(256 * EPS * np.abs(ends[[0, -1]]).max(), 1e-15 * (ends[-1] - ends[0]))
+    while True:
+        lower, upper = steps_about(potential, ends)
+        energies = np.mean(levels_of(_between(lower, upper).joined(), wanted, digits=4), axis=0)
+        cut = _coarse(lower, upper, wanted, energies) & (lower.sizes > 2 * least)
+        if not cut.any() or len(ends) > MOST_CELLS:
+            break
+        ends = np.sort(np.concatenate([ends, ((ends[:-1] + ends[1:]) / 2)[cut]]))
+    every = np.arange(states)
+    low, high = levels_of(lower.joined(), every, 16)[0], levels_of(upper.joined(), every, 16)[1]
+    # positions are known to eps |x|, V to eps |V|: a thousand times that is far below what cells cost
+    rounding = 1e-12 * (high - lower.floor) + 64 * EPS * np.maximum(np.abs(high), abs(lower.floor))
+    return Survey(lower=lower, upper=upper, low=low - rounding, high=high + rounding)
+
+
+def first_ends(potential: Any, cells: int = CELLS) -> np.ndarray:
+    """Ends of cells: evenly spaced, more about the middle of a potential that is narrow in its box, and its pieces."""
+    edges = pieces(potential)
+    points = np.linspace(edges[0], edges[-1], (cells if enclosure.is_enclosed(potential) else 8 * cells) + 1)
+    if hasattr(potential, "length"):
+        far = max(float(np.abs(edges - potential.middle).max()) / potential.length, 12.0)
+        growing = 12 * 1.1 ** np.arange(1, np.log(far / 12) / np.log(1.1) + 1)
+        out = np.concatenate([np.linspace(0, 12, cells // 3), growing])
+        near = potential.middle + potential.length * np.concatenate([-out[:0:-1], out])
+        points = np.sort(np.concatenate([points, near[(near > edges[0]) & (near < edges[-1])]]))
+    apart = 1e-9 * (edges[-1] - edges[0])
+    points = points[np.diff(points, prepend=-np.inf) > apart]
+    place = np.clip(np.searchsorted(edges, points), 1, len(edges) - 1)
+    nearest = np.minimum(np.abs(points - edges[place - 1]), np.abs(points - edges[place]))
+    return np.sort(np.concatenate([edges, points[nearest > apart]]))
+
+
+def steps_about(potential: Any, ends: np.ndarray) -> tuple[Steps, Steps]:
+    """Steps with cells between `ends`, one nowhere above V and one nowhere below."""
+    lo, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
+    mass = mass_at(potential, ((ends[:-1] + ends[1:]) / 2)[:, None])
+    mass = np.broadcast_to(np.asarray(mass, np.float64), len(ends) - 1)
+    strength = strengths_at(potential, ends)
+    values = (np.clip(bound, -2 * LIMIT, 2 * LIMIT) for bound in (lo, hi))
+    lower, upper = (Steps(edges=ends, values=value, mass=mass, strength=strength) for value in values)
+    return lower, upper
+
+
+def _between(lower: Steps, upper: Steps) -> Steps:
+    """Steps half-way, or those below where V is not known from above."""
+    apart = upper.values - lower.values
+    return dataclasses.replace(lower, values=lower.values + np.where(apart < LIMIT, apart, 0.0) / 2)
+
+
+def _coarse(lower: Steps, upper: Steps, wanted: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """Cells (m,) to bisect: where what is not known of V moves a level, and where a decay is not followed."""
+    size, apart = lower.sizes, upper.values - lower.values
+    mean = np.ptp(energies) / max(np.ptp(wanted), 1)
+    least = max(0.1 * mean, (np.pi / (lower.edges[-1] - lower.edges[0])) ** 2 / lower.mass.max())
+    shift, steep = np.zeros(len(size)), np.zeros(len(size), bool)
+    for k, energy in enumerate(energies):
+        first, last = max(k - 2, 0), min(k + 2, len(energies) - 1)
+        spacing = max((energies[last] - energies[first]) / max(wanted[last] - wanted[first], 1), least)
+        decay, depth = lower.decay(energy)
+        allowed = lower.allowed(energy)
+        width = float(size[allowed].sum()) if allowed.size else float(size.sum())
+        shift = np.maximum(shift, apart * size * np.exp(-2 * np.minimum(depth, 300.0)) / (width * spacing))
+        steep |= (decay > 1 + depth / 2) & (depth < DEEP)
+    if shift.sum() <= LOOSE:
+        return steep
+    return steep | (shift > LOOSE / len(size))

@@ -1,0 +1,115 @@
+"""Where an unbounded domain is cut: walls so far out that no level of interest feels them.
+
+V of these potentials runs monotonously where psi decays: steps through its values will do, and nothing is bounded here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpinn.physics.counting import Steps, count_below, levels_of
+from qpinn.physics.potentials.base import mass_at, strengths_at
+from qpinn.physics.survey import first_ends
+
+FAR = 2e4
+"""Natural lengths beyond which no wall is put."""
+
+DECAY = 20.0
+"""Decay lengths of the highest level between its last turning point and a wall."""
+
+WEAK = (2 * DECAY / FAR) ** 2
+"""Binding energy, over that of the natural length, of a level that decays slowly enough to need walls further out."""
+
+
+def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = None) -> Any:
+    """`potential` with its missing walls put where level states - 1 has decayed by exp(-decay) of its amplitude.
+
+    The integral of sqrt(m (V - E)) from the last turning point to the wall is at least `decay`, E from above; a wall
+    there raises the level by about exp(-2 decay) of its kinetic energy. Raises ValueError if there are fewer bound
+    states.
+    """
+    walls = potential.domain
+    key = key or f"states={states}"
+    if None not in walls:
+        return potential
+    if np.isfinite(potential.threshold) and (bound := bound_states(potential)) < states:
+        plural = "" if bound == 1 else "s"
+        raise ValueError(f"{key}: the well holds {bound} bound state{plural}, asked for {states} "
+                         f"(none counts that a box of {FAR:g} lengths to either side does not hold)")  # fmt: skip
+    reach = np.full(2, potential.length)
+    bottom = float(potential(np.array([potential.middle])))
+    while True:
+        trial = _between(potential, reach)
+        energy = float(levels_of(steps(trial).joined(), np.arange(states), digits=36)[1][-1])
+        if energy < potential.threshold:
+            energy += min(1e-3 * abs(energy - bottom), (potential.threshold - energy) / 4)
+            found = _decayed(trial, energy, decay)
+            pairs = list(zip(walls, found, strict=True))
+            if all(wall is not None or place is not None for wall, place in pairs):
+                return potential.on(*(place if wall is None else wall for wall, place in pairs))
+            grow = np.array([wall is None and place is None for wall, place in pairs])
+        else:
+            grow = np.array([wall is None for wall in walls])
+        if (reach > 4 * FAR * potential.length).any():
+            raise ValueError(f"{key}: the highest state is too weakly bound for a box; give potential.domain")
+        reach = np.where(grow, 1.5 * reach, reach)
+
+
+def bound_states(potential: Any) -> int:
+    """How many levels lie below the threshold of a potential of the whole line, and need no wall beyond `FAR`."""
+    return _below_threshold(potential)[0]
+
+
+def left_out(potential: Any) -> float | None:
+    """Binding energy that some level has less than, so that `bound_states` does not count it; None if there is none."""
+    counted, every = _below_threshold(potential)
+    return WEAK / potential.length**2 if every > counted else None
+
+
+def _below_threshold(potential: Any) -> tuple[int, int]:
+    """Levels that are bound by more than a wall at `FAR` needs, and by more than a hundredth of that."""
+    box = steps(_between(potential, np.full(2, FAR * potential.length)), 4000).joined()
+    margin = WEAK / potential.length**2 * np.array([1.0, 0.01])
+    counted, every = count_below(box, potential.threshold - np.maximum(margin, 1e-13 * abs(box.floor)))
+    return int(counted), int(every)
+
+
+def steps(potential: Any, cells: int = 400) -> Steps:
+    """The potential with its mean in each cell (three Gauss points), which moves no level to first order."""
+    ends = first_ends(potential, cells)
+    middle = (ends[:-1] + ends[1:]) / 2
+    nodes, weights = np.polynomial.legendre.leggauss(3)
+    with np.errstate(over="ignore"):
+        v = potential((middle[:, None] + np.diff(ends)[:, None] / 2 * nodes)[..., None])
+    values = np.minimum(v, 1e15) @ weights / 2
+    mass = np.broadcast_to(np.asarray(mass_at(potential, middle[:, None]), np.float64), values.shape)
+    return Steps(edges=ends, values=values, mass=mass, strength=strengths_at(potential, ends))
+
+
+def _between(potential: Any, reach: np.ndarray) -> Any:
+    """With walls `reach` (2,) to either side of the middle where there are none, beyond every breakpoint."""
+    left, right = potential.domain
+    places = [potential.middle, *potential.breakpoints]
+    return potential.on(
+        min(places) - reach[0] if left is None else left, max(places) + reach[1] if right is None else right
+    )
+
+
+def _decayed(trial: Any, energy: float, decay: float) -> tuple[float | None, float | None]:
+    """Where a state of this energy has decayed to the left and to the right; None where it has not within its box."""
+    box = steps(trial, 4000)
+    edges, allowed = box.edges, box.allowed(energy)
+    if not allowed.size:
+        return None, None
+    # no wall between two deltas, however little of psi reaches the outer one
+    deltas = np.flatnonzero((box.strength[:-1] != 0) | (box.strength[1:] != 0))
+    allowed = np.union1d(allowed, deltas)
+    depth = np.sqrt(np.maximum(-box.wave_number(energy), 0.0)) * box.sizes
+    left, right = np.cumsum(depth[allowed[0] :: -1]), np.cumsum(depth[allowed[-1] :])
+    to_left, to_right = int(np.searchsorted(left, decay)), int(np.searchsorted(right, decay))
+    return (
+        float(edges[allowed[0] - to_left]) if to_left < len(left) else None,
+        float(edges[allowed[-1] + to_right + 1]) if to_right < len(right) else None,
+    )

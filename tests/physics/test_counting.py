@@ -1,0 +1,29 @@
+"""Counts of levels where a cell holds a whole number of half-waves, to rounding."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from qpinn.physics import counting, potentials
+from qpinn.physics.survey import survey
+
+
+@pytest.mark.parametrize("length", [1.0, 2.0, 0.3, 7.7])
+@pytest.mark.parametrize("cells", [1, 2, 3, 160])
+def test_a_count_at_a_level_itself_is_off_by_no_more_than_that_level(length, cells):
+    steps = counting.Steps(
+        edges=np.linspace(0, length, cells + 1), values=np.zeros(cells), mass=np.ones(cells),
+        strength=np.zeros(cells + 1),
+    )  # fmt: skip
+    index = np.repeat(np.arange(12), 5)
+    near = np.tile(1 + np.array([-4e-16, -1e-16, 0, 2.3e-16, 5e-16]), 12)
+    count = counting.count_below(steps, ((index + 1) * np.pi / length) ** 2 * near)
+    assert ((count == index) | (count == index + 1)).all()
+
+
+@pytest.mark.parametrize("length", [1.0, 2.0, 0.3, 7.7])
+def test_levels_of_an_empty_box_lie_in_their_brackets(length):
+    found, exact = survey(potentials.infinite_well((0.0, length)), 8), (np.arange(1, 9) * np.pi / length) ** 2
+    assert (found.low <= exact).all()
+    assert (exact <= found.high).all()
