@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from qpinn.analysis import compare, errors, evaluate
@@ -176,6 +177,15 @@ def _write_history(folder: Path, history: Mapping[str, np.ndarray], units: Any) 
     for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
     checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+
+def write_stopped(folder: Path, progress: Any, units: Any) -> str:
+    """Parameters and history of a training that was stopped, from what a callback saw of it. Returns what was done."""
+    lanes = jax.tree.leaves(progress.params)[0].shape[0]
+    checkpoint.save(folder / "parameters.npz", {"lanes": progress.params, "mix": np.eye(lanes)})
+    history = progress.history()
+    _write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
+    return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
