@@ -81,9 +81,8 @@ def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray
     from qpinn.physics.potentials import given
 
     potential = given.Expression(*adversary.domain, adversary.formula, adversary.reference_edges)
-    energies = [methods.spectral_elements(potential, states, degree, elements).energies
-                for degree, elements in ((20, 1), (26, 2))]  # fmt: skip
-    return energies[1], 4 * np.abs(energies[1] - energies[0])
+    levels = methods.spectral_elements(potential, states, degree=22, elements=1, checked=True)
+    return levels.energies, levels.errors
 
 
 def measure(number: int, states: int = 3, tol: float = 1e-8) -> dict[str, Any]:
