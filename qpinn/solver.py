@@ -324,8 +324,14 @@ def _refined(mesh: np.ndarray, last: evaluate.Measured, shown: slice, wide: np.n
 
 
 def check_device(precision: str) -> str:
-    """The device that will be used. Raises ValueError if it lacks `precision`."""
-    device = jax.devices()[0]
+    """The device that will be used. Raises ValueError if it lacks `precision`, or there is none."""
+    try:
+        device = jax.devices()[0]
+    except (RuntimeError, AssertionError):  # JAX asserts where a backend that it knows has no device
+        wanted = jax.config.jax_platforms or ""  # type: ignore[attr-defined]
+        raise ValueError(
+            f"JAX_PLATFORMS={wanted}: no such device on this machine; leave it out, or set it to cpu"
+        ) from None
     if precision == "float64" and device.platform == "tpu":
         raise ValueError("precision=float64: a TPU has no fast float64; allowed here: float32")
     return f"{device.platform}: {device.device_kind}"

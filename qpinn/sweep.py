@@ -139,6 +139,7 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
         "sweep": dataclasses.asdict(job.sweep),
         "statistics": sensitivity.statistics(columns),
         "levels": [float(energy) for energy in exact.energies],
+        "reference": {"method": exact.method},
         "seconds": {"compile": facts["compile"], "train": trained, "total": time.time() - started,
                     "per_start": trained / len(columns["energy"])},
         "starts_per_second": len(columns["energy"]) / trained,

@@ -17,6 +17,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import _signals
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 BAD_INPUT = 2
@@ -25,6 +27,9 @@ NON_FINITE = 3
 # The matrices are small: BLAS threads cost more than they gain, twice as much where XLA runs several of them at once.
 # To be set before NumPy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Figures go into files: whatever a notebook or a desktop wants of matplotlib does not matter here.
+os.environ["MPLBACKEND"] = "Agg"
 
 # our launchers are named as their plugins name them, and Hydra says so
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*validated against ConfigStore schema")
@@ -55,13 +60,10 @@ def fail(message: str, status: int = BAD_INPUT) -> NoReturn:
 
 def use_cache() -> None:
     """Keep compiled programmes on disk: in JAX_COMPILATION_CACHE_DIR, or in the user's cache folder."""
-    import jax
+    import _cache
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "qpinn" / "xla")
-    jax.config.update("jax_compilation_cache_dir", folder)
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+    _cache.use(os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "qpinn" / "xla"))
 
 
 def _compose(overrides: Sequence[str], primary: str = "config", with_hydra: bool = False) -> Any:
@@ -128,6 +130,15 @@ def _check_launcher(name: Any) -> None:
         fail(f'hydra/launcher={name}: is not installed; pip install "qpinn[{extra}]"')
 
 
+def _check_hydra(overrides: Sequence[Any], multirun: bool) -> None:
+    """Refuse folders of Hydra's that would be ignored."""
+    other, instead = ("hydra.run.", "hydra.sweep.dir") if multirun else ("hydra.sweep.", "hydra.run.dir")
+    for override in overrides:
+        if override.key_or_group.startswith(other):
+            what = "a multirun" if multirun else "a single run"
+            fail(f"{override.input_line}: has no effect on {what}; allowed: {instead}")
+
+
 def _check_underflow(overrides: Sequence[Any]) -> None:
     """Refuse numbers like 1e-400, which have become 0 before anything else can see them."""
     for override in overrides:
@@ -147,15 +158,51 @@ def _expand(overrides: Sequence[Any]) -> list[list[str]]:
     return [plain] + [[*plain[:i], line, *plain[i + 1 :]] for i, lines in enumerate(first) for line in lines[1:]]
 
 
-def varied(arguments: Sequence[str]) -> tuple[list[str], int]:
-    """The keys of (checked) overrides that do not vary, and how many jobs the others make."""
+def jobs(arguments: Sequence[str]) -> int:
+    """How many jobs a multirun of (checked) overrides has."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     parsed = OverridesParser.create().parse_overrides(list(arguments))
-    swept = {override.key_or_group for override in parsed if override.is_sweep_override()}
-    single = sorted({override.key_or_group for override in parsed} - swept)
-    counts = [len(list(override.sweep_string_iterator())) for override in parsed if override.is_sweep_override()]
-    return single, math.prod(counts)
+    return math.prod(len(list(override.sweep_string_iterator())) for override in parsed if override.is_sweep_override())
+
+
+def override(key: str, value: object) -> str:
+    """`key=value` in the quotes that make Hydra take any text as it is."""
+    text = re.sub(r"(\\*)'", r"\1\1\\'", str(value))
+    return f"{key}='{text}'"
+
+
+def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options: Sequence[str], folder: Path,
+             primary: str = "config") -> None:  # fmt: skip
+    """Call `job` with the config and the folder of each job of a multirun: `folder`/0, 1, ..., each with its overrides.
+
+    The order of the overrides on the command line does not matter to the numbers.
+    """
+
+    script = os.getpid()
+
+    def begin(config: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        if os.getpid() != script:
+            _signals.follow()
+        _signals.check()
+        use_cache()
+        place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
+        place.mkdir(parents=True, exist_ok=True)
+        (place / OVERRIDES).write_text("".join(f"{word}\n" for word in words))
+        print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)
+        job(config, place)
+
+    # a launcher's processes import what stands beside this file
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT / "scripts"), os.environ.get("PYTHONPATH", "")])
+    words = [word for word in overrides if not word.startswith("hydra.sweep.dir=")]
+    words = sorted(words, key=lambda word: word.partition("=")[0])
+    sys.argv[1:] = [*options, *words, override("hydra.sweep.dir", folder.absolute())]
+    hydra_main(begin, primary)
+
+
+OVERRIDES = "overrides.txt"
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -230,6 +277,7 @@ def check(
         swept = [override for override in parsed if override.is_sweep_override()]
         if swept and not multirun:
             fail(f"{swept[0].input_line}: several values need -m (multirun)")
+        _check_hydra(parsed, multirun)
         for overrides in _expand(parsed):
             _check_names(parser.parse_overrides(overrides), primary)
             _check_underflow(parser.parse_overrides(overrides))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _signals
 
 STARTED = _cli.process_started()
 FREE = ("block", "devices", "coordinator", "processes", "process", "patience")  # may differ when a sweep goes on
@@ -37,30 +37,28 @@ def main() -> int:
     config = _cli.check(overrides, multirun, "sweep", prepare)
     _cli.check_writable(config.output)
     _cli.use_cache()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
     if not multirun:
-        return sweep(config, Path(config.output) / f"sweep-{config.potential.name}-{_hash(identity(config))}", STARTED)
-    own = sorted(override for override in overrides if not override.startswith(("output=", "hydra/", "hydra.")))
-    folder = Path(config.output) / f"sweeps-{_hash(own)}"
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(_cli.ROOT / "scripts"), os.environ.get("PYTHONPATH", "")])
-    same, jobs = _cli.varied(overrides)
-    naming = f"hydra.job.config.override_dirname.exclude_keys=[{','.join(same)}]"  # folders named by what varies
-    sys.argv[1:] = [*options, *overrides, naming, f"hydra.sweep.dir={folder.absolute()}"]
-    _cli.hydra_main(job, "sweep")
-    return ended(folder, jobs)
+        return sweep(config, _folder(config, overrides), STARTED)
+    same = sorted(override for override in overrides if not override.startswith(("output=", "hydra/", "hydra.")))
+    folder = Path(config.output) / f"sweeps-{_hash(same)}"
+    if any(override.startswith("hydra.sweep.dir=") for override in overrides):
+        folder = Path(config.hydra.sweep.dir)
+    _cli.multirun(job, overrides, options, folder, "sweep")
+    return ended(folder, _cli.jobs(overrides))
 
 
-def job(config: Any) -> None:
+def _folder(config: Any, overrides: list[str]) -> Path:
+    """Where a single sweep goes: where the command line says, or a folder named by what is swept."""
+    if any(override.startswith("hydra.run.dir=") for override in overrides):
+        return Path(config.hydra.run.dir)
+    return Path(config.output) / f"sweep-{config.potential.name}-{_hash(identity(config))}"
+
+
+def job(config: Any, folder: Path) -> None:
     """One job of a multirun. What goes wrong is written into its folder, and the others stand."""
-    from hydra.core.hydra_config import HydraConfig
-
-    folder = Path(HydraConfig.get().runtime.output_dir)
     (folder / "failed.txt").unlink(missing_ok=True)
-    print(f"\n{HydraConfig.get().job.override_dirname}", flush=True)
     try:
         prepare(config)
-        _cli.use_cache()
         sweep(config, folder, time.time())
     except _cli.Failed as error:
         (folder / "failed.txt").write_text(error.line)
@@ -72,7 +70,7 @@ def ended(folder: Path, expected: int) -> int:
     """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
     from qpinn.analysis import results, sweep_plotting, tables
 
-    jobs = sorted({path.parent for name in ("config.yaml", "failed.txt") for path in folder.rglob(name)})
+    jobs = sorted(path.parent for path in folder.rglob(_cli.OVERRIDES))
     finished = [path for path in jobs if (path / "summary.json").exists() and not (path / "failed.txt").exists()]
     summaries = [results.read_summary(path) for path in finished]
     print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
@@ -81,7 +79,8 @@ def ended(folder: Path, expected: int) -> int:
     for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
         reason = log.read_text().strip().splitlines()[-1] if log.exists() else "killed, or still running"
-        print(f"failed: {path.relative_to(folder)}: {reason}", file=sys.stderr)
+        words = " ".join((path / _cli.OVERRIDES).read_text().split("\n")).strip()
+        print(f"failed: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
     if len(jobs) < expected:
         print(f"failed: {expected - len(jobs)} more left nothing behind", file=sys.stderr)
     return 0 if len(finished) == expected else 1
@@ -127,6 +126,7 @@ def _join(chosen: Any) -> None:
         _cli.fail(f"sweep.coordinator={chosen.coordinator}: no other processes found ({error})")
     finally:
         watch.cancel()
+        _signals.arm()
 
 
 def identity(config: Any) -> dict[str, Any]:
@@ -187,11 +187,6 @@ def _claim(config: Any, folder: Path) -> None:
     path.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
 
 
-def _stop(number: int, frame: Any) -> None:
-    print("stopped by a signal; finished blocks are kept, and the same command goes on", file=sys.stderr, flush=True)
-    os._exit(128 + number)
-
-
 class ProgressBar:
     """Shows how many starts are finished and how many found the right state; silent where there is no terminal."""
 
@@ -217,4 +212,7 @@ class ProgressBar:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _signals.watch("stopped by a signal; finished blocks are kept, and the same command goes on")
+    status = main()
+    _signals.check()
+    sys.exit(status)

@@ -7,13 +7,14 @@ python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,
 from __future__ import annotations
 
 import logging
-import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import _cli
+import _signals
 
 STARTED = _cli.process_started()
 log = logging.getLogger("qpinn")
@@ -30,27 +31,20 @@ def main() -> int:
     config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
     _cli.check_writable(config.output)
     _cli.use_cache()
-    if multirun:
-        sys.argv[1:] = [*options, *(argument for argument in arguments if argument not in options)]  # Hydra's order
-        statuses: list[int] = []
+    if not multirun:
+        return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED)
+    statuses: list[int] = []
 
-        def job(config: Any) -> None:
-            begun = time.time() if statuses else STARTED
-            try:
-                statuses.append(train(config, _job_folder(), begun))
-            except ValueError as error:  # two values that do not go together
-                print(f"error: {error}", file=sys.stderr)
-                statuses.append(_cli.BAD_INPUT)
+    def job(config: Any, folder: Path) -> None:
+        try:
+            statuses.append(train(config, folder, time.time() if statuses else STARTED))
+        except ValueError as error:  # two values that do not go together
+            print(f"error: {error}", file=sys.stderr)
+            statuses.append(_cli.BAD_INPUT)
 
-        _cli.hydra_main(job)
-        return max(statuses, default=0)
-    return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED)
-
-
-def _job_folder() -> Path:
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().runtime.output_dir)
+    overrides = [argument for argument in arguments if argument not in options]
+    _cli.multirun(job, overrides, options, _cli.fresh(Path(config.hydra.sweep.dir)))
+    return max(statuses, default=0)
 
 
 def train(config: Any, folder: Path, started: float) -> int:
@@ -73,13 +67,13 @@ def train(config: Any, folder: Path, started: float) -> int:
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
-    stop = Stop()
     clock.lap("planning")
     with progress_bar() as bar:
-        solution = solver.run(potential, settings, [bar, stop])
+        solution = solver.run(potential, settings, [bar, Keep(folder, units)])
     clock.lap("planning", **solution.seconds)
     results.write_arrays(folder, solution)
     results.write_summary(folder, results.summary(solution, route, clock.seconds))
+    _written(solution, folder)
     clock.lap("write")
     levels, missing = _reference(solution)
     clock.lap("reference")
@@ -95,7 +89,7 @@ def train(config: Any, folder: Path, started: float) -> int:
     summary = results.summary(solution, route, seconds, levels, rows, missing)
     results.write_summary(folder, summary)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
-    return _ended(solution, settings, stop)
+    return _ended(solution)
 
 
 def _reference(solution: Any) -> tuple[Any, str | None]:
@@ -163,20 +157,18 @@ def _write_config(config: Any, folder: Path) -> None:
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
 
 
-class Stop:
-    """A callback that ends training after SIGINT or SIGTERM, with everything saved."""
+class Keep:
+    """A callback that writes the log and keeps what a signal is to save. Ends training after one."""
 
-    def __init__(self) -> None:
-        self.signal = 0
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._note)
-
-    def _note(self, number: int, frame: Any) -> None:
-        self.signal = number
+    def __init__(self, folder: Path, units: Any) -> None:
+        self._folder, self._units = folder, units
 
     def __call__(self, progress: Any) -> bool:
+        from qpinn.analysis import results
+
         log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, progress.energy)
-        return bool(self.signal)
+        _signals.keep(partial(results.write_stopped, self._folder, progress, self._units))
+        return bool(_signals.came())
 
 
 class progress_bar:  # noqa: N801  (used like a function)
@@ -202,20 +194,28 @@ class progress_bar:  # noqa: N801  (used like a function)
             self._bar.close()
 
 
-def _ended(solution: Any, settings: Any, stop: Stop) -> int:
-    if solution.status == "non-finite":
-        message = (
-            f"error: not finite at step {solution.steps + 1}; the state after step {solution.steps} is saved. "
-            "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
-        )
-        log.error(message)
-        print(message, file=sys.stderr)
-        return _cli.NON_FINITE
-    if solution.status == "stopped":
-        print(f"stopped by a signal after step {solution.steps}; what there is has been saved", file=sys.stderr)
-        return 128 + stop.signal
-    return 0
+def _written(solution: Any, folder: Path) -> None:
+    """The results are on the disk: from here on a signal has nothing to save, and one that came ends the run."""
+    _signals.keep(None)
+    if _signals.came():
+        print(f"stopped by a signal after step {solution.steps}; the results are in {folder}", file=sys.stderr)
+    _signals.check()
+
+
+def _ended(solution: Any) -> int:
+    if solution.status != "non-finite":
+        return 0
+    message = (
+        f"error: not finite at step {solution.steps + 1}; the state after step {solution.steps} is saved. "
+        "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
+    )
+    log.error(message)
+    print(message, file=sys.stderr)
+    return _cli.NON_FINITE
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    _signals.watch("stopping")
+    status = main()
+    _signals.check()
+    sys.exit(status)

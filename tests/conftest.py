@@ -14,14 +14,13 @@ import qpinn
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
-os.environ.setdefault("MPLBACKEND", "Agg")
 sys.path.insert(0, str(ROOT / "scripts"))
+
+import _cache  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
-jax.config.update("jax_compilation_cache_dir", CACHE)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+_cache.use(CACHE)
 
 WELLS = {
     "infinite_well": qpinn.potentials.infinite_well(),

@@ -12,7 +12,9 @@ LAYERS = ["types", "physics", "wavefunctions", "training", "analysis"]
 ONLY = {
     "hydra": "scripts/_cli.py scripts/train.py scripts/sweep.py",
     "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py scripts/sensitivity.py",
-    "matplotlib": "".join(f"qpinn/analysis/{name}.py " for name in ("style", "plotting", "sweep_plotting", "study")),
+    "matplotlib": "".join(
+        f"qpinn/analysis/{name}.py " for name in ("style", "plotting", "levels_plotting", "sweep_plotting", "study")
+    ),
     "optax": "qpinn/training/optimizers.py qpinn/training/loop.py",
 }
 

@@ -1,18 +1,13 @@
-"""The scripts end to end, as processes: what a user types, and what comes out."""
+"""The scripts end to end: what a user types, and what comes out."""
 
 from __future__ import annotations
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
-from tests_support import ROOT, script, train
+from tests_support import call, script, start, train
 
 FILES = {
     "config.yaml", "history.csv", "results.json", "wavefunction.npz", "parameters.npz", "parameters.json", "train.log",
@@ -106,18 +101,27 @@ def test_figures_come_back_the_same_from_the_files_alone(run):
 
 
 def test_a_multirun_and_its_comparison(tmp_path):
-    finished = train("-m", "potential=infinite_well,finite_well", "seed=0,1", f"output={tmp_path}", *QUICK)
-    (folder,) = tmp_path.iterdir()
-    names = {path.name for path in folder.iterdir() if path.is_dir()}
-    assert len(names) == 4
-    assert any("potential=finite_well" in name and "seed=1" in name for name in names)
-    assert finished.stdout.count("this network") == 4
-    compared = script("compare", folder)
+    """Its jobs have numbers, whatever is written on the command line, and say what they are."""
+    formulas = ["10*(x**2 - 1)**2 + 0.3*x", f"x**2 + 0.{'0' * 250}*sin(x)/(1 + x**2)"]  # longer than a file name
+    swept = ",".join(f"'{formula}'" for formula in formulas)
+    finished = train("-m", "potential=expression", f"potential.formula={swept}", f"output={tmp_path / 'a b'}", *QUICK)
+    (folder,) = (tmp_path / "a b").iterdir()
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"0", "1"}
+    assert finished.stdout.count("this network") == 2
+    for number, formula in enumerate(formulas):
+        words = (folder / str(number) / "overrides.txt").read_text().splitlines()
+        assert f"potential.formula='{formula}'" in words
+        assert set(QUICK) <= set(words)
+        assert json.loads((folder / str(number) / "results.json").read_text())["potential"]["formula"] == formula
+    compared = call("compare", folder)
     assert compared.returncode == 0, compared.stderr
     lines = compared.stdout.splitlines()
-    assert lines[0].split()[:2] == ["potential", "seed"]
-    assert sum("right state" in line for line in lines) == 4
+    assert lines[0].split()[0] == "potential.formula"
+    assert sum("right state" in line for line in lines) == 2
     assert sum("spectral elements" in line for line in lines) == 2
+    drawn = call("plot", folder)
+    assert drawn.returncode == 0, drawn.stderr
+    assert str(folder / "1" / "energy.png") in drawn.stdout
 
 
 @pytest.mark.parametrize(
@@ -141,22 +145,34 @@ def test_a_multirun_and_its_comparison(tmp_path):
         (["-m", "seed=0,x"], "seed='x': must be a whole number"),
         (["-m", "potential=barrier,bx"], "potential=bx: unknown"),
         (["potential={"], "potential={: cannot be read"),
+        (["hydra.sweep.dir=here"], "hydra.sweep.dir=here: has no effect on a single run; allowed: hydra.run.dir"),
+        (["-m", "seed=1,2", "hydra.run.dir=here"], "hydra.run.dir=here: has no effect on a multirun; allowed"),
     ],
 )
 def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
     output = tmp_path / "out"
-    finished = script("train", *words, f"output={output}")
+    finished = call("train", *words, f"output={output}")
     assert finished.returncode == 2
     assert message in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1
-    assert "Traceback" not in finished.stderr
     assert not output.exists()
+
+
+@pytest.mark.parametrize("name", ["train", "sweep"])
+@pytest.mark.parametrize("device", ["cuda", "nonsense"])
+def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch, name, device):
+    monkeypatch.setenv("JAX_PLATFORMS", device)
+    finished = script(name, f"output={tmp_path / 'out'}")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(f"error: JAX_PLATFORMS={device}: no such device on this machine")
+    assert len(finished.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("words", [[], ["-m", "seed=1,2"]])
 def test_an_output_that_cannot_be_written_is_refused(tmp_path, words):
     (tmp_path / "file").write_text("")
-    finished = script("train", *words, f"output={tmp_path / 'file' / 'sub'}")
+    finished = call("train", *words, f"output={tmp_path / 'file' / 'sub'}")
     assert finished.returncode == 2
     assert f"output={tmp_path / 'file' / 'sub'}: cannot be written" in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1
@@ -178,35 +194,15 @@ def test_a_nan_stops_at_the_last_good_state_with_status_3(tmp_path):
         assert all(np.isfinite(arrays[name]).all() for name in arrays)
 
 
-def test_a_signal_ends_a_run_with_everything_saved(tmp_path):
-    words = ["experiment=paper/barrier", "optimizer.steps=10000000", "optimizer.chunk=100", f"output={tmp_path}"]
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *words]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ))
-    deadline = time.monotonic() + 60
-    while not any("step 300" in log.read_text() for log in tmp_path.glob("*/train.log")):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "stopped by a signal after step" in errors
-    (folder,) = tmp_path.iterdir()
-    results = json.loads((folder / "results.json").read_text())
-    assert results["status"] == "stopped"
-    assert results["steps"] % 100 == 0
-    assert (folder / "energy.png").exists()
-
-
 @pytest.mark.parametrize("name", ["plot", "compare"])
 def test_what_is_not_a_run_is_named(tmp_path, name):
     for arguments, message in (([tmp_path], "holds no finished run"), ([], "python scripts")):
-        finished = script(name, *arguments)
+        finished = call(name, *arguments)
         assert finished.returncode == 2
         assert message in finished.stdout + finished.stderr
         assert "Traceback" not in finished.stderr
     (tmp_path / "results.json").write_text("{}")
-    finished = script(name, tmp_path)
+    finished = call(name, tmp_path)
     assert finished.returncode == 2
     assert "results.json" in finished.stderr
 
@@ -216,19 +212,21 @@ def test_a_damaged_wavefunction_is_named(run, tmp_path):
     for name in FILES:
         (tmp_path / name).write_bytes((folder / name).read_bytes())
     (tmp_path / "wavefunction.npz").write_bytes(b"PK")
-    finished = script("plot", tmp_path)
+    finished = call("plot", tmp_path)
     assert finished.returncode == 2
     assert "wavefunction.npz" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 
-def test_two_runs_at_once_do_not_share_a_folder(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), f"output={tmp_path}", *QUICK]
-    both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(2)]
-    assert [process.wait(timeout=120) for process in both] == [0, 0]
-    for process in both:
-        process.stderr.close()
-    assert len(list(tmp_path.glob("*/results.json"))) == 2
+def test_two_runs_at_once_share_neither_a_folder_nor_half_of_a_programme(tmp_path, monkeypatch):
+    """On an empty cache, with nothing to say about it, and whatever this desktop wants of matplotlib."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPLBACKEND", "foo")
+    both = [start("train", f"output={tmp_path / 'out'}", *QUICK) for _ in range(2)]
+    ended = [process.communicate(timeout=120) for process in both]
+    assert [errors for _, errors in ended] == ["", ""]
+    assert [process.returncode for process in both] == [0, 0]
+    assert len(list(tmp_path.glob("out/*/energy.png"))) == 2
 
 
 def test_help_shows_the_groups():

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from tests_support import ROOT, script, train
+from tests_support import ROOT, call, script, start, train
 
 QUICK = ["potential=barrier", "network.width=6", "optimizer.steps=8"]
 FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks"}
@@ -25,17 +25,12 @@ def _sweep(*words) -> subprocess.CompletedProcess[str]:
     return finished
 
 
-def _start(*words) -> subprocess.Popen[str]:
-    command = [sys.executable, str(ROOT / "scripts" / "sweep.py"), *map(str, words)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ)
-    )
-
-
 def _pair(port, *words, outputs) -> list[subprocess.Popen[str]]:
     """Two processes of one job, each with an output of its own: only the first one's is used."""
     job = [f"sweep.coordinator=127.0.0.1:{port}", "sweep.processes=2"]
-    return [_start(*words, *job, f"sweep.process={rank}", f"output={output}") for rank, output in enumerate(outputs)]
+    return [
+        start("sweep", *words, *job, f"sweep.process={rank}", f"output={output}") for rank, output in enumerate(outputs)
+    ]
 
 
 @pytest.fixture
@@ -99,19 +94,6 @@ def test_four_devices_give_the_energies_of_one(one, tmp_path):
     assert [row["outcome"] for row in _rows(other)] == [row["outcome"] for row in _rows(folder)]
 
 
-def test_two_processes_give_the_energies_of_one_and_one_of_them_writes(one, tmp_path, port):
-    folder, _ = one
-    pair = _pair(port, *QUICK, "sweep.seeds=7", outputs=[tmp_path / "first", tmp_path / "second"])
-    ended = [process.communicate(timeout=240) for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], ended
-    other = _only(tmp_path / "first")
-    assert not (tmp_path / "second").exists()
-    assert "starts" not in ended[1][0]
-    np.testing.assert_array_equal(_column(other, "seed"), np.arange(7))
-    np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
-    assert json.loads((other / "summary.json").read_text())["processes"] == 2
-
-
 def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, port):
     """`srun` is played by a script that starts two tasks as SLURM does: what JAX reads of them is real."""
     folder, _ = one
@@ -132,47 +114,49 @@ def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, port):
     command = ["bash", str(ROOT / "scripts" / "jobs" / "slurm.sh"), *words]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
     assert finished.returncode == 0, finished.stderr
+    assert finished.stdout.count("folder: ") == 1  # one of them speaks
     other = _only(tmp_path / "out")
     assert json.loads((other / "summary.json").read_text())["processes"] == 2
+    np.testing.assert_array_equal(_column(other, "seed"), np.arange(7))
     np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
 
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, port, victim):
-    words = [*QUICK, "sweep.seeds=600", "sweep.patience=5"]
+    words = [*QUICK, "sweep.seeds=400", "sweep.patience=2"]
     pair = _pair(port, *words, outputs=[tmp_path / "first", tmp_path / "second"])
     _wait(lambda: list(tmp_path.glob("first/*/blocks/*.npz")), pair[0])
     pair[victim].kill()
     killed = time.monotonic()
     _, errors = pair[1 - victim].communicate(timeout=60)
-    assert time.monotonic() - killed < 2 * 5 + 5  # patience, once to notice and once to leave
+    assert time.monotonic() - killed < 2 * 2 + 5  # patience, once to notice and once to leave
     pair[victim].communicate()
     assert pair[1 - victim].returncode != 0
     assert "another process of this job is gone" in errors or "another task died" in errors
+    assert not (tmp_path / "second").exists()  # one of them writes
     kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("first/*/blocks/*.npz")}
-    assert 0 < len(kept) < 300
+    assert 0 < len(kept) < 200
+    if victim == 0:  # who is killed makes no difference to what is there
+        return
     _sweep(*words, f"output={tmp_path / 'first'}")  # on one process now
     folder = _only(tmp_path / "first")
-    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(600))
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(400))
     assert all((folder / "blocks" / name).stat().st_mtime_ns == when for name, when in kept.items())
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path, number):
-    words = [*QUICK, "sweep.seeds=300", "sweep.devices=1"]
-    process = _start(*words, f"output={tmp_path}")
+def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
+    words = [*QUICK, "sweep.seeds=150", "sweep.devices=1"]
+    process = start("sweep", *words, f"output={tmp_path}")
     _wait(lambda: len(list(tmp_path.glob("*/blocks/*.npz"))) > 3, process)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == (128 + number if number == signal.SIGTERM else -number)
-    if number == signal.SIGTERM:
-        assert "the same command goes on" in errors
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "the same command goes on" in errors
     folder = _only(tmp_path)
     assert not (folder / "summary.json").exists()
-    done = len(list((folder / "blocks").glob("*.npz")))
+    assert len(list((folder / "blocks").glob("*.npz"))) < 150
     _sweep(*words, f"output={tmp_path}")
-    assert done < 300
-    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(300))
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(150))
     again = _sweep(*words, f"output={tmp_path}")
     assert "finished before" in again.stdout
 
@@ -185,18 +169,19 @@ def test_more_seeds_train_only_the_new_ones_elsewhere(one, tmp_path):
 
 def test_a_seed_of_a_sweep_trained_alone_reaches_the_same_state(one, tmp_path):
     folder, _ = one
-    for seed in (0, 5):
-        train(*QUICK, f"seed={seed}", f"output={tmp_path / str(seed)}")
-        (state,) = json.loads((_only(tmp_path / str(seed)) / "results.json").read_text())["states"]
-        row = _rows(folder)[seed]
-        np.testing.assert_allclose(state["energy"], float(row["energy"]), rtol=1e-11)
-        assert state["node_count"] == int(row["node_count"])
+    train(*QUICK, "seed=5", f"output={tmp_path}")
+    (state,) = json.loads((_only(tmp_path) / "results.json").read_text())["states"]
+    row = _rows(folder)[5]
+    np.testing.assert_allclose(state["energy"], float(row["energy"]), rtol=1e-11)
+    assert state["node_count"] == int(row["node_count"])
 
 
-def test_a_sweep_over_the_initial_energy(tmp_path):
+def test_a_sweep_over_the_initial_energy_in_a_folder_of_choice(tmp_path):
+    folder = tmp_path / "here"
     words = ["experiment=paper/finite_well", "network.width=6", "optimizer.steps=20", "sweep.seeds=6"]
-    finished = _sweep(*words, "sweep.vary=energy.initial", "sweep.range=[0,25]", f"output={tmp_path}")
-    folder = _only(tmp_path)
+    words += [f"hydra.run.dir={folder}", f"output={tmp_path / 'out'}"]
+    finished = _sweep(*words, "sweep.vary=energy.initial", "sweep.range=[0,25]")
+    assert _only(tmp_path) == folder
     np.testing.assert_allclose(_column(folder, "energy.initial"), np.linspace(0, 25, 6))
     np.testing.assert_allclose(_column(folder, "energy_start"), np.linspace(0, 25, 6))
     assert "energy.initial from 0 to 25" in finished.stdout
@@ -205,38 +190,38 @@ def test_a_sweep_over_the_initial_energy(tmp_path):
 
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_multirun_by_a_launcher(tmp_path, launcher):
-    words = ["-m", *QUICK, "network.width=4,5", "network.init=lecun,glorot", "sweep.seeds=4", "sweep.devices=1",
-             f"output={tmp_path}", f"hydra/launcher={launcher}"]  # fmt: skip
-    first = _sweep(*words)
+    words = [*QUICK, "network.init=lecun,glorot", "sweep.seeds=3", "sweep.devices=1"]
+    first = _sweep("-m", *words, f"output={tmp_path}", f"hydra/launcher={launcher}")
     folder = _only(tmp_path)
     jobs = sorted(path.parent for path in folder.glob("*/summary.json"))
-    wanted = {f"network.init={init}-network.width={width}" for init in ("lecun", "glorot") for width in (4, 5)}
-    assert {path.name for path in jobs} == wanted
-    assert "4 of 4 jobs finished" in first.stdout
+    assert [path.name for path in jobs] == ["0", "1"]
+    for path, init in zip(jobs, ("lecun", "glorot"), strict=True):
+        assert f"network.init={init}" in (path / "overrides.txt").read_text().splitlines()
+    assert "2 of 2 jobs finished" in first.stdout
     assert (folder / "settings.png").exists()
+    if launcher == "joblib":
+        return
     written = {path: (path / "summary.json").stat().st_mtime_ns for path in jobs}
-    again = _sweep(*words)
-    assert "4 of 4 jobs finished" in again.stdout
+    again = _sweep("-m", *reversed(words), f"output={tmp_path}")  # the same command, in another order, in one process
+    assert "2 of 2 jobs finished" in again.stdout
     assert {path: (path / "summary.json").stat().st_mtime_ns for path in jobs} == written
-    compared = script("compare", folder)
+    compared = call("compare", folder)
     assert compared.returncode == 0, compared.stderr
-    for width in ("4", "5"):
-        assert any(width in line.split() for line in compared.stdout.splitlines())
+    for init in ("lecun", "glorot"):
+        assert any(init in line.split() for line in compared.stdout.splitlines())
 
 
 def test_a_failed_job_is_listed_and_the_others_stand(tmp_path):
-    words = ["-m", *QUICK, "network.width=4,5", "sweep.seeds=3", "sweep.devices=1", f"output={tmp_path}"]
-    _sweep(*words)
-    folder = _only(tmp_path)
-    (folder / "network.width=5" / "config.yaml").write_text("sweep: {seeds: 3}\n")  # another sweep's
+    words = ["-m", *QUICK, "network.width=4,5", "sweep.seeds=3", "sweep.devices=1", f"hydra.sweep.dir={tmp_path}"]
+    (tmp_path / "1").mkdir()
+    (tmp_path / "1" / "config.yaml").write_text("sweep: {seeds: 3}\n")  # another sweep's
     broken = script("sweep", *words)
     assert broken.returncode == 1
     assert "1 of 2 jobs finished" in broken.stdout
-    assert "failed: network.width=5:" in broken.stderr
+    (line,) = (line for line in broken.stderr.splitlines() if line.startswith("failed: 1 ("))
+    assert "network.width=5" in line
     assert "Traceback" not in broken.stderr
-    for path in (folder / "network.width=5").rglob("*"):
-        if path.is_file():
-            path.unlink()
+    (tmp_path / "1" / "config.yaml").unlink()
     mended = _sweep(*words)
     assert "2 of 2 jobs finished" in mended.stdout
 
@@ -246,7 +231,7 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg")}
     for name in before:
         (folder / name).unlink()
-    finished = script("plot", folder)
+    finished = call("plot", folder)
     assert finished.returncode == 0, finished.stderr
     for name, content in before.items():
         assert (folder / name).read_bytes() == content, name
@@ -272,7 +257,7 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
 )
 def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
     output = tmp_path / "out"
-    finished = script("sweep", *words, f"output={output}")
+    finished = call("sweep", *words, f"output={output}")
     assert finished.returncode == 2
     assert message in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1

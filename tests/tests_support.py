@@ -1,11 +1,15 @@
-"""Running the scripts as a user does, as processes."""
+"""Running the scripts as a user does, as processes, or within this one where a process is not the point."""
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -14,6 +18,26 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run scripts/<name>.py and wait for it."""
     command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=ROOT, env=dict(os.environ))
+
+
+def call(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What `script` gives, from the main function of scripts/<name>.py in this process."""
+    module, words = importlib.import_module(name), [name, *map(str, arguments)]
+    out, errors = io.StringIO(), io.StringIO()
+    with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
+        try:
+            status = module.main()
+        except SystemExit as ended:
+            status = ended.code
+    return subprocess.CompletedProcess(words, status, out.getvalue(), errors.getvalue())
+
+
+def start(name: str, *arguments: str) -> subprocess.Popen[str]:
+    """Run scripts/<name>.py and do not wait for it."""
+    command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=dict(os.environ)
+    )
 
 
 def train(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -14,10 +14,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from qpinn.analysis import compare, errors, evaluate
 from qpinn.physics import potentials
+from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
 from qpinn.training import checkpoint
 
@@ -78,6 +80,7 @@ def summary(
         "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
         "walls": [float(wall) for wall in potential.domain],
         "breakpoints": sorted(float(point) for point in potential.breakpoints),
+        "deltas": [[float(number) for number in pair] for pair in zip(*deltas_of(potential), strict=True)],
         "route": dict(route),
         "settings": dataclasses.asdict(solution.settings),
         "states": [dataclasses.asdict(state) for state in solution.against(levels)],
@@ -174,6 +177,15 @@ def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None
     for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
     checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+
+def write_stopped(folder: Path, progress: Any, units: Any) -> str:
+    """Parameters and history of a training that was stopped, from what a callback saw of it. Returns what was done."""
+    lanes = jax.tree.leaves(progress.params)[0].shape[0]
+    checkpoint.save(folder / "parameters.npz", {"lanes": progress.params, "mix": np.eye(lanes)})
+    history = progress.history()
+    _write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
+    return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:

@@ -119,13 +119,19 @@ def _table(entries: Sequence[Entry]) -> str:
         well = entry["well"].replace("_", " ")
         rows.append([
             entry["factor"], _setting(entry), well, f"{100 * found['success']['rate']:.1f} %",
-            f"{100 * low:.1f} - {100 * high:.1f} %", others or "-", _spread(found["relative_error_energy"]),
+            f"{100 * low:.1f} - {100 * high:.1f} %", others or "-",
+            "fixed" if _given(entry) else _spread(found["relative_error_energy"]),
             _spread(found["relative_l2_psi"]), "-" if rank is None else f"{rank:.2f}",
             found["lowest_loss"]["outcome"] if found["lowest_loss"] else "-",
         ])  # fmt: skip
     header = ["what changes", "to", "well", "right state", "interval", "other outcomes", "error of E: median (95 %)",
               "L2 error: median (95 %)", "rank of loss and L2", "lowest loss"]  # fmt: skip
     return markdown(header, rows)
+
+
+def _given(entry: Entry) -> bool:
+    """Whether E was given: in the paper's route on the infinite well (`configs/experiment/paper`)."""
+    return "experiment=paper/infinite_well" in entry["words"]
 
 
 def _spread(values: Mapping[str, float] | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe and Ito (2008): told apart with any colour vision; line styles tell them apart in grey
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555", "#56B4E9"
@@ -28,15 +29,21 @@ def blank(height: float, width: float = 5.6) -> Figure:
     return figure
 
 
-def one_panel(title: str) -> tuple[Figure, Axes]:
-    """A figure with a title at the left."""
-    figure = blank(3.5)
-    axes = figure.add_axes((0.14, 0.15, 0.72, 0.73))
-    axes.set_title(title, fontsize=10, loc="left")
+HEAD, LINE = 0.42, 0.17
+"""Inches above a panel for a title and a legend, and for each further line of the title."""
+
+
+def one_panel(title: str, height: float = 3.5, attention: bool = False) -> tuple[Figure, Axes]:
+    """A figure with a title at the left, in red where it asks for attention; it grows by the lines of the title."""
+    total = height + LINE * title.count("\n")
+    figure = blank(total)
+    bottom = 0.5
+    axes = figure.add_axes((0.14, bottom / total, 0.72, (height - HEAD - bottom) / total))
+    _titled(axes, title, attention)
     return figure, axes
 
 
-def two_panels(title: str, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
+def two_panels(title: str, ratio: float = 0.62, attention: bool = False) -> tuple[Figure, Axes, Axes]:
     """Two panels that share x, the upper one taking `ratio` of the height."""
     figure = blank(4.6)
     bottom, total, gap = 0.11, 0.80, 0.04
@@ -44,22 +51,45 @@ def two_panels(title: str, ratio: float = 0.62) -> tuple[Figure, Axes, Axes]:
     lower = figure.add_axes((0.14, bottom, 0.72, low))
     upper = figure.add_axes((0.14, bottom + low + gap, 0.72, ratio * total - gap / 2), sharex=lower)
     upper.tick_params(labelbottom=False)
-    upper.set_title(title, fontsize=10, loc="left")
+    _titled(upper, title, attention)
     return figure, upper, lower
 
 
-def legend(axes: Axes) -> None:
-    """Above the axes at the right, where it hides no curve."""
-    axes.legend(
-        loc="lower right", bbox_to_anchor=(1.0, 1.0), ncol=3, borderaxespad=0.3, handlelength=2.2, columnspacing=1.2
-    )
+def _titled(axes: Axes, title: str, attention: bool) -> None:
+    axes.set_title(title, fontsize=10, loc="left", color=RED if attention else "black")
+
+
+def box(axes: Axes, walls: tuple[float, float], breakpoints: np.ndarray) -> None:
+    """Walls as hatched bars, breakpoints as dotted lines, and a little room beyond the walls."""
+    left, right = walls
+    margin = 0.035 * (right - left)
+    for start, stop in ((left - margin, left), (right, right + margin)):
+        axes.axvspan(start, stop, facecolor="#DDDDDD", edgecolor=GREY, hatch="////", linewidth=0, zorder=0)
+    for point in breakpoints:
+        axes.axvline(point, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
+    axes.set_xlim(left - margin, right + margin)
+
+
+def deltas(axes: Axes, positions_and_strengths: np.ndarray, bottom: float, top: float) -> None:
+    """Dirac deltas (d, 2) as bars from zero: to `top` where they repel, to `bottom` where they attract."""
+    for position, strength in positions_and_strengths:
+        axes.vlines(position, 0.0, top if strength > 0 else bottom, color="#999999", linewidth=2.2, zorder=1)
+
+
+def whole_steps(axes: Axes) -> None:
+    """An x axis of steps."""
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel("step")
 
 
 def legend_row(axes: Axes) -> None:
     """In a row of its own above the axes, the title above it."""
-    axes.set_title(axes.get_title(loc="left"), fontsize=10, loc="left", pad=18)
+    axes.set_title(axes.get_title(loc="left"), fontsize=10, loc="left", pad=19)
+    axes.yaxis.get_offset_text().set_horizontalalignment(
+        "right"
+    )  # the power of ten of large numbers, beside the legend
     axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncol=5, borderaxespad=0.2, handlelength=1.4, columnspacing=1.1,
+        loc="lower left", bbox_to_anchor=(0, 1), ncol=5, borderaxespad=0.2, handlelength=1.8, columnspacing=1.1,
         handletextpad=0.5, borderpad=0.2,
     )  # fmt: skip
 

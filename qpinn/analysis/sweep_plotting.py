@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
-from qpinn.analysis import sensitivity, style, tables
+from qpinn.analysis import sensitivity, style, tables, words
 from qpinn.analysis.results import read_summary
 from qpinn.analysis.style import (
     BLUE,
@@ -39,13 +39,19 @@ LINES = 40
 
 @dataclasses.dataclass(frozen=True)
 class SweepData:
-    """What the figures show; columns and frames as in `qpinn.analysis.sensitivity`."""
+    """What the figures show; columns and frames as in `qpinn.analysis.sensitivity`.
+
+    reference  what the levels are called: "exact" or "reference"
+    fixed      whether E was given
+    """
 
     title: str
     columns: sensitivity.Columns
     frames: np.ndarray
     outcome: np.ndarray
     levels: np.ndarray
+    reference: str
+    fixed: bool
     vary: str | None
     values: np.ndarray | None
 
@@ -64,7 +70,17 @@ def load(folder: Path) -> SweepData:
         values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
     title = f"{summary['potential']['name'].replace('_', ' ')}, {len(columns['energy'])} starts"
     outcome = sensitivity.outcomes(columns)
-    return SweepData(title, columns, frames, outcome, np.array(summary["levels"]), sweep["vary"], values)
+    return SweepData(
+        title=title,
+        columns=columns,
+        frames=frames,
+        outcome=outcome,
+        levels=np.array(summary["levels"]),
+        reference=words.reference_name(summary),
+        fixed=words.is_fixed(summary),
+        vary=sweep["vary"],
+        values=values,
+    )
 
 
 def _window(data: SweepData, energies: np.ndarray) -> tuple[float, float]:
@@ -76,15 +92,15 @@ def _window(data: SweepData, energies: np.ndarray) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _exact(axes: Axes, data: SweepData, window: tuple[float, float], upright: bool) -> None:
-    """The exact levels within `window` as dashed lines."""
-    line = axes.axvline if upright else axes.axhline
+def _levels(axes: Axes, data: SweepData, window: tuple[float, float], upright: bool) -> None:
+    """The levels of the reference within `window` as dashed lines."""
+    line, name = axes.axvline if upright else axes.axhline, f"{data.reference} levels"
     for k, energy in enumerate(data.levels[data.levels <= window[1]]):
-        line(energy, color="black", linestyle="--", linewidth=1.2, label=None if k else "exact levels", zorder=1)
+        line(energy, color="black", linestyle="--", linewidth=1.2, label=None if k else name, zorder=1)
 
 
 def energies(data: SweepData) -> Figure:
-    """A histogram of the energies found, by outcome, against the exact levels."""
+    """A histogram of the energies found, by outcome, against the levels of the reference."""
     figure, axes = one_panel(data.title)
     found = data.columns["energy"]
     window = _window(data, found)
@@ -92,11 +108,11 @@ def energies(data: SweepData) -> Figure:
     names = [name for name in LOOKS if np.any(data.outcome == name)]
     parts = [found[(data.outcome == name) & np.isfinite(found)] for name in names]
     colors = [LOOKS[name][0] for name in names]
-    _exact(axes, data, window, upright=True)
+    _levels(axes, data, window, upright=True)
     axes.hist(parts, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
     beyond = sum(int(np.sum((part < window[0]) | (part > window[1]))) for part in parts)
     axes.set_xlim(*window)
-    axes.set_xlabel(ENERGY + (f"   ({beyond} of the starts lie outside)" if beyond else ""))
+    axes.set_xlabel(ENERGY + (f"   ({beyond} of {len(found)} starts outside)" if beyond else ""))
     axes.set_ylabel("starts")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     legend_row(axes)
@@ -104,7 +120,7 @@ def energies(data: SweepData) -> Figure:
 
 
 def fan(data: SweepData) -> Figure:
-    """E against step over all starts: median, half and nine tenths of them, some one by one, the exact levels."""
+    """E against step over all starts: median, half and nine tenths of them, some one by one, and the levels."""
     figure, axes = one_panel(data.title)
     history = data.columns["energies"].astype(float)
     step = data.frames
@@ -117,7 +133,7 @@ def fan(data: SweepData) -> Figure:
         axes.fill_between(step, inner, above, color=SKY, alpha=0.6, linewidth=0, label="50 %")
         axes.plot(step, middle, color=BLUE, label="median")
     window = _window(data, np.concatenate([finite[:, -1], finite[:, 0]]))
-    _exact(axes, data, window, upright=False)
+    _levels(axes, data, window, upright=False)
     axes.set_ylim(*window)
     axes.set_xlabel("step")
     axes.set_ylabel(ENERGY)
@@ -155,7 +171,7 @@ def varied(data: SweepData) -> Figure:
             upper.scatter(data.values[those], found[those], s=10, color=color, marker=marker, alpha=0.8,
                           linewidths=0.8, label=name)  # fmt: skip
     window = _window(data, found)
-    _exact(upper, data, window, upright=False)
+    _levels(upper, data, window, upright=False)
     upper.set_ylim(*window)
     upper.set_ylabel(ENERGY)
     legend_row(upper)
@@ -178,11 +194,11 @@ FIGURES: dict[str, Callable[[SweepData], Figure]] = {
 
 
 def save_all(folder: Path) -> list[Path]:
-    """Draw every figure of a sweep into its folder."""
+    """Draw every figure of a sweep into its folder; none of an E that was given."""
     data = load(folder)
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        drawn = {name: draw(data) for name, draw in FIGURES.items() if name != "varied" or data.values is not None}
-        return style.save_all(drawn, folder)
+        left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
+        return style.save_all({name: draw(data) for name, draw in FIGURES.items() if name not in left_out}, folder)
 
 
 # ------------------------------------------------------------------------------------------------------ several sweeps

@@ -28,12 +28,18 @@ class Carry(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a callback sees between chunks: the largest loss, the lowest state's E. A true return value ends it."""
+    """What a callback sees between chunks. A true return value ends it.
+
+    loss, energy      the largest loss, the lowest state's E
+    params, history   as in `Fit`, on the host: of the mesh, or of the state whose turn it is, that is trained
+    """
 
     step: int
     steps: int
     loss: float
     energy: float
+    params: Params
+    history: Callable[[], dict[str, np.ndarray]]
 
 
 Callback = Callable[[Progress], bool | None]
@@ -289,17 +295,25 @@ def fit(
             status = "non-finite"
         last = columns[-1]
         progress = Progress(
-            done + turn[0] * steps, turn[1] * steps, float(np.max(last["total"][-1])), float(last["energy"][-1, 0])
+            step=done + turn[0] * steps,
+            steps=turn[1] * steps,
+            loss=float(np.max(last["total"][-1])),
+            energy=float(last["energy"][-1, 0]),
+            params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
+            history=partial(_joined, tuple(columns)),
         )
         asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
         whole = done == steps and turn[0] + 1 == turn[1]
         if any(asked) and status == "finished" and not whole:
             status = "stopped"
-    history = {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
     seconds = {"compile": 0.0, "train": time.perf_counter() - begun}
-    flat = {name: values.ravel() for name, values in history.items()}
-    losses, unknown = history["total"][-1], np.full(len(carry.good), np.nan)
-    return Fit(carry.state.params, flat, losses, unknown, done, seconds, status, any(asked))
+    losses, unknown = columns[-1]["total"][-1], np.full(len(carry.good), np.nan)
+    return Fit(carry.state.params, _joined(columns), losses, unknown, done, seconds, status, any(asked))
+
+
+def _joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The history of all chunks, one entry for each step and lane."""
+    return {name: np.concatenate([column[name] for column in columns]).ravel() for name in columns[0]}
 
 
 def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:

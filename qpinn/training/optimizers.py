@@ -62,11 +62,12 @@ class DampedState(NamedTuple):
 class LevenbergMarquardt:
     """Damped Gauss-Newton on the residual vectors r(p) (Levenberg 1944; Marquardt 1963).
 
-    With J = dr/dp and A = J D^-1, a step minimises |A y + r|^2 + mu |y|^2, y = D dp. D holds the lengths of the columns
-    of J for the shared parameters, and for all those of a network the length of its longest: with a length for each, a
-    hidden weight whose readout is small would take steps that no linearisation holds for. One that lowers the loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by `increase`. A
-    trial is confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss come from one
-    pass at the trial point, so one copy of it is compiled.
+    With J = dr/dp and A = J D^-1, a step minimises |A y + r|^2 + mu |y|^2, y = D dp. D holds the lengths of the
+    columns of J for the shared parameters, and for all those of a network the length of its longest: with a length for
+    each, a hidden weight whose readout is small would take steps that no linearisation holds for. One that lowers the
+    loss is kept and mu divided by `decrease`; another is taken back and mu multiplied by `increase`. A trial is
+    confined to parameters that the points resolve (`Problem.confined`). Linearisation and loss come from one pass at
+    the trial point, so one copy of it is compiled.
     """
 
     damping: float = 1e-6
@@ -149,6 +150,7 @@ def _eliminate(own: Array, shared: Array, right: Array, gradient: Array, root: S
         own, gradient = triangle[:, :-1].T, triangle[:, -1]
     size, k = own.shape[1], shared.shape[1]
     top = jnp.concatenate([own, shared, right[:, None]], axis=1)
+    top = jnp.pad(top, ((0, max(k - len(top), 0)), (0, 0)))  # fewer rows than shared parameters leave k rows too
     below = jnp.concatenate([root * jnp.eye(size, dtype=own.dtype), jnp.zeros((size, k + 1), own.dtype)], axis=1)
     triangle = jnp.linalg.qr(jnp.concatenate([top, below]), mode="r")
     corner, beside = triangle[:size, :size], triangle[:size, size:]

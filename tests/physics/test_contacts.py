@@ -8,20 +8,20 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from qpinn.physics import estimates, potentials, reference
+from qpinn.physics import potentials, reference, walls
 
 
 @pytest.mark.parametrize("strength", [-0.3, -4.0, -70.0])
 def test_one_delta_binds_one_level(strength):
     potential = potentials.delta(center=2.0, strength=strength)
-    assert estimates.bound_states(potential) == 1
-    found = reference.exact(estimates.on_box(potential, 1), 1)
+    assert walls.bound_states(potential) == 1
+    found = reference.exact(walls.on_box(potential, 1), 1)
     np.testing.assert_allclose(found.energies, [-(strength**2) / 4], rtol=1e-13)
     x = 2.0 + np.array([0.0, 0.7, -1.1]) / abs(strength)
     expected = np.sqrt(-strength / 2) * np.exp(strength / 2 * np.abs(x - 2.0))
     np.testing.assert_allclose(found.psi(x)[0], expected, rtol=1e-12)
     with pytest.raises(ValueError, match="holds 1 bound state, asked for 2"):
-        estimates.on_box(potential, 2)
+        walls.on_box(potential, 2)
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,8 @@ def test_one_delta_binds_one_level(strength):
 )
 def test_two_deltas_solve_the_equation_of_the_textbook(a, b, distance):
     potential = potentials.two_deltas(distance=distance, strength_left=a, strength_right=b)
-    count = estimates.bound_states(potential)
-    energies = reference.exact(estimates.on_box(potential, count), count).energies
+    count = walls.bound_states(potential)
+    energies = reference.exact(walls.on_box(potential, count), count).energies
 
     def equation(kappa):
         return (2 * kappa + a) * (2 * kappa + b) - a * b * np.exp(-2 * kappa * distance)
@@ -58,8 +58,8 @@ def test_repulsive_deltas_bind_nothing_on_the_line():
     with pytest.raises(ValueError, match="strength=3: binds nothing; a positive one"):
         potentials.delta(strength=3.0)
     with pytest.raises(ValueError, match="holds 0 bound states, asked for 1"):
-        estimates.on_box(potentials.two_deltas(strength_left=-0.5, strength_right=3.0), 1)
-    assert estimates.on_box(potentials.delta((-1.0, 1.0), strength=3.0), 1).domain == (-1.0, 1.0)
+        walls.on_box(potentials.two_deltas(strength_left=-0.5, strength_right=3.0), 1)
+    assert walls.on_box(potentials.delta((-1.0, 1.0), strength=3.0), 1).domain == (-1.0, 1.0)
 
 
 def test_finite_differences_converge_to_the_delta():

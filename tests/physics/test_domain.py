@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from qpinn.physics import domain, estimates
+from qpinn.physics import domain, survey
 from qpinn.physics.potentials import barrier, finite_well
 
 
@@ -34,7 +34,7 @@ def test_no_segment_crosses_a_breakpoint(well):
     for states in (1, 6):
         edges = domain.segment_edges(well, states, 1.5)
         assert (np.diff(edges) > 0).all()
-        assert set(estimates.pieces(well)) <= set(edges)
+        assert set(survey.pieces(well)) <= set(edges)
 
 
 def test_high_states_and_deep_wells_get_more_segments():

@@ -24,11 +24,11 @@ def test_the_default_route_reaches_its_marks(well, seed):
 
 @pytest.mark.parametrize("own", [3, 30])
 @pytest.mark.parametrize("damping", [0.3, 1e-12])
-@pytest.mark.parametrize("count", [0, 3])
-def test_a_damped_step_is_the_ridge_solution(own, damping, count):
-    """Of a dense matrix with a row for the norm, segments with columns of their own each, and shared columns."""
+@pytest.mark.parametrize(("count", "n"), [(0, 8), (3, 8), (3, 2), (3, 1), (0, 1)])
+def test_a_damped_step_is_the_ridge_solution(own, damping, count, n):
+    """Of a dense matrix with a row for the norm, segments with n rows and columns of their own, and shared columns."""
     rng = np.random.default_rng(own)
-    segments, n, q = 4, 8, 5 if count else 0
+    segments, q = 4, 5 if count else 0
     linear = Linear(*(jnp.asarray(rng.normal(size=(segments, n + 1, *rest))) for rest in ((), (own,), (count,))))
     ties, norm = jnp.asarray(rng.normal(size=(segments, count, q))), 0.7
     shared = np.einsum("snk,skq->snq", linear.shared, ties)
@@ -44,6 +44,17 @@ def test_a_damped_step_is_the_ridge_solution(own, damping, count):
     expected = -np.linalg.lstsq(*scaled)[0] / lengths
     found = damped_step(linear, jnp.asarray(norm), ties, jnp.asarray(damping))
     np.testing.assert_allclose(np.concatenate([found[0].ravel(), found[1]]), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("points", [2, 3, 4])
+@pytest.mark.parametrize("name", ["barrier", "harmonic"])
+def test_few_points_in_a_segment_give_a_wide_bound_and_no_more(name, points):
+    """Fewer residuals than a segment shares parameters with its neighbours."""
+    state = qpinn.solve(getattr(qpinn.potentials, name)(), sampling={"points": points}).state
+    assert np.isfinite(state.energy)
+    assert not state.converged
+    if None not in (state.lower, state.energy_reference):
+        assert state.lower <= state.energy_reference <= state.upper
 
 
 def test_levenberg_marquardt_never_raises_the_loss():

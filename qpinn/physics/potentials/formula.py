@@ -192,6 +192,10 @@ MOST_CELLS = 4096
 """Cells in which a zero may lie, above which they are not told apart."""
 
 
+MOST_CHANGES = 200
+"""Changes of sign between samples, above which they are not bisected: there are too many to be breakpoints."""
+
+
 def zeros(node: Node, left: float, right: float) -> list[float]:
     """Where a tree is zero, to rounding, from left to right: by bisection of all cells whose interval holds zero.
 
@@ -204,7 +208,9 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
         with np.errstate(all="ignore"):
             sign = np.sign(np.asarray(compute(node, x), np.float64))
         changes = np.flatnonzero((sign[:-1] != sign[1:]) & ~np.isnan(sign[:-1]) & ~np.isnan(sign[1:]))
-        return x[changes].tolist()
+        if len(changes) > MOST_CHANGES:
+            return x[changes].tolist()
+        return [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
     found = []
     groups = np.split(np.arange(len(cells[0])), np.flatnonzero(cells[0][1:] > cells[1][:-1]) + 1)
     for group in groups if len(cells[0]) else ():

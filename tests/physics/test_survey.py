@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from qpinn.physics import estimates, potentials, reference, units
+from qpinn.physics import counting, potentials, reference, survey, units, walls
 
 
 def build(name):
@@ -31,12 +31,12 @@ LINE = ["harmonic", "anharmonic", "double_well", "morse", "poeschl_teller", "lin
 @pytest.mark.parametrize("name", potentials.BUILDERS)
 def test_levels_lie_in_their_brackets(name):
     count = HOLDS.get(name, 4)
-    potential = estimates.on_box(build(name), count)
-    low, high = estimates.brackets(potential, count)
+    potential = walls.on_box(build(name), count)
+    surveyed = survey.survey(potential, count)
     energies = reference.best(potential, count).energies
-    assert (low < energies).all()
-    assert (energies < high).all()
-    assert (high - low).max() < 0.05 * max(np.ptp(energies), np.abs(energies).min())
+    assert (surveyed.low < energies).all()
+    assert (energies < surveyed.high).all()
+    assert (surveyed.high - surveyed.low).max() < 0.05 * max(np.ptp(energies), np.abs(energies).min())
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -62,10 +62,12 @@ def test_levels_of_random_steps_are_counted(seed):
     energies = reference.spectral_elements(potential, 12).energies
     np.testing.assert_allclose(reference.exact(potential, 12).energies, energies, rtol=1e-11, atol=1e-10)
     gaps = (energies[1:] + energies[:-1]) / 2
-    steps = estimates.steps(potential).joined()
+    lower, upper = survey.steps_about(potential, edges)
+    steps = lower.joined()
+    np.testing.assert_array_equal(lower.values, upper.values)
     assert steps.floor < energies[0]
-    np.testing.assert_array_equal(estimates.count_below(steps, gaps), np.arange(1, 12))
-    low, high = estimates.levels_of(steps, 12)
+    np.testing.assert_array_equal(counting.count_below(steps, gaps), np.arange(1, 12))
+    low, high = counting.levels_of(steps, np.arange(12))
     assert (low <= energies + 1e-9 * np.abs(energies)).all()
     assert (energies <= high + 1e-9 * np.abs(energies)).all()
 
@@ -74,7 +76,7 @@ def test_levels_of_random_steps_are_counted(seed):
 def test_chosen_walls_change_no_level(name):
     """Walls further out: the same levels to 1e-12 of their size."""
     potential = potentials.BUILDERS[name]()
-    near, far = estimates.on_box(potential, 3), estimates.on_box(potential, 3, decay=26.0)
+    near, far = walls.on_box(potential, 3), walls.on_box(potential, 3, decay=26.0)
     assert far.domain[1] > near.domain[1]
     near_levels, far_levels = (reference.best(box, 3).energies for box in (near, far))
     np.testing.assert_allclose(near_levels, far_levels, rtol=1e-12)
@@ -94,13 +96,13 @@ def test_chosen_walls_change_no_level(name):
     ],
 )
 def test_bound_states_are_counted(potential, bound):
-    assert estimates.bound_states(potential) == bound
+    assert walls.bound_states(potential) == bound
     with pytest.raises(ValueError, match=rf"states={bound + 1}: the well holds {bound} bound states?, asked for"):
-        estimates.on_box(potential, bound + 1)
+        walls.on_box(potential, bound + 1)
 
 
 def test_given_walls_stay():
-    assert estimates.on_box(potentials.harmonic((-1.0, 2.0)), 3).domain == (-1.0, 2.0)
-    boxed = estimates.on_box(potentials.linear(), 2)
+    assert walls.on_box(potentials.harmonic((-1.0, 2.0)), 3).domain == (-1.0, 2.0)
+    boxed = walls.on_box(potentials.linear(), 2)
     assert boxed.domain[0] == 0.0
     assert boxed.domain[1] > 5.0
