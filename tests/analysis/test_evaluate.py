@@ -80,18 +80,23 @@ def test_the_virial_ratio_of_an_exact_eigenfunction_is_one(potential):
     """psi and psi' of the reference; a psi of another width has another ratio."""
     exact = reference.exact(potential, 3)
     mesh = domain.segment_edges(potential, 3)
-    rules = evaluate.rules(potential, mesh, mesh, 40)
+    rule = domain.gauss_legendre(mesh, 100)
+    edge = np.array([1e-9, *np.linspace(0, 1, 101)[1:-1], 1 - 1e-9])  # a hair inside every segment
+    places, strength = (np.array(part, np.float64) for part in deltas_of(potential))
 
     def values(name, stretch=1.0):
-        where, weight = rules.parts[name]
-        x = np.asarray(rules.points.x)[:, where, 0].ravel()
-        step = 1e-5 * np.repeat(np.diff(mesh), weight.shape[1])
-        inside = np.clip(x, np.repeat(mesh[:-1], weight.shape[1]) + step, np.repeat(mesh[1:], weight.shape[1]) - step)
-        psi, above, below = (exact.psi(at) for at in (x, inside + step, inside - step))
-        slope = (above - below) / (2 * step) * stretch
-        v, mass = potential(x[:, None]), np.broadcast_to(mass_at(potential, x[:, None]), x.shape)
-        places = np.array(deltas_of(potential)[0])
-        return certify.Values(x, psi, slope, psi, v, mass, weight.ravel(), exact.psi(places), rules.strength)
+        x = np.asarray(rule.x)[..., 0] if name == "fine" else mesh[:-1, None] + np.diff(mesh)[:, None] * edge
+        weight = np.asarray(rule.weight) if name == "fine" else np.zeros_like(x)
+        step = 1e-5 * np.diff(mesh)[:, None]
+        inside = np.clip(x, mesh[:-1, None] + step, mesh[1:, None] - step)
+        psi, above, below = (exact.psi(at.ravel()) for at in (x, inside + step, inside - step))
+        slope = (above - below) / (2 * np.broadcast_to(step, x.shape).ravel()) * stretch
+        x = x.ravel()
+        return certify.Values(
+            x=x, psi=psi, slope=slope, h_psi=psi, v=potential(x[:, None]),
+            mass=np.broadcast_to(mass_at(potential, x[:, None]), x.shape), weight=weight.ravel(),
+            blur=np.zeros_like(x), at_deltas=exact.psi(places), strength=strength,
+        )  # fmt: skip
 
     fine, grid = values("fine"), values("grid")
     for k in range(3):
