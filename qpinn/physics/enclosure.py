@@ -95,7 +95,7 @@ def stray(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarra
         if not isinstance(value, Region):
             value = Region(value, value * 0.0, value)
         with np.errstate(over="ignore", invalid="ignore"):
-            size = np.broadcast_to((value - center).magnitude, (len(half), RECTANGLES)).max(axis=1)
+            size = np.broadcast_to((value - center).size.hi, (len(half), RECTANGLES)).max(axis=1)
             bound = 2 * size * rho ** -np.asarray(degree, np.float64) / (rho - 1)
         least = np.fmin(least, bound)
     return least

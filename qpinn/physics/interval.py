@@ -89,7 +89,8 @@ class Interval(_Values):
         if isinstance(other, Region):
             return other + self
         other = _interval(other)
-        return _rounded(self.lo + other.lo, self.hi + other.hi)
+        with np.errstate(over="ignore", invalid="ignore"):
+            return _rounded(self.lo + other.lo, self.hi + other.hi)
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Region):
@@ -244,78 +245,69 @@ def _increasing(values: Interval, function: Any) -> Interval:
 
 
 class Region(_Values):
-    """Values in a complex neighbourhood of an interval: re + i im, and `real` on the interval itself.
+    """Values in a complex neighbourhood of an interval: re + i im of absolute value `size`, `real` on the interval.
 
     Comparisons are those of the interval: on it one branch holds, and in the neighbourhood the function is that branch.
     """
 
-    def __init__(self, re: Interval, im: Interval, real: Interval) -> None:
-        self.re, self.im, self.real = re, im, real
+    def __init__(self, re: Interval, im: Interval, real: Interval, size: Interval | None = None) -> None:
+        with np.errstate(over="ignore"):
+            least = np.hypot(re.mignitude, im.mignitude) * (1 - 4 * EPS)
+            most = np.hypot(re.magnitude, im.magnitude) * (1 + 4 * EPS)
+        if size is not None:
+            least, most = np.maximum(least, size.lo), np.minimum(most, size.hi)
+        self.size = Interval(least, most)
+        self.re, self.im, self.real = re.within(most), im.within(most), real
 
     def __getitem__(self, index: Any) -> Region:
-        return Region(self.re[index], self.im[index], self.real[index])
-
-    @property
-    def magnitude(self) -> np.ndarray:
-        with np.errstate(over="ignore"):
-            return np.hypot(self.re.magnitude, self.im.magnitude)
-
-    def within(self, bound: np.ndarray) -> Region:
-        """The same values, none of which exceeds `bound`."""
-        return Region(self.re.within(bound), self.im.within(bound), self.real)
+        return Region(self.re[index], self.im[index], self.real[index], self.size[index])
 
     def __neg__(self) -> Region:
-        return Region(-self.re, -self.im, -self.real)
+        return Region(-self.re, -self.im, -self.real, self.size)
 
     def __add__(self, other: Any) -> Region:
         other = _region(other)
-        return Region(self.re + other.re, self.im + other.im, self.real + other.real)
+        apart, total = self.size - other.size, self.size + other.size
+        size = Interval(apart.mignitude, total.hi)
+        return Region(self.re + other.re, self.im + other.im, self.real + other.real, size)
 
     def __mul__(self, other: Any) -> Region:
         other = _region(other)
-        re = self.re * other.re - self.im * other.im
-        return Region(re, self.re * other.im + self.im * other.re, self.real * other.real)
+        re, im = self.re * other.re - self.im * other.im, self.re * other.im + self.im * other.re
+        return Region(re, im, self.real * other.real, self.size * other.size)
 
     def reciprocal(self) -> Region:
-        square = self.re**2 + self.im**2
-        least = np.sqrt(np.maximum(square.lo, 0.0))
-        with np.errstate(divide="ignore", over="ignore"):
-            most = np.where(least > 0, (1 + 4 * EPS) / np.where(least > 0, least, 1), np.inf)
-        inverse = square.reciprocal()
-        values = Region(self.re * inverse, -self.im * inverse, self.real.reciprocal()).within(most)
-        return values.unless(least <= 0)
+        size = self.size.reciprocal()
+        square = size**2
+        values = Region(self.re * square, -self.im * square, self.real.reciprocal(), size)
+        return values.unless(self.size.lo <= 0)
 
     def unless(self, unknown: np.ndarray) -> Region:
         """Unbounded where `unknown`."""
 
-        def spread(part: Interval) -> Interval:
-            return Interval(np.where(unknown, -np.inf, part.lo), np.where(unknown, np.inf, part.hi))
+        def spread(part: Interval, least: float) -> Interval:
+            return Interval(np.where(unknown, least, part.lo), np.where(unknown, np.inf, part.hi))
 
-        return Region(spread(self.re), spread(self.im), self.real)
+        return Region(spread(self.re, -np.inf), spread(self.im, -np.inf), self.real, spread(self.size, 0.0))
+
+    def with_real(self, real: Interval) -> Region:
+        """The same with other values on the interval."""
+        return Region(self.re, self.im, real, self.size)
 
     def __pow__(self, exponent: float) -> Region:
         if exponent != int(exponent):
-            return _with_real((self.log() * exponent).exp(), self.real**exponent)
+            return (self.log() * exponent).exp().with_real(self.real**exponent)
         if exponent < 0:
             return (self ** (-exponent)).reciprocal()
-        result, factor, n = _region(_interval(np.ones(()))), self, int(exponent)
+        result, factor, n = _region(_interval(np.ones(self.real.shape))), self, int(exponent)
         while n:
             result, factor, n = (result * factor if n % 2 else result), factor * factor, n // 2
-        with np.errstate(over="ignore"):
-            most = self.magnitude ** int(exponent) * (1 + 8 * EPS * max(exponent, 1))
-        return _with_real(result.within(most), self.real**exponent)
+        return result.with_real(self.real**exponent)
 
     def __abs__(self) -> Region:
-        return self._signed(self.real)._with(abs(self.real))
-
-    def _signed(self, by: Interval) -> Region:
-        """This times the sign of `by`, where that is known."""
-        turned, undecided = by.hi <= 0, (by.lo < 0) & (by.hi > 0)
-        sign = np.where(turned, -1.0, 1.0)
-        return (self * _interval(sign)).unless(undecided)
-
-    def _with(self, real: Interval) -> Region:
-        return Region(self.re, self.im, real)
+        sign = np.where(self.real.hi <= 0, -1.0, 1.0)
+        undecided = (self.real.lo < 0) & (self.real.hi > 0)
+        return (self * _interval(sign)).unless(undecided).with_real(abs(self.real))
 
     def __lt__(self, other: Any) -> Truth:
         return _of_region(self.real < _real(other))
@@ -331,43 +323,40 @@ class Region(_Values):
 
     def exp(self) -> Region:
         size = self.re.exp()
-        return Region(size * self.im.cos(), size * self.im.sin(), self.real.exp())
+        return Region(size * self.im.cos(), size * self.im.sin(), self.real.exp(), size)
 
     def log(self) -> Region:
         """Right of the imaginary axis, where no branch is met."""
-        square = self.re**2 + self.im**2
         angle = np.arctan2(self.im.magnitude, np.maximum(self.re.lo, 0.0)) * (1 + 4 * EPS)
-        size = Interval(np.maximum(square.lo, 0.0), square.hi).log() * 0.5
-        return Region(size, Interval(-angle, angle), self.real.log()).unless(self.re.lo <= 0)
+        return Region(self.size.log(), Interval(-angle, angle), self.real.log()).unless(self.re.lo <= 0)
 
     def sqrt(self) -> Region:
         return self**0.5
 
     def sin(self) -> Region:
         re, im = self.re.sin() * self.im.cosh(), self.re.cos() * self.im.sinh()
-        return Region(re, im, self.real.sin())
+        return Region(re, im, self.real.sin(), _between_waves(self.im))
 
     def cos(self) -> Region:
         re, im = self.re.cos() * self.im.cosh(), -(self.re.sin() * self.im.sinh())
-        return Region(re, im, self.real.cos())
+        return Region(re, im, self.real.cos(), _between_waves(self.im))
 
     def tan(self) -> Region:
-        return _with_real(self.sin() / self.cos(), self.real.tan())
+        return (self.sin() / self.cos()).with_real(self.real.tan())
 
     def sinh(self) -> Region:
         re, im = self.re.sinh() * self.im.cos(), self.re.cosh() * self.im.sin()
-        return Region(re, im, self.real.sinh())
+        return Region(re, im, self.real.sinh(), _between_waves(self.re))
 
     def cosh(self) -> Region:
         re, im = self.re.cosh() * self.im.cos(), self.re.sinh() * self.im.sin()
-        return Region(re, im, self.real.cosh())
+        return Region(re, im, self.real.cosh(), _between_waves(self.re))
 
     def tanh(self) -> Region:
-        """1 - 2 / (exp(2 z) + 1), on the side where exp does not overflow."""
-        turned = self.re.hi < 0
-        right = self * _interval(np.where(turned, -1.0, 1.0))
-        values = 1 - 2 * ((2 * right).exp() + 1).reciprocal()
-        return _with_real(values * _interval(np.where(turned, -1.0, 1.0)), self.real.tanh())
+        """1 - 2 / (exp(2 z) + 1), on the side where exp does not vanish."""
+        side = _interval(np.where(self.re.hi < 0, -1.0, 1.0))
+        values = 1 - 2 * ((2 * (self * side)).exp() + 1).reciprocal()
+        return (values * side).with_real(self.real.tanh())
 
     def arctan(self) -> Region:
         """|d arctan / dz| <= 1 / (1 - im^2): no further from the real axis than that times im."""
@@ -385,17 +374,19 @@ class Region(_Values):
         return _region(low).unless(low.lo != low.hi)
 
     def clip(self, low: float, high: float) -> Region:
-        inside, below = (self.real.lo >= low) & (self.real.hi <= high), self.real.hi <= low
-        clipped = self.real.clip(low, high)
-        constant = _region(Interval(clipped.lo, clipped.hi))
-        chosen = self.chosen(Truth(inside, ~inside), constant)
-        return chosen.unless(~(inside | below | (self.real.lo >= high)))
+        inside, outside = (self.real.lo >= low) & (self.real.hi <= high), (self.real.hi <= low) | (self.real.lo >= high)
+        return self.chosen(Truth(inside, ~inside), self.real.clip(low, high)).unless(~(inside | outside))
 
     def chosen(self, truth: Truth, other: Any) -> Region:
         """As for intervals; unbounded where it is not known which branch holds."""
         other = _region(other)
-        parts = [getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real")]
+        parts = (getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real", "size"))
         return Region(*parts).unless(~(truth.yes | truth.no))
+
+
+def _between_waves(along: Interval) -> Interval:
+    """|sinh y| <= |sin(x + i y)|, |cos(x + i y)| <= cosh y."""
+    return Interval(abs(along.sinh()).lo, along.cosh().hi)
 
 
 def _region(value: Any) -> Region:
@@ -403,10 +394,6 @@ def _region(value: Any) -> Region:
         return value
     real = _interval(value)
     return Region(real, _interval(np.zeros(real.shape)), real)
-
-
-def _with_real(region: Region, real: Interval) -> Region:
-    return Region(region.re, region.im, real)
 
 
 def _real(value: Any) -> Any:

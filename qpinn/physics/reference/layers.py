@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
@@ -122,7 +123,7 @@ def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
 
 def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
     floor = box.floor(float(values.min()), natural)
-    (energies, size), waves = np.empty((2, count)), []
+    (energies, size, tied), waves = np.empty((3, count)), []
     for state in range(count):
         low, high = floor, bound + 0.01 * (bound - floor)
         while low < (middle := 0.5 * (low + high)) < high:
@@ -134,9 +135,11 @@ def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound
         wave, shares = _layer_wave(matrix, natural)
         waves.append(wave)
         ends = np.cumsum(matrix.lengths)
+        # dE = u^T dD u: thin layers have large entries, which are known to rounding
+        tied[state] = EPS * np.abs(matrix.diagonal) @ wave(ends[: len(matrix.diagonal)]) ** 2
         layer = np.clip(np.searchsorted(box.edges, ends - np.array(matrix.lengths) / 2) - 1, 0, len(values) - 1)
         size[state] = np.abs(values)[layer] @ shares + np.abs(box.strength) @ wave(box.edges) ** 2
-    errors = rounding(box, energies, size)
+    errors = rounding(box, energies, size) + tied
     return Solution(
         energies=energies, wave=lambda t: np.array([wave(t) for wave in waves]), errors=errors,
         psi_errors=mixing(energies, errors),

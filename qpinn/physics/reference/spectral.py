@@ -292,21 +292,24 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, c
     nodes, weights, basis, slopes, coefficients = _basis(degree)
     elements = _assembled(potential, box, mesh, natural, degree)
     sizes, v = elements.sizes, elements.v
-    polished = _vectors(elements, _levels(elements, count))
+    levels = _levels(elements, count)
+    polished = _vectors(elements, levels)
     local = polished[elements.places]  # (elements, degree + 1, k)
     scale = np.sqrt(weights * sizes[:, None] / 2)[..., None]
     psi = (scale * (basis.T @ local)).reshape(-1, count)
     steepness = scale * 2 / (sizes * np.sqrt(elements.mass))[:, None, None]
     slope = (steepness * (slopes.T @ local)).reshape(-1, count)
     contact = polished[:: elements.degree]
-    # Rayleigh-Ritz by sums of squares: rounding relative to the level, not to the largest eigenvalue of the matrices.
-    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - elements.floor)[:, None] * psi)
+    # Rayleigh-Ritz by sums over points, about the lowest level: rounding relative to what psi has of V and of slope,
+    # not to the largest eigenvalue of the matrices, nor to the depth of a notch.
+    lowest = elements.floor + float(levels[0])
+    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - lowest)[:, None] * psi)
     stiffness += contact.T @ (elements.strength[:, None] * contact)
     energies, mix = linalg.eigh(stiffness, psi.T @ psi)
     mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T)
     unknown = np.full(count, np.nan)
     return Solution(
-        energies=elements.floor + energies, wave=_legendre_wave(mesh, coefficients.T @ (local @ mix)),
+        energies=lowest + energies, wave=_legendre_wave(mesh, coefficients.T @ (local @ mix)),
         errors=unknown, psi_errors=unknown,
     )  # fmt: skip
 
