@@ -253,8 +253,9 @@ class Settings:
 
 MOST_STATES = 64
 
-REACH = {"float64": 1e-13, "float32": 1e-4}
-"""The smallest tolerance that the rounding of each precision leaves room for."""
+REACH = {"float64": 1e-13, "float32": 1e-3}
+"""The smallest tolerance that the rounding of each precision leaves room for, whatever the potential: in float32 the
+half-width of a bound is 1e-5 to 4e-4 of the level (a pair of deltas), and no mesh makes it less."""
 
 
 VARIABLE: dict[str, tuple[str, ...]] = {

@@ -20,6 +20,7 @@ import _cache  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_disable_most_optimizations", True)  # much is compiled here, and little of it runs for long
 _cache.use(CACHE)
 
 WELLS = {

@@ -158,8 +158,7 @@ def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
     assert not output.exists()
 
 
-@pytest.mark.parametrize("name", ["train", "sweep"])
-@pytest.mark.parametrize("device", ["cuda", "nonsense"])
+@pytest.mark.parametrize(("name", "device"), [("train", "cuda"), ("sweep", "nonsense")])
 def test_a_device_that_is_not_there_is_one_line(tmp_path, monkeypatch, name, device):
     monkeypatch.setenv("JAX_PLATFORMS", device)
     finished = script(name, f"output={tmp_path / 'out'}")

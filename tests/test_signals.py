@@ -125,12 +125,19 @@ def test_a_sweep_ends_wherever_it_is(tmp_path, delay):
     assert "the same command goes on" in _ends(process, signal.SIGTERM)
 
 
-def test_the_workers_of_a_launcher_end_with_it(tmp_path):
-    words = ["-m", *QUICK, "seed=1,2,3,4", "sweep.seeds=5000", "sweep.devices=1", "hydra/launcher=joblib"]
-    process = start("sweep", *words, f"output={tmp_path}")
-    _until(lambda: list(tmp_path.glob("*/*/blocks/*.npz")), process)
-    _ends(process, signal.SIGTERM)
+def test_a_worker_ends_when_what_started_it_is_gone(tmp_path):
+    """As those of `hydra/launcher=joblib` do, in the middle of a job."""
+    worker = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'scripts')!r}); import _signals, time, pathlib\n"
+        "_signals.follow()\nwhile True: pathlib.Path(sys.argv[1]).write_text(str(time.time())); time.sleep(0.02)"
+    )
+    parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}, sys.argv[1]])"
+    alive = tmp_path / "alive"
+    process = subprocess.Popen([sys.executable, "-c", parent, str(alive)])
+    _until(alive.exists, process)
+    process.kill()
+    process.wait()
     time.sleep(1)
-    blocks = len(list(tmp_path.glob("*/*/blocks/*.npz")))
-    time.sleep(1)
-    assert len(list(tmp_path.glob("*/*/blocks/*.npz"))) == blocks
+    last = alive.read_text()
+    time.sleep(0.5)
+    assert alive.read_text() == last

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import qpinn
+from qpinn import settings
 
 
 def test_solve_gives_everything(solved):
@@ -32,6 +33,15 @@ def test_float32_is_float32():
     solution = qpinn.solve(qpinn.potentials.infinite_well(), precision="float32")
     assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(solution.params["lanes"]))
     assert 0 < solution.state.relative_error_energy < 1e-4
+
+
+@pytest.mark.parametrize(("name", "states"), [("barrier", 3), ("two_deltas", 2)])
+def test_float32_meets_the_tolerance_that_it_is_allowed_on_the_first_mesh(name, states):
+    solution = qpinn.solve(
+        getattr(qpinn.potentials, name)(), precision="float32", states=states, tol=settings.REACH["float32"]
+    )
+    assert all(solution.converged)
+    assert solution.rounds == 1
 
 
 def test_psi_satisfies_the_equation_where_v_is_smooth(solved):

@@ -81,6 +81,13 @@ def test_a_start_alone_is_the_start_of_the_sweep(five):
     assert sensitivity.outcomes(columns)[3] == alone.state.outcome
 
 
+def test_more_seeds_train_only_the_new_ones_elsewhere(five, tmp_path):
+    _, _, columns, _ = five
+    job = _job({**QUICK, "seed": 3}, seeds=2, block=2)
+    _, new, _ = _run(job, tmp_path)
+    np.testing.assert_allclose(new["energy"], columns["energy"][3:], rtol=1e-13)
+
+
 def test_a_sweep_is_the_same_twice(five, tmp_path):
     _, _, columns, _ = five
     _, again, _ = _run(_job(seeds=5, block=2), tmp_path)

@@ -13,7 +13,7 @@ import time
 
 import numpy as np
 import pytest
-from tests_support import ROOT, call, script, start, train
+from tests_support import ROOT, call, script, start
 
 QUICK = ["potential=barrier", "network.width=6", "optimizer.steps=8"]
 FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks"}
@@ -123,7 +123,7 @@ def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, port):
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, port, victim):
-    words = [*QUICK, "sweep.seeds=400", "sweep.patience=2"]
+    words = [*QUICK, "sweep.seeds=250", "sweep.patience=2"]
     pair = _pair(port, *words, outputs=[tmp_path / "first", tmp_path / "second"])
     _wait(lambda: list(tmp_path.glob("first/*/blocks/*.npz")), pair[0])
     pair[victim].kill()
@@ -135,12 +135,12 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, 
     assert "another process of this job is gone" in errors or "another task died" in errors
     assert not (tmp_path / "second").exists()  # one of them writes
     kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("first/*/blocks/*.npz")}
-    assert 0 < len(kept) < 200
+    assert 0 < len(kept) < 125
     if victim == 0:  # who is killed makes no difference to what is there
         return
     _sweep(*words, f"output={tmp_path / 'first'}")  # on one process now
     folder = _only(tmp_path / "first")
-    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(400))
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(250))
     assert all((folder / "blocks" / name).stat().st_mtime_ns == when for name, when in kept.items())
 
 
@@ -157,23 +157,6 @@ def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     assert len(list((folder / "blocks").glob("*.npz"))) < 150
     _sweep(*words, f"output={tmp_path}")
     np.testing.assert_array_equal(_column(folder, "seed"), np.arange(150))
-    again = _sweep(*words, f"output={tmp_path}")
-    assert "finished before" in again.stdout
-
-
-def test_more_seeds_train_only_the_new_ones_elsewhere(one, tmp_path):
-    folder, _ = one
-    _sweep(*QUICK, "sweep.seeds=3", "seed=4", "sweep.devices=1", f"output={tmp_path}")
-    np.testing.assert_allclose(_column(_only(tmp_path), "energy"), _column(folder, "energy")[4:], rtol=1e-13)
-
-
-def test_a_seed_of_a_sweep_trained_alone_reaches_the_same_state(one, tmp_path):
-    folder, _ = one
-    train(*QUICK, "seed=5", f"output={tmp_path}")
-    (state,) = json.loads((_only(tmp_path) / "results.json").read_text())["states"]
-    row = _rows(folder)[5]
-    np.testing.assert_allclose(state["energy"], float(row["energy"]), rtol=1e-11)
-    assert state["node_count"] == int(row["node_count"])
 
 
 def test_a_sweep_over_the_initial_energy_in_a_folder_of_choice(tmp_path):
@@ -204,6 +187,7 @@ def test_a_multirun_by_a_launcher(tmp_path, launcher):
     written = {path: (path / "summary.json").stat().st_mtime_ns for path in jobs}
     again = _sweep("-m", *reversed(words), f"output={tmp_path}")  # the same command, in another order, in one process
     assert "2 of 2 jobs finished" in again.stdout
+    assert again.stdout.count("finished before") == 2
     assert {path: (path / "summary.json").stat().st_mtime_ns for path in jobs} == written
     compared = call("compare", folder)
     assert compared.returncode == 0, compared.stderr

@@ -33,7 +33,7 @@ def _perturbed(params, seed=7):
 def test_psi_vanishes_at_both_walls(activation):
     network = MLP(5, 2, activation)
     for ansatz in (_piecewise(activation=activation), Envelope(jnp.asarray(EDGES[[0, -1]]), network)):
-        params = _perturbed(ansatz.init(jax.random.key(3)))
+        params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
         values = _psi(ansatz, params)(jnp.array([-4.0, 0.1, 4.0]))
         assert values[0] == 0
         assert values[2] == 0
@@ -42,8 +42,8 @@ def test_psi_vanishes_at_both_walls(activation):
 
 def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jump():
     ansatz = _piecewise()
-    params = _perturbed(ansatz.init(jax.random.key(3)))
-    local = ansatz.local(params)
+    params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
+    local = jax.jit(ansatz.local)(params)
     for j, edge in enumerate(EDGES[1:-1]):
         sides = [jax.tree.map(lambda leaf, s=s: leaf[s], local) for s in (j, j + 1)]
 
@@ -51,7 +51,7 @@ def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jum
             f = lambda y: ansatz.psi_local(own, y[None])  # noqa: E731
             for _ in range(order):
                 f = jax.grad(f)
-            return float(f(jnp.asarray(x)))
+            return float(jax.jit(f)(jnp.asarray(x)))
 
         scale = 1 + abs(derivative(2, sides[0]))
         for order in (0, 1):
@@ -64,13 +64,13 @@ def test_fluxes_are_continuous_and_jump_at_deltas():
     """(psi' / m) right minus left = alpha psi, for any parameters."""
     mass, strength = jnp.array([0.1, 2.0, 0.5, 1.0]), jnp.array([0.0, 3.0, 0.0, -7.0, 0.0])
     ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), mass, strength)
-    params = _perturbed(ansatz.init(jax.random.key(3)))
-    local = ansatz.local(params)
+    params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
+    local = jax.jit(ansatz.local)(params)
     for j, edge in enumerate(EDGES[1:-1]):
         (left, left_slope), (right, right_slope) = (
-            jax.value_and_grad(lambda y, s=s: ansatz.psi_local(jax.tree.map(lambda leaf: leaf[s], local), y[None]))(
-                jnp.asarray(edge)
-            )
+            jax.jit(
+                jax.value_and_grad(lambda y, s=s: ansatz.psi_local(jax.tree.map(lambda leaf: leaf[s], local), y[None]))
+            )(jnp.asarray(edge))
             for s in (j, j + 1)
         )
         np.testing.assert_allclose(left, right, atol=1e-13)
@@ -86,12 +86,12 @@ def test_a_parity_holds_for_any_parameters(parity):
     mass = jnp.ones(4)
     for bent in (None, strength):
         ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), None if bent is None else mass, bent, jnp.asarray(parity))
-        params = _perturbed(ansatz.init(jax.random.key(3)))
+        params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
         psi = _psi(ansatz, params)
         x = jnp.array([0.0, 0.3, 1.7, 3.99, 8.0])
         np.testing.assert_allclose(psi(4.0 + x), parity * psi(4.0 - x), rtol=1e-12, atol=1e-13)
         assert psi(jnp.array([-4.0, 12.0])).tolist() == [0.0, 0.0]
-        slope = jax.vmap(jax.grad(lambda y: psi(y[None])[0]))(jnp.array([4 - 1e-9, 4 + 1e-9]))
+        slope = jax.jit(jax.vmap(jax.grad(lambda y: psi(y[None])[0])))(jnp.array([4 - 1e-9, 4 + 1e-9]))
         jump = 0.0 if bent is None else 5.0 * float(psi(jnp.array([4.0]))[0])
         np.testing.assert_allclose(slope[1] - slope[0], jump, atol=1e-6 * float(jnp.abs(slope).max() + 1))
 
@@ -99,7 +99,9 @@ def test_a_parity_holds_for_any_parameters(parity):
 def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
     """The same function of x, for lanes of parameters, whatever the depth."""
     coarse = _piecewise()
-    lanes = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(coarse.init(jax.random.key(k)) for k in range(3)))
+    lanes = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves), *(jax.jit(coarse.init)(jax.random.key(k)) for k in range(3))
+    )
     fine = Piecewise(jnp.asarray(np.sort([*EDGES, -2.5, 0.6])), coarse.network)
     found = fine.inherit(coarse.edges, lanes)
     assert jax.tree.structure(found) == jax.tree.structure(jax.vmap(fine.init)(jax.random.split(jax.random.key(1), 3)))
@@ -116,7 +118,7 @@ def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
 
 def test_the_envelope_is_one_minus_xi_squared_times_the_network():
     ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
-    params = ansatz.init(jax.random.key(0))
+    params = jax.jit(ansatz.init)(jax.random.key(0))
     x = jnp.array([2.5])
     network = ansatz.network.apply({"params": jax.tree.map(lambda leaf: leaf[0], params["network"])}, jnp.array([0.5]))
     np.testing.assert_allclose(ansatz_module.psi(ansatz, params, x), (1 - 0.25) * network, rtol=1e-14)
@@ -125,7 +127,7 @@ def test_the_envelope_is_one_minus_xi_squared_times_the_network():
 @pytest.mark.parametrize("name", INITIALIZATIONS)
 def test_the_seed_moves_the_parameters_and_nothing_else_does(name):
     ansatz = _piecewise(initialization=name)
-    a, b, again = (ansatz.init(jax.random.key(seed)) for seed in (1, 2, 1))
+    a, b, again = (jax.jit(ansatz.init)(jax.random.key(seed)) for seed in (1, 2, 1))
     kernels = [np.asarray(p["network"]["hidden_0"]["kernel"]) for p in (a, b, again)]
     assert np.abs(kernels[0] - kernels[1]).max() > 1e-3
     np.testing.assert_array_equal(kernels[0], kernels[2])
@@ -134,7 +136,7 @@ def test_the_seed_moves_the_parameters_and_nothing_else_does(name):
 
 def test_psi_is_linear_in_what_is_linear():
     ansatz = _piecewise()
-    params = ansatz.init(jax.random.key(1))
+    params = jax.jit(ansatz.init)(jax.random.key(1))
     flags = ansatz_module.is_linear(params)
     doubled = jax.tree.map(lambda leaf, linear: 2 * leaf if linear else leaf, params, flags)
     x = jnp.linspace(-3.9, 3.9, 31)
