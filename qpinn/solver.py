@@ -33,9 +33,6 @@ LEVELS = 8
 ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
 
-TOLERANCE = 1e-8
-"""What `converged` is measured by where no tolerance was given."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Solution:
@@ -206,7 +203,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     clock.lap("planning")
     energy = _energy_value(settings, plan)
     clock.lap("reference")
-    tol = settings.tol or TOLERANCE
+    tol = settings.tol or certify.TOLERANCE
     mesh = plan.mesh
     with jax.enable_x64(settings.precision == "float64"):
         tried: list[tuple[float, _Trained]] = []

@@ -22,6 +22,9 @@ import numpy as np
 
 from qpinn.physics.domain import reflected
 
+TOLERANCE = 1e-8
+"""What bounds are compared with where no tolerance was given, relative to the scale of a level."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Values:

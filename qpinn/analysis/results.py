@@ -17,7 +17,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from qpinn.analysis import compare, errors, evaluate
+from qpinn.analysis import certify, compare, errors, evaluate
 from qpinn.physics import potentials
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
@@ -90,7 +90,7 @@ def summary(
         ).tolist(),
         "reference": reference(levels, solution.units.scale),
         "no_reference": no_reference,
-        "certificate": certificate(solution.plan, solution.settings),
+        "certificate": certificate(solution),
         "rounds": solution.rounds,
         "comparison": [dataclasses.asdict(row) for row in rows],
         "steps": solution.steps,
@@ -113,18 +113,23 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
     }  # fmt: skip
 
 
-def certificate(plan: Any, settings: Any) -> dict[str, Any]:
-    """What the bounds of a solution rest on, in words and numbers."""
+def certificate(solution: Any) -> dict[str, Any]:
+    """What the bounds of a solution rest on, in words and numbers; `unresolved`: where V is not seen well enough."""
+    plan, settings = solution.plan, solution.settings
     scale = settings.units.units.scale
+    allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
+    known = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
     return {
         "tol": settings.tol,
         "trained": plan.trained,
         "sigma": plan.sigma * scale,
         "brackets": [[float(low) * scale, float(high) * scale] for low, high in zip(plan.low, plan.high, strict=True)],
         "walls_chosen": list(plan.chosen),
-        "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules)",
-        "assumed": "V in a cell is no lower than its samples and their curvature say (compared with 16 times as many); "
-        "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
+        "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
+        "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
+        f"how far V is from what they see), {known}",
+        "assumed": ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
+        + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
     }
 

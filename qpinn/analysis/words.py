@@ -19,9 +19,6 @@ from qpinn.wavefunctions.networks import ROUGH
 Results = Mapping[str, Any]
 State = Mapping[str, Any]
 
-TOLERANCE = 1e-8
-"""What the bounds of a run without a tolerance are compared with (`qpinn.solver.TOLERANCE`)."""
-
 EXACT = ("exact", "closed form", "transcendental equation")
 """Methods without an error of their own but rounding; "exact" is what they were once called."""
 
@@ -55,7 +52,7 @@ def at_most(value: float) -> str:
 def tolerance(results: Results) -> str:
     """The tolerance that bounds were asked to meet, or the one they are compared with: 1e-8."""
     tol = results["certificate"]["tol"]
-    return f"{TOLERANCE if tol is None else tol:g}".replace("e-0", "e-")
+    return f"{certify.TOLERANCE if tol is None else tol:g}".replace("e-0", "e-")
 
 
 def unit(results: Results) -> str:
@@ -345,7 +342,7 @@ def fastest_classical(results: Results) -> str | None:
     """
     state = results["states"][-1]
     key = "relative_l2_psi" if is_fixed(results) else "relative_error_energy"
-    tol = TOLERANCE if results["certificate"]["tol"] is None else results["certificate"]["tol"]
+    tol = certify.TOLERANCE if results["certificate"]["tol"] is None else results["certificate"]["tol"]
     rows = [row for row in results["comparison"] if row[key] is not None]
     if not rows:
         return None

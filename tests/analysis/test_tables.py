@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from made_results import FIXED, PAPER, PI2, lost, results, row, state, wrong
 
-from qpinn import solver
 from qpinn.analysis import tables, words
 
 
@@ -131,7 +130,6 @@ def test_without_a_reference_there_are_dashes_and_one_line():
 
 
 def test_a_tolerance_that_was_not_given_is_named_by_its_number():
-    assert words.TOLERANCE == solver.TOLERANCE
     assert "within 1e-8" in tables.levels(results(state(), state(1)))
     assert "(no tol was given)" in tables.report(results())
     given = results()["certificate"] | {"tol": 2.5e-6}

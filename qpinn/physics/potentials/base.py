@@ -6,7 +6,7 @@ to them exist. It is called with positions of shape (..., d) and returns V of sh
 (inside `jit`, `vmap`, `grad`) and, in float64 whatever JAX's precision is, on NumPy arrays.
 
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
-potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.estimates`).
+potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.walls`).
 
 Two things are there only where they are needed. `mass(x)`, constant between breakpoints, is the effective mass of
 

@@ -1,6 +1,6 @@
 """Smooth potentials of the whole line (or half of it), most of them with levels in closed form.
 
-Where the builder's `domain` is None the walls are put where psi has decayed (`qpinn.physics.estimates.on_box`).
+Where the builder's `domain` is None the walls are put where psi has decayed (`qpinn.physics.walls.on_box`).
 """
 
 from __future__ import annotations
