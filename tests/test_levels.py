@@ -191,7 +191,7 @@ def test_the_route_of_the_paper_trains_excited_states_in_turn():
     common = {
         "states": 2, "start": "random", "energy": {"name": "trainable", "initial": 5.0}, "ansatz": "envelope",
         "network": {"width": 16, "depth": 2, "init": "glorot"},
-        "optimizer": {"name": "adam_lbfgs", "adam_steps": 800, "steps": 1200, "learning_rate": 3e-3},
+        "optimizer": {"name": "adam_lbfgs", "adam_steps": 800, "steps": 1600, "learning_rate": 3e-3},
     }  # fmt: skip
     solution = qpinn.solve(potentials.infinite_well(), **common)
     assert [state.outcome for state in solution.states] == ["right state", "right state"]
@@ -202,7 +202,7 @@ def test_the_route_of_the_paper_trains_excited_states_in_turn():
     lower, upper = solution.bounds.T
     exact = np.pi**2 * np.array([1, 4])
     assert (np.isnan(lower) | (lower <= exact)).all()
-    assert (exact <= upper).all()
+    assert (np.isnan(upper) | (exact <= upper)).all()
     history = solution.history
     np.testing.assert_array_equal(np.unique(history["state"]), [0, 1])
     assert (history["orthogonality"][history["state"] == 0] == 0).all()
@@ -281,7 +281,7 @@ def test_bounds_are_right_or_absent_where_it_is_hard(potential, lowest):
     exact = lowest or reference.spectral_elements(solution.potential, 1, degree=30).energies[0]
     slack = 1e-4 * abs(exact) if lowest == 0.2047 else 1e-11 * abs(exact)  # digits of the number
     assert np.isnan(upper) or lower - slack <= exact <= upper + slack
-    assert np.isnan(upper) == (getattr(potential, "a", 1.0) == 1e-9)
+    assert np.isfinite(upper)
 
 
 def test_bounds_hold_far_from_the_origin():
@@ -305,16 +305,21 @@ def test_functions_that_depend_on_each_other_bound_the_lowest_level_alone():
     assert (np.isnan(upper) | (upper >= exact)).all()
 
 
-def test_a_spike_between_the_points_takes_the_bounds_away():
-    """Its level lies far below those that are found."""
+def test_a_spike_that_no_sample_meets_is_found():
+    """A well of 1e-4 in a box of 6: its level lies far below those of the parabola."""
     solution = qpinn.solve(potentials.expression((-3.0, 3.0), "x**2-1e5*exp(-((x-0.3)/1e-4)**2)"), states=2, **FAST)
-    assert np.isnan(solution.bounds).all()
-    assert not any(solution.converged)
+    lower, upper = solution.bounds.T
+    exact = np.array([-78.332578314, 2.494386899805])  # by spectral elements on a mesh laid on it
+    assert (lower <= exact + 1e-9).all()
+    assert (exact - 1e-9 <= upper).all()
+    assert all(solution.converged)
 
 
-def test_a_box_that_needs_too_many_segments_is_refused_at_once():
-    with pytest.raises(ValueError, match="segments are needed for 2 levels, more than 256"):
-        qpinn.solve(potentials.two_deltas(distance=1e9))
+def test_two_wells_that_are_far_apart_cost_no_more():
+    solution = qpinn.solve(potentials.two_deltas(distance=1e9), states=1, **FAST)
+    lower, upper = solution.bounds[0]
+    assert lower <= -4 <= upper
+    assert solution.errors["energy"] < 1e-4
 
 
 def test_a_callback_ends_the_cutting_of_segments_too():
@@ -331,7 +336,7 @@ def test_bound_states_of_a_soft_well_are_counted():
 @pytest.mark.parametrize(
     ("potential", "message"),
     [
-        (potentials.morse((-1000.0, 10.0)), r"potential\.domain=\[-1000, 10\]: V is nan at x"),
+        (potentials.morse((-1000.0, 10.0)), r"potential\.domain=\[-1000, 10\]: V is inf at x"),
         (potentials.kronig_penney(3, 1e4, 1e-12), "breakpoints or walls are closer than"),
     ],
 )

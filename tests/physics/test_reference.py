@@ -9,7 +9,7 @@ import pytest
 from scipy import interpolate
 
 from qpinn.physics import domain, reference
-from qpinn.physics.potentials import barrier, expression, finite_well, given, harmonic, infinite_well, morse
+from qpinn.physics.potentials import barrier, expression, finite_well, given, harmonic, infinite_well, morse, two_deltas
 
 CASES = [
     infinite_well(),
@@ -190,3 +190,12 @@ def test_a_pair_that_rounding_cannot_tell_apart_is_two_states():
 def test_a_reference_beyond_the_budget_is_refused_before_it_is_begun():
     with pytest.raises(reference.SizeError, match=r"spectral elements need 3000000 unknowns, more than \d+"):
         reference.spectral_elements(harmonic((-9.0, 9.1)), 1, degree=30, elements=100_000)
+    with pytest.raises(reference.SizeError, match=r"exact levels need \S+ pieces of less than half a wave, more"):
+        reference.exact(finite_well(), 40_000)
+
+
+def test_a_wide_box_costs_what_its_levels_cost():
+    """Two deltas far apart bind at -4 each; above them lie the levels of a box of 5e8 and of 1e9."""
+    levels = reference.exact(two_deltas((-5.01e8, 5.01e8), 1e9, -4.0, -4.0), 8)
+    np.testing.assert_allclose(levels.energies[:2], -4, rtol=1e-12)
+    assert (levels.energies[2:] < 1e-14).all()

@@ -10,10 +10,10 @@ import dataclasses
 from typing import Any
 
 from qpinn.physics.enclosure import constant_in_pieces
-from qpinn.physics.reference.box import Eigenstates
+from qpinn.physics.reference.box import Eigenstates, SizeError
 from qpinn.physics.reference.grid import finite_differences
 from qpinn.physics.reference.layers import exact
-from qpinn.physics.reference.spectral import SizeError, spectral_elements
+from qpinn.physics.reference.spectral import spectral_elements
 
 __all__ = [
     "Eigenstates",

@@ -41,6 +41,10 @@ EXACT = ("closed form", "transcendental equation")
 VISIBLE = 1e-8  # a lobe smaller than this part of max|psi| is rounding noise and cannot carry the sign
 
 
+class SizeError(ValueError):
+    """A reference would take more unknowns than are allowed."""
+
+
 @dataclass(frozen=True)
 class Eigenstates:
     """The lowest k levels of a potential.

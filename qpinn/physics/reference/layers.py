@@ -13,6 +13,7 @@ from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
     Eigenstates,
+    SizeError,
     Solution,
     Wave,
     box_of,
@@ -26,6 +27,9 @@ from qpinn.physics.reference.box import (
 )
 from qpinn.physics.reference.vouched import mixing, rounding
 
+MOST_PIECES = 10_000
+"""Pieces of less than half a wave beyond which nothing is solved: they are handled one after the other."""
+
 
 def exact(potential: Potential, states: int) -> Eigenstates:
     """The lowest `states` levels of a potential that is constant in pieces, to rounding.
@@ -37,7 +41,8 @@ def exact(potential: Potential, states: int) -> Eigenstates:
     Math. 24 (1971) 263), which brackets every level. A box of a single value of V and of m, without deltas, has
     V + ((n + 1) pi / L)^2 / m and sines.
 
-    Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer.
+    Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer; SizeError,
+    which is one, if there are more than `MOST_PIECES`.
     """
     states = whole("states", states, 1)
     box = box_of(potential)
@@ -123,9 +128,13 @@ def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
 
 def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
     floor = box.floor(float(values.min()), natural)
+    top = bound + 1e-9 * abs(bound)  # a hair, so that a wide box holds no more half-waves there than at the levels
+    pieces = float(np.sum(np.sqrt(np.maximum(box.mass * (top - values), 0.0)) * np.diff(box.edges) / 2 + 1))
+    if pieces > MOST_PIECES:
+        raise SizeError(f"exact levels need {pieces:.3g} pieces of less than half a wave, more than {MOST_PIECES}")
     (energies, size, tied), waves = np.empty((3, count)), []
     for state in range(count):
-        low, high = floor, bound + 0.01 * (bound - floor)
+        low, high = floor, top
         while low < (middle := 0.5 * (low + high)) < high:
             matrix = _stiffness(box, values, natural, middle)
             below = sum(pivot < 0.0 for pivot in _pivots(matrix.diagonal, matrix.off))

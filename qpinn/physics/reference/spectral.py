@@ -14,6 +14,7 @@ from qpinn.physics.potentials import Potential
 from qpinn.physics.reference.box import (
     Box,
     Eigenstates,
+    SizeError,
     Solution,
     Wave,
     box_of,
@@ -29,10 +30,6 @@ from qpinn.physics.survey import survey
 
 MOST_UNKNOWNS = 100_000
 """Elements times degree beyond which no reference is computed: memory (about 2 kB each) and time grow in proportion."""
-
-
-class SizeError(ValueError):
-    """A reference would take more unknowns than are allowed."""
 
 
 def spectral_elements(
