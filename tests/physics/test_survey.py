@@ -55,6 +55,13 @@ def test_levels_of_random_steps_are_counted(seed):
         def __call__(self, x):
             return values[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
+        def enclose(self, left, right):
+            value = self((left + right)[:, None] / 2)
+            return value, value
+
+        def stray(self, left, right, degree):
+            return np.zeros(len(left))
+
         def mass(self, x):
             return masses[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
