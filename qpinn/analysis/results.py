@@ -125,6 +125,7 @@ def certificate(solution: Any) -> dict[str, Any]:
         "sigma": plan.sigma * scale,
         "brackets": [[float(low) * scale, float(high) * scale] for low, high in zip(plan.low, plan.high, strict=True)],
         "walls_chosen": list(plan.chosen),
+        "left_out": None if plan.left_out is None else plan.left_out * scale,
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
         f"how far V is from what they see), {known}",

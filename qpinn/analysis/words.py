@@ -315,6 +315,14 @@ def walls(results: Results) -> list[str]:
     return lines
 
 
+def left_out(results: Results) -> str | None:
+    """That states=all leaves out a level that is bound too weakly for walls."""
+    binding = results["certificate"].get("left_out")
+    if binding is None:
+        return None
+    return f"one more level is bound, by less than {binding:.0e}{unit(results)}, and left out: too wide for a box"
+
+
 # ----------------------------------------------------------------------------------------------------------- seconds
 
 

@@ -157,6 +157,6 @@ def _tail(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarra
         v = _sampled(potential, left[here], right[here], (nodes + 1) / 2)
         order = np.arange(int(m), int(m) + 8)
         terms = (weights * v) @ np.polynomial.legendre.legvander(nodes, int(m) + 8)[:, order] * (order + 0.5)
-        rounding = 8 * EPS * int(m) * np.abs(v).max(axis=1)
+        rounding = 64 * EPS * int(m) * np.abs(v).max(axis=1)
         strays[here] = 16 * np.maximum(np.abs(terms).max(axis=1) - rounding, 0.0)
     return strays

@@ -5,6 +5,7 @@ V of these potentials runs monotonously where psi decays: steps through its valu
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,7 @@ def left_out(potential: Any) -> float | None:
     return WEAK / potential.length**2 if every > counted else None
 
 
+@functools.lru_cache(maxsize=16)
 def _below_threshold(potential: Any) -> tuple[int, int]:
     """Levels that are bound by more than a wall at `FAR` needs, and by more than a hundredth of that."""
     box = steps(_between(potential, np.full(2, FAR * potential.length)), 4000).joined()

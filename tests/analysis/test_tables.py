@@ -234,3 +234,11 @@ def test_energies_of_sweeps_that_were_given_have_no_error():
     assert "E was given" in tables.sweep_report(summary)
     assert "error of E" not in tables.sweep_report(summary)
     assert "fixed" in tables.sweep_overview([summary, summary])
+
+
+def test_a_level_that_is_left_out_is_named():
+    certificate = results()["certificate"]
+    assert "left out" not in tables.report(results(certificate=certificate | {"left_out": None}))
+    assert "one more level is bound, by less than 4e-06" in tables.report(
+        results(certificate=certificate | {"left_out": 4e-6})
+    )

@@ -55,13 +55,6 @@ def test_levels_of_random_steps_are_counted(seed):
         def __call__(self, x):
             return values[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
-        def enclose(self, left, right):
-            value = self((left + right)[:, None] / 2)
-            return value, value
-
-        def stray(self, left, right, degree):
-            return np.zeros(len(left))
-
         def mass(self, x):
             return masses[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
@@ -113,3 +106,34 @@ def test_given_walls_stay():
     boxed = walls.on_box(potentials.linear(), 2)
     assert boxed.domain[0] == 0.0
     assert boxed.domain[1] > 5.0
+
+
+@pytest.mark.parametrize(("l", "bound", "weak"), [(4.02, 5, False), (4.14, 5, False), (1.02, 2, False),
+                                                  (4.001, 4, True), (4.0, 4, False), (4.999, 5, False)])  # fmt: skip
+def test_weakly_bound_levels_get_their_walls_or_are_named(l, bound, weak):  # noqa: E741
+    """E_n = -(l - n)^2; the level of l = 4.001 would need walls at 20 000 natural lengths."""
+    well = potentials.poeschl_teller(l=l)
+    assert walls.bound_states(well) == bound
+    assert (walls.left_out(well) is not None) is weak
+    boxed = walls.on_box(well, bound)
+    kappa = l - bound + 1
+    assert kappa * boxed.domain[1] > 19.0
+    surveyed = survey.survey(boxed, bound + 1)
+    exact = -((l - np.arange(bound)) ** 2)
+    assert (surveyed.low[:bound] < exact).all()
+    assert (exact < surveyed.high[:bound]).all()
+
+
+def test_no_wall_is_put_between_two_deltas():
+    pair = potentials.two_deltas(distance=12.0, strength_left=0.01)
+    left, right = walls.on_box(pair, 1).domain
+    assert left < -6.0 < 6.0 < right
+
+
+def test_a_decay_layer_however_thin_is_counted():
+    """k tan(k a) = kappa coth(kappa (b - a)): E_0 of depth 1e8 is (pi / 2)^2 (1 - 2e-4) to four digits."""
+    surveyed = survey.survey(potentials.finite_well(depth=1e8), 2)
+    exact = (np.pi / 2 / (1 + 1e-4)) ** 2
+    assert surveyed.low[0] < exact * (1 + 1e-7)
+    assert exact * (1 - 1e-7) < surveyed.high[0]
+    assert surveyed.high[0] - surveyed.low[0] < 1e-3
