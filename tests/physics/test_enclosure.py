@@ -165,3 +165,25 @@ def test_a_pole_is_named_with_its_place(text):
 )
 def test_a_denominator_that_only_becomes_small_is_none(walls, text):
     assert potentials.expression(walls, text).breakpoints == ()
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_how_far_a_spline_is_from_a_polynomial(tmp_path, smooth):
+    """No polynomial of that degree is stated to be nearer than the best one, found by least squares on many points."""
+    rng = np.random.default_rng(8)
+    x = np.linspace(-1, 1, 60)
+    v = np.exp(x) if smooth else rng.normal(size=60)
+    file = tmp_path / "v.csv"
+    file.write_text("x,V\n" + "".join(f"{a:.17g},{b:.17g}\n" for a, b in zip(x, v, strict=True)))
+    potential = potentials.sampled(str(file), "cubic")
+    left = rng.uniform(-1, 0.5, 20)
+    right = left + rng.uniform(0.01, 0.5, 20)
+    t = np.cos(np.linspace(0, np.pi, 3001))
+    for degree in (4, 12):
+        stated = enclosure.stray(potential, left, right, degree)
+        for a, b, most in zip(left, right, stated, strict=True):
+            values = potential(((a + b) / 2 + (b - a) / 2 * t)[:, None])
+            fit = np.polynomial.chebyshev.Chebyshev.fit(t, values, degree, domain=[-1, 1])
+            best = np.sqrt(np.mean((fit(t) - values) ** 2))  # no more than the largest difference of the best
+            assert most >= best - 1e-12
+            assert most < 1e-5 or not smooth
