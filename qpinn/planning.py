@@ -81,7 +81,7 @@ def _plan(
 ) -> Plan:
     """The plan for the lowest `states`, or for one `state`, of a dimensionless potential; kept for the next call."""
     asked = (state or 0) + 1 if states is None else _asked(potential, states)
-    key = f"states={states}" if state is None else f"state={state}"
+    key = f"state={state}" if state is not None else f"states={1 if states is None else states}"
     boxed = walls.on_box(potential, asked, key=key)
     _check(boxed)
     surveyed = survey(boxed, asked + EXTRA + 1)

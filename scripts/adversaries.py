@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -72,7 +74,10 @@ def draw(number: int) -> Adversary:
     shapes = {"gaussian": f"exp(-{z}**2)", "tanh step": f"tanh({z})", "lorentzian": f"1/(1+{z}**2)",
               "notch": f"where(abs({z})<1,1,0)"}  # fmt: skip
     formula = f"{text} + ({height:.9e})*{shapes[feature]}"
-    return Adversary(base, feature, formula, (float(left), float(right)), float(f"{place:.12e}"), float(f"{width:.9e}"))
+    return Adversary(
+        base=base, feature=feature, formula=formula, domain=(float(left), float(right)),
+        place=float(f"{place:.12e}"), width=float(f"{width:.9e}"),
+    )  # fmt: skip
 
 
 def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,11 +92,12 @@ def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray
 
 def measure(number: int, states: int = 3, tol: float = 1e-8) -> dict[str, Any]:
     """What a run says of an adversary, and whether it is so."""
-    import time
+    import jax
 
     import qpinn
 
     adversary = draw(number)
+    jax.clear_caches()  # thousands of programmes in one process run out of maps of memory
     begun = time.perf_counter()
     potential = qpinn.potentials.expression(adversary.domain, adversary.formula)
     solution = qpinn.solve(potential, states=states, tol=tol)
@@ -101,6 +107,7 @@ def measure(number: int, states: int = 3, tol: float = 1e-8) -> dict[str, Any]:
     granted = doubt + 1e-13 * np.abs(exact) + 64 * np.finfo(float).eps * np.abs(exact)
     outside = np.maximum(lower - exact, exact - upper)
     off = np.abs(solution.energies - exact)
+    print(f"adversary {number}: {adversary.base}, {adversary.feature}, {seconds:.1f} s", file=sys.stderr, flush=True)
     return {
         "number": number, "base": adversary.base, "feature": adversary.feature, "formula": adversary.formula,
         "domain": list(adversary.domain), "width": adversary.width / (adversary.domain[1] - adversary.domain[0]),

@@ -1,7 +1,7 @@
 """Measure levels and their bounds over the library and over potentials drawn at random, and write docs/levels.md.
 
-    python scripts/benchmark_levels.py                       # 8 seeds, 240 random potentials: half an hour on one core
-    python scripts/benchmark_levels.py --seeds 1 --random 10 --output bench
+    python scripts/benchmark_levels.py              # 8 seeds, 240 random and 300 adversarial potentials: about an hour
+    python scripts/benchmark_levels.py --seeds 1 --random 10 --adversaries 8 --output bench
 
 One process; compiled programmes are kept. Writes levels.json and levels.md into the output folder (default docs).
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import adversaries
 import benchmark
 import numpy as np
 
@@ -27,10 +28,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--random", type=int, default=240)
+    parser.add_argument("--adversaries", type=int, default=300)
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     arguments = parser.parse_args()
-    if arguments.seeds < 1 or arguments.random < 0:
-        _cli.fail("--seeds must be at least 1 and --random at least 0")
+    if arguments.seeds < 1 or min(arguments.random, arguments.adversaries) < 0:
+        _cli.fail("--seeds must be at least 1, --random and --adversaries at least 0")
     _cli.use_cache()
     from qpinn.analysis import benchmark as tables
     from qpinn.analysis import results
@@ -41,9 +43,10 @@ def main() -> int:
         if name != "sampled":
             library += [measure(name, build(**arguments_of(name)), seed) for seed in range(arguments.seeds)]
     drawn = [measure(*draw(number), 0, states=4) for number in range(arguments.random)]
+    against = [adversaries.measure(number) for number in range(arguments.adversaries)]
     measured = {
         "machine": {"cpu": benchmark.cpu(), "system": platform.system()}, "git": results.git_commit(),
-        "versions": results.versions(), "library": library, "random": drawn,
+        "versions": results.versions(), "library": library, "random": drawn, "adversaries": against,
     }  # fmt: skip
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "levels.json").write_text(json.dumps(measured) + "\n")
@@ -90,6 +93,8 @@ def draw(number: int) -> tuple[str, Any]:
 
 def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[str, Any]:
     """Errors and bounds of the lowest levels (all bound ones, if they are fewer), relative to their scale."""
+    import jax
+
     import qpinn
     from qpinn import solver
     from qpinn.physics import walls
@@ -97,6 +102,7 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     threshold = getattr(potential, "threshold", np.inf)
     if np.isfinite(threshold):
         states = min(states, walls.bound_states(potential))
+    jax.clear_caches()  # thousands of programmes in one process run out of maps of memory
     begun = time.perf_counter()
     units = "semiconductor" if hasattr(potential, "mass") else "dimensionless"
     solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)

@@ -267,7 +267,34 @@ def levels_page(measured: Mapping[str, Any]) -> str:
         _levels_table(measured["random"]),
         "## Do the bounds hold?",
         _bounds_table(measured),
+        *(_adversaries(measured["adversaries"]) if "adversaries" in measured else []),
     ]) + "\n"  # fmt: skip
+
+
+def _adversaries(entries: Sequence[Entry]) -> list[str]:
+    return [
+        "## Potentials drawn to break bounds",
+        "Three levels each, tol=1e-8. A Gaussian, a step tanh, a Lorentzian or a notch, of 1e-6 to 1e-2 of the box, "
+        "anywhere in it and of either sign, up to 1e4 spacings high, on a parabola, a wall 1/x^12, an exponential or a "
+        "flat floor of up to 1e6 either way, in boxes of 1e-3 to 1e3 (`scripts/adversaries.py`). The run knows the "
+        "formula alone; the reference is spectral elements on a mesh that is laid on the feature, and is granted its "
+        "own error. *Falsely converged*: said to be within tol, and not.",
+        _adversaries_table(entries),
+    ]  # fmt: skip
+
+
+def _adversaries_table(entries: Sequence[Entry]) -> str:
+    rows = []
+    groups = [(base, feature, group) for (base, feature), group in _groups(entries, "base", "feature").items()]
+    for base, feature, group in [*groups, ("all", "", list(entries))] if entries else []:
+        total = sum(len(entry["outside"]) for entry in group)
+        counts = [sum(sum(entry[key]) for entry in group) for key in ("outside", "false", "bounded", "converged")]
+        seconds = [entry["seconds"] for entry in group]
+        rows.append([base, feature, str(len(group)), str(total), *map(str, counts),
+                     f"{statistics.median(seconds):.1f} ({max(seconds):.1f})"])  # fmt: skip
+    header = ["base", "feature", "potentials", "levels", "outside their bounds", "falsely converged", "with bounds",
+              "bounds within 1e-8", "seconds: median (worst)"]  # fmt: skip
+    return markdown(header, rows)
 
 
 def _levels_table(entries: Sequence[Entry]) -> str:

@@ -214,15 +214,16 @@ def wall_shift(
 ) -> tuple[np.ndarray, np.ndarray]:
     """By how much the walls `cutting` (left, right) raise each level (K,), and where E lies above V at one of them.
 
-    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall: what psi would go on as beyond it. kappa is at
-    least 1 / L, L the length of the box, which makes it all of the kinetic energy where psi is a wave up to the wall.
+    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall: what psi would go on as beyond it. Where E
+    lies above V there, nothing would hold psi, and the level would fall to that V at least: E - V.
     """
     raised, free = np.zeros(len(bound.energies)), np.zeros(len(bound.energies), bool)
     for end, cuts in zip((0, -1), cutting, strict=True):
         if cuts:
             barrier = grid.mass[end] * (grid.v[end] - bound.energies)
             kappa = np.maximum(np.sqrt(np.maximum(barrier, 0.0)), 1 / (grid.x[-1] - grid.x[0]))
-            raised += grid.slope[:, end] ** 2 / (2 * grid.mass[end] * kappa)
+            decaying = grid.slope[:, end] ** 2 / (2 * grid.mass[end] * kappa)
+            raised = np.where(barrier < 0, np.maximum(raised, -barrier / grid.mass[end]), raised + decaying)
             free |= barrier < 0
     return raised, free
 

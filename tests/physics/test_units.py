@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.physics import potentials, reference, units
+from qpinn.physics import potentials, reference, units, walls
 
 SEMICONDUCTOR = units.of("semiconductor")
 LAYER = potentials.layers(thickness=[1], offset=[0], mass=[1])
@@ -73,3 +73,11 @@ def test_a_deep_well_between_heavy_barriers_solves_the_equation_of_bastard():
 def test_what_does_not_go_together_is_refused(potential, settings, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         qpinn.solve(potential, **settings)
+
+
+def test_a_well_that_binds_in_its_units_is_not_refused():
+    """Depth 3.7195 eV, a = 20 / nm, 0.5 amu: E_n = -(sqrt(depth) - a (n + 1/2))^2 without units has 15 levels."""
+    morse = potentials.morse(depth=3.7195, a=20.0)
+    bare = units.dimensionless(morse, units.of("semiconductor", 911.444), 911.444)
+    assert walls.bound_states(bare) == int(np.ceil(np.sqrt(bare.depth) / 20 - 0.5)) == 15
+    assert walls.bound_states(morse) == 0

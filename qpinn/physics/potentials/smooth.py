@@ -273,10 +273,11 @@ def double_well(domain: Domain = None, height: float = 10.0, a: float = 1.0) -> 
 
 
 def morse(domain: Domain = None, center: float = 0.0, depth: float = 100.0, a: float = 1.0) -> Morse:
-    """Morse potential. Raises ValueError for numbers that are not positive, or if it binds nothing."""
+    """Morse potential. Raises ValueError for numbers that are not positive or walls out of order.
+
+    Whether it binds anything depends on the units, and is asked when levels are.
+    """
     depth, a = positive("potential.depth", depth), positive("potential.a", a)
-    if math.sqrt(depth) <= a / 2:
-        raise ValueError(f"potential.depth={depth:g}: binds nothing; must exceed (potential.a / 2)^2 = {a * a / 4:g}")
     return Morse(*_walls(domain), finite("potential.center", center), depth, a)
 
 
