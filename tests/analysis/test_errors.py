@@ -211,7 +211,7 @@ def test_a_level_above_v_at_a_wall_is_one_of_the_box():
     measured, plan = _well()
     state, _ = evaluate.states(measured, plan, 1e-8, True, (True, True))
     assert state.free_at_wall
-    assert state.wall_shift == pytest.approx(2 * np.pi**2)  # pi^2, all of it, for each wall
+    assert state.wall_shift == pytest.approx(np.pi**2)  # without walls the level is at V = 0
     state, _ = evaluate.states(measured, plan, 1e-8, True, (False, False))
     assert (state.free_at_wall, state.wall_shift) == (False, None)
 
