@@ -41,7 +41,9 @@ def _potential(axes: Axes, data: RunData) -> None:
     right.set_zorder(axes.get_zorder() - 1)
     axes.patch.set_visible(False)
     energy = np.nan_to_num(data.energy)
-    bottom, top = min(0.0, energy, data.v.min()), max(0.0, energy, data.v.max())
+    bottom, top = min(energy, data.v.min()), max(energy, data.v.max())
+    if bottom - 2 * (top - bottom) < 0.0 < top + 2 * (top - bottom):  # a constant far from zero would hide all of V
+        bottom, top = min(0.0, bottom), max(0.0, top)
     if top - bottom > 50 * (energy - bottom) > 0:  # a steep wall: what lies near E is to be seen
         top = energy + 2 * (energy - bottom)
     right.fill_between(data.x, data.v, bottom, color="#BBBBBB", alpha=0.45, linewidth=0)
@@ -138,7 +140,7 @@ def energy(data: RunData) -> Figure:
     if errors is not None and level is not None:
         upper.axhline(level, color=ORANGE, linestyle="--", linewidth=1.3, label=data.reference_name)
         _steps(lower, data, errors, color=RED)
-        if data.reference_error > run_data.ROUNDING:
+        if data.reference_error > max(run_data.ROUNDING, 0.01 * float(np.nanmin(np.abs(errors), initial=np.inf))):
             lower.axhline(data.reference_error, color=GREY, linestyle=":", linewidth=1.0, label="that of the reference")
             lower.legend(loc="upper right")
         log_axis(lower, [errors])
