@@ -65,6 +65,16 @@ class Steps:
         near = np.minimum(np.abs(places[after] - ends), np.abs(places[np.maximum(after - 1, 0)] - ends))
         return decay, np.minimum(near[:-1], near[1:])
 
+    def density(self, energy: float) -> np.ndarray:
+        """About how large psi^2 of this energy is in each cell (m,), at its nearer end, for unit norm.
+
+        An even psi where it oscillates, and one that decays by its decay length elsewhere.
+        """
+        decay, depth = self.decay(energy)
+        near = np.exp(-2 * np.minimum(depth, 300.0))
+        tail = np.where(decay > 1e-6, -np.expm1(-2 * decay) / np.maximum(2 * decay, 1e-300), 1.0)
+        return near / float((near * tail * self.sizes).sum())
+
 
 def count_below(steps: Steps, energies: np.ndarray) -> np.ndarray:
     """How many levels of `steps` lie below each of `energies` (k,)."""

@@ -102,9 +102,7 @@ def share_of_norm(surveyed: Survey, edges: np.ndarray) -> np.ndarray:
     cells = surveyed.middle
     share = np.zeros(len(edges) - 1)
     for energy in surveyed.energies:
-        allowed = cells.allowed(energy)
-        width = float(cells.sizes[allowed].sum()) if allowed.size else float(cells.sizes.sum())
-        density = np.exp(-2 * np.minimum(cells.decay(energy)[1], 300.0)) / width
+        density = cells.density(energy)
         total = np.concatenate([[0.0], np.cumsum(density * cells.sizes)])
         share = np.maximum(share, np.diff(np.interp(edges, cells.edges, total)))
     return share

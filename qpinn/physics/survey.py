@@ -133,9 +133,7 @@ def _coarse(lower: Steps, upper: Steps, wanted: np.ndarray, energies: np.ndarray
         first, last = max(k - 2, 0), min(k + 2, len(energies) - 1)
         spacing = max((energies[last] - energies[first]) / max(wanted[last] - wanted[first], 1), least)
         decay, depth = lower.decay(energy)
-        allowed = lower.allowed(energy)
-        width = float(size[allowed].sum()) if allowed.size else float(size.sum())
-        shift = np.maximum(shift, apart * size * np.exp(-2 * np.minimum(depth, 300.0)) / (width * spacing))
+        shift = np.maximum(shift, apart * size * lower.density(energy) / spacing)
         steep |= (decay > 1 + depth / 2) & (depth < DEEP)
     if shift.sum() <= LOOSE:
         return steep

@@ -27,3 +27,14 @@ def test_levels_of_an_empty_box_lie_in_their_brackets(length):
     found, exact = survey(potentials.infinite_well((0.0, length)), 8), (np.arange(1, 9) * np.pi / length) ** 2
     assert (found.low <= exact).all()
     assert (exact <= found.high).all()
+
+
+def test_the_density_of_a_state_is_that_of_its_tails_where_the_well_is_narrow():
+    """A well of width 2e-4 that binds by kappa = 9: psi^2 is kappa exp(-2 kappa |x|), and next to nothing in the well."""
+    kappa, half = 9.0, 1e-4
+    ends = np.unique(np.concatenate([np.linspace(-3, 3, 2001), [-half, half]]))
+    middle = (ends[:-1] + ends[1:]) / 2
+    values = np.where(np.abs(middle) < half, -kappa / half, 0.0)
+    steps = counting.Steps(edges=ends, values=values, mass=np.ones_like(middle), strength=np.zeros(len(ends)))
+    near = np.minimum(np.abs(ends[:-1]), np.abs(ends[1:]))
+    np.testing.assert_allclose(steps.density(-(kappa**2)), kappa * np.exp(-2 * kappa * near), rtol=0.05)
