@@ -30,7 +30,7 @@ def test_levels_of_an_empty_box_lie_in_their_brackets(length):
 
 
 def test_the_density_of_a_state_is_that_of_its_tails_where_the_well_is_narrow():
-    """A well of width 2e-4 that binds by kappa = 9: psi^2 is kappa exp(-2 kappa |x|), and next to nothing in the well."""
+    """A well of width 2e-4 that binds by kappa = 9: psi^2 is kappa exp(-2 kappa |x|)."""
     kappa, half = 9.0, 1e-4
     ends = np.unique(np.concatenate([np.linspace(-3, 3, 2001), [-half, half]]))
     middle = (ends[:-1] + ends[1:]) / 2
