@@ -382,3 +382,13 @@ def test_states_that_cannot_be_are_refused(states, message):
 def test_tolerances_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=re.escape(message)):
         qpinn.solve(potentials.harmonic(), **settings)
+
+
+@pytest.mark.parametrize("constant", [1e10, -3e8])
+def test_a_constant_takes_its_own_digits_and_no_more(constant):
+    """Levels 1 and 3 of x^2, to what is left of them beside the constant."""
+    solution = qpinn.solve(potentials.expression((-7.0, 7.0), f"x**2 + ({constant})"), states=2, **FAST)
+    np.testing.assert_allclose(solution.energies - constant, [1.0, 3.0], atol=4e-16 * abs(constant))
+    assert [state.outcome for state in solution.states] == ["right state"] * 2
+    assert (solution.bounds[:, 0] <= constant + np.array([1.0, 3.0])).all()
+    assert (constant + np.array([1.0, 3.0]) <= solution.bounds[:, 1]).all()

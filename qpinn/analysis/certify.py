@@ -125,7 +125,7 @@ def ritz(values: Values, by_parity: bool = False) -> np.ndarray:
 
     gram = (values.weight * values.psi) @ values.psi.T
     stiffness = (values.weight / values.mass * values.slope) @ values.slope.T
-    stiffness += (values.weight * values.v * values.psi) @ values.psi.T
+    stiffness += (values.weight * (values.v - values.v.min()) * values.psi) @ values.psi.T
     stiffness += (values.strength * values.at_deltas) @ values.at_deltas.T
     if not (np.isfinite(gram).all() and np.isfinite(stiffness).all()):
         return np.eye(len(gram))
@@ -162,7 +162,7 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
     moved *= np.max(np.abs(fine.x))
     rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies) + unseen
-    gap = np.sqrt(np.maximum(sigma - energies, 1e-300))
+    gap = np.sqrt(np.where(sigma > energies, sigma - energies, 1.0))  # 1: not used, there are no bounds from below
     scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
     if not apart:  # no Ritz functions: the lowest level is below each of them, and that is all

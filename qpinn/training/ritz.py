@@ -64,10 +64,12 @@ def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> t
 
     value, gradient, at_deltas = jax.jacfwd(values)(jnp.zeros_like(coefficients))
     v = problem.potential(points.x).ravel()
+    lowest = jnp.min(v)  # nearly dependent functions multiply the rounding of a constant in V, so it is taken out
     gram = value.T @ value
-    stiffness = gradient.T @ gradient + value.T @ (v[:, None] * value)
+    stiffness = gradient.T @ gradient + value.T @ ((v - lowest)[:, None] * value)
     stiffness = stiffness + at_deltas.T @ (problem.strengths()[:, None] * at_deltas)
-    energy, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
+    above, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
+    energy = above + lowest
     first_slope = gradient[0] @ solution
     trained = {**params, "psi": with_linear(jnp.where(first_slope < 0, -1, 1) * solution)}
     if problem.energy_mode == "trainable":
