@@ -93,7 +93,7 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
     """Refuse unknown groups, choices and keys, with a suggestion, before Hydra does so in its own words."""
     from omegaconf import OmegaConf
 
-    from qpinn.settings import suggestion
+    from qpinn.drivers.settings import suggestion
 
     groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
     chosen = []
@@ -218,7 +218,7 @@ def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn import planning, settings
+    from qpinn.drivers import discretize, settings
 
     try:
         values = plain(config)
@@ -232,7 +232,7 @@ def read(config: Any) -> tuple[Any, Any]:
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
     potential = settings.build_potential(values["potential"])
-    planning.of(potential, chosen)  # whether there are as many states
+    discretize.of(potential, chosen)  # whether there are as many states
     return potential, chosen
 
 
@@ -268,7 +268,7 @@ def check(
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn.solver import check_device
+    from qpinn.drivers.eigenstates import check_device
 
     try:
         parser = OverridesParser.create()
@@ -333,15 +333,15 @@ def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, A
     if len(argv) < 2 or any(argument.startswith("-") for argument in argv[1:]):
         print(usage)
         raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
-    from qpinn.analysis import results
+    from qpinn.runs import run_folder
 
     found = []
     for argument in argv[1:]:
-        folders = results.find_runs(Path(argument))
+        folders = run_folder.find_runs(Path(argument))
         if not folders:
-            fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
+            fail(f"{argument}: holds no finished run or sweep (a folder with a run_folder.json or summary.json)")
         try:
-            found += [(folder, results.read_summary(folder)) for folder in folders]
+            found += [(folder, run_folder.read_summary(folder)) for folder in folders]
         except ValueError as error:
             fail(str(error))
     return found

@@ -14,7 +14,7 @@ import _cli
 
 
 def main() -> int:
-    from qpinn.analysis import tables
+    from qpinn.report import tables
 
     found = [results for _, results in _cli.runs(sys.argv, __doc__)]
     runs = [results for results in found if "states" in results]
@@ -25,9 +25,9 @@ def main() -> int:
         if sweeps:
             print(tables.sweep_report(sweeps[0]) if len(sweeps) == 1 else tables.sweep_overview(sweeps))
         if len(sweeps) > 1:
-            from qpinn.analysis import sweep_plotting
+            from qpinn.report import sweep_figures
 
-            print(f"\n  figure: {sweep_plotting.save_settings(Path(sys.argv[1]), sweeps)[0]}")
+            print(f"\n  figure: {sweep_figures.save_settings(Path(sys.argv[1]), sweeps)[0]}")
     except (KeyError, IndexError, TypeError) as error:
         _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json or summary.json is damaged ({error})")
     except OSError as error:

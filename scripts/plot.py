@@ -11,10 +11,10 @@ import _cli
 
 
 def main() -> int:
-    from qpinn.analysis import plotting, sweep_plotting
+    from qpinn.report import run_figures, sweep_figures
 
     for folder, results in _cli.runs(sys.argv, __doc__):
-        draw = sweep_plotting.save_all if "statistics" in results else plotting.save_all
+        draw = sweep_figures.save_all if "statistics" in results else run_figures.save_all
         try:
             written = draw(folder)
         except (ValueError, OSError) as error:

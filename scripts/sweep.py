@@ -68,14 +68,15 @@ def job(config: Any, folder: Path) -> None:
 
 def ended(folder: Path, expected: int) -> int:
     """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
-    from qpinn.analysis import results, sweep_plotting, tables
+    from qpinn.report import sweep_figures, tables
+    from qpinn.runs import run_folder
 
     jobs = sorted(path.parent for path in folder.rglob(_cli.OVERRIDES))
     finished = [path for path in jobs if (path / "summary.json").exists() and not (path / "failed.txt").exists()]
-    summaries = [results.read_summary(path) for path in finished]
+    summaries = [run_folder.read_summary(path) for path in finished]
     print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
     if len(summaries) > 1:
-        print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_plotting.save_settings(folder, summaries)[0]}")
+        print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
     for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
         reason = log.read_text().strip().splitlines()[-1] if log.exists() else "killed, or still running"
@@ -90,7 +91,7 @@ def prepare(config: Any) -> None:
     """Join the other processes and choose the devices: before JAX is used."""
     import jax
 
-    from qpinn import settings
+    from qpinn.drivers import settings
 
     chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -145,33 +146,34 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep and write its results."""
     import jax
 
-    from qpinn import settings, solver
-    from qpinn import sweep as sweeping
-    from qpinn.analysis import results, tables
+    from qpinn.drivers import eigenstates, settings, sweep
+    from qpinn.report import tables
+    from qpinn.runs import run_folder
 
     potential, chosen = _cli.read(config)
-    job = sweeping.Job(potential, chosen, settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
+    job = sweep.Job(potential, chosen, settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
     first = jax.process_index() == 0
     if first:
         _claim(config, folder)
         varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
         print(
-            f"{potential.name}: {solver.describe_route(chosen)['label']}; {job.sweep.seeds} starts{varied}", flush=True
+            f"{potential.name}: {eigenstates.describe_route(chosen)['label']}; {job.sweep.seeds} starts{varied}",
+            flush=True,
         )
     if jax.process_count() == 1 and (folder / "summary.json").exists():
-        print(f"\n{tables.sweep_report(results.read_summary(folder))}\n  finished before: {folder}", flush=True)
+        print(f"\n{tables.sweep_report(run_folder.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
     with ProgressBar(first) as bar:
         try:
-            facts = sweeping.run(job, folder, bar)
+            facts = sweep.run(job, folder, bar)
         except ConnectionError as error:
             print(f"error: {error}", file=sys.stderr, flush=True)
             os._exit(1)  # a peer is gone: leaving in order would wait for it
     if first:
-        from qpinn.analysis import sweep_plotting
+        from qpinn.report import sweep_figures
 
-        summary = sweeping.finish(job, folder, facts, started)
-        sweep_plotting.save_all(folder)
+        summary = sweep.finish(job, folder, facts, started)
+        sweep_figures.save_all(folder)
         print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
 

@@ -52,27 +52,29 @@ def train(config: Any, folder: Path, started: float) -> int:
 
     The run's own result is written before anything is computed to compare it with.
     """
-    from qpinn import planning, solver
-    from qpinn.analysis import compare, results, tables
-    from qpinn.clock import Clock
+    from qpinn.analysis import compare
+    from qpinn.drivers import discretize, eigenstates
+    from qpinn.drivers.clock import Clock
+    from qpinn.report import tables
+    from qpinn.runs import run_folder
 
     clock = Clock(already=time.time() - started)
     clock.lap("import")
     potential, settings = _cli.read(config)
     _open_log(folder)
     _write_config(config, folder)
-    route = solver.describe_route(settings)
-    known, units = planning.of(potential, settings), settings.units.units
+    route = eigenstates.describe_route(settings)
+    known, units = discretize.of(potential, settings), settings.units.units
     say(_heading(known.with_walls(potential), settings))
     if any(known.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
     clock.lap("planning")
     with progress_bar() as bar:
-        solution = solver.run(potential, settings, [bar, Keep(folder, units)])
+        solution = eigenstates.run(potential, settings, [bar, Keep(folder, units)])
     clock.lap("planning", **solution.seconds)
-    results.write_arrays(folder, solution)
-    results.write_summary(folder, results.summary(solution, route, clock.seconds))
+    run_folder.write_arrays(folder, solution)
+    run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds))
     _written(solution, folder)
     clock.lap("write")
     levels, missing = _reference(solution)
@@ -80,25 +82,25 @@ def train(config: Any, folder: Path, started: float) -> int:
     highest = solution.measured[-1].index
     rows = compare.classical(solution.plan.potential, levels, highest, units.scale)
     clock.lap("classical")
-    results.write_arrays(folder, solution, levels)
-    results.write_summary(folder, results.summary(solution, route, clock.seconds, levels, rows, missing))
+    run_folder.write_arrays(folder, solution, levels)
+    run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds, levels, rows, missing))
     clock.lap("write")
     draw(folder)
     clock.lap("figures")
     seconds = {**clock.seconds, "total": time.time() - started}
-    summary = results.summary(solution, route, seconds, levels, rows, missing)
-    results.write_summary(folder, summary)
+    summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
+    run_folder.write_summary(folder, summary)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution)
 
 
 def _reference(solution: Any) -> tuple[Any, str | None]:
     """The reference of a solution, or None and why there is none."""
-    from qpinn import solver
+    from qpinn.drivers import eigenstates
     from qpinn.physics import reference
 
     try:
-        return solver.reference_of(solution.plan), None
+        return eigenstates.reference_of(solution.plan), None
     except reference.SizeError as error:
         say(f"no reference: {error}")
         return None, str(error)
@@ -129,9 +131,9 @@ def _heading(potential: Any, settings: Any) -> str:
 
 def draw(folder: Path) -> None:
     """All figures of a run folder, from its files alone."""
-    from qpinn.analysis import plotting
+    from qpinn.report import run_figures
 
-    plotting.save_all(folder)
+    run_figures.save_all(folder)
 
 
 def say(text: str) -> None:
@@ -164,10 +166,10 @@ class Keep:
         self._folder, self._units = folder, units
 
     def __call__(self, progress: Any) -> bool:
-        from qpinn.analysis import results
+        from qpinn.runs import run_folder
 
         log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, progress.energy)
-        _signals.keep(partial(results.write_stopped, self._folder, progress, self._units))
+        _signals.keep(partial(run_folder.write_stopped, self._folder, progress, self._units))
         return bool(_signals.came())
 
 

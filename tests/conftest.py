@@ -14,7 +14,7 @@ import qpinn
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".pytest_cache" / "xla"))
-sys.path.insert(0, str(ROOT / "scripts"))
+sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "scripts" / "benchmarks")]
 
 import _cache  # noqa: E402
 

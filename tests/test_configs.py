@@ -11,7 +11,7 @@ import pytest
 import sensitivity
 import yaml
 
-from qpinn import solver
+from qpinn.drivers import eigenstates
 
 CONFIGS = _cli.CONFIGS
 DATA = Path(__file__).parent / "data"
@@ -42,7 +42,7 @@ def test_every_config_runs_a_few_steps(path):
     if path.parent.name == "potential" and path.stem not in KINKED:  # on the route that compiles least
         words += ["ansatz=envelope", "start=random", "sampling.points=8"]
     potential, settings = _cli.read(_cli._compose(words))
-    solution = solver.run(potential, settings)
+    solution = eigenstates.run(potential, settings)
     assert solution.status == "finished"
     assert solution.steps == 3
     assert solution.state.loss > 0
@@ -50,8 +50,8 @@ def test_every_config_runs_a_few_steps(path):
 
 def test_the_defaults_of_the_files_are_the_defaults_of_the_library():
     _, settings = _cli.read(_cli._compose([]))
-    library = solver.Settings()
-    steps = solver.settings_module.OPTIMIZERS[library.optimizer.name]
+    library = eigenstates.Settings()
+    steps = eigenstates.settings_module.OPTIMIZERS[library.optimizer.name]
     assert settings.optimizer.steps == steps
     changed = {"optimizer": settings.optimizer.__class__(**{**vars(settings.optimizer), "steps": None})}
     assert settings.__class__(**{**vars(settings), **changed}) == library

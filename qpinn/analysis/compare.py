@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from qpinn.analysis import errors
-from qpinn.physics import domain, reference
+from qpinn.geometry.quadrature import gauss_legendre
+from qpinn.physics import reference
+from qpinn.physics.resolution import segment_edges
 
 GRIDS = (200, 2000)
 
@@ -36,7 +38,7 @@ def classical(potential: Any, exact: reference.Eigenstates | None, index: int = 
 
     Spectral elements are left out where they would be too large a problem.
     """
-    points = domain.gauss_legendre(domain.segment_edges(potential, index + 1, phase=0.5), 20)
+    points = gauss_legendre(segment_edges(potential, index + 1, phase=0.5), 20)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = None if exact is None else exact.psi(x)[index]
     methods: dict[str, Callable[[], reference.Eigenstates]] = {

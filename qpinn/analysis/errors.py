@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis import certify, evaluate
-from qpinn.analysis.evaluate import State
+from qpinn.analysis import observables
+from qpinn.analysis.observables import State
+from qpinn.bounds import certify
 from qpinn.physics.reference import Eigenstates
 
 VOUCHED = 1e-3
@@ -56,7 +57,7 @@ def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
 
 def of_psi(psi: np.ndarray, weight: np.ndarray, levels: Eigenstates, index: int, exact: np.ndarray) -> float:
     """L2 error of psi (n,) against level `index`, whose psi are `exact` (n,); NaN where it is the reference's."""
-    off, doubt = float(evaluate.l2_error(psi, exact, weight)), float(levels.psi_errors[index])
+    off, doubt = float(observables.l2_error(psi, exact, weight)), float(levels.psi_errors[index])
     stated = doubt <= VOUCHED_PSI and (doubt <= ROUNDING_PSI or off > doubt)
     return off if stated and vouched(levels)[index] else np.nan
 
@@ -78,12 +79,12 @@ def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) 
             stated(of_energy(value, levels, index))
             for value in (state.energy, state.energy_start, state.energy_rayleigh)
         )
-        overlaps = evaluate.overlaps_with(psi, exact, fine.weight)
+        overlaps = observables.overlaps_with(psi, exact, fine.weight)
         nearest = int(np.argmax(overlaps))
         ended = state.outcome
         if sure[index] and sure[nearest]:
             off = (state.energy - levels.energies[nearest]) / scale[nearest]
-            ended = evaluate.outcome(state.norm, nearest, float(overlaps[nearest]), float(off), index)
+            ended = observables.outcome(state.norm, nearest, float(overlaps[nearest]), float(off), index)
         compared.append(dataclasses.replace(
             known, relative_error_energy=energy, relative_error_energy_start=start,
             relative_error_energy_rayleigh=rayleigh, outcome=ended,

@@ -2,7 +2,7 @@
 
 A segment of the ansatz is one panel where V is near a polynomial in it, and else is bisected until V is near one in
 every panel, or nothing of psi is there to feel it. How far V is from a polynomial of half the degree that a panel
-resolves goes with its points (`blur`), and from there into the bounds (`qpinn.analysis.certify`): a feature of V that
+resolves goes with its points (`blur`), and from there into the bounds (`qpinn.bounds.certify`): a feature of V that
 is stepped over cannot be overlooked.
 """
 
@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis import certify
-from qpinn.physics import domain
-from qpinn.physics.domain import Points
+from qpinn.bounds import certify
+from qpinn.equations.eigenvalue import Fields
+from qpinn.geometry.quadrature import Points
 from qpinn.physics.enclosure import is_enclosed, stray
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import deltas_of
+from qpinn.physics.resolution import energy_unit, share_of_norm
 from qpinn.physics.survey import survey
-from qpinn.training.problem import Fields
-from qpinn.types import Array, Params
+from qpinn.typing import Array, Params
 from qpinn.wavefunctions.networks import steepness
 
 LEAST = 40
@@ -63,7 +63,7 @@ def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, state
     states  the levels whose psi may feel V
     """
     surveyed = survey(potential, states)
-    unit = domain.energy_unit(potential, states)
+    unit = energy_unit(potential, states)
     seams = np.asarray(getattr(potential, "seams", ()), np.float64)
     ends = np.union1d(mesh, seams[(seams > mesh[0]) & (seams < mesh[-1])])
     shortest = 64 * EPS * np.abs(mesh[[0, -1]]).max() if is_enclosed(potential) else 1e-3 * np.diff(mesh).min()
@@ -73,7 +73,7 @@ def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, state
         points = np.ceil(FEWEST + (most - FEWEST) * size / whole).astype(int)
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
         rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
-        felt = blur * domain.share_of_norm(surveyed, ends) / unit
+        felt = blur * share_of_norm(surveyed, ends) / unit
         cut = (felt > FELT) & (blur > rounding) & (size > 2 * shortest)
         if not cut.any() or len(ends) > MOST_PANELS:
             break

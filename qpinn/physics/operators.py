@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.types import Array, Point, Psi, Scalar
+from qpinn.typing import Array, Point, Psi, Scalar
 
 
 def laplacian(psi: Psi, x: Point) -> Scalar:

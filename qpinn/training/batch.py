@@ -17,7 +17,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from qpinn.training import loop
 from qpinn.training.loop import System
-from qpinn.types import Array
+from qpinn.typing import Array
 
 
 class Trained(NamedTuple):

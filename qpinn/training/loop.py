@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.physics.domain import Sampling
+from qpinn.equations.eigenvalue import Problem
+from qpinn.geometry.quadrature import Sampling
 from qpinn.training import ritz
 from qpinn.training.optimizers import Optimizer, Record
-from qpinn.training.problem import Problem
-from qpinn.types import Array, Params, Scalar
+from qpinn.typing import Array, Params, Scalar
 
 
 class Carry(NamedTuple):

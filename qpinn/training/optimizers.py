@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from qpinn.physics.domain import Points
-from qpinn.training.lapack import one_by_one
-from qpinn.training.problem import Linear, Problem, losses
-from qpinn.types import Array, Params, Scalar
+from qpinn.equations.eigenvalue import Linear, Problem, losses
+from qpinn.geometry.quadrature import Points
+from qpinn.training.linalg import one_by_one
+from qpinn.typing import Array, Params, Scalar
 
 _static = partial(dataclasses.field, metadata={"static": True})
 

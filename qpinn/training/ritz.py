@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from qpinn.physics.domain import Points
-from qpinn.training.lapack import one_by_one
-from qpinn.training.problem import Problem
-from qpinn.types import Array, Params, Scalar
+from qpinn.equations.eigenvalue import Problem
+from qpinn.geometry.quadrature import Points
+from qpinn.training.linalg import one_by_one
+from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
 
 

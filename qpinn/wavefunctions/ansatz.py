@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from qpinn.physics.potentials.base import has_kinks, mass_at, strengths_at
-from qpinn.types import Array, Params, Point, Scalar
+from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count
 
 

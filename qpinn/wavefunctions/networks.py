@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.types import Array, Params, Point, Scalar
+from qpinn.typing import Array, Params, Point, Scalar
 
 Initializer: TypeAlias = Callable[..., tuple[Array, Array]]
 

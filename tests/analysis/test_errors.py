@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn import budget, settings, solver
-from qpinn.analysis import certify, compare, errors, evaluate, results
+from qpinn.analysis import compare, errors, observables
+from qpinn.bounds import certify
+from qpinn.drivers import budget, eigenstates, settings
 from qpinn.physics import potentials, reference
+from qpinn.runs import run_folder
 
 EXACT = reference.exact(potentials.infinite_well(), 8)
 
@@ -76,14 +78,14 @@ def test_a_reference_that_misses_a_level_is_no_reference():
 )
 def test_the_scale_is_that_of_the_levels_whatever_was_trained(energies, expected):
     plan = _plan([-5, -0.1, 3.9], [-3, 0.1, 4.1], sigma=8.0)
-    np.testing.assert_allclose(evaluate.scales(plan, np.array(energies)), expected, rtol=0.01)
+    np.testing.assert_allclose(observables.scales(plan, np.array(energies)), expected, rtol=0.01)
 
 
 def test_the_scale_of_a_steep_potential_is_that_of_its_level():
     """Its bracket reaches up to 1e5: V is 2e6 at the left wall, and E is -1/4."""
     plan = _plan([-0.6], [5e5], sigma=6e5)
-    assert evaluate.scales(plan, np.array([-0.25])) == pytest.approx([6e4], rel=0.1)
-    assert evaluate.scales(_plan([-0.6], [5e5], sigma=-0.12), np.array([-0.25]))[0] == 0.25
+    assert observables.scales(plan, np.array([-0.25])) == pytest.approx([6e4], rel=0.1)
+    assert observables.scales(_plan([-0.6], [5e5], sigma=-0.12), np.array([-0.25]))[0] == 0.25
 
 
 def _bound(energies, lower, upper):
@@ -97,13 +99,13 @@ def _bound(energies, lower, upper):
 
 def test_bounds_that_exclude_the_bracket_are_withdrawn_and_others_are_not():
     plan = _plan([2.4], [2.5], sigma=9.0)
-    assert evaluate.contradicted(plan, _bound([3.19], [3.1], [3.2]))
-    assert evaluate.contradicted(plan, _bound([2.3], [2.2], [2.3]))
-    assert not evaluate.contradicted(plan, _bound([2.52], [2.45], [2.52]))  # less accurate than the bracket
-    assert not evaluate.contradicted(plan, _bound([2.52], [-np.inf], [np.inf]))
-    assert evaluate.strayed(plan, np.array([3.19])).all()
-    assert evaluate.strayed(plan, np.array([np.nan])).all()
-    assert not evaluate.strayed(plan, np.array([2.52])).any()
+    assert observables.contradicted(plan, _bound([3.19], [3.1], [3.2]))
+    assert observables.contradicted(plan, _bound([2.3], [2.2], [2.3]))
+    assert not observables.contradicted(plan, _bound([2.52], [2.45], [2.52]))  # less accurate than the bracket
+    assert not observables.contradicted(plan, _bound([2.52], [-np.inf], [np.inf]))
+    assert observables.strayed(plan, np.array([3.19])).all()
+    assert observables.strayed(plan, np.array([np.nan])).all()
+    assert not observables.strayed(plan, np.array([2.52])).any()
 
 
 @pytest.mark.parametrize(
@@ -118,15 +120,15 @@ def test_bounds_that_exclude_the_bracket_are_withdrawn_and_others_are_not():
     ],
 )
 def test_outcomes_without_a_reference(norm, energy, lower, upper, outside, expected):
-    assert evaluate.outcome_by_bounds(norm, energy, lower, upper, outside) == expected
+    assert observables.outcome_by_bounds(norm, energy, lower, upper, outside) == expected
 
 
 def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
-    """Energies, bounds and a complete results.json need no reference; errors fetch it once."""
+    """Energies, bounds and a complete run_folder.json need no reference; errors fetch it once."""
     asked = []
-    monkeypatch.setattr(solver, "exact_levels", lambda *given: asked.append(given) or EXACT)
+    monkeypatch.setattr(eigenstates, "exact_levels", lambda *given: asked.append(given) or EXACT)
     solution = qpinn.solve(potentials.infinite_well())
-    written = json.loads(json.dumps(results.summary(solution, {}, solution.seconds)))
+    written = json.loads(json.dumps(run_folder.summary(solution, {}, solution.seconds)))
     assert solution.converged == [True]
     assert solution.bounds[0, 0] <= np.pi**2 <= solution.bounds[0, 1]
     assert not asked
@@ -156,7 +158,9 @@ def _measured(energies, psi, slope, v, length, amplitude=1.0):
 
     bound = _bound(energies, np.asarray(energies) - 1e-9, np.asarray(energies) + 1e-9)
     both = np.stack([energies, energies])
-    return evaluate.Measured(values(x, length * weights / 2), values(grid, 0 * grid), bound, both, np.zeros(len(psi)))
+    return observables.Measured(
+        values(x, length * weights / 2), values(grid, 0 * grid), bound, both, np.zeros(len(psi))
+    )
 
 
 def _well(amplitude=1.0):
@@ -170,7 +174,7 @@ def _well(amplitude=1.0):
 
 def test_psi_that_is_zero_has_no_errors_and_no_nodes():
     measured, plan = _well(amplitude=1e-3)
-    for state in errors.against(evaluate.states(measured, plan, 1e-8, True, (False, False)), measured.fine, EXACT):
+    for state in errors.against(observables.states(measured, plan, 1e-8, True, (False, False)), measured.fine, EXACT):
         assert state.outcome == "psi = 0"
         assert state.energy_reference == pytest.approx(np.pi**2 * (state.index + 1) ** 2)
         blank = (state.node_count, state.relative_error_energy, state.relative_l2_psi, state.expectation["parity"])
@@ -179,7 +183,7 @@ def test_psi_that_is_zero_has_no_errors_and_no_nodes():
 
 def test_parity_and_nodes_are_those_of_the_functions_where_v_is_even():
     measured, plan = _well()
-    even, uneven = (evaluate.states(measured, plan, 1e-8, even, (False, False)) for even in (True, False))
+    even, uneven = (observables.states(measured, plan, 1e-8, even, (False, False)) for even in (True, False))
     np.testing.assert_allclose([state.expectation["parity"] for state in even], [1, -1], atol=1e-3)
     assert [state.expectation["parity"] for state in uneven] == [None, None]
     assert [state.node_count for state in even] == [0, 1]
@@ -202,22 +206,22 @@ def test_a_wall_that_cuts_psi_says_by_how_much(reach):
         blur=np.zeros_like(x), at_deltas=np.zeros((2, 0)), strength=np.zeros(0),
     )  # fmt: skip
     energies = levels.energies[:2]
-    shift, free = evaluate.wall_shift(_bound(energies, energies, energies), grid, (True, True))
+    shift, free = observables.wall_shift(_bound(energies, energies, energies), grid, (True, True))
     assert not free.any()
     np.testing.assert_allclose(shift, energies - [1, 3], rtol=0.6 if reach == 2.5 else 0.1)
 
 
 def test_a_level_above_v_at_a_wall_is_one_of_the_box():
     measured, plan = _well()
-    state, _ = evaluate.states(measured, plan, 1e-8, True, (True, True))
+    state, _ = observables.states(measured, plan, 1e-8, True, (True, True))
     assert state.free_at_wall
     assert state.wall_shift == pytest.approx(np.pi**2)  # without walls the level is at V = 0
-    state, _ = evaluate.states(measured, plan, 1e-8, True, (False, False))
+    state, _ = observables.states(measured, plan, 1e-8, True, (False, False))
     assert (state.free_at_wall, state.wall_shift) == (False, None)
 
 
 def test_the_walls_of_a_box_are_no_fault_and_those_of_a_well_that_was_cut_short_are():
-    cut = evaluate.cut_by_walls
+    cut = observables.cut_by_walls
     assert cut(potentials.barrier(), (False, False)) == (False, False)
     assert cut(potentials.kronig_penney(), (False, False)) == (False, False)
     assert cut(potentials.harmonic((-1.0, 1.0)), (False, False)) == (True, True)

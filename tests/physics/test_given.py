@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn import planning
+from qpinn.drivers import discretize
 from qpinn.physics import potentials, reference
 from qpinn.physics.potentials import formula
 
@@ -272,8 +272,8 @@ def test_tables_of_the_same_numbers_are_one_potential():
     assert one == same
     assert hash(one) == hash(same)
     assert one != other
-    settings = qpinn.settings.from_mapping(qpinn.settings.Settings, {"units": "semiconductor"})
-    assert planning.of(one, settings) is planning.of(same, settings)
+    settings = qpinn.drivers.settings.from_mapping(qpinn.drivers.settings.Settings, {"units": "semiconductor"})
+    assert discretize.of(one, settings) is discretize.of(same, settings)
 
 
 def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):

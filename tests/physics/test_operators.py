@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import operators
-from qpinn.physics.domain import gauss_legendre
 from qpinn.physics.potentials import infinite_well
 
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from scipy import interpolate
 
-from qpinn.physics import domain, reference
+from qpinn.geometry.quadrature import gauss_legendre
+from qpinn.physics import reference
 from qpinn.physics.potentials import barrier, expression, finite_well, given, harmonic, infinite_well, morse, two_deltas
+from qpinn.physics.resolution import segment_edges
 
 CASES = [
     infinite_well(),
@@ -26,7 +28,7 @@ CASES = [
 
 
 def _quadrature(potential, phase=0.5):
-    points = domain.gauss_legendre(domain.segment_edges(potential, 9, phase), 24)
+    points = gauss_legendre(segment_edges(potential, 9, phase), 24)
     return np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn import solver
-from qpinn.physics.domain import FixedPoints
+from qpinn.drivers import eigenstates
+from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
@@ -46,8 +47,8 @@ def test_a_callback_stops_the_training_and_keeps_what_there_is():
 
 
 def test_a_nan_freezes_the_last_good_state():
-    settings = qpinn.settings.from_mapping(qpinn.settings.Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    problem, optimizer, sampling = solver.build(BARRIER, settings, solver.exact_levels(BARRIER))
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    problem, optimizer, sampling = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
     seed = jnp.asarray(0)
 
     class Poisoned(type(optimizer)):
@@ -74,10 +75,8 @@ def test_the_seed_moves_parameters_and_random_points():
 
 
 def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
-    settings = qpinn.settings.from_mapping(
-        qpinn.settings.Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}}
-    )
-    _, _, sampling = solver.build(BARRIER, settings, solver.exact_levels(BARRIER))
+    settings = from_mapping(Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}})
+    _, _, sampling = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
     a, b = (sampling.draw(jax.random.key(i)).x for i in (0, 1))
     assert np.abs(np.asarray(a) - np.asarray(b)).max() > 1e-3
     fixed = FixedPoints(sampling.draw(jax.random.key(0)))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import qpinn
+from qpinn.equations.eigenvalue import Linear
 from qpinn.training.optimizers import Adam, damped_step
-from qpinn.training.problem import Linear
 
 
 @pytest.mark.parametrize("seed", range(3))

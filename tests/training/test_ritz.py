@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from qpinn import solver
+from qpinn.drivers import eigenstates
+from qpinn.drivers.settings import Settings, from_mapping
 from qpinn.physics import reference
-from qpinn.settings import Settings, from_mapping
 from qpinn.training import ritz
 
 
@@ -35,7 +35,7 @@ def test_dependent_directions_are_left_out():
 @pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
 def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
-    problem, _, sampling = solver.build(well, settings, solver.exact_levels(well, state + 1))
+    problem, _, sampling = eigenstates.build(well, settings, eigenstates.exact_levels(well, state + 1))
     points = sampling.draw(jax.random.key(0))
     place = problem.ansatz.sector(state)
     init = jax.jit(problem.init)(jax.random.key(1))

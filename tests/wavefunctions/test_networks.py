@@ -111,7 +111,7 @@ def test_an_activation_without_a_critical_point_is_refused(name):
 def test_checking_settings_wakes_no_device():
     """Or a sweep could choose neither its devices nor its processes afterwards."""
     code = (
-        "import jax; from qpinn import settings; from qpinn.wavefunctions import networks\n"
+        "import jax; from qpinn.drivers import settings; from qpinn.wavefunctions import networks\n"
         "for name in networks.INITIALIZATIONS: settings.Network(init=name)\n"
         "for name in {**networks.ACTIVATIONS, **networks.ROUGH}: settings.Network(activation=name)\n"
         "jax.config.update('jax_num_cpu_devices', 3); assert len(jax.devices('cpu')) == 3"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from qpinn.physics.domain import left_half
+from qpinn.geometry.mesh import left_half
 from qpinn.physics.potentials import Potential
 from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
 from qpinn.physics.symmetry import is_even

@@ -1,0 +1,292 @@
+"""What came out of a training, measured on quadratures and grids that it was not trained on."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from qpinn.bounds import certify
+from qpinn.equations.eigenvalue import Fields, Problem
+from qpinn.geometry.quadrature import Points, gauss_legendre, merge
+from qpinn.physics import operators
+from qpinn.physics.resolution import segment_edges
+from qpinn.typing import Params, Scalar
+
+QUADRATURE = 40
+"""Points in a segment, for a sweep."""
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """One eigenstate, as the results file has it. Errors are relative; None without a reference that vouches for them.
+
+    energy     of Rayleigh and Ritz where the start was Ritz's, else the one trained
+    lower, upper  bounds of level `index`, see `qpinn.bounds.certify`; None where there is none
+    converged  whether they meet the tolerance
+    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "not converged" (no overlap above 0.9, or E
+               more than 10 % away from the level of largest overlap, or outside its bracket); "non-finite"; or "no
+               reference": neither that nor the bounds say what it is
+    note       what else is to be said, in a line, or None
+    residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
+    wall_shift by how much a wall that was given raises the level, to first order; None where that is negligible, or
+               where walls are what makes the potential
+    free_at_wall  whether E lies above V at such a wall, so that the level is one of the box
+    expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, the
+               virial ratio, 1 for an eigenfunction, and parity: None where V has none
+    overlaps   |<psi_k|psi>| / |psi| with the lowest levels of the reference, whose largest says which state this is
+    """
+
+    index: int
+    energy: float
+    lower: float | None
+    upper: float | None
+    converged: bool
+    energy_start: float
+    energy_rayleigh: float
+    norm: float
+    node_count: int | None
+    loss: float
+    outcome: str
+    note: str | None
+    residual: float
+    rounding: float
+    truncation: float
+    wall_shift: float | None
+    free_at_wall: bool
+    expectation: dict[str, float | None]
+    energy_reference: float | None = None
+    relative_error_energy: float | None = None
+    relative_error_energy_start: float | None = None
+    relative_error_energy_rayleigh: float | None = None
+    relative_l2_psi: float | None = None
+    overlaps: list[float] | None = None
+
+    def times(self, scale: float) -> State:
+        """The same state with energies in a unit of which `scale` are one of those that they are in."""
+        names = ("energy", "lower", "upper", "energy_start", "energy_rayleigh", "energy_reference", "residual",
+                 "rounding", "truncation", "wall_shift")  # fmt: skip
+        values = {name: getattr(self, name) for name in names}
+        scaled: dict[str, Any] = {name: None if value is None else value * scale for name, value in values.items()}
+        expectation = {key: value * scale if key in ("kinetic", "potential") and value is not None else value
+                       for key, value in self.expectation.items()}  # fmt: skip
+        return dataclasses.replace(self, expectation=expectation, **scaled)
+
+
+def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
+    """Gauss-Legendre points of every segment; `merged` into one group where the ansatz has a single segment."""
+    if not merged:
+        return gauss_legendre(edges, QUADRATURE)
+    return merge(gauss_legendre(segment_edges(potential, phase=1.5), QUADRATURE))
+
+
+def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
+    """psi with derivatives on `at`, and E of the params, of every lane. To be jitted."""
+
+    values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
+
+    def own(lane: Any, params: Params) -> tuple[Fields, Scalar]:
+        return of(lane).fields(params, at), of(lane).energy(params, at)
+
+    return jax.vmap(own)(values, lanes)
+
+
+def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """integral psi^2 dx for psi (..., n)."""
+    return np.sum(weight * psi**2, axis=-1)
+
+
+def overlaps_with(psi: np.ndarray, levels: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """|<psi_k|psi>| / |psi| (..., k) for psi (..., n) and normalised levels (k, n)."""
+    return np.abs((weight * psi) @ levels.T) / np.sqrt(np.maximum(norm_of(psi, weight), 1e-300))[..., None]
+
+
+def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The L2 norm of psi -+ level, whichever is smaller, for psi (..., n) and a normalised level (n,)."""
+    return np.sqrt(np.minimum(norm_of(psi - level, weight), norm_of(psi + level, weight)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """K functions on a quadrature and on a grid, and what is known of them.
+
+    energies  (2, K): E that each ended with, and that it started from
+    losses    (K,)
+    """
+
+    fine: certify.Values
+    grid: certify.Values
+    bound: certify.Certificate
+    energies: np.ndarray
+    losses: np.ndarray
+
+
+def scales(plan: Any, energies: np.ndarray) -> np.ndarray:
+    """What an error of each trained level (K,) is relative to, see `certify.scale`, from what is known after training.
+
+    The levels are the Rayleigh quotients `energies` (K,), as far as they lie in their brackets, between those that the
+    plan has below and above them.
+    """
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    levels = np.where(np.isfinite(energies), np.clip(energies, low, high), (low + high) / 2)
+    below = [plan.floor] if np.isfinite(plan.floor) else []
+    return certify.scale(np.concatenate([below, levels, [max(plan.sigma, levels[-1])]]))[len(below) : -1]
+
+
+def contradicted(plan: Any, bound: certify.Certificate) -> bool:
+    """Whether any of the bounds excludes the bracket of its level: then one of the two is wrong."""
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    slack = bound.rounding + 1e-9 * scales(plan, bound.energies)
+    return bool(((bound.lower > high + slack) | (bound.upper < low - slack)).any())
+
+
+def strayed(plan: Any, energies: np.ndarray) -> np.ndarray:
+    """Which of the energies (K,) lie outside the bracket of their level by more than a tenth of what is due to it."""
+    low, high = plan.low[plan.indices], plan.high[plan.indices]
+    off = np.maximum(low - energies, energies - high)
+    return ~(off <= 0.1 * scales(plan, energies))
+
+
+def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple[bool, bool]) -> list[State]:
+    """Each function as the level of the plan that it should be, by its bounds alone, see `errors.against`.
+
+    even     whether V is, so that psi has a parity
+    cutting  whether each of the walls was given for a potential that goes on beyond it
+    """
+    fine, grid, bound = measured.fine, measured.grid, measured.bound
+    scale, outside = scales(plan, bound.energies), strayed(plan, measured.energies[0])
+    narrow = bound.half_width <= tol * scale
+    raised, free = wall_shift(bound, grid, cutting)
+    measured_states = []
+    for k, (index, psi) in enumerate(zip(plan.indices.tolist(), fine.psi, strict=True)):
+        energy, energy_start, rayleigh = (float(part[k]) for part in (*measured.energies, bound.energies))
+        norm = float(norm_of(psi, fine.weight))
+        ended = outcome_by_bounds(norm, energy, float(bound.lower[k]), float(bound.upper[k]), bool(outside[k]))
+        vanished = ended in ("psi = 0", "non-finite")
+        found = expectation(fine, k) | {"virial": virial(fine, grid, k)}
+        note = None
+        if outside[k] and np.isfinite(energy) and not vanished:
+            note = f"E lies outside the bracket of level {index}"
+        measured_states.append(State(
+            index=index, energy=energy, lower=_known(bound.lower[k]), upper=_known(bound.upper[k]),
+            converged=bool(narrow[k]) and not outside[k], energy_start=energy_start, energy_rayleigh=rayleigh,
+            norm=norm, node_count=None if vanished else operators.node_count(psi, 1e-9 if narrow[k] else 1e-6),
+            loss=float(measured.losses[k]), outcome=ended, note=note, residual=float(bound.residual[k]),
+            rounding=float(bound.rounding[k]), truncation=float(bound.truncation[k]),
+            wall_shift=float(raised[k]) if raised[k] > tol * scale[k] else None, free_at_wall=bool(free[k]),
+            expectation=found | {"parity": found["parity"] if even and not vanished else None},
+        ))  # fmt: skip
+    return measured_states
+
+
+def _known(bound: float) -> float | None:
+    return float(bound) if np.isfinite(bound) else None
+
+
+def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, outside: bool) -> str:
+    """In words, where a training ended, as far as its bounds can tell; see `State`."""
+    if not np.isfinite(norm):
+        return "non-finite"
+    if norm < 0.1:
+        return "psi = 0"
+    if outside:
+        return "not converged"
+    if not (np.isfinite(lower) and np.isfinite(upper)):
+        return "no reference"
+    return "right state" if lower <= energy <= upper else "not converged"
+
+
+BOXES = ("infinite_well", "finite_well", "asymmetric_well", "barrier", "kronig_penney", "delta_comb", "layers")
+"""Potentials that are defined between their walls."""
+
+
+def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
+    """Whether the left and the right wall were given, for a potential that goes on beyond them."""
+    goes_on = getattr(potential, "name", "") not in BOXES
+    half_line = getattr(potential, "name", "") == "linear"  # its left wall is the potential
+    return goes_on and not chosen[0] and not half_line, goes_on and not chosen[1]
+
+
+def wall_shift(
+    bound: certify.Certificate, grid: certify.Values, cutting: tuple[bool, bool]
+) -> tuple[np.ndarray, np.ndarray]:
+    """By how much the walls `cutting` (left, right) raise each level (K,), and where E lies above V at one of them.
+
+    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall: what psi would go on as beyond it. Where E
+    lies above V there, nothing would hold psi, and the level would fall to that V at least: E - V.
+    """
+    raised, free = np.zeros(len(bound.energies)), np.zeros(len(bound.energies), bool)
+    for end, cuts in zip((0, -1), cutting, strict=True):
+        if cuts:
+            barrier = grid.mass[end] * (grid.v[end] - bound.energies)
+            kappa = np.maximum(np.sqrt(np.maximum(barrier, 0.0)), 1 / (grid.x[-1] - grid.x[0]))
+            decaying = grid.slope[:, end] ** 2 / (2 * grid.mass[end] * kappa)
+            raised = np.where(barrier < 0, np.maximum(raised, -barrier / grid.mass[end]), raised + decaying)
+            free |= barrier < 0
+    return raised, free
+
+
+def expectation(values: certify.Values, k: int) -> dict[str, float | None]:
+    """Expectation values of function k for unit norm, p = -i d/dx; parity, psi(x) to psi(-x), about the middle."""
+    psi, weight = values.psi[k], values.weight
+    norm = max(float(norm_of(psi, weight)), 1e-300)
+    x, x2, p2 = (
+        float(np.sum(weight * part) / norm) for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2)
+    )
+    kinetic, v = (part / norm for part in values.energy_of(k))
+    spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
+    mirrored = np.interp(values.x[0] + values.x[-1] - values.x, values.x, psi)
+    parity = float(np.sum(weight * psi * mirrored) / norm)
+    return {"x": x, "x2": x2, "p2": p2, "dx_dp": spread, "kinetic": kinetic, "potential": v, "parity": parity}
+
+
+def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
+    """What <x V'> and the walls make of twice the kinetic energy, relative to it: 1 for an eigenfunction.
+
+    Psi times x psi' (x from the middle of the box), integrated over pieces of one mass between deltas, is
+
+        2 <T> = -<V> - 2 integral V x psi psi' dx + sum over pieces of [x psi'^2 / m],
+
+    with deltas in <V>: for a smooth V on the whole line 2 <T> = <x V'>. V' itself, and so its jumps, are not needed.
+    The ends of pieces are those of `grid`, a hair inside.
+    """
+    middle = (fine.x[0] + fine.x[-1]) / 2
+    kinetic, potential = fine.energy_of(k)
+    torque = np.sum(fine.weight * fine.v * (fine.x - middle) * fine.psi[k] * fine.slope[k])
+    ends = (grid.x - middle) * grid.slope[k] ** 2 / grid.mass
+    # ascending, and twice at every edge of a segment: what flows over an edge without a delta or a mass cancels
+    close = np.flatnonzero(np.diff(grid.x) < 1e-6 * np.median(np.diff(grid.x)))
+    boundary = ends[-1] - ends[0] - np.sum(ends[close + 1] - ends[close])
+    return float((boundary - potential - 2 * torque) / max(2 * kinetic, 1e-300))
+
+
+def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarray:
+    """f_ij = (E_j - E_i) <i|x|j>^2 (K, K), dimensionless, H = p (1 / m) p + V.
+
+    Over all j they add up to <i|1 / m|i>: to 1 for a single mass (Thomas, Reiche and Kuhn).
+    """
+    return (energies[None, :] - energies[:, None]) * dipoles**2
+
+
+def dipoles(values: certify.Values) -> np.ndarray:
+    """<i|x|j> (K, K) of orthonormal functions."""
+    return (values.weight * values.x * values.psi) @ values.psi.T
+
+
+def outcome(norm: float, nearest: int | None, overlap: float, off: float, index: int) -> str:
+    """In words, where a training ended; see `State`. `off` is the relative error of E against the level `nearest`.
+
+    "no reference" where no exact level is known (`nearest` is None).
+    """
+    if not np.isfinite(norm):
+        return "non-finite"
+    if norm < 0.1:
+        return "psi = 0"
+    if nearest is None:
+        return "no reference"
+    if overlap < 0.9 or not abs(off) <= 0.1:
+        return "not converged"
+    return "right state" if nearest == index else "wrong state"

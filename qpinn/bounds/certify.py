@@ -1,0 +1,262 @@
+"""Bounds on levels, computed from trial functions alone.
+
+For trial functions psi_i in the domain of H, Rayleigh-Ritz gives energies E_i from above (minimax principle). From
+below, with r_i = H psi_i - E_i psi_i and sigma an energy that level number K does not lie below,
+
+    E_k >= the k-th eigenvalue of  diag(E_i) - S,   S_ij = <r_i|r_j> / sqrt((sigma - E_i) (sigma - E_j)),   k < K,
+
+which is the method of Lehmann (1949) and Maehly (1952) written for an orthonormal basis of Ritz functions; for one
+function it is the bound of Temple (1928) and Kato (1949). It needs no gap between the K levels, so that clusters do not
+hurt it. sigma comes from counting the levels of a potential of steps below V (`qpinn.physics.survey`), so
+that no level below it can have been missed.
+
+Weinstein (1934): some level lies within |r_k| of E_k. It needs no sigma, and says nothing about which level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from qpinn.geometry.mesh import reflected
+
+TOLERANCE = 1e-8
+"""What bounds are compared with where no tolerance was given, relative to the scale of a level."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Values:
+    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
+
+    blur       how far V about a point is, at most, from what a quadrature sees of it (n,)
+    at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
+    """
+
+    x: np.ndarray
+    psi: np.ndarray
+    slope: np.ndarray
+    h_psi: np.ndarray
+    v: np.ndarray
+    mass: np.ndarray
+    weight: np.ndarray
+    blur: np.ndarray
+    at_deltas: np.ndarray
+    strength: np.ndarray
+
+    def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Values:
+        names = ("psi", "slope", "h_psi", "at_deltas")
+        return dataclasses.replace(self, **{name: change(getattr(self, name)) for name in names})
+
+    def mixed(self, mix: np.ndarray) -> Values:
+        """The functions sum_j mix_jk psi_j."""
+        return self._each(lambda part: mix.T @ part)
+
+    def mirrored(self, center: float) -> Values:
+        """Functions of the whole box from those of its left half: even, odd, even, ..."""
+        parity = 1.0 - 2.0 * (np.arange(len(self.psi)) % 2)[:, None]
+
+        even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight", "blur")}
+        return dataclasses.replace(
+            self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=reflected(self.psi, parity),
+            slope=reflected(self.slope, -parity), h_psi=reflected(self.h_psi, parity), **even,
+        )  # fmt: skip
+
+    def some(self, which: slice) -> Values:
+        """Some of the functions."""
+        return self._each(lambda part: part[which])
+
+    def times(self, scale: float) -> Values:
+        """With energies in a unit of which `scale` are one of those that they are in."""
+        return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, blur=self.blur * scale,
+                                   strength=self.strength * scale)  # fmt: skip
+
+    def energy_of(self, k: int) -> tuple[float, float]:
+        """<psi'|psi' / m> and <psi|V psi>, deltas included, of function k as it is."""
+        kinetic = np.sum(self.weight * self.slope[k] ** 2 / self.mass)
+        potential = np.sum(self.weight * self.v * self.psi[k] ** 2) + np.sum(self.strength * self.at_deltas[k] ** 2)
+        return float(kinetic), float(potential)
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """What is known of the lowest levels, each (K,).
+
+    energies    Rayleigh quotients of the trial functions, ascending where they are Ritz's
+    lower       no level number k lies below it; -inf where nothing can be said
+    upper       nor above it; inf likewise
+    residual    |H psi_k - E_k psi_k| / |psi_k|, the radius of Weinstein's bound
+    rounding    part of the bounds that allows for rounding, for the quadrature, and for what it cannot see of V
+    truncation  part of the lower bounds that allows for walls that were put where psi has decayed
+    sigma       the energy that level number K does not lie below
+    """
+
+    energies: np.ndarray
+    lower: np.ndarray
+    upper: np.ndarray
+    residual: np.ndarray
+    rounding: np.ndarray
+    truncation: np.ndarray
+    sigma: float
+
+    def withdrawn(self) -> Certificate:
+        """Without bounds, where what they rest on does not hold."""
+        nothing = np.full(len(self.energies), np.inf)
+        return dataclasses.replace(self, lower=-nothing, upper=nothing)
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half the distance of the bounds (K,)."""
+        return (self.upper - self.lower) / 2
+
+
+def ritz(values: Values, by_parity: bool = False) -> np.ndarray:
+    """The mix (K, K) that makes functions orthonormal, diagonalises H among them and starts them upwards.
+
+    by_parity  the functions are even, odd, even, ...: those of different parity are not mixed
+    """
+    if by_parity and len(values.psi) > 1:
+        mix = np.zeros((len(values.psi),) * 2)
+        for sector in (slice(0, None, 2), slice(1, None, 2)):
+            mix[sector, sector] = ritz(values.some(sector))
+        return mix
+    from scipy import linalg
+
+    gram = (values.weight * values.psi) @ values.psi.T
+    stiffness = (values.weight / values.mass * values.slope) @ values.slope.T
+    stiffness += (values.weight * (values.v - values.v.min()) * values.psi) @ values.psi.T
+    stiffness += (values.strength * values.at_deltas) @ values.at_deltas.T
+    if not (np.isfinite(gram).all() and np.isfinite(stiffness).all()):
+        return np.eye(len(gram))
+    try:
+        _, mix = linalg.eigh((stiffness + stiffness.T) / 2, (gram + gram.T) / 2)
+    except linalg.LinAlgError:  # the functions depend on each other
+        return np.eye(len(gram))
+    psi = mix.T @ values.psi
+    visible = np.argmax(np.abs(psi) > 1e-8 * np.abs(psi).max(axis=1, keepdims=True), axis=1)
+    return mix * np.sign(psi[np.arange(len(psi)), visible])
+
+
+def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float = -np.inf) -> Certificate:
+    """Bounds from functions on a quadrature `fine`; `check` has them on a coarser one, to see what it misses.
+
+    sigma  below it lie the K lowest levels and no other
+    eps    rounding error of the numbers, relative
+    floor  for a single function that is not the lowest: between it and sigma lies its level and no other, so that it is
+           at most E + |r|^2 / (E - floor)  (Kato 1949)
+    """
+    count = len(fine.psi)
+    if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
+        unknown = np.full(count, np.nan)
+        return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
+    gram = (fine.weight * fine.psi) @ fine.psi.T
+    apart = np.abs(gram - np.diag(np.diag(gram))).max() <= 1e-6 * np.diag(gram).min()
+    energies, residuals, size = _forms(fine)
+    unseen, strayed = _unseen(fine, residuals)
+    other_energies, other_residuals, _ = _forms(check)
+    # a position is known to eps |x|: what is integrated moves by that times its slope, jumps of V and 1 / m included
+    jump, bend = (np.abs(np.diff(part, append=part[-1])) for part in (fine.v, 1 / fine.mass))
+    density = fine.slope**2 / fine.mass + np.abs(fine.v) * fine.psi**2 + np.abs(energies)[:, None] * fine.psi**2
+    moved = np.sum(jump * fine.psi**2 + bend * fine.slope**2 + np.abs(np.diff(density, append=0.0)), axis=1)
+    moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
+    moved *= np.max(np.abs(fine.x))
+    rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies) + unseen
+    gap = np.sqrt(np.where(sigma > energies, sigma - energies, 1.0))  # 1: not used, there are no bounds from below
+    scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
+    lower, upper = np.full(count, -np.inf), energies + rounding
+    if not apart:  # no Ritz functions: the lowest level is below each of them, and that is all
+        sigma, upper = -np.inf, np.full(count, np.inf)
+        upper[0] = (energies + rounding).min()
+    if np.isfinite(floor):
+        above = energies - floor
+        differ = np.abs(np.diag(residuals) - np.diag(other_residuals))
+        spread = (np.diag(residuals) + 2 * differ + np.diag(strayed)) / np.where(above > 0, above, 1)
+        upper = np.where(above > 0, upper + spread, np.inf)
+        sigma = sigma if (above > 0).all() else -np.inf
+    if (energies < sigma).all():
+        moved_by = 2 * np.linalg.norm(scaled - other, 2) + np.linalg.norm(strayed / np.outer(gap, gap))  # Weyl
+        lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - moved_by, energies) - rounding
+    residual = np.sqrt(np.diag(residuals))
+    return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
+
+
+def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What V can add unseen: to each energy (K,), and to the matrix <r_i|r_j> (K, K), entry by entry.
+
+    V = p + e with a p that the quadrature sees and |e| <= blur: 2 integral |e| psi^2 for the energy, and for the
+    residuals r + e psi what Schwarz's inequality leaves of it.
+    """
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    size = np.sqrt(np.maximum(np.diag(residuals), 0.0))
+    felt = np.sqrt(np.sum(values.weight * (values.blur * values.psi) ** 2, axis=1) / norm)
+    products = np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)
+    return 2 * np.sum(values.weight * values.blur * values.psi**2, axis=1) / norm, 2 * products
+
+
+def unresolved(values: Values, allowed: np.ndarray) -> list[tuple[float, float]]:
+    """Stretches of x where V is not seen, of which some function k feels more than `allowed` (K,) of its energy."""
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    felt = 2 * values.weight * values.blur * values.psi**2 / norm[:, None]
+    wanting = felt.sum(axis=1) > allowed
+    if not wanting.any():
+        return []
+    here = (felt[wanting] > 1e-3 * allowed[wanting, None]).any(axis=0)
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], here.astype(int), [0]])))
+    stretches = zip(ends[::2], ends[1::2], strict=True)
+    return [(float(values.x[first]), float(values.x[last - 1])) for first, last in stretches]
+
+
+def unmixed(bound: Certificate, fine: Values) -> Certificate:
+    """The bounds of a certificate beside the Rayleigh quotients and residuals of other functions."""
+    energies, residuals, _ = _forms(fine)
+    return dataclasses.replace(bound, energies=energies, residual=np.sqrt(np.diag(residuals)))
+
+
+def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) -> Certificate:
+    """Bounds for the whole line, where the walls `chosen` (left, right) were put at the ends of `grid`.
+
+    A wall in the decaying tail raises a level, by psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) there. Twice
+    that is taken off below. It is an estimate and no bound.
+    """
+    truncation = np.zeros(len(bound.energies))
+    for end, put in zip((0, -1), chosen, strict=True):
+        if put:
+            kappa = np.sqrt(np.maximum(grid.mass[end] * (grid.v[end] - bound.energies), 0.0))
+            truncation += 2 * grid.slope[:, end] ** 2 / (2 * grid.mass[end] * np.maximum(kappa, 1e-300))
+    return dataclasses.replace(bound, lower=bound.lower - truncation, truncation=truncation)
+
+
+def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rayleigh quotients (K,), <r_i|r_j> (K, K), and the energies with all signs positive (K,), all for unit norm."""
+    norm = np.sum(values.weight * values.psi**2, axis=1)
+    unit = values._each(lambda part: part / np.sqrt(norm)[:, None])
+    kinetic = np.sum(unit.weight * unit.slope**2 / unit.mass, axis=1)
+    parts = np.concatenate([unit.weight * unit.v * unit.psi**2, unit.strength * unit.at_deltas**2], axis=1)
+    energies = kinetic + parts.sum(axis=1)
+    residual = unit.h_psi - energies[:, None] * unit.psi
+    return energies, (unit.weight * residual) @ residual.T, kinetic + np.abs(parts).sum(axis=1)
+
+
+def scale(energies: np.ndarray) -> np.ndarray:
+    """What an error of each level (K,) is relative to: its size, or a tenth of the spacing of the levels around it.
+
+    So a level near zero does not make every error infinite. The spacing is the mean over two levels to either side.
+    """
+    index = np.arange(len(energies))
+    first, last = np.maximum(index - 2, 0), np.minimum(index + 2, len(energies) - 1)
+    spacing = (energies[last] - energies[first]) / np.maximum(last - first, 1)
+    return np.maximum(np.maximum(np.abs(energies), spacing / 10), 1e-300)
+
+
+def digits(energy: float, half_width: float) -> str:
+    """An energy with its bound in the last digit: 20.6174522(4), for |E - 20.6174522| <= 4e-7."""
+    if not (np.isfinite(half_width) and np.isfinite(energy)):
+        return f"{energy:.6g}(?)"
+    place = int(np.floor(np.log10(max(half_width, 1e-16 * abs(energy), 1e-300))))
+    for last in (place, place + 1):
+        rounded = round(energy, -last)
+        units = int(np.ceil((half_width + abs(rounded - energy)) / 10.0**last))
+        if units <= 9:
+            break
+    return f"{rounded:.{max(-last, 0)}f}({units * 10 ** max(last, 0)})"

@@ -1,0 +1,142 @@
+"""What is settled before training, from V alone: walls, mesh, how many states, and what bounds them from below."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from qpinn.drivers import settings as settings_module
+from qpinn.geometry.mesh import left_half
+from qpinn.physics import enclosure, symmetry, units, walls
+from qpinn.physics.potentials.base import LIMIT, has_kinks
+from qpinn.physics.resolution import segment_edges
+from qpinn.physics.survey import pieces, survey
+
+EXTRA = 4
+"""States beyond those asked for among which a gap is looked for."""
+
+MOST_SEGMENTS = 256
+"""The Rayleigh-Ritz start is a dense eigenproblem of all of them: with twice as many it takes eight times as long."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is known before training.
+
+    potential   with its walls
+    first       index of the first level that is trained: 0, but for one that is trained alone
+    trained     states that are trained: so many that a gap follows them, where the start is projected
+    shown       which of them were asked for
+    floor       an energy that level first - 1 does not lie above; -inf for first = 0
+    sigma       an energy that level first + trained does not lie below
+    chosen      which walls (2,) were put where psi has decayed, instead of given
+    low, high   between which the levels lie
+    mesh        edges of the segments to begin with
+    even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
+    enclosed    whether V is known between its samples, see `qpinn.physics.enclosure`
+    left_out    binding energy that some level has less than, which states=all does not ask for; or None
+    """
+
+    potential: Any
+    first: int
+    trained: int
+    shown: slice
+    floor: float
+    sigma: float
+    chosen: tuple[bool, bool]
+    low: np.ndarray
+    high: np.ndarray
+    mesh: np.ndarray
+    even: bool
+    enclosed: bool
+    left_out: float | None
+
+    def with_walls(self, potential: Any) -> Any:
+        """`potential`, in whatever units, between the walls of the plan: a length is the same number in all of them."""
+        return potential.on(*self.potential.domain) if None in potential.domain else potential
+
+    @property
+    def indices(self) -> np.ndarray:
+        """Indices (trained,) of the levels that are trained."""
+        return self.first + np.arange(self.trained)
+
+
+def of(potential: Any, settings: settings_module.Settings) -> Plan:
+    """Where to put missing walls and edges, and how many states to train, for a potential in the units of `settings`.
+
+    Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
+    """
+    bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    if has_kinks(bare) and settings.ansatz.name != "piecewise":
+        raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
+                         "some; allowed: piecewise")  # fmt: skip
+    projected = settings.start.name == "ritz"
+    return _plan(bare, settings.states, settings.state, projected, settings.ansatz.phase, settings.by_parity)
+
+
+@functools.lru_cache(maxsize=16)
+def _plan(
+    potential: Any, states: int | str | None, state: int | None, projected: bool, phase: float, by_parity: bool
+) -> Plan:
+    """The plan for the lowest `states`, or for one `state`, of a dimensionless potential; kept for the next call."""
+    asked = (state or 0) + 1 if states is None else _asked(potential, states)
+    key = f"state={state}" if state is not None else f"states={1 if states is None else states}"
+    boxed = walls.on_box(potential, asked, key=key)
+    _check(boxed)
+    surveyed = survey(boxed, asked + EXTRA + 1)
+    low, high = surveyed.low, surveyed.high
+    gaps = low[asked:] - high[asked - 1 : -1]
+    wide = np.flatnonzero(gaps > 0.03 * (high[-1] - low[0]) / (asked + EXTRA))
+    alone = not projected and states is None
+    end = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else asked
+    first = asked - 1 if alone else 0
+    left, right = (wall is None for wall in potential.domain)
+    mesh, even = segments(boxed, end, phase, by_parity)
+    return Plan(
+        potential=boxed, first=first, trained=end - first,
+        shown=slice(asked - 1 - first, asked - first) if states is None else slice(0, asked),
+        floor=float(high[first - 1]) if first else -np.inf, sigma=float(low[end]), chosen=(left, right), low=low,
+        high=high, mesh=mesh, even=even, enclosed=enclosure.is_enclosed(boxed),
+        left_out=walls.left_out(potential) if states == "all" else None,
+    )  # fmt: skip
+
+
+def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
+    """Edges for the lowest `states` levels: of the left half of the box, and True, if V is even and that is wanted.
+
+    Raises ValueError if there are too many.
+    """
+    edges = segment_edges(potential, states, phase)
+    half = left_half(edges)
+    even = by_parity and len(half) - 1 <= MOST_SEGMENTS and symmetry.is_even(potential)
+    mesh = half if even else edges
+    if len(mesh) - 1 > MOST_SEGMENTS:
+        raise ValueError(f"{potential.name}: {len(mesh) - 1} segments are needed for {states} levels, more than "
+                         f"{MOST_SEGMENTS}; a larger ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
+    return mesh, even
+
+
+def _check(potential: Any) -> None:
+    """Raise ValueError unless V is finite between its walls and its breakpoints are apart."""
+    edges = pieces(potential)
+    if np.diff(edges).min() < 1e-9 * (edges[-1] - edges[0]):
+        raise ValueError(f"potential={potential.name}: two of its breakpoints or walls are closer than 1e-9 of the box")
+    beyond = enclosure.out_of_range(potential)
+    if beyond is not None:
+        raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {beyond[1]:g} at x = {beyond[0]:g}; "
+                         f"must lie within +-{LIMIT:g}")  # fmt: skip
+
+
+def _asked(potential: Any, states: int | str) -> int:
+    if states != "all":
+        return int(states)
+    if not np.isfinite(getattr(potential, "threshold", np.inf)):
+        raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
+    bound = walls.bound_states(potential)
+    if not 1 <= bound <= settings_module.MOST_STATES:
+        most = settings_module.MOST_STATES
+        raise ValueError(f"states=all: the well holds {bound} bound states; from 1 to {most} can be solved at once")
+    return bound

@@ -1,0 +1,390 @@
+"""What a run can be told: one frozen dataclass per group of `configs/`, checked before anything compiles.
+
+Every fault is a `ValueError` of one line that names the key as a user writes it, the value, and what is allowed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from qpinn.equations.eigenvalue import ENERGY_MODES
+from qpinn.physics import units
+from qpinn.physics.potentials import BUILDERS
+from qpinn.physics.potentials.base import finite, positive
+from qpinn.wavefunctions.ansatz import ANSATZE
+from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
+
+T = TypeVar("T")
+
+
+def one_of(key: str, value: Any, allowed: typing.Iterable[str]) -> None:
+    """Raise a ValueError that names `key`, with a suggestion, unless `value` is one of `allowed`."""
+    names = list(allowed)
+    if value not in names:
+        raise ValueError(f"{key}={value}: unknown; {suggestion(str(value), names)}allowed: {', '.join(names)}")
+
+
+def suggestion(word: str, names: typing.Iterable[str]) -> str:
+    """ "did you mean X? ", or nothing where no name is close."""
+    close = difflib.get_close_matches(word, list(names), n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def whole(key: str, value: int, least: int, most: int) -> None:
+    """Raise a ValueError that names `key` unless least <= value <= most."""
+    if not least <= value <= most:
+        raise ValueError(f"{key}={value}: must be a whole number from {least} to {most}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """A fully connected network: `depth` hidden layers of `width` units."""
+
+    width: int = 12
+    depth: int = 1
+    activation: str = "tanh"
+    init: str = "spread"
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        whole("network.width", self.width, 1, 4096)
+        whole("network.depth", self.depth, 1, 64)
+        activation(self.activation)
+        one_of("network.init", self.init, INITIALIZATIONS)
+        positive("network.scale", self.scale)
+        check_initialization(self.init, self.activation)
+
+
+@dataclasses.dataclass(frozen=True)
+class AnsatzChoice:
+    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths.
+
+    parity  auto: where V is even, networks on the left half alone and psi(-x) = +-psi(x) (from a Ritz start, on
+            Gauss-Legendre points); none: never
+    """
+
+    name: str = "piecewise"
+    phase: float = 1.0
+    parity: str = "auto"
+
+    def __post_init__(self) -> None:
+        one_of("ansatz.name", self.name, ANSATZE)
+        one_of("ansatz.parity", self.parity, ("auto", "none"))
+        if not 0.05 <= positive("ansatz.phase", self.phase) <= 100:
+            raise ValueError(f"ansatz.phase={self.phase:g}: must lie from 0.05 to 100")
+
+
+@dataclasses.dataclass(frozen=True)
+class Energy:
+    """How E is found. `value` is for fixed (none: the exact level), `initial` for trainable from a random start."""
+
+    name: str = "trainable"
+    value: float | None = None
+    initial: float = 1.0
+
+    def __post_init__(self) -> None:
+        one_of("energy.name", self.name, ENERGY_MODES)
+        finite("energy.initial", self.initial)
+        if self.value is not None:
+            finite("energy.value", self.value)
+
+
+OPTIMIZERS = {"levenberg_marquardt": 15, "adam": 5000, "adam_lbfgs": 3000}
+
+
+@dataclasses.dataclass(frozen=True)
+class OptimizerChoice:
+    """The optimiser and its numbers. No `steps`: 15, 5000 and 3000 in the order of the names in OPTIMIZERS."""
+
+    name: str = "levenberg_marquardt"
+    steps: int | None = None
+    chunk: int = 500
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    final: float = 1e-2
+    adam_steps: int = 2000
+    memory: int = 20
+    damping: float = 1e-6
+
+    def __post_init__(self) -> None:
+        one_of("optimizer.name", self.name, OPTIMIZERS)
+        if self.steps is not None:
+            whole("optimizer.steps", self.steps, 1, 100_000_000)
+        whole("optimizer.chunk", self.chunk, 1, 1_000_000)
+        one_of("optimizer.schedule", self.schedule, ("constant", "cosine", "exponential"))
+        for key in ("learning_rate", "final", "damping"):
+            positive(f"optimizer.{key}", getattr(self, key))
+        whole("optimizer.adam_steps", self.adam_steps, 0, 100_000_000)
+        whole("optimizer.memory", self.memory, 1, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
+class SamplingChoice:
+    """Where the residual is taken: `points` in each segment (gauss_legendre, random) or in the domain (uniform)."""
+
+    name: str = "gauss_legendre"
+    points: int = 40
+
+    def __post_init__(self) -> None:
+        one_of("sampling.name", self.name, ("gauss_legendre", "uniform", "random"))
+        whole("sampling.points", self.points, 2, 1000 if self.name == "gauss_legendre" else 1_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """Weights of the terms. `unit` is the energy in which the residual is taken, see `domain.energy_unit` if none.
+
+    orthogonality is the weight of sum_j <psi_j|psi>^2 over the states below, of states that are trained in turn.
+    """
+
+    residual: float = 1.0
+    norm: float = 1000.0
+    orthogonality: float = 1000.0
+    unit: float | None = None
+
+    def __post_init__(self) -> None:
+        positive("loss.residual", self.residual)
+        for key in ("norm", "orthogonality"):
+            if finite(f"loss.{key}", getattr(self, key)) < 0:
+                raise ValueError(f"loss.{key}={getattr(self, key):g}: must not be negative")
+        if self.unit is not None:
+            positive("loss.unit", self.unit)
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where training starts: `random` parameters, or `ritz`, a Rayleigh-Ritz solve on the linear ones among them."""
+
+    name: str = "ritz"
+
+    def __post_init__(self) -> None:
+        one_of("start.name", self.name, ("random", "ritz"))
+
+
+@dataclasses.dataclass(frozen=True)
+class UnitsChoice:
+    """Units of the potential's numbers and of the results, see `qpinn.physics.units`."""
+
+    name: str = "dimensionless"
+    mass: float | None = None
+
+    def __post_init__(self) -> None:
+        one_of("units.name", self.name, units.SYSTEMS)
+        if self.mass is not None and not 1e-6 <= finite("units.mass", self.mass) <= 1e6:
+            raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
+        if self.mass is not None and self.name == "dimensionless":
+            raise ValueError(f"units.mass={self.mass:g}: has an effect only with units=semiconductor")
+
+    @property
+    def units(self) -> units.Units:
+        return units.of(self.name, self.mass or 1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything but the potential. The defaults are the accurate route.
+
+    states  how many of the lowest levels, or "all" bound ones; state: the index of a single one; neither: the lowest
+    """
+
+    network: Network = Network()
+    ansatz: AnsatzChoice = AnsatzChoice()
+    energy: Energy = Energy()
+    optimizer: OptimizerChoice = OptimizerChoice()
+    sampling: SamplingChoice = SamplingChoice()
+    loss: Loss = Loss()
+    start: Start = Start()
+    units: UnitsChoice = UnitsChoice()
+    states: int | str | None = None
+    state: int | None = None
+    tol: float | None = None
+    seed: int = 0
+    precision: str = "float64"
+
+    def __post_init__(self) -> None:
+        whole("seed", self.seed, 0, 2**31 - 1)
+        self._check_states()
+        one_of("precision", self.precision, ("float64", "float32"))
+        if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":
+            raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs "
+                             "the same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip
+
+    def _check_states(self) -> None:
+        if self.states is not None and self.states != "all":
+            if isinstance(self.states, str):
+                raise ValueError(f"states={self.states}: must be a whole number from 1 to {MOST_STATES}, or all")
+            whole("states", self.states, 1, MOST_STATES)
+        if self.tol is not None:
+            least = REACH.get(self.precision, 0.0)
+            if not least <= finite("tol", self.tol) < 1:
+                raise ValueError(f"tol={self.tol:g}: must lie below 1, and from {least:g} for {self.precision}")
+        if self.state is not None:
+            whole("state", self.state, 0, MOST_STATES - 1)
+            if self.states is not None:
+                raise ValueError(f"state={self.state}: one level by its index, and states={self.states}: the lowest "
+                                 "ones; leave out one of them")  # fmt: skip
+        if self.start.name == "ritz":
+            return
+        if self.tol is not None:
+            raise ValueError(f"tol={self.tol}: start.name={self.start.name} trains to no tolerance; allowed with it: "
+                             "start=ritz")  # fmt: skip
+        if self.states is not None and self.optimizer.name == "levenberg_marquardt":
+            raise ValueError(f"states={self.states}: optimizer.name={self.optimizer.name} needs start=ritz for it; "
+                             "allowed with start=random: adam, adam_lbfgs")  # fmt: skip
+
+    @property
+    def by_parity(self) -> bool:
+        """Whether the symmetry of an even potential is built into psi."""
+        piecewise = self.ansatz.name == "piecewise" and self.ansatz.parity == "auto"
+        return piecewise and self.start.name == "ritz" and self.sampling.name == "gauss_legendre"
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether states are trained one after the other, each orthogonal to those below, instead of each by itself."""
+        return self.start.name != "ritz" and self.states is not None
+
+
+MOST_STATES = 64
+
+REACH = {"float64": 1e-13, "float32": 1e-3}
+"""The smallest tolerance that the rounding of each precision leaves room for, whatever the potential: in float32 the
+half-width of a bound is 1e-5 to 4e-4 of the level (a pair of deltas), and no mesh makes it less."""
+
+
+VARIABLE: dict[str, tuple[str, ...]] = {
+    "energy.initial": ("energy.name=trainable", "start.name=random"),
+    "energy.value": ("energy.name=fixed",),
+    "loss.residual": (),
+    "loss.norm": (),
+    "loss.unit": (),
+    "optimizer.learning_rate": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
+    "optimizer.final": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
+    "optimizer.damping": ("optimizer.name=levenberg_marquardt",),
+}
+"""Numbers that may differ between the starts of a sweep, and where each has an effect."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sweep:
+    """A sweep over starts. `block`: starts that one device trains at once; `patience`: seconds, see `drivers.sweep`."""
+
+    seeds: int = 64
+    block: int | None = None
+    devices: int | None = None
+    vary: str | None = None
+    range: tuple[float, float] | None = None
+    coordinator: str | None = None
+    processes: int | None = None
+    process: int | None = None
+    patience: int = 10
+
+    def __post_init__(self) -> None:
+        whole("sweep.seeds", self.seeds, 1, 10_000_000)
+        for key in ("block", "devices", "processes"):
+            if getattr(self, key) is not None:
+                whole(f"sweep.{key}", getattr(self, key), 1, 10_000_000)
+        whole("sweep.patience", self.patience, 1, 3600)
+        if self.vary is not None:
+            one_of("sweep.vary", self.vary, VARIABLE)
+        if (self.vary is None) != (self.range is None):
+            raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
+        counted = self.processes is not None and self.process is not None
+        none = self.processes is None and self.process is None
+        if (
+            self.coordinator is not None
+            and self.coordinator != "auto"
+            and not re.fullmatch(r".+:\d+", self.coordinator)
+        ):
+            raise ValueError(f"sweep.coordinator={self.coordinator}: must be host:port or auto")
+        if not (none if self.coordinator in (None, "auto") else counted):
+            raise ValueError(
+                f"sweep.coordinator={self.coordinator}: host:port needs sweep.processes and sweep.process, "
+                "and they need it"
+            )
+        if self.processes is not None and self.process is not None:
+            whole("sweep.process", self.process, 0, self.processes - 1)
+
+    def check(self, settings: Settings) -> None:
+        """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""
+        whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
+        for key, value in (("states", settings.states), ("tol", settings.tol)):
+            if value is not None:
+                raise ValueError(f"{key}={value}: a sweep trains one level, on one mesh; leave it out, or give state")
+        if settings.units.name != "dimensionless":
+            raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
+        if self.vary is None or self.range is None:
+            return
+        chosen = {f"{group}.name={getattr(settings, group).name}" for group in ("energy", "start", "optimizer")}
+        for condition in VARIABLE[self.vary]:
+            same = [other for other in VARIABLE[self.vary] if other.split("=")[0] == condition.split("=")[0]]
+            if not chosen & set(same):
+                raise ValueError(f"sweep.vary={self.vary}: has an effect only with {' or '.join(same)}")
+        for number in self.range:
+            with_value(settings, self.vary, number)
+
+
+def with_value(settings: Settings, key: str, value: float) -> Settings:
+    """`settings` with one of the numbers of `VARIABLE` changed, checked like any other."""
+    group, name = key.split(".")
+    return dataclasses.replace(settings, **{group: dataclasses.replace(getattr(settings, group), **{name: value})})
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
+    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
+    hints = get_type_hints(cls)
+    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    converted = {}
+    for key, value in values.items():
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(known))}")
+        converted[key] = _convert(f"{prefix}{key}", value, hints[key])
+    return cls(**converted)
+
+
+def _convert(key: str, value: Any, wanted: Any) -> Any:
+    if dataclasses.is_dataclass(wanted):
+        if isinstance(value, wanted):  # type: ignore[arg-type]
+            return value
+        if isinstance(value, str) and "name" in get_type_hints(wanted):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key}={value}: must be a group of keys")
+        return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]
+    if get_origin(wanted) is types.UnionType:
+        if value is None:
+            return None
+        wanted = str if isinstance(value, str) and str in get_args(wanted) else get_args(wanted)[0]
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+            raise ValueError(f"{key}={value}: must be two numbers [first,last]")
+        return tuple(_convert(key, entry, float) for entry in value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is float and number:
+        return float(value)
+    if wanted is int and isinstance(value, int) and number:
+        return value
+    if wanted is str and isinstance(value, str):
+        return value
+    names = {float: "a number", int: "a whole number", str: "a word"}
+    raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
+
+
+def build_potential(values: Mapping[str, Any]) -> Any:
+    """The potential that the `potential` group names. Raises ValueError for an unknown name, key or number."""
+    one_of("potential.name", values.get("name"), BUILDERS)
+    builder = BUILDERS[values["name"]]
+    known = list(inspect.signature(builder).parameters)
+    numbers = {key: value for key, value in values.items() if key != "name"}
+    for key, value in numbers.items():
+        if key not in known:
+            hint = suggestion(str(key), known)
+            raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(known)}")
+    return builder(**numbers)

@@ -1,0 +1,276 @@
+"""Many starts of one run: in blocks, over devices and processes, each block on the disk as soon as it is finished.
+
+A sweep of n starts trains the seeds seed, seed + 1, ..., the same parameters and points that `train.py seed=...` has.
+What is there already is not trained again, so the same command goes on after a kill. With several processes
+(`jax.distributed`) each trains its share of a block on its own devices; the first gathers and writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qpinn.analysis import observables, statistics
+from qpinn.bounds import certify
+from qpinn.drivers import discretize, eigenstates
+from qpinn.drivers import settings as settings_module
+from qpinn.drivers.settings import Settings, Sweep
+from qpinn.equations.eigenvalue import Problem
+from qpinn.geometry.mesh import reflected
+from qpinn.physics import operators, reference
+from qpinn.physics.potentials import describe
+from qpinn.runs import run_folder, sweep_folder
+from qpinn.training import batch as batch_module
+from qpinn.training import loop
+
+CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
+"""Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
+
+GPU_BLOCK = 1024
+
+TOGETHER = 8
+"""Blocks that each of several processes trains before they are gathered: they wait for each other only then."""
+
+FRAMES = 200
+"""Steps at which the energies of a sweep are kept for its figure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A checked sweep. Its starts have the numbers 0, 1, ..., sweep.seeds - 1."""
+
+    potential: Any
+    settings: Settings
+    sweep: Sweep
+
+    @property
+    def values(self) -> np.ndarray | None:
+        """What varies, one value for each start."""
+        if self.sweep.range is None:
+            return None
+        return np.linspace(*self.sweep.range, self.sweep.seeds)
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """What a callback sees after a block: starts finished, starts in all, starts in the right state, seconds."""
+
+    finished: int
+    starts: int
+    right: int
+    seconds: float
+
+
+def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda report: None) -> dict[str, Any]:
+    """Train what is missing in `folder`/blocks. Returns seconds and sizes; the results are in the files.
+
+    Raises ConnectionError if another process of the job is gone.
+    """
+    with jax.enable_x64(job.settings.precision == "float64"):
+        return _run(_with_walls(job), folder, callback)
+
+
+def _levels(job: Job) -> reference.Eigenstates:
+    """The lowest levels, that of the sweep among them."""
+    return eigenstates.exact_levels(job.potential, (job.settings.state or 0) + 1)
+
+
+def _with_walls(job: Job) -> Job:
+    """The same sweep of a potential that has its walls."""
+    return dataclasses.replace(job, potential=discretize.of(job.potential, job.settings).potential)
+
+
+def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
+    on = batch_module.devices(job.sweep.devices)
+    done = _broadcast(sweep_folder.finished(folder, job.sweep.seeds))
+    todo = np.flatnonzero(~done)
+    on_cpu = jax.default_backend() == "cpu"
+    own = job.sweep.block or (CPU_BLOCK[job.settings.optimizer.name] if on_cpu else GPU_BLOCK)
+    own = min(own, -(-max(len(todo), 1) // (len(on) * jax.process_count()))) * len(on)
+    each = own * min(TOGETHER if jax.process_count() > 1 else 1, -(-len(todo) // (own * jax.process_count())) or 1)
+    size = each * jax.process_count()
+    facts = {"block": own // len(on), "devices": len(on) * jax.process_count(), "processes": jax.process_count(),
+             "compile": 0.0, "trained": len(todo)}  # fmt: skip
+    if not len(todo):
+        return facts
+    begun = time.perf_counter()
+    measurer = Measurer(job)
+    batch = _compile(job, measurer, own, on)
+    _broadcast(done)  # all have compiled
+    facts["compile"] = time.perf_counter() - begun
+    right = 0
+    for start in range(0, len(todo), size):
+        numbers = todo[start : start + size]
+        padded = np.concatenate([numbers, np.repeat(numbers[-1:], size - len(numbers))])
+        mine = padded[jax.process_index() * each : (jax.process_index() + 1) * each]
+        at = time.perf_counter()
+        parts = []
+        for block in mine.reshape(-1, own):
+            trained = batch_module.train(batch, _system(job, block), job.settings.seed + block)
+            parts.append(measurer.columns(trained))
+        columns = _gather({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        columns = {name: values[: len(numbers)] for name, values in columns.items()}
+        columns["number"] = numbers
+        columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
+        if jax.process_index() == 0:
+            sweep_folder.write_block(folder, columns, measurer.frames)
+        right += int(np.sum(statistics.outcomes(columns) == "right state"))
+        callback(Report(int(done.sum()) + start + len(numbers), job.sweep.seeds, right, time.perf_counter() - begun))
+    return facts
+
+
+def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dict[str, Any]:
+    """seeds.csv and summary.json of a sweep whose blocks are all there. Returns the summary."""
+    job = _with_walls(job)
+    columns, _ = sweep_folder.read_blocks(folder)
+    columns = {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
+    sweep_folder.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)
+    exact = _levels(job)
+    trained = float(np.sum(columns["seconds"]))
+    summary = {
+        "potential": describe(job.potential),
+        "route": eigenstates.describe_route(job.settings),
+        "settings": dataclasses.asdict(job.settings),
+        "sweep": dataclasses.asdict(job.sweep),
+        "statistics": statistics.statistics(columns),
+        "levels": [float(energy) for energy in exact.energies],
+        "reference": {"method": exact.method},
+        "seconds": {"compile": facts["compile"], "train": trained, "total": time.time() - started,
+                    "per_start": trained / len(columns["energy"])},
+        "starts_per_second": len(columns["energy"]) / trained,
+        **{key: facts[key] for key in ("block", "devices", "processes")},
+        "device": eigenstates.check_device(job.settings.precision),
+        "versions": run_folder.versions(),
+        "git": run_folder.git_commit(),
+    }  # fmt: skip
+    run_folder.write_summary(folder, summary, "summary.json")
+    return summary
+
+
+def _system(job: Job, numbers: np.ndarray) -> loop.System:
+    """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
+    levels = _levels(job)
+    if job.values is None or job.sweep.vary is None:
+        return eigenstates.build(job.potential, job.settings, levels)
+    each = [
+        eigenstates.build(job.potential, settings_module.with_value(job.settings, job.sweep.vary, float(value)), levels)
+        for value in job.values[numbers]
+    ]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+
+
+def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> batch_module.Batch:
+    system, varied = _system(job, np.zeros(own, int)), job.values is not None
+    course = eigenstates.course(job.settings)
+    return batch_module.compile_batch(system, varied, own, job.settings.state or 0, course, on, measurer.measure)
+
+
+class Measurer:
+    """What is computed of a start after training, and the columns that it gives."""
+
+    def __init__(self, job: Job) -> None:
+        problem, _, _ = eigenstates.build(job.potential, job.settings, _levels(job))
+        points = observables.quadrature(
+            job.potential, np.asarray(problem.ansatz.edges), eigenstates.merged(job.settings)
+        )
+        self._even = problem.ansatz.parity is not None
+        x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
+        if self._even:
+            center = float(np.asarray(problem.ansatz.edges)[-1])
+            x, weight = np.concatenate([x, 2 * center - x[::-1]]), reflected(weight)
+            points = points.for_both_halves()
+        self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
+        order = np.argsort(x)
+        exact = _levels(job)
+        self._weight, self._order = weight[order], order
+        self._levels, self._energies, self._scale = exact.psi(x[order]), exact.energies, certify.scale(exact.energies)
+        self._index = job.settings.state or 0
+        self._fixed = job.settings.energy.name == "fixed"
+        self._projected = job.settings.start.name == "ritz"
+        steps = eigenstates.course(job.settings).steps
+        self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
+
+    def measure(self, problem: Problem, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """psi on the quadrature, E and the Rayleigh quotient of one start; under jit and vmap."""
+        fields = problem.fields(params, self._points)
+        rayleigh = problem.rayleigh_quotient(fields, self._points.weight)
+        return fields.psi.value.ravel(), problem.energy(params, self._points), rayleigh
+
+    def columns(self, trained: batch_module.Trained) -> dict[str, np.ndarray]:
+        """One entry for each start, as `qpinn.analysis.statistics` describes them."""
+        psi, energy, rayleigh = (np.asarray(values, np.float64) for values in trained.measured)
+        if self._even:
+            psi = reflected(psi, 1 - 2 * (self._index % 2))
+        psi = psi[:, self._order]
+        if self._projected:  # as `eigenstates.run` does
+            energy, psi = rayleigh, psi / np.sqrt(observables.norm_of(psi, self._weight))[:, None]
+        index = self._index
+        exact = self._energies[index]
+        overlaps = observables.overlaps_with(psi, self._levels, self._weight)
+        nearest = np.argmax(overlaps, axis=1)
+        columns = {
+            "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
+            "relative_error_energy": np.abs(energy - exact) / self._scale[index],
+            "relative_l2_psi": observables.l2_error(psi, self._levels[index], self._weight),
+            "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
+            "off_nearest": (energy - self._energies[nearest]) / self._scale[nearest],
+            "node_count": np.array([operators.node_count(row) for row in psi]),
+            "norm": observables.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
+            "asked": np.full(len(psi), len(trained.energy)),
+            "energies": trained.energy[self.frames].T.astype(np.float32),
+        }  # fmt: skip
+        for tolerance in statistics.TOLERANCES:
+            columns[f"steps_to_{tolerance:.0e}"] = self._steps_to(trained.energy, tolerance)
+        return columns
+
+    def _steps_to(self, energy: np.ndarray, tolerance: float) -> np.ndarray:
+        """Steps after which E (steps, B) stays within `tolerance` to the end; NaN where it does not, or E is fixed."""
+        if self._fixed:
+            return np.full(energy.shape[1], np.nan)
+        outside = ~(np.abs(energy - self._energies[self._index]) <= tolerance * self._scale[self._index])
+        steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
+        return np.where(outside[-1], np.nan, steps).astype(float)
+
+
+def _broadcast(done: np.ndarray) -> np.ndarray:
+    """What process 0 found on its disk."""
+    if jax.process_count() == 1:
+        return done
+    from jax.experimental import multihost_utils
+
+    with _peers():
+        return np.asarray(multihost_utils.broadcast_one_to_all(done))
+
+
+def _gather(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The columns of all processes, in their order: as bytes, in one message, whatever JAX's precision is."""
+    if jax.process_count() == 1:
+        return columns
+    from jax.experimental import multihost_utils
+
+    rows = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for values in columns.values()]
+    with _peers():
+        packed = np.asarray(multihost_utils.process_allgather(np.concatenate(rows, axis=1), tiled=True))
+    parts = np.split(packed, np.cumsum([part.shape[1] for part in rows])[:-1], axis=1)
+    return {
+        name: np.ascontiguousarray(part).view(values.dtype).reshape(-1, *values.shape[1:])
+        for (name, values), part in zip(columns.items(), parts, strict=True)
+    }
+
+
+@contextlib.contextmanager
+def _peers() -> Iterator[None]:
+    """Say in one line that another process is gone."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ConnectionError(f"another process of this job is gone ({reason}); the same command goes on") from None

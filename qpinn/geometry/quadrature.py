@@ -1,0 +1,99 @@
+"""Points and weights at which a residual is taken.
+
+A quadrature never crosses a breakpoint. A rule that does solves, to a very small loss, for a well of another width.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qpinn.typing import Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Points:
+    """Collocation points in groups, one group for each segment of an ansatz.
+
+    x        (segments, n, d)   positions, inside their segment
+    weight   (segments, n)      quadrature weights; they add up to the length of the domain
+    """
+
+    x: Array
+    weight: Array
+
+    def for_both_halves(self) -> Points:
+        """Points of the left half of a box that stand for their mirror images too."""
+        return dataclasses.replace(self, weight=2 * self.weight)
+
+
+def gauss_legendre(edges: np.ndarray, n: int) -> Points:
+    """`n` Gauss-Legendre points in each segment, exact there for polynomials of degree 2 n - 1."""
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    left, right = edges[:-1, None], edges[1:, None]
+    half = (right - left) / 2
+    return Points(x=((left + right) / 2 + half * nodes)[..., None], weight=half * weights)  # type: ignore[arg-type]
+
+
+def uniform(edges: np.ndarray, n: int) -> Points:
+    """A uniform grid of `n` midpoints over the whole domain, blind to the breakpoints, as many programmes use it.
+
+    Grouped by segment; a group with fewer points than the largest is filled up with points of weight zero.
+    """
+    left, right = edges[0], edges[-1]
+    x = left + (right - left) * (np.arange(n) + 0.5) / n
+    owner = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, len(edges) - 2)
+    counts = np.bincount(owner, minlength=len(edges) - 1)
+    points = np.repeat((edges[:-1] + edges[1:])[:, None] / 2, max(counts.max(), 1), axis=1)
+    weight = np.zeros_like(points)
+    for j, count in enumerate(counts):
+        points[j, :count] = x[owner == j]
+        weight[j, :count] = (right - left) / n
+    return Points(x=points[..., None], weight=weight)  # type: ignore[arg-type]
+
+
+def random_uniform(key: Array, edges: Array, n: int) -> Points:
+    """`n` independent uniform points in each segment, each with weight length / n (Monte Carlo)."""
+    left, right = edges[:-1, None], edges[1:, None]
+    x = left + (right - left) * jax.random.uniform(key, (edges.shape[0] - 1, n), dtype=edges.dtype)
+    weight = jnp.broadcast_to((right - left) / n, x.shape)
+    return Points(x=x[..., None], weight=weight)
+
+
+def merge(points: Points) -> Points:
+    """All groups as one, for an ansatz of a single segment."""
+    return Points(x=points.x.reshape(1, -1, points.x.shape[-1]), weight=points.weight.reshape(1, -1))
+
+
+class Sampling(Protocol):
+    """Where the residual is taken: drawn once for each chunk of steps."""
+
+    def draw(self, key: Array) -> Points: ...
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class FixedPoints:
+    """The same points in every chunk."""
+
+    points: Points
+
+    def draw(self, key: Array) -> Points:
+        return self.points
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class RandomPoints:
+    """`n` uniform points in every segment of `edges`, drawn anew for each chunk."""
+
+    edges: Array
+    n: int = dataclasses.field(metadata={"static": True})
+
+    def draw(self, key: Array) -> Points:
+        return random_uniform(key, self.edges, self.n)

@@ -1,0 +1,95 @@
+"""How fine a mesh must be for the levels of a potential: edges that follow V, and the unit of a residual."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+
+from qpinn.physics.enclosure import stray
+from qpinn.physics.survey import DEEP, Survey, pieces, survey
+
+POLYNOMIAL = 12
+"""Degree of the polynomial that V is compared with in a segment."""
+
+FELT = 1e-5
+"""Norm of the difference times psi, in units of the kinetic energy, above which a segment is halved."""
+
+NARROWEST = 1e-7
+"""Of the box, that a segment is halved down to."""
+
+MOST_FEATURES = 200
+"""Segments up to which they are halved for features of V."""
+
+
+def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.ndarray:
+    """Edges (segments + 1,) of a mesh on which the lowest `states` levels vary slowly in every segment.
+
+    Cuts at every breakpoint, and then so that no level has more than `phase` radians in a segment where it oscillates,
+    or about `phase` decay lengths where it decays: more and more of them away from the allowed region, because what is
+    left of psi there matters less. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. Last,
+    segments in which V is far from a polynomial are halved, until it is near one or nothing of it is felt.
+    """
+    surveyed = survey(potential, states)
+    cells = surveyed.middle
+    bounds, length = cells.edges, cells.sizes
+    slope = (surveyed.upper.values - surveyed.lower.values) / length
+    steep = np.minimum(cells.mass * slope, 1e18) ** (1 / 3)
+    rate = np.zeros(len(length))
+    for energy in surveyed.energies:
+        below = cells.wave_number(energy)
+        decay, depth = cells.decay(energy)
+        # n cells of which each is 1.3 times as wide as the last reach phase (1.3^n - 1) / 0.3 decay lengths deep
+        graded = np.where(depth < DEEP, 0.3 / np.log(1.3) / (1 + 0.3 * (depth + decay / 2) / phase), 0.0)
+        rate = np.maximum(rate, np.maximum(np.sqrt(np.abs(below)), steep) * np.where(below > 0, 1.0, graded))
+    count = np.concatenate([[0.0], np.cumsum(rate * length)]) / phase
+    edges = pieces(potential)
+    cuts = [edges]
+    for start, stop in itertools.pairwise(edges):
+        first, last = np.interp((start, stop), bounds, count)
+        segments = max(1, int(np.ceil(last - first - 1e-9)))
+        cuts.append(np.interp(first + (last - first) * np.arange(1, segments) / segments, count, bounds))
+    return _halved(potential, np.unique(np.concatenate(cuts)), surveyed)
+
+
+def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
+    """Edges, and more of them where V is far from a polynomial and psi is there to feel it."""
+    least = NARROWEST * (edges[-1] - edges[0])
+    unit = energy_unit(potential, len(surveyed.energies))
+    for _ in range(MOST_FEATURES):
+        felt = stray(potential, edges[:-1], edges[1:], POLYNOMIAL) / unit
+        felt *= np.sqrt(share_of_norm(surveyed, edges))
+        felt[np.diff(edges) < 2 * least] = 0.0
+        worst = felt > max(FELT, 0.1 * felt.max())
+        if not worst.any():
+            break
+        edges = np.sort(np.concatenate([edges, ((edges[:-1] + edges[1:]) / 2)[worst]]))
+        if len(edges) > MOST_FEATURES:
+            break
+    return edges
+
+
+def share_of_norm(surveyed: Survey, edges: np.ndarray) -> np.ndarray:
+    """About how much of the integral of psi^2 lies between each two of `edges` (n + 1,), at most, for any level: (n,).
+
+    A psi that is even where it oscillates, and decays by its decay length elsewhere.
+    """
+    cells = surveyed.middle
+    share = np.zeros(len(edges) - 1)
+    for energy in surveyed.energies:
+        density = cells.density(energy)
+        total = np.concatenate([[0.0], np.cumsum(density * cells.sizes)])
+        share = np.maximum(share, np.diff(np.interp(edges, cells.edges, total)))
+    return share
+
+
+def energy_unit(potential: Any, states: int = 1) -> float:
+    """(states pi / W)^2, W the integral of sqrt(m) where V lies below level states - 1: the size of its kinetic energy.
+
+    Where V lies nowhere below it, between deltas, the energy by which it does not.
+    """
+    surveyed = survey(potential, states)
+    cells, energy = surveyed.middle, surveyed.energies[-1]
+    width = float((np.sqrt(cells.mass) * cells.sizes)[cells.values < energy].sum())
+    return (states * np.pi / width) ** 2 if width else float(cells.values.min() - energy)

@@ -1,0 +1,382 @@
+"""Numbers as text: one table layout for the terminal, one for Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from qpinn.report import words
+from qpinn.report.words import level, number, unit
+
+LONGEST = 40
+"""Characters of a setting that a table shows."""
+
+
+def seconds(value: float | None) -> str:
+    """A duration with three significant digits, or two where it is short."""
+    return "-" if value is None else f"{value:.{3 if value > 0.1 else 2}g}"
+
+
+def plain(header: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """Columns aligned for a terminal, the first `left` of them to the left and the others to the right."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+
+    def text(line: list[str]) -> str:
+        cells = [cell.ljust(widths[i]) if i < left else cell.rjust(widths[i]) for i, cell in enumerate(line)]
+        return "  " + "  ".join(cells).rstrip()
+
+    rule = "  " + "-" * (sum(widths) + 2 * (len(widths) - 1))
+    return "\n".join([text(lines[0]), rule, *map(text, lines[1:])])
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def report(results: Mapping[str, Any]) -> str:
+    """The content of results.json for a terminal: the levels, and the classical methods on the highest of them."""
+    states = results["states"]
+    several = len(states) > 1
+    blocks = [levels(results), expectations(results)] if several else []
+    blocks += [methods(results)]
+    blocks += [transitions(results)] if sum(map(_settled, states)) > 1 else []
+    lines: list[str | None] = [*(_training(results) if several else _single(results))]
+    lines.append(words.cut_short(results))
+    lines += words.remarks(states) if several else words.notes(states)
+    lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.left_out(results),
+              words.spent(results)]  # fmt: skip
+    lines.append(words.fastest_classical(results))
+    return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in lines if line)])
+
+
+def wrapped(line: str, width: int = 100) -> str:
+    """A line of a report, which goes on below after a comma, further in, where it is long."""
+    lines = ["  "]
+    for piece in re.split(r"(?<=[,;:]) ", line):
+        if lines[-1].strip() and len(lines[-1]) + len(piece) >= width:
+            lines.append("    ")
+        lines[-1] += piece if not lines[-1].strip() else f" {piece}"
+    return "\n".join(lines)
+
+
+def methods(results: Mapping[str, Any]) -> str:
+    """The highest level by this network, by classical methods, and its reference."""
+    state, reference = results["states"][-1], results["reference"]
+    index, lost = state["index"], words.is_empty(state)
+    outcome = "" if _settled(state) else f": {state['outcome']}"
+    cells = [[f"this network{outcome}", "-" if lost else level(state["energy"]), words.error_of(results, state),
+              "-" if lost else number(state["relative_l2_psi"]), seconds(words.trained_in(results))]]  # fmt: skip
+    cells += [_method(results, row) for row in results["comparison"]]
+    if reference and state["energy_reference"] is not None:
+        name, method = words.reference_name(results), reference["method"]
+        stated = words.reference_error(results, index)
+        cells.append([name if method == name else f"{name} ({method})", level(state["energy_reference"]),
+                      words.at_most(stated) if stated else "", "", ""])  # fmt: skip
+    name = "method" if len(results["states"]) == 1 else f"level {index} by"
+    return plain([name, with_unit("E", results["units"], "energy"), "error of E", "L2 error", "seconds"], cells)
+
+
+def _method(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    error = words.error(results, row["index"], row["relative_error_energy"])
+    return [row["method"], level(row["energy"]), error, number(row["relative_l2_psi"]), seconds(row["seconds"])]
+
+
+def _size(results: Mapping[str, Any]) -> str:
+    """Steps and parameters."""
+    return f"{words.counted(results['steps'], 'step')}, {results['parameters']} parameters"
+
+
+def _single(results: Mapping[str, Any]) -> list[str]:
+    """What training made of the one state."""
+    (state,) = results["states"]
+    e = unit(results)
+    start, rayleigh = (words.error_of(results, state, f"relative_error_energy_{key}") for key in ("start", "rayleigh"))
+    if words.is_fixed(results):
+        before = f"E was given: {level(state['energy'])}{e}"
+    else:
+        before = f"before training: E {level(state['energy_start'])}{e}" + (f", error {start}" if start != "-" else "")
+    if words.is_empty(state):
+        after = f"after training:  E {level(state['energy'])}{e}, which says nothing without psi"
+    else:
+        after = f"after training:  Rayleigh quotient {level(state['energy_rayleigh'])}{e}"
+        after += f", error {rayleigh}" if rayleigh != "-" else ""
+    nodes = "" if words.is_empty(state) else f"{words.counted(state['node_count'], 'node')}, "
+    made = f"{nodes}norm {level(state['norm'], 10)}, loss {number(state['loss'])}, {_size(results)}"
+    return [before, after, f"{words.outcome(state)}: {made}"]
+
+
+def _training(results: Mapping[str, Any]) -> list[str]:
+    """What training of several states began with."""
+    key = "relative_error_energy_start"
+    stated = [state for state in results["states"] if state[key] is not None]
+    worst = max(stated, key=lambda state: float(state[key]), default=None)
+    meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
+    if words.is_fixed(results):
+        return [f"E was given; {meshes}, {_size(results)}"]
+    start = "" if worst is None else words.error(results, worst["index"], worst[key]).removeprefix("<= ")
+    start = start and f"before training: errors of E up to {start}; "
+    return [f"{start}{meshes}, {_size(results)}"]
+
+
+def with_unit(name: str, units: Mapping[str, Any], kind: str, power: int = 1) -> str:
+    """A heading: the name alone where numbers are dimensionless, else with its unit."""
+    if units["length"] == "L":
+        return name
+    return f"{name} / {units[kind]}" + (f"^{power}" if power != 1 else "")
+
+
+def levels(results: Mapping[str, Any]) -> str:
+    """A line for each level: E, with its bound in the last digit where the start was projected, and errors.
+
+    With an outcome where one is not the right state. A level without a function has dashes.
+    """
+    states, projected = results["states"], results["route"]["projected_start"]
+    rows = []
+    for state in states:
+        lost = words.is_empty(state)
+        energy = words.certified(state) if projected else level(state["energy"])
+        within = "yes" if state["converged"] and words.holds(state) else "no"
+        rows.append([
+            str(state["index"]), "-" if lost else energy, "-" if lost else within, words.error_of(results, state),
+            "-" if lost else number(state["relative_l2_psi"]), "-" if lost else str(state["node_count"]),
+            str(state["outcome"]),
+        ])  # fmt: skip
+    energy = with_unit("E", results["units"], "energy")
+    header = ["n", energy, f"within {words.tolerance(results)}", "error of E", "L2 error", "nodes", "outcome"]
+    if all(state["outcome"] == words.RIGHT for state in states):
+        header, rows = header[:-1], [row[:-1] for row in rows]
+    return plain(header, rows)
+
+
+def expectations(results: Mapping[str, Any]) -> str:
+    """A line for each level: what a physicist asks of psi."""
+    states, units = results["states"], results["units"]
+    names = ("x", "x2", "p2", "dx_dp")
+    columns = []
+    for name in names:
+        values = [_of(state, name) for state in states]
+        width = max((_of(state, "x2") or 0.0 for state in states), default=0.0) ** 0.5 if name == "x" else 0.0
+        columns.append(list(map(_formatter(values, size=width), values)))
+    rows = []
+    for k, state in enumerate(states):
+        virial = _of(state, "virial")
+        rows.append([str(state["index"]), _parity(_of(state, "parity")), *(column[k] for column in columns),
+                     "-" if virial is None else f"{virial - 1:.0e}"])  # fmt: skip
+    p = "p" if units["length"] == "L" else "k"  # p = hbar k
+    powers = (("x", 1), ("x^2", 2), (f"{p}^2", -2))
+    x, x2, p2 = (with_unit(f"<{name}>", units, "length", power) for name, power in powers)
+    return plain(["n", "parity", x, x2, p2, f"dx d{p}", "virial - 1"], rows)
+
+
+def _of(state: Mapping[str, Any], name: str) -> float | None:
+    """An expectation value, or None where there is no function."""
+    return None if words.is_empty(state) else state["expectation"][name]
+
+
+def _settled(state: Mapping[str, Any]) -> bool:
+    """Whether nothing speaks against a function being that of its level."""
+    return state["outcome"] in (words.RIGHT, "no reference")
+
+
+def transitions(results: Mapping[str, Any]) -> str:
+    """Dipole matrix elements of the lowest levels left of the diagonal, oscillator strengths right of it.
+
+    With dashes where a function is not that of its level.
+    """
+    count = min(len(results["states"]), words.SHOWN)
+    states = results["states"][:count]
+    right = list(map(_settled, states))
+
+    def entry(i: int, j: int) -> float | None:
+        value = results["dipoles" if j < i else "oscillator_strengths"][i][j]
+        return None if value is None or not (right[i] and right[j]) else abs(value) if j < i else value
+
+    table = [[None if i == j else entry(i, j) for j in range(count)] for i in range(count)]
+    dipoles, strengths = (
+        _formatter([row[j] for i, row in enumerate(table) for j in range(count) if (j < i) == below], 4)
+        for below in (True, False)
+    )
+    rows = [
+        [str(states[i]["index"]),
+         *("" if i == j else (dipoles if j < i else strengths)(table[i][j]) for j in range(count))]
+        for i in range(count)
+    ]  # fmt: skip
+    dipole = with_unit("|<i|x|j>|", results["units"], "length")
+    title = f"  transitions: {dipole} for j < i, oscillator strength f_ij for j > i"
+    return title + "\n" + plain(["", *(str(state["index"]) for state in states)], rows)
+
+
+def _parity(value: float | None) -> str:
+    return "-" if value is None else "even" if value > 0.999 else "odd" if value < -0.999 else "-"
+
+
+def _formatter(values: Sequence[float | None], decimals: int = 5, size: float = 0.0) -> Callable[[float | None], str]:
+    """How to show numbers of a kind: decimals, or digits where their size asks for it; no sign before a zero.
+
+    size  what they are to be seen against, where they may all be zero but for rounding
+    """
+    largest = max([size, *(abs(value) for value in values if value is not None)])
+    if largest == 0 or 1e-2 <= largest < 1e5:
+        return lambda value: "-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
+    return lambda value: number(0.0 if value and abs(value) < 1e-12 * largest else value, decimals - 1)
+
+
+def overview(runs: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each of several results.json, with the settings in which they differ, and the classical methods.
+
+    Of a run of several states: E of the lowest, the largest errors, and how many are right.
+    """
+    names, labels, legend = _labelled(runs)
+    several = any(len(run["states"]) > 1 for run in runs)
+    rows = [[*label, *_line(run, several)] for label, run in zip(labels, runs, strict=True)]
+    largest = "largest " if several else ""
+    header = [*names, "lowest E" if several else "E", f"{largest}error of E", f"{largest}L2 error",
+              *([] if several else ["nodes"]), "seconds", "outcome"]  # fmt: skip
+    lines = [
+        wrapped(f"{', '.join(label)}: {note}")
+        for run, label in zip(runs, labels, strict=True)
+        for note in (words.no_reference(run), *words.outside(run), *words.notes(run["states"]))
+        if note
+    ]
+    blocks = [legend, plain(header, rows, left=len(names)), "\n".join(lines), _classical(runs)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _labelled(runs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
+    """The columns in which runs or sweeps differ; or numbers for them and what each stands for, where that is wide."""
+    names, labels = differing(runs)
+    wide = sum(max(map(len, column)) + 2 for column in zip(names, *labels, strict=True))
+    if wide <= LONGEST + 4:
+        return names, labels, ""
+    each = [", ".join(f"{name}={value}" for name, value in zip(names, label, strict=True)) for label in labels]
+    numbers = [str(k + 1) for k in range(len(labels))]
+    legend = "\n".join(wrapped(f"{number}: {text}") for number, text in zip(numbers, each, strict=True))
+    return ["run"], [[number] for number in numbers], legend
+
+
+def _line(run: Mapping[str, Any], several: bool) -> list[str]:
+    states = run["states"]
+    state = states[0]
+    energy = "-" if words.is_empty(state) else level(state["energy"]) + unit(run)
+    took = seconds(words.trained_in(run))
+    if not several:
+        nodes, psi = (
+            ("-", "-") if words.is_empty(state) else (str(state["node_count"]), number(state["relative_l2_psi"]))
+        )
+        return [energy, words.error_of(run, state), psi, nodes, took, state["outcome"]]
+    filled = [one for one in states if not words.is_empty(one)]
+    worst = max(filled, key=lambda one: one["relative_error_energy"] or 0.0, default=state)
+    error = words.error_of(run, worst)
+    psi = number(max((one["relative_l2_psi"] for one in filled if one["relative_l2_psi"] is not None), default=None))
+    counts = [state["outcome"] for state in states]
+    outcome = ", ".join(f"{counts.count(name)} {name}" for name in dict.fromkeys(counts))
+    return [energy, error, psi, took, outcome]
+
+
+def _classical(runs: Sequence[Mapping[str, Any]]) -> str:
+    """The classical methods, once for each potential and level among the runs; nothing where there are none."""
+    rows, seen = [], set()
+    for run in runs:
+        index = run["states"][-1]["index"]
+        if (str(run["potential"]), index) not in seen:
+            seen.add((str(run["potential"]), index))
+            for row in run["comparison"]:
+                method, energy, *cells = _method(run, row)
+                rows.append([run["potential"]["name"], str(index), method, energy + unit(run), *cells])
+    header = ["potential", "n", "classical method", "E", "error of E", "L2 error", "seconds"]
+    return plain(header, rows, left=3) if rows else ""
+
+
+def _varied(run: Mapping[str, Any]) -> dict[str, str]:
+    """What varies within a sweep, as a setting."""
+    sweep = run.get("sweep", {})
+    return {sweep["vary"]: "{:g} to {:g}".format(*sweep["range"])} if sweep.get("vary") else {}
+
+
+def _follows(settings: Sequence[Mapping[str, Any]], name: str, key: str) -> bool:
+    """Whether `key`, of the same group as `name`, has one value for each value of `name`."""
+    if key.split(".")[0] != name.split(".")[0]:
+        return False
+    pairs = {(str(flat.get(name)), str(flat.get(key))) for flat in settings}
+    return len(pairs) == len({first for first, _ in pairs})
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, value in values.items():
+        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return flat
+
+
+def sweep_report(summary: Mapping[str, Any]) -> str:
+    """The content of summary.json for a terminal."""
+    found, spent = summary["statistics"], summary["seconds"]
+    rows = [[name, str(count), f"{100 * count / found['starts']:.1f} %"] for name, count in found["outcomes"].items()]
+    low, high = found["success"]["wilson_95"]
+    lines = [
+        plain(["outcome", "starts", "share"], [row for row in rows if row[1] != "0"]), "",
+        f"  right state: {100 * found['success']['rate']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)",
+    ]  # fmt: skip
+    given = summary["route"]["energy"] == "fixed"
+    lines += ["  E was given"] if given else []
+    for key, name in (("relative_error_energy", "error of E"), ("relative_l2_psi", "L2 error of psi")):
+        spread = found[key]
+        if spread and not (given and key == "relative_error_energy"):
+            lines.append(f"  {name}: median {number(spread['median'])}, 95 % below {number(spread['95%'])}, "
+                         f"worst {number(spread['max'])}")  # fmt: skip
+    rank = found["rank_correlation_loss_l2"]
+    best = found["lowest_loss"]
+    if best:
+        correlated = "" if rank is None else f"; rank correlation of loss and L2 error {rank:.2f}"
+        lines.append(f"  the start of lowest loss: {best['outcome']}{correlated}")
+    lines += [f"  start {n}: not finite at step {step}" for n, step in found["not_finite"][:5]]
+    lines.append(
+        f"  {1e3 * spent['per_start']:.3g} ms a start ({summary['starts_per_second']:.3g} starts a second), "
+        f"compile {spent['compile']:.1f} s, {summary['block']} at once on each of {summary['devices']} devices"
+    )
+    return "\n".join(lines)
+
+
+def sweep_overview(summaries: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each sweep: what differs, success with its interval, errors."""
+    names, labels, legend = _labelled(summaries)
+    rows = []
+    for label, summary in zip(labels, summaries, strict=True):
+        found = summary["statistics"]
+        low, high = found["success"]["wilson_95"]
+        others = ", ".join(f"{n} {name}" for name, n in found["outcomes"].items() if n and name != "right state")
+        rows.append([
+            *label, str(found["starts"]), f"{100 * found['success']['rate']:.1f} %",
+            f"{100 * low:.1f} - {100 * high:.1f} %",
+            "fixed" if summary["route"]["energy"] == "fixed" else _median(found["relative_error_energy"]),
+            _median(found["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", others or "-",
+        ])  # fmt: skip
+    header = [*names, "starts", "right state", "95 % interval", "error of E", "L2 error", "ms a start", "others"]
+    return (f"{legend}\n\n" if legend else "") + plain(header, rows, left=len(names))
+
+
+def _median(spread: Mapping[str, float] | None) -> str:
+    return "-" if spread is None else number(spread["median"])
+
+
+def differing(summaries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The settings in which runs or sweeps differ, and their values for each of them; the seed last."""
+    settings = [_flat({"potential": run["potential"], **run["settings"], **_varied(run)}) for run in summaries]
+    keys = list(dict.fromkeys(key for flat in settings for key in flat))
+    varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
+    # a name tells its numbers where they follow from it
+    names = [key for key in varied if key.endswith(".name")]
+    shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
+    shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
+    return [key.removesuffix(".name") for key in shown], [
+        [_short(str(flat.get(key, "-"))) for key in shown] for flat in settings
+    ]
+
+
+def _short(text: str) -> str:
+    """The end of a long text (of a path, the file), or all of it."""
+    return text if len(text) <= LONGEST else f"...{text[3 - LONGEST :]}"

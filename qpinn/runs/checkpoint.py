@@ -1,0 +1,74 @@
+"""Parameters on disk: npz without pickle and a JSON sidecar with their SHA-256, both replaced atomically."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from qpinn.typing import Params
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` beside `path`, flush it to the disk and rename it: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def _names(params: Params) -> list[str]:
+    paths, _ = jax.tree_util.tree_flatten_with_path(params)
+    return ["/".join(str(getattr(entry, "key", entry)) for entry in path) for path, _ in paths]
+
+
+def save(path: Path, params: Params) -> None:
+    """Write a pytree of arrays to `path` (.npz) and its description to the same name with .json."""
+    import io
+
+    arrays = dict(zip(_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True))
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    data = buffer.getvalue()
+    about: dict[str, Any] = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "arrays": {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in arrays.items()},
+    }
+    write_atomically(path, data)
+    write_atomically(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
+
+
+def load(path: Path, like: Params) -> Params:
+    """The pytree saved at `path`, with the structure, shapes and dtypes of `like`.
+
+    Raises ValueError, naming the file, if it is missing, damaged, or of another shape.
+    """
+    try:
+        data = path.read_bytes()
+        about = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if hashlib.sha256(data).hexdigest() != about.get("sha256"):
+        raise ValueError(
+            f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged"
+        )
+    with np.load(path, allow_pickle=False) as stored:
+        leaves = []
+        for name, leaf in zip(_names(like), jax.tree.leaves(like), strict=True):
+            if name not in stored:
+                raise ValueError(f"{path}: has no array {name}")
+            array = stored[name]
+            if array.shape != leaf.shape or array.dtype != leaf.dtype:
+                raise ValueError(
+                    f"{path}: {name} is {array.dtype}{list(array.shape)}, expected {leaf.dtype}{list(leaf.shape)}"
+                )
+            leaves.append(array)
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)

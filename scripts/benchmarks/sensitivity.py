@@ -1,0 +1,120 @@
+"""Measure how sensitive the routes are to their initialisation, and write docs/sensitivity.md.
+
+    python scripts/benchmarks/sensitivity.py            # all of configs/sensitivity.yaml, about two hours on two cores
+    python scripts/benchmarks/sensitivity.py --starts 8 --output bench
+
+Every entry is one `sweep.py`, in a process of its own, one after the other. Its folder stays under --sweeps; what is
+there already is not run again. The page shows what is there, and names what is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import _cli
+
+CONFIG = _cli.CONFIGS / "sensitivity.yaml"
+
+
+class Entry(NamedTuple):
+    """One sweep: `words` is its command line, the change `label` of `factor` ("seed" for the sweep as configured)."""
+
+    route: str
+    well: str
+    factor: str
+    label: str
+    words: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.route) / self.well / re.sub(r"[^\w.]+", "-", f"{self.factor} {self.label}").strip("-")
+
+    def finished(self, sweeps: Path, starts: int) -> Path | None:
+        """The folder of the finished sweep of so many starts below `sweeps`, if it is there."""
+        for path in (sweeps / self.folder).glob("*/summary.json"):
+            if json.loads(path.read_text())["statistics"]["starts"] == starts:
+                return path.parent
+        return None
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--starts", type=int)
+    parser.add_argument("--sweeps", type=Path, default=_cli.ROOT / "outputs" / "sensitivity")
+    parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
+    parser.add_argument("--only-page", action="store_true", help="run nothing")
+    arguments = parser.parse_args()
+    from omegaconf import OmegaConf
+
+    study: Any = OmegaConf.to_container(OmegaConf.load(CONFIG))
+    starts = study.pop("starts") if arguments.starts is None else arguments.starts
+    if starts < 1:
+        _cli.fail(f"--starts {starts}: must be at least 1")
+    everything = [entry for route, plan in study.items() for entry in entries(route, plan)]
+    for number, entry in enumerate([] if arguments.only_page else everything, 1):
+        if entry.finished(arguments.sweeps, starts) is None:
+            print(f"{number} of {len(everything)}: {' '.join(entry.words)}", file=sys.stderr, flush=True)
+            run(entry, starts, arguments.sweeps)
+    write(everything, arguments.sweeps, starts, arguments.output)
+    return 0 if all(entry.finished(arguments.sweeps, starts) for entry in everything) else 1
+
+
+def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> None:
+    """The page with its numbers and figures, from the sweeps that are finished."""
+    import pages
+
+    from qpinn.report import study
+    from qpinn.runs import run_folder
+
+    folders = {entry: folder for entry in everything if (folder := entry.finished(sweeps, starts))}
+    if not folders:
+        _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of {starts} starts of the study")
+    summaries = {entry: run_folder.read_summary(folder) for entry, folder in folders.items()}
+    found = [{**entry._asdict(), "statistics": summary["statistics"]} for entry, summary in summaries.items()]
+    last = list(summaries.values())[-1]
+    measured = {
+        "git": ", ".join(dict.fromkeys(str(summary["git"]) for summary in summaries.values())),
+        **{key: last[key] for key in ("versions", "device")},
+        "missing": [" ".join(entry.words) for entry in everything if entry not in folders],
+        "entries": found,
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "sensitivity.json").write_text(json.dumps(measured, indent=1) + "\n")
+    (output / "sensitivity.md").write_text(study.page(measured))
+    energy = {entry.well: folder for entry, folder in folders.items() if entry.factor == "energy"}
+    study.save_figures(found, energy, output)
+    if output.resolve() == _cli.ROOT / "docs":
+        pages.put_into(_cli.ROOT / "README.md", study.summary(measured), "sensitivity")
+
+
+def entries(route: str, plan: dict[str, Any]) -> Iterator[Entry]:
+    """The sweeps of a route in the order in which they are run: factor by factor, each over the wells."""
+    for well, words in plan["wells"].items():
+        yield Entry(route, well, "seed", "as configured", tuple(words))
+    for factor, changes in plan["factors"].items():
+        for change in changes:
+            label = " ".join(word.partition(".")[2] or word for word in change)
+            for well, words in plan["wells"].items():
+                if not (well == "infinite_well" and factor == "energy"):  # E is fixed there
+                    yield Entry(route, well, factor, label, (*words, *change))
+
+
+def run(entry: Entry, starts: int, sweeps: Path) -> None:
+    """One sweep in a process of its own. If it fails, its reason is shown and the others go on."""
+    command = [sys.executable, str(_cli.ROOT / "scripts" / "sweep.py"), *entry.words, f"sweep.seeds={starts}",
+               f"output={sweeps / entry.folder}"]  # fmt: skip
+    finished = subprocess.run(command, capture_output=True, text=True)
+    if finished.returncode:
+        print(f"failed: {' '.join(entry.words)}: {finished.stderr.strip() or finished.returncode}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

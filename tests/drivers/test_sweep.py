@@ -1,0 +1,203 @@
+"""Many starts at once are the same as one after the other, and none reaches another."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import qpinn
+from qpinn.analysis import statistics
+from qpinn.drivers import eigenstates, sweep
+from qpinn.drivers.settings import Settings, Sweep, from_mapping
+from qpinn.runs import sweep_folder
+from qpinn.training import batch, loop
+
+QUICK = {"network": {"width": 6}, "optimizer": {"steps": 6}}
+PAPER = {
+    "network": {"width": 8, "depth": 2, "init": "glorot"}, "ansatz": "envelope", "start": "random",
+    "optimizer": {"name": "adam", "steps": 200, "learning_rate": 1e-2}, "sampling": {"name": "uniform", "points": 32},
+    "loss": {"unit": 1.0},
+}  # fmt: skip
+
+
+def _job(mapping=QUICK, potential=None, **numbers) -> sweep.Job:
+    return sweep.Job(potential or qpinn.potentials.infinite_well(), from_mapping(Settings, mapping), Sweep(**numbers))
+
+
+def _run(job, folder):
+    folder.mkdir(exist_ok=True)
+    facts = sweep.run(job, folder)
+    columns, frames = sweep_folder.read_blocks(folder)
+    return facts, columns, frames
+
+
+@pytest.fixture(scope="module")
+def five(tmp_path_factory):
+    """Five starts in blocks of two: the last one is padded."""
+    folder = tmp_path_factory.mktemp("five")
+    return folder, *_run(_job(seeds=5, block=2), folder)
+
+
+def test_padding_reaches_no_column(five):
+    folder, facts, columns, _ = five
+    assert facts["block"] == 2
+    np.testing.assert_array_equal(columns["number"], np.arange(5))
+    assert all(len(values) == 5 for values in columns.values())
+    assert statistics.statistics(columns)["starts"] == 5
+    assert len(list((folder / "blocks").iterdir())) == 3
+
+
+@pytest.mark.parametrize("block", [1, 5])
+def test_the_size_of_a_block_does_not_matter(five, tmp_path, block):
+    _, _, columns, _ = five
+    _, other, _ = _run(_job(seeds=5, block=block), tmp_path)
+    np.testing.assert_allclose(other["energy"], columns["energy"], rtol=1e-12)
+    np.testing.assert_allclose(other["energy_start"], columns["energy_start"], rtol=1e-12)
+    np.testing.assert_array_equal(statistics.outcomes(other), statistics.outcomes(columns))
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_the_size_of_a_block_does_not_matter_to_adam_on_a_symmetric_well(tmp_path):
+    """With biases at zero the network would stay odd but for rounding, which differs between sizes."""
+    job = _job(PAPER, qpinn.potentials.finite_well(), seeds=4, block=1)
+    _, one, _ = _run(job, tmp_path / "one")
+    _, four, _ = _run(dataclasses.replace(job, sweep=Sweep(seeds=4, block=4)), tmp_path / "four")
+    np.testing.assert_allclose(one["energies"], four["energies"], rtol=1e-6)
+    np.testing.assert_allclose(one["energy"], four["energy"], rtol=1e-9)
+
+
+def test_a_start_alone_is_the_start_of_the_sweep(five):
+    _, _, columns, frames = five
+    job = _job(seeds=5)
+    alone = eigenstates.run(job.potential, dataclasses.replace(job.settings, seed=3))
+    np.testing.assert_allclose(columns["energy"][3], alone.energy, rtol=1e-12)
+    np.testing.assert_allclose(columns["energy_start"][3], alone.state.energy_start, rtol=1e-12)
+    np.testing.assert_allclose(columns["relative_l2_psi"][3], alone.state.relative_l2_psi, rtol=1e-2)
+    np.testing.assert_allclose(columns["energies"][3], alone.history["energy"][frames], rtol=1e-6)
+    assert columns["node_count"][3] == alone.state.node_count
+    assert statistics.outcomes(columns)[3] == alone.state.outcome
+
+
+def test_more_seeds_train_only_the_new_ones_elsewhere(five, tmp_path):
+    _, _, columns, _ = five
+    job = _job({**QUICK, "seed": 3}, seeds=2, block=2)
+    _, new, _ = _run(job, tmp_path)
+    np.testing.assert_allclose(new["energy"], columns["energy"][3:], rtol=1e-13)
+
+
+def test_a_sweep_is_the_same_twice(five, tmp_path):
+    _, _, columns, _ = five
+    _, again, _ = _run(_job(seeds=5, block=2), tmp_path)
+    for name in set(columns) - {"seconds"}:
+        np.testing.assert_array_equal(again[name], columns[name])
+
+
+def test_what_is_there_is_not_trained_again_and_what_is_damaged_is(five, tmp_path):
+    _, _, columns, _ = five
+    job = _job(seeds=5, block=2)
+    _run(job, tmp_path)
+    blocks = sorted((tmp_path / "blocks").iterdir())
+    blocks[0].unlink()
+    blocks[2].write_bytes(blocks[2].read_bytes()[:200])
+    kept = blocks[1].read_bytes()
+    facts, again, _ = _run(job, tmp_path)
+    assert facts["trained"] == 3
+    assert blocks[1].read_bytes() == kept
+    np.testing.assert_allclose(again["energy"], columns["energy"], rtol=1e-12)
+    assert _run(job, tmp_path)[0]["trained"] == 0
+
+
+def _trained(job, system, size):
+    """The starts 0, 1, ... of `job` with a system that has an entry for each of them."""
+    measurer = sweep.Measurer(job)
+    with jax.enable_x64(True):
+        course = loop.Course(job.settings.start.name, 40, 40)
+        compiled = batch.compile_batch(system, True, size, 0, course, batch.devices(None), measurer.measure)
+        return batch.train(compiled, system, np.arange(size))
+
+
+def _system(job, size):
+    one = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
+    return jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * size), one)
+
+
+@pytest.mark.parametrize("value", [3.0, float("nan")])
+def test_a_lane_reaches_no_other(value):
+    """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
+    job = _job({**QUICK, "start": "random"})
+    system = _system(job, 3)
+    problem, optimizer, sampling = system
+    changed = dataclasses.replace(problem, weight_norm=problem.weight_norm.at[1].set(value))
+    before = _trained(job, system, 3)
+    after = _trained(job, (changed, optimizer, sampling), 3)
+    others = np.array([0, 2])
+    np.testing.assert_array_equal(after.energy[:, others], before.energy[:, others])
+    np.testing.assert_array_equal(after.loss[others], before.loss[others])
+    np.testing.assert_array_equal(after.measured[0][others], before.measured[0][others])
+    assert np.any(after.measured[0][1] != before.measured[0][1])
+    if np.isnan(value):
+        np.testing.assert_array_equal(after.steps, [40, 0, 40])
+        assert np.isfinite(after.measured[0]).all()  # the bad one keeps its last good parameters
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_start_that_goes_non_finite_is_reported_with_its_seed_and_step(tmp_path):
+    mapping = {**PAPER, "optimizer": {"name": "adam", "steps": 40}, "precision": "float32"}
+    job = _job(mapping, seeds=4, block=4, vary="optimizer.learning_rate", range=(1e-3, 1e11))
+    _, columns, _ = _run(job, tmp_path)
+    found = statistics.statistics(columns)
+    np.testing.assert_array_equal(statistics.outcomes(columns)[1:], "non-finite")
+    assert statistics.outcomes(columns)[0] != "non-finite"
+    assert [number for number, _ in found["not_finite"]] == [1, 2, 3]
+    assert all(1 <= step <= 40 for _, step in found["not_finite"])
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_what_varies_is_what_a_run_with_that_value_does(tmp_path):
+    job = _job(PAPER, seeds=3, vary="energy.initial", range=(1.0, 21.0))
+    _, columns, _ = _run(job, tmp_path)
+    np.testing.assert_allclose(columns["energy_start"], [1, 11, 21])
+    energy = dataclasses.replace(job.settings.energy, initial=11.0)
+    alone = eigenstates.run(job.potential, dataclasses.replace(job.settings, seed=1, energy=energy))
+    np.testing.assert_allclose(columns["energy"][1], alone.energy, rtol=1e-9)
+
+
+def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
+    measurer = sweep.Measurer(_job())
+    exact = np.pi**2
+    energy = exact * (1 + np.array([[0.5, 0.0, 0.5], [0.001, 0.0, 0.5], [0.5, 0.0, 0.5], [0.001, 0.0, 0.5]]))
+    np.testing.assert_array_equal(measurer._steps_to(energy, 1e-2), [3, 0, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"vary": "network.width", "range": (1, 2)}, "sweep.vary=network.width: unknown"),
+        ({"vary": "energy.initial"}, "needs sweep.range"),
+        ({"seeds": 0}, "sweep.seeds=0"),
+        ({"block": 0}, "sweep.block=0"),
+        ({"processes": 2}, "sweep.coordinator"),
+        ({"coordinator": "a:1", "processes": 2, "process": 2}, "sweep.process=2"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(numbers, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        Sweep(**numbers)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "numbers", "message"),
+    [
+        ({}, {"vary": "energy.initial", "range": (0, 1)}, "start.name=random"),
+        ({"energy": "fixed"}, {"vary": "optimizer.learning_rate", "range": (1e-3, 1)}, "optimizer.name=adam"),
+        ({}, {"vary": "loss.norm", "range": (-1, 1)}, "loss.norm=-1"),
+        ({"seed": 2**31 - 2}, {"seeds": 3}, "seed=2147483648"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(mapping, numbers, message):
+    with pytest.raises(ValueError, match=message.replace(".", r"\.")):
+        Sweep(**numbers).check(from_mapping(Settings, mapping))

@@ -1,0 +1,81 @@
+"""Tables and files: numbers as text, JSON without NaN, damaged folders named."""
+
+from __future__ import annotations
+
+import json
+
+import pages
+import pytest
+from tests_support import ROOT, train
+
+from qpinn.report import study, tables
+from qpinn.runs import run_folder
+
+
+def test_a_table_is_aligned():
+    text = tables.plain(["name", "value"], [["a", "1"], ["longer", "22"]])
+    lines = [line.rstrip() for line in text.split("\n")]
+    assert lines[2] == "  a           1"
+    assert lines[3] == "  longer     22"
+    assert tables.markdown(["a", "b"], [["1", "2"]]) == "| a | b |\n| --- | --- |\n| 1 | 2 |"
+
+
+def test_nan_and_infinity_become_null(tmp_path):
+    run_folder.write_summary(tmp_path, {"states": [{"energy": float("nan"), "loss": float("inf")}]})
+    assert run_folder.read_summary(tmp_path)["states"] == [{"energy": None, "loss": None}]
+
+
+@pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
+def test_a_damaged_folder_is_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "results.json").write_text(content)
+    with pytest.raises(ValueError, match=r"results\.json"):
+        run_folder.read_summary(tmp_path)
+
+
+def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
+    measured = json.loads((ROOT / "docs" / "benchmark.json").read_text())
+    assert (ROOT / "docs" / "benchmark.md").read_text() == pages.page(measured)
+    assert pages.summary(measured) in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "page"),
+    [("sensitivity", study.page), ("sweeps", pages.sweeps_page), ("levels", pages.levels_page)],
+)
+def test_the_pages_are_those_of_their_numbers(name, page):
+    measured = json.loads((ROOT / "docs" / f"{name}.json").read_text())
+    assert (ROOT / "docs" / f"{name}.md").read_text() == page(measured)
+    if name == "sensitivity":
+        assert study.summary(measured) in (ROOT / "README.md").read_text()
+        assert not measured["missing"]
+        assert all(entry["statistics"]["starts"] >= 256 for entry in measured["entries"])
+
+
+def test_no_bound_of_the_benchmark_was_wrong():
+    measured = json.loads((ROOT / "docs" / "levels.json").read_text())
+    entries = measured["library"] + measured["random"]
+    assert max(value for entry in entries for value in entry["outside"]) <= pages.REFERENCE
+
+
+def test_the_default_route_of_the_benchmark_reaches_the_marks_that_the_readme_claims():
+    measured = json.loads((ROOT / "docs" / "benchmark.json").read_text())
+    marks = {"infinite_well": (1e-12, 1e-8), "finite_well": (1e-11, 1e-7), "barrier": (1e-11, 1e-8)}
+    own = [entry for entry in measured["routes"] if entry["route"] == "default"]
+    assert len(own) == 24
+    for entry in own:
+        assert entry["relative_error_energy"] <= marks[entry["problem"]][0]
+        assert entry["relative_l2_psi"] <= marks[entry["problem"]][1]
+
+
+def test_what_a_grid_sees_of_the_well():
+    seen = pages.seen_by_grid(160)
+    assert abs(seen["width_seen"] - 2) < 1e-12
+    assert seen["predicted_error"] == pytest.approx(0, abs=1e-12)
+    assert pages.seen_by_grid(100)["width_seen"] == pytest.approx(1.92)
+
+
+def test_a_run_that_is_read_back_gives_the_same_report(tmp_path):
+    finished = train("potential=barrier", f"output={tmp_path}")
+    (folder,) = tmp_path.iterdir()
+    assert tables.report(run_folder.read_summary(folder)) in finished.stdout
