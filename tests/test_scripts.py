@@ -54,7 +54,7 @@ def test_the_files_agree_with_each_other(run):
     results = json.loads((folder / "results.json").read_text())
     rows = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
     assert len(rows) == results["steps"]
-    last = {key: float(value) for key, value in rows[-1].items()}
+    last = {key: float(value or 0) for key, value in rows[-1].items()}
     np.testing.assert_allclose(last["total"], results["states"][0]["loss"], rtol=1e-12)
     np.testing.assert_allclose(last["energy"], results["states"][0]["energy"], rtol=1e-10)
     np.testing.assert_allclose(last["pde"] + last["norm"], last["total"], rtol=1e-12)

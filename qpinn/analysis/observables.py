@@ -6,14 +6,14 @@ import dataclasses
 import math
 from typing import Any
 
-import jax
 import numpy as np
 
 from qpinn.bounds import certify
-from qpinn.equations.eigenvalue import Fields, Problem
+from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.quadrature import Points, gauss_legendre, merge
 from qpinn.physics import operators
 from qpinn.physics.resolution import segment_edges
+from qpinn.training.lanes import Lanes, System
 from qpinn.typing import Params, Scalar
 
 QUADRATURE = 40
@@ -83,15 +83,13 @@ def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
     return merge(gauss_legendre(segment_edges(potential, phase=1.5), QUADRATURE))
 
 
-def measure(problem: Problem, lanes: Params, at: Points) -> tuple[Fields, Scalar]:
+def measure(lanes: Lanes, params: Params, at: Points) -> tuple[Fields, Scalar]:
     """psi with derivatives on `at`, and E of the params, of every lane. To be jitted."""
 
-    values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
+    def lane(system: System, params: Params) -> tuple[Fields, Scalar]:
+        return system.equation.fields(params, at), system.equation.energy(params, at)
 
-    def own(lane: Any, params: Params) -> tuple[Fields, Scalar]:
-        return of(lane).fields(params, at), of(lane).energy(params, at)
-
-    return jax.vmap(own)(values, lanes)
+    return lanes.over(lane, params)
 
 
 def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:

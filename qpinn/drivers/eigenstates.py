@@ -18,7 +18,7 @@ from qpinn.drivers import budget, discretize
 from qpinn.drivers import settings as settings_module
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.settings import Settings
-from qpinn.equations.eigenvalue import Fields, Problem
+from qpinn.equations.eigenvalue import Eigenvalue, Fields
 from qpinn.geometry.mesh import mirrored
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
 from qpinn.physics import reference as reference_module
@@ -26,9 +26,11 @@ from qpinn.physics import symmetry
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.units import Units
-from qpinn.training import loop, optimizers
+from qpinn.training import gradient, loop, optimizers
+from qpinn.training.lanes import Lanes, System, side_by_side
+from qpinn.training.levenberg_marquardt import LevenbergMarquardt
 from qpinn.typing import Params
-from qpinn.wavefunctions import ansatz as ansatz_module
+from qpinn.wavefunctions.ansatz import ansatz_of
 from qpinn.wavefunctions.networks import MLP, ROUGH
 
 LEVELS = 8
@@ -55,7 +57,7 @@ class Solution:
     history     columns with an entry for each step and each state trained: step, state, pde, norm, orthogonality,
                 total, energy, step_size, seconds
     params      of the states trained, each a lane, and how the states are mixed from them
-    plan, trained, fine, problem   what was trained and what came out, dimensionless whatever the units are
+    plan, trained, fine, lanes   what was trained and what came out, dimensionless whatever the units are
     seconds     planning, reference (where training needed one), compile, train, measure: together all of `run`
     status      "finished", "stopped" or "non-finite"
     samples     psi, H psi and V on a grid
@@ -70,7 +72,7 @@ class Solution:
     dipoles: np.ndarray
     history: dict[str, np.ndarray]
     samples: certify.Values
-    problem: Problem
+    lanes: Lanes
     params: Params
     steps: int
     seconds: dict[str, float]
@@ -81,6 +83,11 @@ class Solution:
     @property
     def units(self) -> Units:
         return self.settings.units.units
+
+    @property
+    def equation(self) -> Eigenvalue:
+        """The equation that was trained; where lanes differ in a number, it has one for each."""
+        return self.lanes.system.equation
 
     @property
     def potential(self) -> Any:
@@ -152,8 +159,8 @@ class Solution:
     def psi(self, x: Any) -> np.ndarray:
         x = np.asarray(x, np.float64)
         with jax.enable_x64(self.settings.precision == "float64"):
-            flat = jnp.asarray(x.reshape(-1, 1), self.problem.ansatz.network.dtype)
-            lanes = np.asarray(_psi(self.problem, self.params["lanes"], flat), np.float64)
+            flat = jnp.asarray(x.reshape(-1, 1), self.equation.ansatz.dtype)
+            lanes = np.asarray(_psi(self.lanes, self.params["lanes"], flat), np.float64)
         left, right = self.plan.potential.domain
         inside = (x >= left) & (x <= right)
         mix = np.asarray(self.params["mix"], np.float64)
@@ -164,7 +171,7 @@ class Solution:
     @property
     def edges(self) -> np.ndarray:
         """Edges of the segments of the ansatz."""
-        edges = np.asarray(self.problem.ansatz.edges, np.float64)
+        edges = np.asarray(self.equation.ansatz.edges, np.float64)
         return mirrored(edges) if self.plan.even else edges
 
     @property
@@ -174,13 +181,11 @@ class Solution:
 
 
 @jax.jit
-def _psi(problem: Problem, lanes: Params, x: Any) -> Any:
-    values, of = problem.lanes(jax.tree.leaves(lanes)[0].shape[0])
+def _psi(lanes: Lanes, params: Params, x: Any) -> Any:
+    def values(system: System, params: Params) -> Any:
+        return jax.vmap(lambda place: system.equation.ansatz.psi(params["psi"], place))(x)
 
-    def own(lane: Any, params: Params) -> Any:
-        return jax.vmap(lambda y: ansatz_module.psi(of(lane).ansatz, params["psi"], y))(x)
-
-    return jax.vmap(own)(values, lanes)
+    return lanes.over(values, params)
 
 
 def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings: Any) -> Solution:
@@ -234,7 +239,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
     clock.lap("measure")
     return Solution(
         given=potential, plan=plan, settings=settings, trained=trained[shown], fine=last.measured.fine.some(shown),
-        dipoles=dipoles, history=history, samples=last.measured.grid.some(shown).times(scale), problem=last.problem,
+        dipoles=dipoles, history=history, samples=last.measured.grid.some(shown).times(scale), lanes=last.lanes,
         params={"lanes": last.fit.params, "mix": last.mix}, steps=last.fit.steps, seconds=clock.seconds,
         status=last.fit.status, device=device, rounds=len(tried),
     )  # fmt: skip
@@ -244,7 +249,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] =
 class _Trained:
     """The lanes trained on one mesh, how they are mixed if they were Ritz's, and what they are."""
 
-    problem: Problem
+    lanes: Lanes
     fit: loop.Fit
     mix: np.ndarray
     measured: observables.Measured
@@ -264,30 +269,45 @@ def _train(
     energy  (trained,), see `_energy_value`
     """
     highest = plan.first + plan.trained
-    system = _build_on(plan.potential, settings, mesh, highest, energy, 1.0 if plan.even else None)
-    problem = system[0]
-    seed = jnp.asarray(settings.seed)
+    systems = _systems(plan, settings, mesh, energy)
+    lanes = _as(settings.precision, side_by_side(systems))
+    places = jnp.asarray(plan.indices // 2 if plan.even else plan.indices)
+    ansatz = lanes.system.equation.ansatz
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = quadratures(plan.potential, np.asarray(problem.ansatz.edges), mesh, count_of, highest, plan.even)
+    rules = quadratures(plan.potential, np.asarray(ansatz.edges), mesh, count_of, highest, plan.even)
     at = _as(settings.precision, rules.points)
-    values, of = problem.lanes(plan.trained)
-    lanes = jax.eval_shape(jax.vmap(lambda energy: of(energy).init(jax.random.key(0))), values)
-    measure = jax.jit(observables.measure, compiler_options=quick).lower(problem, lanes, at).compile()
+    shapes = jax.eval_shape(lambda: lanes.over(lambda system, _: system.equation.init(jax.random.key(0)), places))
+    measure = jax.jit(observables.measure, compiler_options=quick).lower(lanes, shapes, at).compile()
     clock.lap("compile")
     if settings.in_turn:
-        weight = settings.loss.orthogonality
-        fit = loop.in_turn(system, seed, course(settings), plan.trained, weight, callbacks)
+        turns = [_as(settings.precision, system) for system in systems]
+        fit = loop.in_turn(turns, settings.seed, course(settings), settings.loss.orthogonality, callbacks)
     else:
         inherited = None
         if before is not None:
-            inherited = problem.ansatz.inherit(before.problem.ansatz.edges, before.fit.params["psi"])
-        fit = loop.together(system, seed, course(settings), plan.trained, callbacks, inherited)
+            coarse = before.lanes.system.equation.ansatz.edges
+            inherited = ansatz.wavefunction.inherited(before.fit.params["psi"], coarse, ansatz.mesh)
+        fit = loop.together(lanes, jnp.asarray(settings.seed), places, course(settings), callbacks, inherited)
     clock.lap("train", compile=fit.seconds["compile"])
-    fields, ended = jax.device_get(measure(problem, fit.params, at))
+    fields, ended = jax.device_get(measure(lanes, fit.params, at))
     measured, mix = _measured(plan, settings, rules, fit, fields, np.asarray(ended, np.float64))
     clock.lap("measure")
-    return _Trained(problem=problem, fit=fit, mix=mix, measured=measured)
+    return _Trained(lanes=lanes, fit=fit, mix=mix, measured=measured)
+
+
+def _systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy: np.ndarray) -> list[System]:
+    """A system for each trained level, even and odd in turn where the plan says so."""
+    unit = settings.loss.unit or energy_unit(plan.potential, plan.first + plan.trained)
+    parities = 1.0 - 2.0 * (plan.indices % 2) if plan.even else [None] * plan.trained
+    of_parity: dict[float | None, System] = {}
+    for parity in parities:
+        if parity not in of_parity:
+            of_parity[parity] = _build_on(plan.potential, settings, mesh, unit, parity)
+    return [
+        system._replace(equation=dataclasses.replace(system.equation, energy_value=np.asarray(value)))
+        for system, value in zip(map(of_parity.__getitem__, parities), energy, strict=True)
+    ]
 
 
 def _measured(
@@ -371,33 +391,35 @@ def _energy_value(settings: Settings, plan: discretize.Plan) -> np.ndarray:
     return np.asarray(levels.energies)[plan.indices]
 
 
-def build(potential: Any, settings: Settings, levels: Eigenstates) -> loop.System:
-    """Problem, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
+def build(potential: Any, settings: Settings, levels: Eigenstates) -> System:
+    """Equation, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
     index = settings.state or 0
     mesh, even = discretize.segments(potential, index + 1, settings.ansatz.phase, settings.by_parity)
     parity = (1.0 - 2.0 * (index % 2)) if even else None
     energy = settings.energy.initial
     if settings.energy.name == "fixed":
         energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
-    return _build_on(potential, settings, mesh, index + 1, energy, parity)
+    unit = settings.loss.unit or energy_unit(potential, index + 1)
+    system = _build_on(potential, settings, mesh, unit, parity)
+    equation = dataclasses.replace(system.equation, energy_value=np.asarray(energy))
+    return _as(settings.precision, system._replace(equation=equation))
 
 
 def _build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, states: int, energy: np.ndarray | float,
-    parity: float | None = None,
-) -> loop.System:  # fmt: skip
-    """`build` on a given mesh (of the left half of the box, for a parity), for the lowest `states` levels."""
+    potential: Any, settings: Settings, mesh: np.ndarray, unit: float, parity: float | None = None
+) -> System:  # fmt: skip
+    """`build` on a given mesh (of the left half of the box, for a parity), but for the value of E."""
     choice = settings.network
     network = MLP(
         choice.width, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
     )
-    unit = settings.loss.unit or energy_unit(potential, states)
-    ansatz = ansatz_module.on_mesh(settings.ansatz.name, mesh, network, potential, parity)
-    problem = Problem(
-        potential, ansatz, settings.loss.residual, settings.loss.norm, unit, energy, settings.energy.name,
+    ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity)
+    equation = Eigenvalue(
+        potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
+        unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
     )  # fmt: skip
     sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh, parity is not None)
-    return (*_as(settings.precision, (problem, _optimizer(settings))), _as(settings.precision, sampling))
+    return System(equation, _optimizer(settings), sampling)
 
 
 def course(settings: Settings) -> loop.Course:
@@ -428,12 +450,12 @@ def _sampling(choice: settings_module.SamplingChoice, edges: np.ndarray, mesh: n
 def _optimizer(settings: Settings) -> optimizers.Optimizer:
     choice = settings.optimizer
     if choice.name == "levenberg_marquardt":
-        return optimizers.LevenbergMarquardt(damping=choice.damping)
+        return LevenbergMarquardt(damping=choice.damping)
     horizon = course(settings).steps if choice.name == "adam" else max(choice.adam_steps, 1)
-    adam = optimizers.Adam(choice.learning_rate, choice.final, horizon, choice.schedule)
+    adam = gradient.Adam(choice.learning_rate, choice.final, horizon, choice.schedule)
     if choice.name == "adam":
         return adam
-    return optimizers.AdamLBFGS(dataclasses.replace(adam, steps=choice.adam_steps), choice.memory)
+    return gradient.AdamLBFGS(dataclasses.replace(adam, steps=choice.adam_steps), choice.memory)
 
 
 def describe_route(settings: Settings) -> dict[str, Any]:

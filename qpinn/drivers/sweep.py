@@ -23,13 +23,13 @@ from qpinn.bounds import certify
 from qpinn.drivers import discretize, eigenstates
 from qpinn.drivers import settings as settings_module
 from qpinn.drivers.settings import Settings, Sweep
-from qpinn.equations.eigenvalue import Problem
+from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.mesh import reflected
 from qpinn.physics import operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import batch as batch_module
-from qpinn.training import loop
+from qpinn.training.lanes import System
 
 CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
 """Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
@@ -155,7 +155,7 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
     return summary
 
 
-def _system(job: Job, numbers: np.ndarray) -> loop.System:
+def _system(job: Job, numbers: np.ndarray) -> System:
     """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
     levels = _levels(job)
     if job.values is None or job.sweep.vary is None:
@@ -177,14 +177,14 @@ class Measurer:
     """What is computed of a start after training, and the columns that it gives."""
 
     def __init__(self, job: Job) -> None:
-        problem, _, _ = eigenstates.build(job.potential, job.settings, _levels(job))
+        equation = eigenstates.build(job.potential, job.settings, _levels(job)).equation
         points = observables.quadrature(
-            job.potential, np.asarray(problem.ansatz.edges), eigenstates.merged(job.settings)
+            job.potential, np.asarray(equation.ansatz.edges), eigenstates.merged(job.settings)
         )
-        self._even = problem.ansatz.parity is not None
+        self._even = "parity" in equation.ansatz.mesh
         x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
         if self._even:
-            center = float(np.asarray(problem.ansatz.edges)[-1])
+            center = float(np.asarray(equation.ansatz.edges)[-1])
             x, weight = np.concatenate([x, 2 * center - x[::-1]]), reflected(weight)
             points = points.for_both_halves()
         self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
@@ -198,11 +198,11 @@ class Measurer:
         steps = eigenstates.course(job.settings).steps
         self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
-    def measure(self, problem: Problem, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def measure(self, equation: Eigenvalue, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """psi on the quadrature, E and the Rayleigh quotient of one start; under jit and vmap."""
-        fields = problem.fields(params, self._points)
-        rayleigh = problem.rayleigh_quotient(fields, self._points.weight)
-        return fields.psi.value.ravel(), problem.energy(params, self._points), rayleigh
+        fields = equation.fields(params, self._points)
+        rayleigh = equation.rayleigh_quotient(fields, self._points.weight)
+        return fields.psi.value.ravel(), equation.energy(params, self._points), rayleigh
 
     def columns(self, trained: batch_module.Trained) -> dict[str, np.ndarray]:
         """One entry for each start, as `qpinn.analysis.statistics` describes them."""

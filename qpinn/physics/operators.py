@@ -31,7 +31,8 @@ def jet(psi: Psi, x: Point) -> Jet:
         return second[axis], values
 
     second, values = zip(*[along(axis) for axis in range(x.shape[0])], strict=True)
-    return Jet(*values[0], sum(second[1:], start=second[0]))
+    value, gradient = values[0]
+    return Jet(value, gradient, sum(second[1:], start=second[0]))
 
 
 def h_psi(psi: Psi, potential: Any, x: Point) -> Scalar:

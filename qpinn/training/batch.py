@@ -16,7 +16,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from qpinn.training import loop
-from qpinn.training.loop import System
+from qpinn.training.lanes import System
 from qpinn.typing import Array
 
 
@@ -89,14 +89,14 @@ def compile_batch(
     placed = place(system, varied)
 
     def begin(system: System, seed: Array) -> Any:
-        return loop.begin(*system, seed, course.start, state)
+        return loop.begin(system, seed, course.start, state)
 
     def chunk(system: System, carry: loop.Carry, seed: Array, active: Array) -> Any:
-        carry, record = loop.run_chunk(*system, carry, seed, active, course.length)
-        return carry, record.energy, record.loss
+        carry, record = loop.run_chunk(system, carry, seed, active, course.length)
+        return carry, record.report["energy"], record.loss
 
     def measured(system: System, params: Any) -> Any:
-        return measure(system[0], params)
+        return measure(system.equation, params)
 
     begin_all = spread(begin, (whole, many), (axis, 0)).lower(placed, seeds).compile()
     carry, _ = begin_all(placed, seeds)

@@ -12,10 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.equations.eigenvalue import Problem
-from qpinn.geometry.quadrature import Sampling
 from qpinn.training import ritz
-from qpinn.training.optimizers import Optimizer, Record
+from qpinn.training.lanes import Lanes, System, alike
+from qpinn.training.optimizers import Record
 from qpinn.typing import Array, Params, Scalar
 
 
@@ -87,49 +86,40 @@ def compiler_options(quick: bool) -> dict[str, Any]:
     return options
 
 
-System = tuple[Problem, Optimizer, Sampling]
-"""What is trained, how, and where the residual is taken."""
-
-
 def begin(
-    problem: Problem,
-    optimizer: Optimizer,
-    sampling: Sampling,
-    seed: Scalar,
-    start: str,
-    state: Any = 0,
-    inherited: Params | None = None,
+    system: System, seed: Scalar, start: str, place: Any = 0, inherited: Params | None = None
 ) -> tuple[Carry, Scalar]:
-    """What training starts from, and its E: random parameters, or level `state` of a Ritz problem on them.
+    """What training starts from, and its E: random parameters, or number `place` of a Ritz problem on them.
 
     In place of random ones may stand `inherited` parameters of psi.
     """
+    equation, optimizer, sampling = system
     init_key, points_key = keys(seed)
     points = sampling.draw(jax.random.fold_in(points_key, 0))
-    params = problem.init(init_key)
+    params = equation.init(init_key)
     if inherited is not None:
         params = {**params, "psi": inherited}
-    energy = problem.energy(params, points)
     if start == "ritz":
-        params, energy = ritz.start(problem, params, points, problem.ansatz.sector(state))
-    carry = Carry(optimizer.init(problem, params, points), jnp.zeros((), int), jnp.ones((), bool))
+        params, energy = ritz.start(equation, params, points, place)
+    else:
+        energy = equation.report(params, points)["energy"]
+    carry = Carry(optimizer.init(equation, params, points), jnp.zeros((), int), jnp.ones((), bool))
     return carry, energy
 
 
-def run_chunk(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, carry: Carry, seed: Scalar, active: Scalar, length: int
-) -> tuple[Carry, Record]:
+def run_chunk(system: System, carry: Carry, seed: Scalar, active: Scalar, length: int) -> tuple[Carry, Record]:
     """`length` steps on one drawing of points, of which the first `active` count: (carry, records of all steps).
 
     The points come from the seed and the number of the step, so that a run that goes on draws the same.
 
     A step whose loss, energy or size is not finite is not taken, and nor is any after it.
     """
+    equation, optimizer, sampling = system
     points = sampling.draw(jax.random.fold_in(keys(seed)[1], carry.good))
 
     def body(carry: Carry, i: Scalar) -> tuple[Carry, Record]:
-        state, record = optimizer.step(problem, carry.state, points)
-        finite = jnp.all(jnp.isfinite(jnp.stack([jnp.asarray(value) for value in record])))
+        state, record = optimizer.step(equation, carry.state, points)
+        finite = jnp.all(jnp.isfinite(jnp.stack([jnp.asarray(value) for value in jax.tree.leaves(record)])))
         wanted = i < active
         taken = carry.alive & finite & wanted
         state = jax.tree.map(lambda new, old: jnp.where(taken, new, old), state, carry.state)
@@ -142,37 +132,19 @@ Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
 
 
 def begin_lanes(
-    problem: Problem,
-    optimizer: Optimizer,
-    sampling: Sampling,
-    seed: Scalar,
-    start: str,
-    states: int,
-    inherited: Params | None = None,
+    lanes: Lanes, seed: Scalar, places: Array, start: str, inherited: Params | None = None
 ) -> tuple[Carry, Scalar]:
-    """`begin` for the states 0, 1, ..., each a lane with parameters of its own: every array with an axis (states,)."""
-    values, of = problem.lanes(states)
-
-    def own(lane: Any, k: Scalar, psi: Params | None) -> tuple[Carry, Scalar]:
-        return begin(of(lane), optimizer, sampling, seed, start, k, psi)
-
-    return jax.vmap(own)(values, jnp.arange(states), inherited)
+    """`begin` for every lane, that of number k at place `places` (lanes,) of its Ritz problem."""
+    return lanes.over(lambda system, place, psi: begin(system, seed, start, place, psi), places, inherited)
 
 
-def run_lanes(
-    problem: Problem, optimizer: Optimizer, sampling: Sampling, carry: Carry, seed: Scalar, active: Scalar, length: int
-) -> tuple[Carry, Record]:
-    """`run_chunk` for every lane of `carry`; records are (states, length).
+def run_lanes(lanes: Lanes, carry: Carry, seed: Scalar, active: Scalar, length: int) -> tuple[Carry, Record]:
+    """`run_chunk` for every lane of `carry`; records are (lanes, length).
 
     On a CPU one lane after the other: a batch of them is no faster (docs/sweeps.md has the same of starts).
     """
-
-    values, of = problem.lanes(carry.good.shape[0])
-
-    def own(lane: tuple[Any, Carry]) -> tuple[Carry, Record]:
-        return run_chunk(of(lane[0]), optimizer, sampling, lane[1], seed, active, length)
-
-    return jax.lax.map(own, (values, carry)) if jax.default_backend() == "cpu" else jax.vmap(own)((values, carry))
+    one_by_one = jax.default_backend() == "cpu"
+    return lanes.over(lambda system, own: run_chunk(system, own, seed, active, length), carry, one_by_one=one_by_one)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,7 +163,7 @@ class Course:
 
 @dataclasses.dataclass(frozen=True)
 class Programme:
-    """Compiled `begin_lanes` (system, seed) and `run_lanes` (system, carry, seed, active), and the seconds it took."""
+    """Compiled `begin_lanes` (lanes, seed, places) and `run_lanes` (lanes, carry, seed, active), and the seconds."""
 
     begin: Callable[..., Any]
     chunk: Callable[..., Any]
@@ -203,73 +175,83 @@ QUICK = 2e6
 
 
 def compile_lanes(
-    system: System, seed: Scalar, course: Course, lanes: int, inherited: Params | None = None
+    lanes: Lanes, seed: Scalar, places: Array, course: Course, inherited: Params | None = None
 ) -> Programme:
     """Programmes for these shapes."""
     begun = time.perf_counter()
     quick = compiler_options(quick=True)
-    jitted = jax.jit(begin_lanes, static_argnames=("start", "states"), compiler_options=quick)
-    lowered = jitted.lower(*system, seed, course.start, lanes, inherited=inherited)
+    jitted = jax.jit(begin_lanes, static_argnames=("start",), compiler_options=quick)
+    lowered = jitted.lower(lanes, seed, places, course.start, inherited=inherited)
     carry, _ = lowered.out_info
-    parameters, points = (sum(leaf.size for leaf in jax.tree.leaves(tree)) for tree in (carry.state.params, system[2]))
-    options = compiler_options(quick=float(course.steps) * parameters * points < QUICK)
-    run = jax.jit(partial(run_lanes, length=course.length), donate_argnums=3, compiler_options=options)
-    chunk = run.lower(*system, carry, seed, jnp.asarray(course.length)).compile()
+    work = float(course.steps) * _size(carry.state.params) * _size(lanes.system.sampling)
+    options = compiler_options(quick=work < QUICK)
+    run = jax.jit(partial(run_lanes, length=course.length), donate_argnums=1, compiler_options=options)
+    chunk = run.lower(lanes, carry, seed, jnp.asarray(course.length)).compile()
     return Programme(lowered.compile(), chunk, time.perf_counter() - begun)
 
 
+def _size(tree: Any) -> int:
+    """Number of numbers in a tree."""
+    return sum(leaf.size for leaf in jax.tree.leaves(tree))
+
+
 def together(
-    system: System, seed: Scalar, course: Course, lanes: int, callbacks: Sequence[Callback] = (),
+    lanes: Lanes, seed: Scalar, places: Array, course: Course, callbacks: Sequence[Callback] = (),
     inherited: Params | None = None,
 ) -> Fit:  # fmt: skip
-    """Train `lanes` functions side by side, for levels 0, 1, ... where the start is Ritz's."""
-    programme = compile_lanes(system, seed, course, lanes, inherited)
-    carry, energy = programme.begin(*system, seed, inherited=inherited)
-    found = fit(partial(programme.chunk, *system), carry, seed, course, callbacks)
-    seconds = {**found.seconds, "compile": programme.seconds}
-    return dataclasses.replace(found, energy_start=np.asarray(energy), seconds=seconds)
+    """Train all lanes side by side; lane k starts at place `places` (lanes,) of its Ritz problem, if it has one."""
+    programme = compile_lanes(lanes, seed, places, course, inherited)
+    carry, energy = programme.begin(lanes, seed, places, inherited=inherited)
+    trained = fit(partial(programme.chunk, lanes), carry, seed, course, callbacks)
+    seconds = {**trained.seconds, "compile": programme.seconds}
+    return dataclasses.replace(trained, energy_start=np.asarray(energy), seconds=seconds)
 
 
 def in_turn(
-    system: System, seed: Scalar, course: Course, lanes: int, weight: float, callbacks: Sequence[Callback] = ()
+    systems: Sequence[System], seed: int, course: Course, weight: float, callbacks: Sequence[Callback] = ()
 ) -> Fit:
-    """Train one function after the other, number k from the seed `seed` + k.
+    """Train one function after the other, each from a seed of its own, which follows from `seed`.
 
     To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it. Where one is stopped
     or not finite, those after it stay what they start from.
     """
-    problem, optimizer, sampling = system
-    (values, _), _ = problem.lanes(lanes)
-    shapes = jax.eval_shape(problem.ansatz.init, jax.random.key(0))
-    below = jax.tree.map(lambda leaf: jnp.zeros((lanes, *leaf.shape), leaf.dtype), shapes)
+    count, ansatz = len(systems), systems[0].equation.ansatz
+    shapes = jax.eval_shape(ansatz.init, jax.random.key(0))
+    below = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), shapes)
+    place = jnp.zeros(1, int)
 
-    def turn(k: int) -> System:
-        weights = jnp.asarray(np.where(np.arange(lanes) < k, weight, 0.0), values.dtype)
-        own = dataclasses.replace(problem, energy_value=values[k : k + 1], below=below, weight_below=weights)
-        return own, optimizer, sampling
+    def turn(k: int) -> Lanes:
+        weights = jnp.asarray(np.where(np.arange(count) < k, weight, 0.0), ansatz.dtype)
+        equation = dataclasses.replace(systems[k].equation, below=below, weight_below=weights)
+        return alike(systems[k]._replace(equation=equation))
 
-    programme = compile_lanes(turn(0), seed, course, 1)
+    programme = compile_lanes(turn(0), jnp.asarray(seed), place, course)
     fits: list[Fit] = []
-    for k in range(lanes):
-        own = turn(k)
-        carry, energy = programme.begin(*own, seed + k, inherited=None)
+    for k in range(count):
+        system, turn_seed = turn(k), jnp.asarray(_seed_of_turn(seed, k))
+        carry, energy = programme.begin(system, turn_seed, place, inherited=None)
         if fits and fits[-1].status != "finished":
             left = dataclasses.replace(fits[-1], params=carry.state.params, history={}, losses=np.full(1, np.nan))
         else:
-            left = fit(partial(programme.chunk, *own), carry, seed + k, course, callbacks, (k, lanes))
+            left = fit(partial(programme.chunk, system), carry, turn_seed, course, callbacks, (k, count))
             below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, left.params["psi"])
         fits.append(dataclasses.replace(left, energy_start=np.asarray(energy)))
-    trained = [own for own in fits if own.history]
-    history = {name: np.concatenate([own.history[name] for own in trained]) for name in fits[0].history}
-    history["state"] = np.repeat(np.arange(len(trained)), [len(own.history["step"]) for own in trained])
+    trained = [one for one in fits if one.history]
+    history = {name: np.concatenate([one.history[name] for one in trained]) for name in fits[0].history}
+    history["state"] = np.repeat(np.arange(len(trained)), [len(one.history["step"]) for one in trained])
     return dataclasses.replace(
         fits[-1],
-        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(own.params for own in fits)),
+        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(one.params for one in fits)),
         history=history,
-        losses=np.concatenate([own.losses for own in fits]),
-        energy_start=np.concatenate([own.energy_start for own in fits]),
-        seconds={"train": sum(own.seconds["train"] for own in trained), "compile": programme.seconds},
+        losses=np.concatenate([one.losses for one in fits]),
+        energy_start=np.concatenate([one.energy_start for one in fits]),
+        seconds={"train": sum(one.seconds["train"] for one in trained), "compile": programme.seconds},
     )
+
+
+def _seed_of_turn(seed: int, turn: int) -> int:
+    """The seed of a turn, such that no two turns of any seeds share one."""
+    return int(jax.random.bits(jax.random.fold_in(jax.random.key(seed), turn)) >> 1) if turn else seed
 
 
 def fit(
@@ -317,16 +299,18 @@ def _joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
-    values = {name: np.asarray(value, np.float64).T[:counted] for name, value in records._asdict().items()}
-    shape = values["energy"].shape
+    """Columns (steps, lanes) of the history: step, state, terms of the loss, their total, E, step_size, seconds."""
+
+    def column(values: Any) -> np.ndarray:
+        return np.asarray(values, np.float64).T[:counted]
+
+    total = column(records.loss)
     return {
-        "step": np.broadcast_to(done + np.arange(counted)[:, None], shape),
-        "state": np.broadcast_to(np.arange(shape[1]), shape),
-        "pde": values["pde"],
-        "norm": values["norm"],
-        "orthogonality": values["orthogonality"],
-        "total": np.asarray(records.loss, np.float64).T[:counted],
-        "energy": values["energy"],
-        "step_size": values["step_size"],
-        "seconds": np.full(shape, seconds),
+        "step": np.broadcast_to(done + np.arange(counted)[:, None], total.shape),
+        "state": np.broadcast_to(np.arange(total.shape[1]), total.shape),
+        **{name: column(values) for name, values in records.losses.items()},
+        "total": total,
+        **{name: column(values) for name, values in records.report.items()},
+        "step_size": column(records.step_size),
+        "seconds": np.full(total.shape, seconds),
     }

@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from qpinn.equations.eigenvalue import Problem
+from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import Points
-from qpinn.training.linalg import one_by_one
+from qpinn.linalg.lapack import one_by_one
 from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
 
@@ -39,7 +39,7 @@ def _eigh(matrix: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
-def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> tuple[Params, Scalar]:
+def start(equation: Eigenvalue, params: Params, points: Points, state: Any = 0) -> tuple[Params, Scalar]:
     """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy.
 
     psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.
@@ -58,20 +58,20 @@ def start(problem: Problem, params: Params, points: Points, state: Any = 0) -> t
         )
 
     def values(flat: Array) -> tuple[Array, Array, Array]:
-        fields = problem.fields({"psi": with_linear(flat)}, points)
+        fields = equation.fields({"psi": with_linear(flat)}, points)
         root, slope = jnp.sqrt(points.weight), jnp.sqrt(points.weight / fields.mass)
         return (root * fields.psi.value).ravel(), (slope[..., None] * fields.psi.gradient).ravel(), fields.at_deltas
 
     value, gradient, at_deltas = jax.jacfwd(values)(jnp.zeros_like(coefficients))
-    v = problem.potential(points.x).ravel()
+    v = equation.potential(points.x).ravel()
     lowest = jnp.min(v)  # nearly dependent functions multiply the rounding of a constant in V, so it is taken out
     gram = value.T @ value
     stiffness = gradient.T @ gradient + value.T @ ((v - lowest)[:, None] * value)
-    stiffness = stiffness + at_deltas.T @ (problem.strengths()[:, None] * at_deltas)
+    stiffness = stiffness + at_deltas.T @ (equation.strengths()[:, None] * at_deltas)
     above, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
     energy = above + lowest
     first_slope = gradient[0] @ solution
     trained = {**params, "psi": with_linear(jnp.where(first_slope < 0, -1, 1) * solution)}
-    if problem.energy_mode == "trainable":
+    if equation.energy_mode == "trainable":
         trained["energy"] = energy
     return trained, energy

@@ -206,6 +206,11 @@ def parameter_count(network: MLP) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(_shapes(network)))
 
 
+def uniform_draws(key: Array, count: int, dtype: Any) -> Array:
+    """Draws (count,), independent and uniform in [-1, 1), for `from_uniform`."""
+    return jax.random.uniform(key, (count,), dtype, -1, 1)
+
+
 def from_uniform(network: MLP, draws: Array) -> Params:
     """Parameters of `network` made from draws (parameter_count,), independent and uniform in [-1, 1).
 

@@ -130,10 +130,10 @@ def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
     job = _job({**QUICK, "start": "random"})
     system = _system(job, 3)
-    problem, optimizer, sampling = system
-    changed = dataclasses.replace(problem, weight_norm=problem.weight_norm.at[1].set(value))
+    weights = system.equation.weight_norm.at[1].set(value)
+    changed = system._replace(equation=dataclasses.replace(system.equation, weight_norm=weights))
     before = _trained(job, system, 3)
-    after = _trained(job, (changed, optimizer, sampling), 3)
+    after = _trained(job, changed, 3)
     others = np.array([0, 2])
     np.testing.assert_array_equal(after.energy[:, others], before.energy[:, others])
     np.testing.assert_array_equal(after.loss[others], before.loss[others])

@@ -13,6 +13,7 @@ from qpinn.drivers import eigenstates
 from qpinn.drivers.settings import Settings, from_mapping
 from qpinn.equations import eigenvalue
 from qpinn.geometry.quadrature import gauss_legendre
+from qpinn.linalg.jacobian import dense, losses
 from qpinn.physics import operators, reference
 
 SMALL = {"network": {"width": 4}, "sampling": {"points": 6}, "ansatz": {"parity": "none"}}
@@ -47,13 +48,12 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
     solution = eigenstates.solve(well, ansatz={"parity": "none"})
     edges = np.asarray(problem.ansatz.edges)
     points = jax.tree.map(jnp.asarray, gauss_legendre(edges, 31))
-    terms = eigenvalue.losses(
-        jax.jit(problem.residuals)(jax.tree.map(lambda leaf: leaf[0], solution.params["lanes"]), points)
-    )
+    terms = losses(jax.jit(problem.residuals)(jax.tree.map(lambda leaf: leaf[0], solution.params["lanes"]), points))
     assert float(terms["pde"]) < 1e-9
     assert float(terms["norm"]) < 1e-12
 
 
+@pytest.mark.parametrize("below", [False, True])
 @pytest.mark.parametrize(
     ("energy_mode", "ansatz", "width"),
     [
@@ -61,40 +61,42 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
         ("trainable", "piecewise", 2), ("rayleigh", "piecewise", 2), ("trainable", "envelope", 9),
     ],
 )  # fmt: skip
-def test_linearize_is_the_jacobian(energy_mode, ansatz, width):
+def test_linearize_is_the_jacobian(energy_mode, ansatz, width, below):
     potential = reference_potential()
     problem, _, points = build(
         potential, energy=energy_mode, ansatz=ansatz_of(ansatz), network={"width": width, "depth": 2}
     )
     params = jax.jit(problem.init)(jax.random.key(5))
-    flat, unravel = jax.flatten_util.ravel_pytree(params)
-
-    def flatten(tree):
-        return np.asarray(jax.flatten_util.ravel_pytree(tree)[0])
-
-    quotient = jax.jit(problem.energy)(params, points)  # of a Rayleigh quotient the derivative is left out
-
-    def vector(p, energy=quotient):
-        changed = dataclasses.replace(problem, energy_mode="fixed", energy_value=energy)
-        vectors = (changed if energy_mode == "rayleigh" else problem).residuals(unravel(p), points)
-        return jnp.concatenate([vectors["norm"], vectors["pde"]])
-
-    linear, ties = jax.jit(lambda p: (problem.linearize(p, points), problem.ties(p)))(params)
-    own, shared, join = problem.split(params)
-    order = flatten(join(own, shared))
-    np.testing.assert_array_equal(order, flat)
-    numbers = jnp.arange(flat.size, dtype=float)
-    columns = flatten(join(numbers[: own.size].reshape(own.shape), numbers[own.size :]))
-    by_shared = jnp.einsum("snk,skq->snq", linear.shared, ties)
-    fast = np.zeros((*linear.rows.shape, flat.size))
-    for s in range(len(own)):
-        fast[s, :, s * own.shape[1] : (s + 1) * own.shape[1]] = linear.own[s]
-        fast[s, :, own.size :] = by_shared[s]
-    fast = np.concatenate([fast[:, -1].sum(axis=0)[None], fast[:, :-1].reshape(-1, flat.size)])[:, columns.astype(int)]
-    plain, value = jax.jit(lambda p: (jax.jacobian(vector)(p), vector(p)))(flat)
-    np.testing.assert_allclose(fast, plain, rtol=1e-9, atol=1e-10 * float(jnp.abs(plain).max()))
-    vectors = problem.vectors(linear.rows)
-    np.testing.assert_allclose(jnp.concatenate([vectors["norm"], vectors["pde"]]), value, rtol=1e-12, atol=1e-12)
+    if below:
+        others = [jax.jit(problem.ansatz.init)(jax.random.key(k)) for k in (7, 8)]
+        stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *others)
+        problem = dataclasses.replace(problem, below=stacked, weight_below=jnp.array([2.0, 0.5]))
+    frozen = problem
+    if energy_mode == "rayleigh":  # the derivative of a Rayleigh quotient is left out
+        quotient = jax.jit(problem.energy)(params, points)
+        frozen = dataclasses.replace(problem, energy_mode="fixed", energy_value=quotient)
+    values, plain = jax.jit(lambda p: dense(lambda moved: frozen.residuals(moved, points), p))(params)
+    residuals, blocks = jax.jit(problem.linearize)(params, points)
+    for name, vector in values.items():
+        np.testing.assert_allclose(residuals[name], vector, rtol=1e-12, atol=1e-12)
+    # a step along any direction, as blocks see it and as the dense matrix does
+    rng = np.random.default_rng(1)
+    step = tuple(
+        jnp.asarray(rng.normal(size=shape)) for shape in (blocks.inner[:, 0].shape, blocks.continuity.shape[2:])
+    )
+    change = jax.tree.map(jnp.subtract, problem.moved(params, step), params)
+    confined = jax.tree.map(jnp.subtract, problem.moved(params, jax.tree.map(jnp.zeros_like, step)), params)
+    assert max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(confined)) == 0
+    flat, _ = jax.flatten_util.ravel_pytree(change)
+    by_rows = jnp.einsum("snp,sp->sn", blocks.inner, step[0])
+    by_rows += jnp.einsum("snk,skq,q->sn", blocks.shared, blocks.continuity, step[1])
+    count = by_rows.shape[1] - 1 - (2 if below else 0)
+    fast = {"pde": by_rows[:, :count].ravel(), "norm": by_rows[:, count : count + 1].sum(axis=0)}
+    if below:
+        fast["orthogonality"] = by_rows[:, count + 1 :].sum(axis=0)
+    along = jnp.concatenate([fast[name] for name in sorted(fast)])
+    expected = plain.matrix @ flat
+    np.testing.assert_allclose(along, expected, rtol=1e-9, atol=1e-9 * float(jnp.abs(expected).max()))
 
 
 def ansatz_of(name):
@@ -107,7 +109,7 @@ def test_the_derivative_of_a_rayleigh_quotient_does_not_change_the_gradient():
     frozen = dataclasses.replace(problem, energy_mode="fixed", energy_value=jax.jit(problem.energy)(params, points))
     gradients = [
         jax.flatten_util.ravel_pytree(
-            jax.jit(jax.grad(lambda p, own=own: sum(eigenvalue.losses(own.residuals(p, points)).values())))(params)
+            jax.jit(jax.grad(lambda p, own=own: sum(losses(own.residuals(p, points)).values())))(params)
         )[0]
         for own in (problem, frozen)
     ]
@@ -124,8 +126,8 @@ def test_weights_of_the_loss_are_weights(well):
     problem, _, points = build(well, loss={"norm": 1.0})
     params = jax.jit(problem.init)(jax.random.key(1))
     heavy = dataclasses.replace(problem, weight_pde=jnp.asarray(4.0), weight_norm=jnp.asarray(9.0))
-    one = eigenvalue.losses(jax.jit(problem.residuals)(params, points))
-    other = eigenvalue.losses(jax.jit(heavy.residuals)(params, points))
+    one = losses(jax.jit(problem.residuals)(params, points))
+    other = losses(jax.jit(heavy.residuals)(params, points))
     np.testing.assert_allclose(other["pde"], 4 * one["pde"], rtol=1e-12)
     np.testing.assert_allclose(other["norm"], 9 * one["norm"], rtol=1e-12)
 

@@ -12,6 +12,7 @@ from qpinn.drivers import eigenstates
 from qpinn.drivers.settings import Settings, from_mapping
 from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
+from qpinn.training.lanes import alike
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
 
@@ -48,21 +49,22 @@ def test_a_callback_stops_the_training_and_keeps_what_there_is():
 
 def test_a_nan_freezes_the_last_good_state():
     settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    problem, optimizer, sampling = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
+    system = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
     seed = jnp.asarray(0)
 
-    class Poisoned(type(optimizer)):
+    class Poisoned(type(system.optimizer)):
         def step(self, problem, state, points):
             new, record = super().step(problem, state, points)
-            return new, record._replace(pde=jnp.where(state.done == 7, jnp.nan, record.pde))
+            return new, record._replace(step_size=jnp.where(state.done == 7, jnp.nan, record.step_size))
 
     poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
-    bad = poisoned(optimizer.learning_rate, optimizer.final, optimizer.steps, optimizer.schedule)
-    fit = loop.together((problem, bad, sampling), seed, loop.Course("random", 20, 5), 1)
+    adam, place = system.optimizer, jnp.zeros(1, int)
+    bad = alike(system._replace(optimizer=poisoned(adam.learning_rate, adam.final, adam.steps, adam.schedule)))
+    fit = loop.together(bad, seed, place, loop.Course("random", 20, 5))
     assert fit.status == "non-finite"
     assert fit.steps == 7
     assert len(fit.history["step"]) == 8  # the bad step is reported
-    clean = loop.together((problem, optimizer, sampling), seed, loop.Course("random", 7, 7), 1)
+    clean = loop.together(alike(system), seed, place, loop.Course("random", 7, 7))
     for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.equations.eigenvalue import Linear
-from qpinn.training.optimizers import Adam, damped_step
+from qpinn.linalg.jacobian import Blocks, Dense
+from qpinn.training.gradient import Adam
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -22,30 +22,52 @@ def test_the_default_route_reaches_its_marks(well, seed):
     assert state.relative_l2_psi < limit[1]
 
 
-@pytest.mark.parametrize("own", [3, 30])
+@pytest.mark.parametrize("width", [3, 30])
 @pytest.mark.parametrize("damping", [0.3, 1e-12])
+@pytest.mark.parametrize("border", [1, 3])
 @pytest.mark.parametrize(("count", "n"), [(0, 8), (3, 8), (3, 2), (3, 1), (0, 1)])
-def test_a_damped_step_is_the_ridge_solution(own, damping, count, n):
-    """Of a dense matrix with a row for the norm, segments with n rows and columns of their own, and shared columns."""
-    rng = np.random.default_rng(own)
+def test_a_damped_step_is_the_ridge_solution(width, damping, border, count, n):
+    """Of a dense matrix with a few border rows, segments with n rows and columns of their own, and shared columns."""
+    rng = np.random.default_rng(width)
     segments, q = 4, 5 if count else 0
-    linear = Linear(*(jnp.asarray(rng.normal(size=(segments, n + 1, *rest))) for rest in ((), (own,), (count,))))
-    ties, norm = jnp.asarray(rng.normal(size=(segments, count, q))), 0.7
-    shared = np.einsum("snk,skq->snq", linear.shared, ties)
-    dense = np.zeros((segments, n + 1, segments * own + q))
+    inner, shared = (rng.normal(size=(segments, n + border, size)) for size in (width, count))
+    ties = rng.normal(size=(segments, count, q))
+    names = ("norm", "orthogonality")[: 1 + (border > 1)]
+    residuals = {
+        "norm": rng.normal(size=1),
+        "orthogonality": rng.normal(size=border - 1),
+        "pde": rng.normal(size=4 * n),
+    }
+    residuals = {name: jnp.asarray(vector) for name, vector in residuals.items() if name == "pde" or name in names}
+    full = np.zeros((segments, n + border, segments * width + q))
     for s in range(segments):
-        dense[s, :, s * own : (s + 1) * own] = linear.own[s]
-        dense[s, :, segments * own :] = shared[s]
-    matrix = np.concatenate([dense[:, :-1].reshape(segments * n, -1), dense[:, -1].sum(axis=0)[None]])
-    residual = np.concatenate([np.asarray(linear.rows[:, :-1]).ravel(), [norm]])
+        full[s, :, s * width : (s + 1) * width] = inner[s]
+        full[s, :, segments * width :] = shared[s] @ ties[s]
+    matrix = np.concatenate([full[:, n:].sum(axis=0), full[:, :n].reshape(segments * n, -1)])
+    residual = np.concatenate([residuals[name] for name in sorted(residuals)])
     lengths = np.linalg.norm(matrix, axis=0)
-    for s in range(segments):  # those of a network have one
-        lengths[s * own : (s + 1) * own] = lengths[s * own : (s + 1) * own].max()
+    for s in range(segments):  # those of a segment have one
+        columns = slice(s * width, (s + 1) * width)
+        lengths[columns] = np.linalg.norm(full[s, :, columns], axis=0).max()
     below = np.sqrt(damping) * np.eye(matrix.shape[1])
     scaled = np.concatenate([matrix / lengths, below]), np.concatenate([residual, np.zeros(matrix.shape[1])])
     expected = -np.linalg.lstsq(*scaled)[0] / lengths
-    found = damped_step(linear, jnp.asarray(norm), ties, jnp.asarray(damping))
-    np.testing.assert_allclose(np.concatenate([found[0].ravel(), found[1]]), expected, rtol=1e-5, atol=1e-5)
+    blocks = Blocks(*(jnp.asarray(part) for part in (inner, shared, ties)), names)
+    step = blocks.damped_step(residuals, jnp.asarray(damping))
+    np.testing.assert_allclose(np.concatenate([step[0].ravel(), step[1]]), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("damping", [0.3, 1e-12])
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9)])
+def test_a_damped_step_of_a_dense_jacobian_is_the_ridge_solution(damping, shape):
+    rng = np.random.default_rng(0)
+    matrix, right = rng.normal(size=shape), rng.normal(size=shape[0])
+    lengths = np.linalg.norm(matrix, axis=0)
+    below = np.sqrt(damping) * np.eye(shape[1])
+    scaled = np.concatenate([matrix / lengths, below]), np.concatenate([right, np.zeros(shape[1])])
+    expected = -np.linalg.lstsq(*scaled)[0] / lengths
+    step = Dense(jnp.asarray(matrix)).damped_step({"r": jnp.asarray(right)}, jnp.asarray(damping))
+    np.testing.assert_allclose(step, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "points"), [("barrier", 2), ("harmonic", 3), ("finite_well", 4)])

@@ -37,7 +37,7 @@ def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
     problem, _, sampling = eigenstates.build(well, settings, eigenstates.exact_levels(well, state + 1))
     points = sampling.draw(jax.random.key(0))
-    place = problem.ansatz.sector(state)
+    place = state // 2 if "parity" in problem.ansatz.mesh else state
     init = jax.jit(problem.init)(jax.random.key(1))
     params, energy = jax.jit(ritz.start)(problem, init, points, place)
     level = reference.exact(well, state + 1).energies[state]

@@ -7,19 +7,29 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from qpinn.wavefunctions import ansatz as ansatz_module
-from qpinn.wavefunctions.ansatz import Envelope, Piecewise
+from qpinn.wavefunctions.ansatz import Ansatz, is_linear
+from qpinn.wavefunctions.continuity import continuity
+from qpinn.wavefunctions.envelope import Envelope
 from qpinn.wavefunctions.networks import ACTIVATIONS, INITIALIZATIONS, MLP
+from qpinn.wavefunctions.piecewise import Piecewise
 
 EDGES = np.array([-4.0, -1.0, 0.2, 1.0, 4.0])
 
 
+def _on(edges, network, *ends, **conditions):
+    """A piecewise ansatz with these ends, masses, deltas and symmetry."""
+    ties, unit = continuity(edges, *ends, **conditions)
+    mesh = {"edges": jnp.asarray(edges), "continuity": jnp.asarray(ties), "unit": jnp.asarray(unit)}
+    symmetry = {name: jnp.asarray(conditions[name]) for name in ("parity", "theta") if conditions.get(name) is not None}
+    return Ansatz(Piecewise(network), {**mesh, **symmetry})
+
+
 def _piecewise(**options):
-    return Piecewise(jnp.asarray(EDGES), MLP(**{"width": 5, "depth": 2, **options}))
+    return _on(EDGES, MLP(**{"width": 5, "depth": 2, **options}))
 
 
 def _psi(ansatz, params):
-    return jax.jit(jax.vmap(lambda y: ansatz_module.psi(ansatz, params, y[None])))
+    return jax.jit(jax.vmap(lambda y: ansatz.psi(params, y[None])))
 
 
 def _perturbed(params, seed=7):
@@ -32,7 +42,10 @@ def _perturbed(params, seed=7):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_psi_vanishes_at_both_walls(activation):
     network = MLP(5, 2, activation)
-    for ansatz in (_piecewise(activation=activation), Envelope(jnp.asarray(EDGES[[0, -1]]), network)):
+    for ansatz in (
+        _piecewise(activation=activation),
+        Ansatz(Envelope(network), {"edges": jnp.asarray(EDGES[[0, -1]])}),
+    ):
         params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
         values = _psi(ansatz, params)(jnp.array([-4.0, 0.1, 4.0]))
         assert values[0] == 0
@@ -43,12 +56,12 @@ def test_psi_vanishes_at_both_walls(activation):
 def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jump():
     ansatz = _piecewise()
     params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
-    local = jax.jit(ansatz.local)(params)
+    segments = jax.jit(ansatz.segments)(params)
     for j, edge in enumerate(EDGES[1:-1]):
-        sides = [jax.tree.map(lambda leaf, s=s: leaf[s], local) for s in (j, j + 1)]
+        sides = [jax.tree.map(lambda leaf, s=s: leaf[s], segments) for s in (j, j + 1)]
 
         def derivative(order, own, x=edge):
-            f = lambda y: ansatz.psi_local(own, y[None])  # noqa: E731
+            f = lambda y: ansatz.in_segment(own, y[None])  # noqa: E731
             for _ in range(order):
                 f = jax.grad(f)
             return float(jax.jit(f)(jnp.asarray(x)))
@@ -57,19 +70,21 @@ def test_piecewise_is_c1_at_breakpoints_and_its_second_derivative_is_free_to_jum
         for order in (0, 1):
             assert abs(derivative(order, sides[0]) - derivative(order, sides[1])) < 1e-13 * scale
         assert abs(derivative(2, sides[0]) - derivative(2, sides[1])) > 1e-3
-        np.testing.assert_allclose(derivative(1, sides[0]), params["nodal"]["slope"][j + 1], rtol=1e-11)
+        np.testing.assert_allclose(derivative(1, sides[0]), params["nodal"][len(EDGES) - 2 + j + 1], rtol=1e-11)
 
 
 def test_fluxes_are_continuous_and_jump_at_deltas():
     """(psi' / m) right minus left = alpha psi, for any parameters."""
-    mass, strength = jnp.array([0.1, 2.0, 0.5, 1.0]), jnp.array([0.0, 3.0, 0.0, -7.0, 0.0])
-    ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), mass, strength)
+    mass, strength = np.array([0.1, 2.0, 0.5, 1.0]), np.array([0.0, 3.0, 0.0, -7.0, 0.0])
+    ansatz = _on(EDGES, MLP(5, 2), mass=mass, strength=strength)
     params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
-    local = jax.jit(ansatz.local)(params)
+    segments = jax.jit(ansatz.segments)(params)
     for j, edge in enumerate(EDGES[1:-1]):
         (left, left_slope), (right, right_slope) = (
             jax.jit(
-                jax.value_and_grad(lambda y, s=s: ansatz.psi_local(jax.tree.map(lambda leaf: leaf[s], local), y[None]))
+                jax.value_and_grad(
+                    lambda y, s=s: ansatz.in_segment(jax.tree.map(lambda leaf: leaf[s], segments), y[None])
+                )
             )(jnp.asarray(edge))
             for s in (j, j + 1)
         )
@@ -82,10 +97,8 @@ def test_fluxes_are_continuous_and_jump_at_deltas():
 @pytest.mark.parametrize("parity", [1.0, -1.0])
 def test_a_parity_holds_for_any_parameters(parity):
     """Even or odd about the last edge, C1 there, zero at both walls; and a delta at the centre bends an even one."""
-    strength = jnp.array([0.0, 0.0, 0.0, 0.0, 5.0])
-    mass = jnp.ones(4)
-    for bent in (None, strength):
-        ansatz = Piecewise(jnp.asarray(EDGES), MLP(5, 2), None if bent is None else mass, bent, jnp.asarray(parity))
+    for bent in (None, np.array([0.0, 0.0, 0.0, 0.0, 5.0])):
+        ansatz = _on(EDGES, MLP(5, 2), strength=bent, parity=parity)
         params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
         psi = _psi(ansatz, params)
         x = jnp.array([0.0, 0.3, 1.7, 3.99, 8.0])
@@ -102,8 +115,9 @@ def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
     lanes = jax.tree.map(
         lambda *leaves: jnp.stack(leaves), *(jax.jit(coarse.init)(jax.random.key(k)) for k in range(3))
     )
-    fine = Piecewise(jnp.asarray(np.sort([*EDGES, -2.5, 0.6])), coarse.network)
-    found = fine.inherit(coarse.edges, lanes)
+    network = coarse.wavefunction.mlp
+    fine = _on(np.sort([*EDGES, -2.5, 0.6]), network)
+    found = fine.wavefunction.inherited(lanes, coarse.edges, fine.mesh)
     assert jax.tree.structure(found) == jax.tree.structure(jax.vmap(fine.init)(jax.random.split(jax.random.key(1), 3)))
     for x in (-3.7, -1.2, 0.0, 0.3, 0.9, 2.0):
         values = []
@@ -111,17 +125,18 @@ def test_a_part_of_a_segment_inherits_the_network_of_the_whole():
             edges = np.asarray(ansatz.edges)
             s = int(np.searchsorted(edges, x)) - 1
             xi = (2 * x - edges[s] - edges[s + 1]) / (edges[s + 1] - edges[s])
-            network = jax.tree.map(lambda leaf, s=s: leaf[1, s], params["network"])
-            values.append(float(coarse.network.apply({"params": network}, jnp.array([xi]))))
+            weights = jax.tree.map(lambda leaf, s=s: leaf[1, s], params["network"])
+            values.append(float(network.apply({"params": weights}, jnp.array([xi]))))
         np.testing.assert_allclose(*values, rtol=1e-12)
 
 
 def test_the_envelope_is_one_minus_xi_squared_times_the_network():
-    ansatz = Envelope(jnp.array([1.0, 3.0]), MLP(4, 1))
+    ansatz = Ansatz(Envelope(MLP(4, 1)), {"edges": jnp.array([1.0, 3.0])})
     params = jax.jit(ansatz.init)(jax.random.key(0))
     x = jnp.array([2.5])
-    network = ansatz.network.apply({"params": jax.tree.map(lambda leaf: leaf[0], params["network"])}, jnp.array([0.5]))
-    np.testing.assert_allclose(ansatz_module.psi(ansatz, params, x), (1 - 0.25) * network, rtol=1e-14)
+    network = MLP(4, 1).apply({"params": jax.tree.map(lambda leaf: leaf[0], params["network"])}, jnp.array([0.5]))
+    psi = ansatz.wavefunction.apply({"params": params, "mesh": ansatz.mesh}, x)
+    np.testing.assert_allclose(psi, (1 - 0.25) * network, rtol=1e-14)
 
 
 @pytest.mark.parametrize("name", INITIALIZATIONS)
@@ -137,8 +152,45 @@ def test_the_seed_moves_the_parameters_and_nothing_else_does(name):
 def test_psi_is_linear_in_what_is_linear():
     ansatz = _piecewise()
     params = jax.jit(ansatz.init)(jax.random.key(1))
-    flags = ansatz_module.is_linear(params)
+    flags = is_linear(params)
     doubled = jax.tree.map(lambda leaf, linear: 2 * leaf if linear else leaf, params, flags)
     x = jnp.linspace(-3.9, 3.9, 31)
     np.testing.assert_allclose(_psi(ansatz, doubled)(x), 2 * _psi(ansatz, params)(x), rtol=1e-13)
-    assert sum(jax.tree.leaves(flags)) == 4  # readout kernel and bias, nodal values and slopes
+    assert sum(jax.tree.leaves(flags)) == 3  # readout kernel and bias, nodal parameters
+
+
+def _ends_of(ansatz, params, place):
+    """Value and slope of the lone segment at `place`, from inside it."""
+    segments = jax.jit(ansatz.segments)(params)
+    segment = 0 if place == float(ansatz.edges[0]) else len(ansatz.edges) - 2
+    inside = jax.tree.map(lambda leaf: leaf[segment], segments)
+    return jax.jit(jax.value_and_grad(lambda y: ansatz.in_segment(inside, y[None])))(jnp.asarray(place))
+
+
+@pytest.mark.parametrize("ends", [("free", "free"), ("wall", "free"), ("free", "wall")])
+def test_a_free_end_has_no_slope_and_a_wall_no_value(ends):
+    ansatz = _on(EDGES, MLP(5, 2), *ends)
+    params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
+    for end, place in zip(ends, EDGES[[0, -1]], strict=True):
+        value, slope = _ends_of(ansatz, params, float(place))
+        assert abs(slope if end == "free" else value) < 1e-12
+        assert abs(value if end == "free" else slope) > 1e-3
+
+
+@pytest.mark.parametrize("theta", [0.0, np.pi, 0.7, -2.0])
+def test_a_bloch_function_takes_its_phase_over_a_period(theta):
+    """psi and psi' / m at the right end are exp(i theta) times those at the left end, and psi goes on beyond both."""
+    mass = np.array([0.5, 1.0, 3.0, 0.5])
+    ansatz = _on(EDGES, MLP(5, 2), "periodic", "periodic", mass=mass, strength=np.array([0, 3.0, 0, 0, 0]), theta=theta)
+    params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
+    compiled, period = _psi(ansatz, params), EDGES[-1] - EDGES[0]
+
+    def psi(x):
+        return np.asarray(compiled(jnp.asarray(x)))
+
+    x = np.array([-4.0 + 1e-7, -3.1, 0.5, 3.9])
+    np.testing.assert_allclose(psi(x + period), np.exp(1j * theta) * psi(x), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(psi(x - 2 * period), np.exp(-2j * theta) * psi(x), rtol=1e-9, atol=1e-12)
+    near = psi(EDGES[-1] + np.array([-1e-6, 0, 1e-6]))
+    assert abs(near[2] - 2 * near[1] + near[0]) < 1e-10 * (1 + np.abs(psi(x)).max())  # no kink: equal masses
+    assert np.iscomplexobj(near) == (theta not in (0.0, np.pi))
