@@ -199,15 +199,10 @@ def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, ou
     return "right state" if lower <= energy <= upper else "not converged"
 
 
-BOXES = ("infinite_well", "finite_well", "asymmetric_well", "barrier", "kronig_penney", "delta_comb", "layers")
-"""Potentials that are defined between their walls."""
-
-
 def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
     """Whether the left and the right wall were given, for a potential that goes on beyond them."""
-    goes_on = getattr(potential, "name", "") not in BOXES
-    half_line = getattr(potential, "name", "") == "linear"  # its left wall is the potential
-    return goes_on and not chosen[0] and not half_line, goes_on and not chosen[1]
+    left, right = potential.hard_walls
+    return not (left or chosen[0]), not (right or chosen[1])
 
 
 def wall_shift(

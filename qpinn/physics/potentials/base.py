@@ -8,16 +8,17 @@ to them exist. It is called with positions of shape (..., d) and returns V of sh
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
 potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.walls`).
 
-Two things are there only where they are needed. `mass(x)`, constant between breakpoints, is the effective mass of
+Two attributes exist only where they are needed, and `hasattr` tells. `mass(x)`, constant between breakpoints, is the
+effective mass of
 
     H = -d/dx (1 / m) d/dx + V        (BenDaniel and Duke, Phys. Rev. 152 (1966) 683)
 
 so that psi and psi' / m are continuous; it is 1 where a potential has none. `deltas` holds positions, breakpoints all
-of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. `energies` names the
-fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`).
+of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. What else the package
+asks of a potential has a default in `Potential`.
 
-Builders (lower case) check their numbers and raise `ValueError` with a line that names the key, the value and what is
-allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
+Builders (lower case, with `@builder`) check their numbers and raise `ValueError` with a line that names the key, the
+value and what is allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
 
 Units: lengths in L, energies in hbar^2 / (2 m L^2), masses in that m, so that H = -d^2/dx^2 + V.
 """
@@ -26,8 +27,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -36,24 +37,72 @@ Number = Any  # a Python float on the host, a tracer under jit
 T = TypeVar("T")
 
 
-class Potential(Protocol):
-    """What the rest of the package asks of a potential."""
+class Potential:
+    """What the rest of the package asks of a potential.
+
+    energies    the fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`); None
+                for a potential whose numbers have no units
+    threshold   the lower of V(-inf) and V(inf), above which nothing is bound; inf if V rises without end
+    hard_walls  whether the left and the right wall belong to the potential, so that V does not go on beyond them
+    seams       positions between which V is smooth, breakpoints or not
+    """
 
     name: ClassVar[str]
+    energies: ClassVar[dict[str, float] | None] = None
+    threshold: ClassVar[float] = math.inf
+    hard_walls: ClassVar[tuple[bool, bool]] = (False, False)
+
+    if TYPE_CHECKING:  # a field of some potentials, a property of others
+
+        @property
+        def domain(self) -> tuple[Number, Number]: ...
+
+        @property
+        def breakpoints(self) -> tuple[Number, ...]: ...
+
+        def __call__(self, x: Any) -> Any: ...
 
     @property
-    def domain(self) -> tuple[Number, Number]: ...
+    def seams(self) -> np.ndarray:
+        return np.zeros(0)
 
-    @property
-    def breakpoints(self) -> tuple[Number, ...]: ...
 
-    def __call__(self, x: Any) -> Any: ...
+BUILDERS: dict[str, Callable[..., Any]] = {}
+"""What `potential.name` in a config may say."""
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+def builder(function: Builder) -> Builder:
+    """Register a checking function as the potential of its name. Raises ValueError for a name that is taken."""
+    name = function.__name__
+    taken = BUILDERS.get(name, function)
+    if taken.__module__ != function.__module__:
+        raise ValueError(f"potential.name={name}: in {function.__module__}, and in {taken.__module__}; must be unique")
+    BUILDERS[name] = function
+    return function
 
 
 @dataclass_transform(frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
     """A frozen dataclass whose fields are leaves, but for those whose metadata say that they are static."""
     return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+@pytree
+class Between(Potential):
+    """A potential with two walls, and smooth between them."""
+
+    left: Number
+    right: Number
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.left, self.right
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return ()
 
 
 LIMIT = 1e12

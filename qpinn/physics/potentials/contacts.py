@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.physics.potentials.base import Number, finite, positive, pytree
+from qpinn.physics.potentials.base import Number, Potential, builder, finite, positive, pytree
 from qpinn.physics.potentials.smooth import Domain, _Line, _walls
 
 
-class _Contacts(abc.ABC):
+class _Contacts(Potential, abc.ABC):
     """What all of them have: V = 0 off the deltas, which are breakpoints."""
 
     @property
@@ -93,6 +93,7 @@ class DeltaComb(_Contacts):
     strength: Number
     count: int = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "delta_comb"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"strength": 1}
 
     @property
@@ -123,6 +124,7 @@ def _within(domain: tuple[float | None, float | None], places: tuple[float, ...]
             )
 
 
+@builder
 def delta(domain: Domain = None, center: float = 0.0, strength: float = -4.0) -> Delta:
     """One delta. Raises ValueError for a strength of zero, or a delta that is not between its walls."""
     ends = _walls(domain)
@@ -133,6 +135,7 @@ def delta(domain: Domain = None, center: float = 0.0, strength: float = -4.0) ->
     return Delta(*ends, center, strength)
 
 
+@builder
 def two_deltas(
     domain: Domain = None, distance: float = 1.0, strength_left: float = -4.0, strength_right: float = -4.0
 ) -> TwoDeltas:
@@ -146,6 +149,7 @@ def two_deltas(
     return TwoDeltas(*ends, distance, left, right)
 
 
+@builder
 def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
     """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 48:

@@ -14,7 +14,7 @@ import numpy as np
 
 from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
-from qpinn.physics.potentials.base import LIMIT, Number, finite, pytree, walls
+from qpinn.physics.potentials.base import LIMIT, Number, Potential, builder, finite, pytree, walls
 
 MOST_KINKS = 48
 """Breakpoints that a mesh can take."""
@@ -24,7 +24,7 @@ MOST_ROWS = 20_000
 
 
 @pytree
-class Expression:
+class Expression(Potential):
     """V = scale formula(x), see `qpinn.physics.potentials.formula`, between walls."""
 
     left: Number
@@ -43,6 +43,7 @@ class Expression:
         return self.scale * formulas.compute(formulas.parse(self.formula), x[..., 0])
 
 
+@builder
 def expression(
     domain: Sequence[float] | None = None, formula: str = "10*(x**2-1)**2 + 0.3*x", breakpoints: Sequence[float] = ()
 ) -> Expression:
@@ -99,7 +100,7 @@ def _apart(points: list[float], left: float, right: float) -> tuple[float, ...]:
     return tuple(kept)
 
 
-class _Table:
+class _Table(Potential):
     """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other."""
 
     def _numbers(self) -> tuple[Any, ...]:
@@ -225,6 +226,7 @@ def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
 
 
+@builder
 def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
     """V from the columns x and V of a CSV file.
 
@@ -275,6 +277,7 @@ class Layers(_Table):
     file: str = dataclasses.field(metadata={"static": True})
     breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "layers"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1}
 
     @property
@@ -302,6 +305,7 @@ class Layers(_Table):
         return x.__array_namespace__().asarray(self.masses)[self._layer(x)]
 
 
+@builder
 def layers(
     file: str | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (), mass: Sequence[float] = ()
 ) -> Layers:
