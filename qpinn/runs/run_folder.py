@@ -195,17 +195,24 @@ def write_stopped(folder: Path, progress: Any, units: Any) -> str:
     return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 
+SCHEMA = 1
+"""Version of the keys of results.json and summary.json: one more whenever a reader of the last would misread them."""
+
+KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "statistics")}
+"""The files that mark a finished run and a finished sweep: the task of each, and a key that it must hold."""
+
+
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
     """results.json, or the summary.json of a sweep. Written last: a folder that has one is complete."""
-    checkpoint.write_atomically(folder / name, (json.dumps(_finite(results), indent=2) + "\n").encode())
-
-
-KINDS = {"results.json": "states", "summary.json": "statistics"}
-"""The files that mark a finished run and a finished sweep, and what each must hold."""
+    stamped = {"schema": SCHEMA, "task": KINDS[name][0], **results}
+    checkpoint.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """What a run or a sweep ended with. Raises ValueError, naming the file, if there is none or it is damaged."""
+    """What a run or a sweep ended with; a file without a schema is of the first.
+
+    Raises ValueError, naming the file, if there is none, it is damaged, or its schema is a newer one.
+    """
     path = next((folder / name for name in KINDS if (folder / name).is_file()), folder / "results.json")
     try:
         results = json.loads(path.read_text())
@@ -213,7 +220,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(results, dict) or KINDS[path.name] not in results:
+    if not isinstance(results, dict):
+        raise ValueError(f"{path}: is not the results of a run or a sweep")
+    schema = results.get("schema", SCHEMA)
+    if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+        raise ValueError(f"{path}: schema={schema!r}: is not known to this version of qpinn; allowed: 1 to {SCHEMA}")
+    task, key = KINDS[path.name]
+    if results.get("task", task) != task or key not in results:
         raise ValueError(f"{path}: is not the results of a run or a sweep")
     return results
 
