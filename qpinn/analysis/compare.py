@@ -18,7 +18,7 @@ from qpinn.physics.resolution import segment_edges
 GRIDS = (200, 2000)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
     """One method: E, relative errors of E and psi against the level `index`, and seconds for all up to it.
 

@@ -20,7 +20,7 @@ QUADRATURE = 40
 """Points in a segment, for a sweep."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """One eigenstate, as the results file has it. Errors are relative; None without a reference that vouches for them.
 

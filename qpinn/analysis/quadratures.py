@@ -39,7 +39,7 @@ FELT = 1e-13
 MOST_PANELS = 6000
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Panels:
     """Panels from `left` to `right`, in the segments `owner` of the ansatz, ascending; all (n,).
 
@@ -100,7 +100,7 @@ def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarr
     return x, weight, blur
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Quadratures:
     """Two quadratures and a grid, side by side in every segment of the ansatz.
 

@@ -26,7 +26,7 @@ TOLERANCE = 1e-8
 """What bounds are compared with where no tolerance was given, relative to the scale of a level."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Values:
     """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
 
@@ -79,7 +79,7 @@ class Values:
         return float(kinetic), float(potential)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What is known of the lowest levels, each (K,).
 
@@ -149,7 +149,10 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     count = len(fine.psi)
     if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
         unknown = np.full(count, np.nan)
-        return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
+        return Certificate(
+            energies=unknown, lower=unknown, upper=unknown, residual=unknown, rounding=unknown,
+            truncation=np.zeros(count), sigma=sigma,
+        ).withdrawn()  # fmt: skip
     gram = (fine.weight * fine.psi) @ fine.psi.T
     apart = np.abs(gram - np.diag(np.diag(gram))).max() <= 1e-6 * np.diag(gram).min()
     energies, residuals, size = _forms(fine)
@@ -177,8 +180,10 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     if (energies < sigma).all():
         moved_by = 2 * np.linalg.norm(scaled - other, 2) + np.linalg.norm(strayed / np.outer(gap, gap))  # Weyl
         lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - moved_by, energies) - rounding
-    residual = np.sqrt(np.diag(residuals))
-    return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
+    return Certificate(
+        energies=energies, lower=lower, upper=upper, residual=np.sqrt(np.diag(residuals)), rounding=rounding,
+        truncation=np.zeros(count), sigma=sigma,
+    )  # fmt: skip
 
 
 def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

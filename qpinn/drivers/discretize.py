@@ -22,7 +22,7 @@ MOST_SEGMENTS = 256
 """The Rayleigh-Ritz start is a dense eigenproblem of all of them: with twice as many it takes eight times as long."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
     """What is known before training.
 

@@ -39,7 +39,7 @@ LINES = 40
 """Starts that the fan chart shows one by one."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepData:
     """What the figures show; columns and frames as in `qpinn.analysis.statistics`.
 

@@ -128,6 +128,11 @@ def positive(key: str, value: Any) -> float:
     return number
 
 
+def positives(**numbers: Any) -> dict[str, float]:
+    """Fields of a potential that must be positive, by name."""
+    return {key: positive(f"potential.{key}", value) for key, value in numbers.items()}
+
+
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
     pair = isinstance(domain, Sequence) and not isinstance(domain, str) and len(domain) == 2
     if not pair or any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
@@ -140,7 +145,8 @@ def walls(domain: Sequence[Any]) -> tuple[float, float]:
     return left, right
 
 
-def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[float, float, float, float]:
+def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> dict[str, float]:
+    """The fields left, right, center and width of a `what` that lies inside its box, or a ValueError."""
     left, right = walls(domain)
     center, width = finite("potential.center", center), positive("potential.width", width)
     box = f"the box potential.domain=[{left:g}, {right:g}]"
@@ -154,7 +160,7 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[f
         )
     if width < margin:
         raise ValueError(f"potential.width={width:g}: must be at least a millionth of {box}")
-    return left, right, center, width
+    return {"left": left, "right": right, "center": center, "width": width}
 
 
 def mass_at(potential: Any, x: Any) -> Any:

@@ -71,7 +71,7 @@ def expression(
     apart = _apart(sorted(kinks), left, right)
     if len(apart) > MOST_KINKS:
         raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(apart)} places; at most {MOST_KINKS}")
-    built = Expression(left, right, formula, apart)
+    built = Expression(left=left, right=right, formula=formula, breakpoints=apart)
     beyond = enclosure.out_of_range(built)
     if beyond is not None:
         raise ValueError(
@@ -114,7 +114,7 @@ class _Table(Potential):
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Sampled(_Table):
     """V from samples, between walls at the first and the last of them.
 
@@ -252,7 +252,8 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
         raise ValueError(f"potential.file={file}: x = {x[row]:g} stands {fault} (row {row + 2}); x must ascend")
     walls((float(x[0]), float(x[-1])))
     if interpolation == "cubic":
-        return Sampled(x, np.asarray(interpolate.CubicSpline(x, v).c), file, interpolation, ())
+        coefficients, kinks = np.asarray(interpolate.CubicSpline(x, v).c), ()
+        return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
     slope = np.diff(v) / order
     bends = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
     if bends.sum() > MOST_KINKS:
@@ -260,11 +261,12 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
             f"potential.file={file}: straight lines through {len(x)} rows have {bends.sum()} corners, at most "
             f"{MOST_KINKS}; potential.interpolation=cubic has none"
         )
-    return Sampled(x, np.stack([slope, v[:-1]]), file, interpolation, tuple(x[1:-1][bends].tolist()))
+    coefficients, kinks = np.stack([slope, v[:-1]]), tuple(x[1:-1][bends].tolist())
+    return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Layers(_Table):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
 
@@ -342,7 +344,8 @@ def layers(
                 reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
                 raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
     edges = np.concatenate([[0.0], np.cumsum(columns[0])])
-    return Layers(edges, columns[1], columns[2], file or "", tuple(edges[1:-1].tolist()))
+    kinks = tuple(edges[1:-1].tolist())
+    return Layers(edges=edges, offset=columns[1], masses=columns[2], file=file or "", breakpoints=kinks)
 
 
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:

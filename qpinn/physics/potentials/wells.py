@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from qpinn.physics.potentials.base import Between, Number, Potential, builder, inside, positive, pytree, walls
+from qpinn.physics.potentials.base import Between, Number, Potential, builder, inside, positives, pytree, walls
 
 
 @pytree
@@ -84,8 +84,7 @@ def finite_well(
     domain: Sequence[float] = (-4.0, 4.0), center: float = 0.0, width: float = 2.0, depth: float = 20.0
 ) -> FiniteWell:
     """Finite well of `width` and `depth` > 0, in a box `domain`. Raises ValueError if it does not fit its box."""
-    geometry = inside(domain, center, width, "well")
-    return FiniteWell(*geometry, depth=positive("potential.depth", depth))
+    return FiniteWell(**inside(domain, center, width, "well"), **positives(depth=depth))
 
 
 @builder
@@ -93,8 +92,7 @@ def barrier(
     domain: Sequence[float] = (0.0, 1.0), center: float = 0.5, width: float = 0.2, height: float = 50.0
 ) -> Barrier:
     """Finite barrier of `width` and `height` > 0, in a box `domain`. Raises ValueError if it does not fit its box."""
-    geometry = inside(domain, center, width, "barrier")
-    return Barrier(*geometry, height=positive("potential.height", height))
+    return Barrier(**inside(domain, center, width, "barrier"), **positives(height=height))
 
 
 @pytree
@@ -118,9 +116,8 @@ def asymmetric_well(
     depth_right: float = 10.0,
 ) -> AsymmetricWell:  # fmt: skip
     """Well with steps of two heights > 0. Raises ValueError if it does not fit its box `domain`."""
-    geometry = inside(domain, center, width, "well")
-    steps = {"depth_left": depth_left, "depth_right": depth_right}
-    return AsymmetricWell(*geometry, *(positive(f"potential.{key}", value) for key, value in steps.items()))
+    steps = positives(depth_left=depth_left, depth_right=depth_right)
+    return AsymmetricWell(**inside(domain, center, width, "well"), **steps)
 
 
 @pytree
@@ -160,6 +157,4 @@ def kronig_penney(count: int = 5, width: float = 1.0, thickness: float = 0.2, he
     """A row of wells and barriers. Raises ValueError unless 2 <= count <= 24 and all numbers are positive."""
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 24:
         raise ValueError(f"potential.count={count}: must be a whole number from 2 to 24")
-    numbers = {"width": width, "thickness": thickness, "height": height}
-    width, thickness, height = (positive(f"potential.{key}", value) for key, value in numbers.items())
-    return KronigPenney(width, thickness, height, count)
+    return KronigPenney(**positives(width=width, thickness=thickness, height=height), count=count)
