@@ -222,7 +222,10 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
 
 
 def _cells_with_zeros(node: Node, left: float, right: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Cells of a few units in the last place that between them hold every zero; None if they are too many."""
+    """Cells of a few units in the last place that between them hold every zero; None if they are too many.
+
+    Interval arithmetic excludes the rest, so that close pairs and double zeros are found, which need no change of sign.
+    """
     ends = np.linspace(left, right, 257)
     low, high = ends[:-1], ends[1:]
     least = 4 * EPS * np.maximum(max(abs(left), abs(right)) * 1e-3, np.abs(low))
@@ -250,7 +253,11 @@ def _value(node: Node, x: float) -> float:
 
 
 def _change(node: Node, low: float, high: float) -> float:
-    """Where the sign changes from what it is at `low`."""
+    """The first number at which the sign is no longer that at `low`.
+
+    By bisection to adjacent numbers: a switch may jump over zero or be zero on one side, where the root finders of
+    SciPy have no root to converge to, and breakpoints are to be exact.
+    """
     sign = np.sign(_value(node, low))
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if np.sign(_value(node, middle)) == sign else (low, middle)
