@@ -285,8 +285,8 @@ class Region(_Values):
     def unless(self, unknown: np.ndarray) -> Region:
         """Unbounded where `unknown`."""
 
-        def spread(part: Interval, least: float) -> Interval:
-            return Interval(np.where(unknown, least, part.lo), np.where(unknown, np.inf, part.hi))
+        def spread(interval: Interval, least: float) -> Interval:
+            return Interval(np.where(unknown, least, interval.lo), np.where(unknown, np.inf, interval.hi))
 
         return Region(spread(self.re, -np.inf), spread(self.im, -np.inf), self.real, spread(self.size, 0.0))
 
@@ -380,8 +380,8 @@ class Region(_Values):
     def chosen(self, truth: Truth, other: Any) -> Region:
         """As for intervals; unbounded where it is not known which branch holds."""
         other = _region(other)
-        parts = (getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real", "size"))
-        return Region(*parts).unless(~(truth.yes | truth.no))
+        fields = (getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real", "size"))
+        return Region(*fields).unless(~(truth.yes | truth.no))
 
 
 def _between_waves(along: Interval) -> Interval:

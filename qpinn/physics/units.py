@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """Names of the units of length and energy, and the energy in them that is 1 without units."""
+    """Names of the units of length and energy, and the dimensionless unit of energy in them (`scale`)."""
 
     length: str
     energy: str
@@ -41,7 +41,10 @@ def of(name: str, mass: float = 1.0) -> Units:
 
 
 def dimensionless(potential: Any, units: Units, mass: float | None = None) -> Any:
-    """A potential given in `units`, without. Raises ValueError if it has none, or brings masses of its own too."""
+    """A potential with its numbers in `units` made dimensionless.
+
+    Raises ValueError if its numbers have no units, or if both it and `mass` give an effective mass.
+    """
     layered = hasattr(potential, "mass")
     if units.none:
         if layered:

@@ -29,22 +29,22 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "h
 
 def versions() -> dict[str, str]:
     """Versions of Python, qpinn and what it stands on."""
-    found = {"python": platform.python_version()}
+    by_package = {"python": platform.python_version()}
     for package in ("qpinn", *PACKAGES):
         try:
-            found[package] = importlib.metadata.version(package)
+            by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            by_package[package] = "not installed"
+    return by_package
 
 
 def git_commit() -> str | None:
     """Commit of the working tree that this package lies in, "-dirty" after it if files differ; None outside git."""
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
 
     try:
@@ -108,7 +108,7 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
     """Levels of another method with their absolute errors, in units of 1 / `scale`."""
     if levels is None:
         return None
-    energies, errors = (np.asarray(part) * scale for part in (levels.energies, levels.errors))
+    energies, errors = (np.asarray(values) * scale for values in (levels.energies, levels.errors))
     return {
         "method": levels.method, "exact": levels.exact, "energies": energies.tolist(), "errors": errors.tolist()
     }  # fmt: skip
@@ -119,7 +119,7 @@ def certificate(solution: Any) -> dict[str, Any]:
     plan, settings = solution.plan, solution.settings
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
-    known = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
+    method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
     return {
         "tol": settings.tol,
         "trained": plan.trained,
@@ -129,7 +129,7 @@ def certificate(solution: Any) -> dict[str, Any]:
         "left_out": None if plan.left_out is None else plan.left_out * scale,
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
-        f"how far V is from what they see), {known}",
+        f"how far V is from what they see), {method}",
         "assumed": ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
@@ -154,8 +154,8 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     }  # fmt: skip
     if levels is not None:
         indices = [state.index for state in solution.measured]
-        unknown = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
-        arrays["psi_reference"] = np.where(unknown[:, None], np.nan, levels.psi(samples.x)[indices])
+        unvouched = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
+        arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
@@ -164,10 +164,10 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
     """Relative errors of the energies of a history, None where the reference does not vouch for them."""
-    index, found = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
+    index, relative = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
     for k in np.unique(index):
-        found[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
-    return [errors.stated(error) for error in found]
+        relative[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
+    return [errors.stated(error) for error in relative]
 
 
 COLUMNS = (

@@ -180,32 +180,32 @@ def has_kinks(potential: Any) -> bool:
 
 def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
     """Strength (n,) of the delta at each of `edges` (n,), 0 where there is none; deltas beyond them are left out."""
-    found = np.zeros(len(edges))
+    strengths = np.zeros(len(edges))
     slack = 1e-9 * (edges[-1] - edges[0])
-    for place, own in zip(*deltas_of(potential), strict=True):
+    for place, strength in zip(*deltas_of(potential), strict=True):
         nearest = int(np.argmin(np.abs(edges - place)))
         if abs(edges[nearest] - place) <= slack:
-            found[nearest] += own
+            strengths[nearest] += strength
         elif edges[0] < place < edges[-1]:
             raise ValueError(f"potential={potential.name}: its delta at {place:g} is not among its breakpoints")
-    return found
+    return strengths
 
 
 def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
-    """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the walls among them.
+    """Bound on how far below min V the levels lie with deltas `strength` (n,) at `edges` (n,), the walls included.
 
     With all of them in one place a level would lie m (sum of alpha)^2 / 4 below it. With walls where psi' = 0 half-way
     between neighbours, which lower every level, each of them alone binds by kappa^2 / m with kappa tanh(kappa a) =
     m alpha / 2, a the distance to the nearer of its walls, and so kappa < m alpha / 2 + 1 / a. Half as much is
     added, so that no level is in this place itself.
     """
-    own = np.flatnonzero(strength < 0)
-    if not own.size:
+    attractive = np.flatnonzero(strength < 0)
+    if not attractive.size:
         return 0.0
-    ends = np.concatenate([[edges[0]], (edges[own][1:] + edges[own][:-1]) / 2, [edges[-1]]])
-    room = np.minimum(edges[own] - ends[:-1], ends[1:] - edges[own])
-    kappa = mass * np.abs(strength[own]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
-    return 1.5 * float(min(mass * strength[own].sum() ** 2 / 4, (kappa**2).max() / mass))
+    ends = np.concatenate([[edges[0]], (edges[attractive][1:] + edges[attractive][:-1]) / 2, [edges[-1]]])
+    room = np.minimum(edges[attractive] - ends[:-1], ends[1:] - edges[attractive])
+    kappa = mass * np.abs(strength[attractive]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
+    return 1.5 * float(min(mass * strength[attractive].sum() ** 2 / 4, (kappa**2).max() / mass))
 
 
 MOST_LISTED = 64

@@ -68,16 +68,16 @@ def _node(tree: ast.AST, text: str, depth: int) -> Node:
             return Node("x")
         if tree.id in CONSTANTS:
             return Node("number", (CONSTANTS[tree.id],))
-        known = ["x", *CONSTANTS, *ARGUMENTS]
-        close = difflib.get_close_matches(tree.id, known, n=1)
+        names = ["x", *CONSTANTS, *ARGUMENTS]
+        close = difflib.get_close_matches(tree.id, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(known)}")
+        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(names)}")
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         inner = _node(tree.operand, text, depth + 1)
         return Node("-", (Node("number", (0.0,)), inner)) if isinstance(tree.op, ast.USub) else inner
     if isinstance(tree, ast.BinOp) and type(tree.op) in OPERATORS:
-        parts = _node(tree.left, text, depth + 1), _node(tree.right, text, depth + 1)
-        return Node(OPERATORS[type(tree.op)], parts)
+        operands = _node(tree.left, text, depth + 1), _node(tree.right, text, depth + 1)
+        return Node(OPERATORS[type(tree.op)], operands)
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Pow):
         return Node("**", (_node(tree.left, text, depth + 1), _exponent(tree.right, text)))
     if isinstance(tree, ast.Call):
@@ -117,15 +117,15 @@ def _call(tree: ast.Call, text: str, depth: int) -> Node:
     if tree.keywords or len(tree.args) != ARGUMENTS[name]:
         raise _refused(text, f"{name} takes {ARGUMENTS[name]} argument{'s' * (ARGUMENTS[name] > 1)}")
     if name != "where":
-        return Node(name, tuple(_node(part, text, depth + 1) for part in tree.args))
+        return Node(name, tuple(_node(argument, text, depth + 1) for argument in tree.args))
     test = tree.args[0]
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in ORDERS):
         raise _refused(text, "where needs a comparison first, as in where(abs(x) < 1, 0, 20)")
-    left, right = (_node(part, text, depth + 1) for part in (test.left, test.comparators[0]))
+    left, right = (_node(argument, text, depth + 1) for argument in (test.left, test.comparators[0]))
     if ORDERS[type(test.ops[0])] < 0:
         left, right = right, left
     below = Node("-", (right, left))  # positive where the comparison holds
-    return Node("where", (below, *(_node(part, text, depth + 1) for part in tree.args[1:])))
+    return Node("where", (below, *(_node(argument, text, depth + 1) for argument in tree.args[1:])))
 
 
 def compute(node: Node, x: Any) -> Any:
@@ -138,54 +138,54 @@ def compute(node: Node, x: Any) -> Any:
     if node.operation == "**":
         base, exponent = compute(node.parts[0], x), node.parts[1]
         return base ** int(exponent) if exponent == int(exponent) else base**exponent
-    parts = [compute(part, x) for part in node.parts]
+    values = [compute(child, x) for child in node.parts]
     if node.operation == "+":
-        return parts[0] + parts[1]
+        return values[0] + values[1]
     if node.operation == "-":
-        return parts[0] - parts[1]
+        return values[0] - values[1]
     if node.operation == "*":
-        return parts[0] * parts[1]
+        return values[0] * values[1]
     if node.operation == "/":
-        return parts[0] / parts[1]
+        return values[0] / values[1]
     if node.operation == "heaviside":
-        return namespace.where(parts[0] > 0, 1.0, 0.0) + 0 * x
+        return namespace.where(values[0] > 0, 1.0, 0.0) + 0 * x
     if node.operation in ("minimum", "maximum"):
-        first = parts[0] < parts[1] if node.operation == "minimum" else parts[0] > parts[1]
-        return namespace.where(first, parts[0], parts[1])
+        first = values[0] < values[1] if node.operation == "minimum" else values[0] > values[1]
+        return namespace.where(first, values[0], values[1])
     if node.operation == "where":
-        return namespace.where(parts[0] > 0, parts[1], parts[2])
-    return getattr(namespace, PLAIN[node.operation])(parts[0])
+        return namespace.where(values[0] > 0, values[1], values[2])
+    return getattr(namespace, PLAIN[node.operation])(values[0])
 
 
 def _below(node: Node) -> Iterator[Node]:
     yield node
-    for part in node.parts:
-        if isinstance(part, Node):
-            yield from _below(part)
+    for child in node.parts:
+        if isinstance(child, Node):
+            yield from _below(child)
 
 
 def switches(node: Node) -> list[Node]:
     """The parts at whose zeros V or its slope may jump."""
-    found = []
-    for part in _below(node):
-        if part.operation in ("abs", "sign", "heaviside", "where"):
-            found.append(part.parts[0])
-        elif part.operation in ("minimum", "maximum"):
-            found.append(Node("-", part.parts))
-    return found
+    arguments = []
+    for inner in _below(node):
+        if inner.operation in ("abs", "sign", "heaviside", "where"):
+            arguments.append(inner.parts[0])
+        elif inner.operation in ("minimum", "maximum"):
+            arguments.append(Node("-", inner.parts))
+    return arguments
 
 
 def denominators(node: Node) -> list[Node]:
     """The parts that must not vanish."""
-    found = []
-    for part in _below(node):
-        if part.operation == "/":
-            found.append(part.parts[1])
-        elif part.operation == "**" and part.parts[1] < 0:
-            found.append(part.parts[0])
-        elif part.operation == "tan":
-            found.append(Node("cos", part.parts))
-    return found
+    divisors = []
+    for inner in _below(node):
+        if inner.operation == "/":
+            divisors.append(inner.parts[1])
+        elif inner.operation == "**" and inner.parts[1] < 0:
+            divisors.append(inner.parts[0])
+        elif inner.operation == "tan":
+            divisors.append(Node("cos", inner.parts))
+    return divisors
 
 
 MOST_CELLS = 4096
@@ -211,14 +211,14 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
         if len(changes) > MOST_CHANGES:
             return x[changes].tolist()
         return [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
-    found = []
+    places = []
     groups = np.split(np.arange(len(cells[0])), np.flatnonzero(cells[0][1:] > cells[1][:-1]) + 1)
     for group in groups if len(cells[0]) else ():
         low, high = float(cells[0][group[0]]), float(cells[1][group[-1]])
         crossed = np.sign(_value(node, low)) != np.sign(_value(node, high))
-        found.append(_change(node, low, high) if crossed else (low + high) / 2)
+        places.append(_change(node, low, high) if crossed else (low + high) / 2)
     least = EPS * 1e-3 * max(abs(left), abs(right))
-    return [0.0 if abs(place) < least else place for place in found]
+    return [0.0 if abs(place) < least else place for place in places]
 
 
 def _cells_with_zeros(node: Node, left: float, right: float) -> tuple[np.ndarray, np.ndarray] | None:

@@ -59,11 +59,11 @@ def expression(
     if isinstance(breakpoints, str) or not isinstance(breakpoints, Sequence):
         raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     tree = formulas.parse(formula)
-    for part in formulas.denominators(tree):
-        poles = formulas.zeros(part, left, right)
+    for term in formulas.denominators(tree):
+        poles = formulas.zeros(term, left, right)
         if poles:
             raise ValueError(f"potential.formula={formula}: division by zero at {_pole(poles[0], left, right)}")
-    kinks = {kink for part in formulas.switches(tree) for kink in formulas.zeros(part, left, right)}
+    kinks = {kink for term in formulas.switches(tree) for kink in formulas.zeros(term, left, right)}
     for point in breakpoints:
         if not left < finite("potential.breakpoints", point) < right:
             raise ValueError(f"potential.breakpoints={point:g}: must lie inside the domain [{left:g}, {right:g}]")
@@ -142,8 +142,8 @@ class Sampled(_Table):
         """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
         first, last = (_piece_of(np.asarray(self.knots), end) for end in (left, right))
         least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
-        others = self._extremes(last, np.maximum(left, self.seams[last]), right)
-        least, most = np.minimum(least, others[0]), np.maximum(most, others[1])
+        last_least, last_most = self._extremes(last, np.maximum(left, self.seams[last]), right)
+        least, most = np.minimum(least, last_least), np.maximum(most, last_most)
         whole = self._extremes(np.arange(len(self.knots) - 1), self.seams[:-1], self.seams[1:])
         for cell in np.flatnonzero(last - first > 1):  # pieces that lie in a cell as a whole
             between = slice(first[cell] + 1, last[cell])
@@ -188,8 +188,8 @@ class Sampled(_Table):
         if np.abs(knots + knots[::-1] - 2 * center).max() > 2 * slack:
             return False
         x = knots[:-1, None] + np.diff(knots)[:, None] * np.array([0.1, 0.4, 0.6, 0.9])
-        v, other = self(x[..., None]), self((2 * center - x)[..., None])
-        return bool(np.abs(v - other).max() <= 1e-12 * np.abs(v).max())
+        v, reflected = self(x[..., None]), self((2 * center - x)[..., None])
+        return bool(np.abs(v - reflected).max() <= 1e-12 * np.abs(v).max())
 
     def _extremes(self, piece: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The extremes of the polynomials `piece` (n,) between `left` and `right`, which lie in their pieces."""
@@ -378,6 +378,6 @@ def _cell(text: str, file: str, row: int, name: str) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) <= LIMIT:
-        found = text.strip() or "nothing"
-        raise ValueError(f"potential.file={file}: row {row}, {name}={found}: must be a number within +-{LIMIT:g}")
+        shown = text.strip() or "nothing"
+        raise ValueError(f"potential.file={file}: row {row}, {name}={shown}: must be a number within +-{LIMIT:g}")
     return value
