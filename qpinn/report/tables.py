@@ -110,7 +110,7 @@ def _single(results: Mapping[str, Any]) -> list[str]:
 
 
 def _training(results: Mapping[str, Any]) -> list[str]:
-    """What training of several states began with."""
+    """Largest error before training, meshes, steps and parameters, for several states."""
     key = "relative_error_energy_start"
     stated = [state for state in results["states"] if state[key] is not None]
     worst = max(stated, key=lambda state: float(state[key]), default=None)
@@ -153,7 +153,7 @@ def levels(results: Mapping[str, Any]) -> str:
 
 
 def expectations(results: Mapping[str, Any]) -> str:
-    """A line for each level: what a physicist asks of psi."""
+    """Expectation values, a line for each level."""
     states, units = results["states"], results["units"]
     names = ("x", "x2", "p2", "dx_dp")
     columns = []
@@ -178,7 +178,7 @@ def _of(state: Mapping[str, Any], name: str) -> float | None:
 
 
 def _settled(state: Mapping[str, Any]) -> bool:
-    """Whether nothing speaks against a function being that of its level."""
+    """Whether psi is taken for that of its level: the right state, or no reference and no bound that says otherwise."""
     return state["outcome"] in (words.RIGHT, "no reference")
 
 

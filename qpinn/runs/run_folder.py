@@ -28,7 +28,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "h
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, qpinn and what it stands on."""
+    """Versions of Python, qpinn and the packages that it uses."""
     by_package = {"python": platform.python_version()}
     for package in ("qpinn", *PACKAGES):
         try:
@@ -70,9 +70,9 @@ def summary(
     rows: Sequence[compare.Row] = (),
     no_reference: str | None = None,
 ) -> dict:
-    """The content of results.json: a qpinn.Solution, what the reference `levels` say of it, and classical methods.
+    """The content of results.json: a qpinn.Solution, its errors against the reference `levels`, and classical methods.
 
-    no_reference  why there is none
+    no_reference  the reason why there is no reference
     """
     potential = solution.potential
     return {
@@ -115,7 +115,7 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
 
 
 def certificate(solution: Any) -> dict[str, Any]:
-    """What the bounds of a solution rest on, in words and numbers; `unresolved`: where V is not seen well enough."""
+    """What the bounds of a solution rest on; `unresolved`: intervals where `blur` keeps bounds from meeting tol."""
     plan, settings = solution.plan, solution.settings
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
@@ -139,8 +139,8 @@ def certificate(solution: Any) -> dict[str, Any]:
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
     """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
 
-    One row of the history for each step and state; the arrays of psi are (states, n). What is compared with the
-    reference `levels` is left out without one, and NaN where it does not vouch for itself.
+    One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
+    `levels` are left out without one, and NaN where its own error is too large.
     """
     history: dict[str, Any] = dict(solution.history)
     if levels is not None:

@@ -34,10 +34,10 @@ ORDERS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
 
 
 class Node(NamedTuple):
-    """An operation and what it is applied to; a number has the operation "number" and itself, x has "x"."""
+    """An operation and its operands; a number has the operation "number" and its value, x has "x" and none."""
 
     operation: str
-    parts: tuple[Any, ...] = ()
+    operands: tuple[Any, ...] = ()
 
 
 @functools.lru_cache(maxsize=256)
@@ -132,13 +132,13 @@ def compute(node: Node, x: Any) -> Any:
     """The values of a tree on positions x (...), as NumPy or JAX, whichever x is."""
     namespace = x.__array_namespace__()
     if node.operation == "number":
-        return node.parts[0] + 0 * x
+        return node.operands[0] + 0 * x
     if node.operation == "x":
         return x
     if node.operation == "**":
-        base, exponent = compute(node.parts[0], x), node.parts[1]
+        base, exponent = compute(node.operands[0], x), node.operands[1]
         return base ** int(exponent) if exponent == int(exponent) else base**exponent
-    values = [compute(child, x) for child in node.parts]
+    values = [compute(child, x) for child in node.operands]
     if node.operation == "+":
         return values[0] + values[1]
     if node.operation == "-":
@@ -159,32 +159,32 @@ def compute(node: Node, x: Any) -> Any:
 
 def _below(node: Node) -> Iterator[Node]:
     yield node
-    for child in node.parts:
+    for child in node.operands:
         if isinstance(child, Node):
             yield from _below(child)
 
 
 def switches(node: Node) -> list[Node]:
-    """The parts at whose zeros V or its slope may jump."""
+    """The subtrees at whose zeros V or its slope may jump."""
     arguments = []
     for inner in _below(node):
         if inner.operation in ("abs", "sign", "heaviside", "where"):
-            arguments.append(inner.parts[0])
+            arguments.append(inner.operands[0])
         elif inner.operation in ("minimum", "maximum"):
-            arguments.append(Node("-", inner.parts))
+            arguments.append(Node("-", inner.operands))
     return arguments
 
 
 def denominators(node: Node) -> list[Node]:
-    """The parts that must not vanish."""
+    """The subtrees that must not vanish."""
     divisors = []
     for inner in _below(node):
         if inner.operation == "/":
-            divisors.append(inner.parts[1])
-        elif inner.operation == "**" and inner.parts[1] < 0:
-            divisors.append(inner.parts[0])
+            divisors.append(inner.operands[1])
+        elif inner.operation == "**" and inner.operands[1] < 0:
+            divisors.append(inner.operands[0])
         elif inner.operation == "tan":
-            divisors.append(Node("cos", inner.parts))
+            divisors.append(Node("cos", inner.operands))
     return divisors
 
 
