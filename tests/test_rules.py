@@ -69,6 +69,49 @@ def test_nothing_is_unpickled_or_evaluated():
             assert "import pickle" not in path.read_text()
 
 
+REWRITTEN = (  # being rewritten
+    "qpinn/wavefunctions/", "qpinn/equations/", "qpinn/training/", "qpinn/drivers/eigenstates.py",
+    "qpinn/drivers/sweep.py", "qpinn/physics/counting.py", "qpinn/physics/survey.py", "qpinn/physics/reference/",
+)  # fmt: skip
+
+
+def _trees(*folders):
+    for folder in folders:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def _fields_of_dataclasses():
+    """Fields of every dataclass of the package, inherited ones included, by the name of the class."""
+    fields = {}
+    classes = [node for _, tree in _trees("qpinn") for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    bases = {node.name: [ast.unparse(base) for base in node.bases] for node in classes}
+    for node in classes:
+        if any("dataclass" in (text := ast.unparse(mark)) or text == "pytree" for mark in node.decorator_list):
+            notes = [entry for entry in node.body if isinstance(entry, ast.AnnAssign)]
+            own = [entry.target.id for entry in notes if not ast.unparse(entry.annotation).startswith("ClassVar")]
+            fields.setdefault(node.name, []).extend(own)
+
+    def of(name):
+        return [field for base in bases.get(name, ()) for field in of(base)] + fields.get(name, [])
+
+    return {name: of(name) for name in fields}
+
+
+def test_dataclasses_of_more_than_three_fields_are_made_by_keyword():
+    fields = _fields_of_dataclasses()
+    assert fields["Barrier"] == ["left", "right", "center", "width", "height"]
+    checked = 0
+    for path, tree in _trees("qpinn", "scripts"):
+        for node in ast.walk(tree):
+            name = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+            if len(fields.get(name, ())) > 3 and not path.startswith(REWRITTEN):
+                by_position = 4 if any(isinstance(entry, ast.Starred) for entry in node.args) else len(node.args)
+                assert by_position <= 3, f"{path}:{node.lineno}: {name} by position"
+                checked += 1
+    assert checked > 20
+
+
 def test_importing_the_package_changes_no_setting():
     code = (
         "import os, jax; before = dict(jax.config.values), dict(os.environ); import qpinn; "

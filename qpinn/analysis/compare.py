@@ -18,7 +18,7 @@ from qpinn.physics.resolution import segment_edges
 GRIDS = (200, 2000)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Row:
     """One method: E, relative errors of E and psi against the level `index`, and seconds for all up to it.
 
@@ -54,12 +54,12 @@ def classical(potential: Any, exact: reference.Eigenstates | None, index: int = 
             states = method()
         except reference.SizeError:
             continue
-        found = states.psi(x)[index]
+        approximate = states.psi(x)[index]
         seconds = time.perf_counter() - begun
         energy, off, off_psi = float(states.energies[index]), np.nan, np.nan
         if exact is not None and psi is not None:
             off = float(errors.of_energy(energy, exact, index))
-            off_psi = errors.of_psi(found, weight, exact, index, psi)
+            off_psi = errors.of_psi(approximate, weight, exact, index, psi)
         rows.append(Row(
             method=name, index=index, energy=scale * energy, relative_error_energy=errors.stated(off),
             relative_l2_psi=errors.stated(off_psi), seconds=seconds,

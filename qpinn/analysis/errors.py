@@ -14,22 +14,23 @@ from qpinn.bounds import certify
 from qpinn.physics.reference import Eigenstates
 
 VOUCHED = 1e-3
-"""Error of a level of the reference, relative to its scale, beyond which nothing is stated against it."""
+"""Largest relative error of a reference level for which errors against it are stated."""
 
 VOUCHED_PSI = 0.1
-"""And that of its psi."""
+"""The same for its psi, in the L2 norm."""
 
 ROUNDING = 1e-9
-"""Differences of energies below this, relative to the scale of a level, are stated as what they are."""
+"""Relative error of a reference level below which differences from it are stated even where they are smaller."""
 
 ROUNDING_PSI = 1e-7
-"""And those of psi."""
+"""The same for its psi."""
 
 
 def within_brackets(levels: Eigenstates, low: np.ndarray, high: np.ndarray) -> Eigenstates:
-    """The reference with errors no smaller than it is outside the brackets low, high (n,) of the lowest levels.
+    """The reference, its errors raised to its distance from the brackets low, high (n,) of the lowest levels.
 
-    They come from a count of levels and share nothing with it: a level that was missed shifts all above it.
+    The brackets come from counting levels, independently of the reference: had it missed one, all above it would be
+    shifted.
     """
     count = min(len(low), len(levels.energies))
     outside = np.zeros(len(levels.energies))
@@ -48,7 +49,7 @@ def vouched(levels: Eigenstates) -> np.ndarray:
 
 
 def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
-    """Relative errors of energies (...) against level `index`; NaN where they are as likely those of the reference."""
+    """Relative errors of energies (...) against level `index`; NaN within the error of the reference."""
     scale = float(certify.scale(levels.energies)[index])
     off = np.abs(np.asarray(energies, np.float64) - levels.energies[index])
     stated = vouched(levels)[index] & ((levels.errors[index] <= ROUNDING * scale) | (off > levels.errors[index]))
@@ -56,24 +57,24 @@ def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
 
 
 def of_psi(psi: np.ndarray, weight: np.ndarray, levels: Eigenstates, index: int, exact: np.ndarray) -> float:
-    """L2 error of psi (n,) against level `index`, whose psi are `exact` (n,); NaN where it is the reference's."""
+    """L2 error of psi (n,) against `exact` (n,), psi of level `index`; NaN within the error of the reference."""
     off, doubt = float(observables.l2_error(psi, exact, weight)), float(levels.psi_errors[index])
     stated = doubt <= VOUCHED_PSI and (doubt <= ROUNDING_PSI or off > doubt)
     return off if stated and vouched(levels)[index] else np.nan
 
 
 def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) -> list[State]:
-    """The states with their errors; `fine` has their functions on a quadrature. All dimensionless."""
+    """The states with their errors against the reference, from their functions `fine`. All dimensionless."""
     exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI)
     scale = certify.scale(levels.energies)
     compared = []
     for state, psi in zip(states, fine.psi, strict=True):
         index = state.index
-        known = dataclasses.replace(
+        referred = dataclasses.replace(
             state, energy_reference=float(levels.energies[index]) if vouched(levels)[index] else None
         )
         if state.outcome in ("psi = 0", "non-finite"):
-            compared.append(known)
+            compared.append(referred)
             continue
         energy, start, rayleigh = (
             stated(of_energy(value, levels, index))
@@ -86,7 +87,7 @@ def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) 
             off = (state.energy - levels.energies[nearest]) / scale[nearest]
             ended = observables.outcome(state.norm, nearest, float(overlaps[nearest]), float(off), index)
         compared.append(dataclasses.replace(
-            known, relative_error_energy=energy, relative_error_energy_start=start,
+            referred, relative_error_energy=energy, relative_error_energy_start=start,
             relative_error_energy_rayleigh=rayleigh, outcome=ended,
             relative_l2_psi=stated(of_psi(psi, fine.weight, levels, index, exact[index])),
             overlaps=overlaps.tolist() if sure[index] and sure[nearest] else None,

@@ -20,11 +20,11 @@ QUADRATURE = 40
 """Points in a segment, for a sweep."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """One eigenstate, as the results file has it. Errors are relative; None without a reference that vouches for them.
 
-    energy     of Rayleigh and Ritz where the start was Ritz's, else the one trained
+    energy     the Rayleigh-Ritz energy with start=ritz, else the trained E
     lower, upper  bounds of level `index`, see `qpinn.bounds.certify`; None where there is none
     converged  whether they meet the tolerance
     outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "not converged" (no overlap above 0.9, or E
@@ -32,8 +32,8 @@ class State:
                reference": neither that nor the bounds say what it is
     note       what else is to be said, in a line, or None
     residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
-    wall_shift by how much a wall that was given raises the level, to first order; None where that is negligible, or
-               where walls are what makes the potential
+    wall_shift first-order rise of the level by a wall that was given; None where that is negligible, or where the walls
+               belong to the potential
     free_at_wall  whether E lies above V at such a wall, so that the level is one of the box
     expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, the
                virial ratio, 1 for an eigenfunction, and parity: None where V has none
@@ -66,7 +66,7 @@ class State:
     overlaps: list[float] | None = None
 
     def times(self, scale: float) -> State:
-        """The same state with energies in a unit of which `scale` are one of those that they are in."""
+        """The same state with every energy multiplied by `scale`: its numbers in another unit."""
         names = ("energy", "lower", "upper", "energy_start", "energy_rayleigh", "energy_reference", "residual",
                  "rounding", "truncation", "wall_shift")  # fmt: skip
         values = {name: getattr(self, name) for name in names}
@@ -109,7 +109,7 @@ def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarr
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """K functions on a quadrature and on a grid, and what is known of them.
+    """K functions on a quadrature and on a grid, with their bounds, energies and losses.
 
     energies  (2, K): E that each ended with, and that it started from
     losses    (K,)
@@ -123,10 +123,9 @@ class Measured:
 
 
 def scales(plan: Any, energies: np.ndarray) -> np.ndarray:
-    """What an error of each trained level (K,) is relative to, see `certify.scale`, from what is known after training.
+    """`certify.scale` of each trained level (K,), from Rayleigh quotients `energies` (K,) clipped to their brackets.
 
-    The levels are the Rayleigh quotients `energies` (K,), as far as they lie in their brackets, between those that the
-    plan has below and above them.
+    The neighbours below and above the trained levels are `floor` and `sigma` of the plan.
     """
     low, high = plan.low[plan.indices], plan.high[plan.indices]
     levels = np.where(np.isfinite(energies), np.clip(energies, low, high), (low + high) / 2)
@@ -135,21 +134,21 @@ def scales(plan: Any, energies: np.ndarray) -> np.ndarray:
 
 
 def contradicted(plan: Any, bound: certify.Certificate) -> bool:
-    """Whether any of the bounds excludes the bracket of its level: then one of the two is wrong."""
+    """Whether the bounds and the bracket of some level are disjoint, so that one of them is wrong."""
     low, high = plan.low[plan.indices], plan.high[plan.indices]
     slack = bound.rounding + 1e-9 * scales(plan, bound.energies)
     return bool(((bound.lower > high + slack) | (bound.upper < low - slack)).any())
 
 
 def strayed(plan: Any, energies: np.ndarray) -> np.ndarray:
-    """Which of the energies (K,) lie outside the bracket of their level by more than a tenth of what is due to it."""
+    """Which of the energies (K,) lie outside the bracket of their level by more than a tenth of its scale."""
     low, high = plan.low[plan.indices], plan.high[plan.indices]
     off = np.maximum(low - energies, energies - high)
     return ~(off <= 0.1 * scales(plan, energies))
 
 
 def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple[bool, bool]) -> list[State]:
-    """Each function as the level of the plan that it should be, by its bounds alone, see `errors.against`.
+    """The `State` of each trained level, its outcome judged by its bounds; errors are added by `errors.against`.
 
     even     whether V is, so that psi has a parity
     cutting  whether each of the walls was given for a potential that goes on beyond it
@@ -160,11 +159,11 @@ def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple
     raised, free = wall_shift(bound, grid, cutting)
     measured_states = []
     for k, (index, psi) in enumerate(zip(plan.indices.tolist(), fine.psi, strict=True)):
-        energy, energy_start, rayleigh = (float(part[k]) for part in (*measured.energies, bound.energies))
+        energy, energy_start, rayleigh = (float(values[k]) for values in (*measured.energies, bound.energies))
         norm = float(norm_of(psi, fine.weight))
         ended = outcome_by_bounds(norm, energy, float(bound.lower[k]), float(bound.upper[k]), bool(outside[k]))
         vanished = ended in ("psi = 0", "non-finite")
-        found = expectation(fine, k) | {"virial": virial(fine, grid, k)}
+        expected = expectation(fine, k) | {"virial": virial(fine, grid, k)}
         note = None
         if outside[k] and np.isfinite(energy) and not vanished:
             note = f"E lies outside the bracket of level {index}"
@@ -175,7 +174,7 @@ def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple
             loss=float(measured.losses[k]), outcome=ended, note=note, residual=float(bound.residual[k]),
             rounding=float(bound.rounding[k]), truncation=float(bound.truncation[k]),
             wall_shift=float(raised[k]) if raised[k] > tol * scale[k] else None, free_at_wall=bool(free[k]),
-            expectation=found | {"parity": found["parity"] if even and not vanished else None},
+            expectation=expected | {"parity": expected["parity"] if even and not vanished else None},
         ))  # fmt: skip
     return measured_states
 
@@ -197,24 +196,19 @@ def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, ou
     return "right state" if lower <= energy <= upper else "not converged"
 
 
-BOXES = ("infinite_well", "finite_well", "asymmetric_well", "barrier", "kronig_penney", "delta_comb", "layers")
-"""Potentials that are defined between their walls."""
-
-
 def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
     """Whether the left and the right wall were given, for a potential that goes on beyond them."""
-    goes_on = getattr(potential, "name", "") not in BOXES
-    half_line = getattr(potential, "name", "") == "linear"  # its left wall is the potential
-    return goes_on and not chosen[0] and not half_line, goes_on and not chosen[1]
+    left, right = potential.hard_walls
+    return not (left or chosen[0]), not (right or chosen[1])
 
 
 def wall_shift(
     bound: certify.Certificate, grid: certify.Values, cutting: tuple[bool, bool]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """By how much the walls `cutting` (left, right) raise each level (K,), and where E lies above V at one of them.
+    """Rise (K,) of each level by the walls `cutting` (left, right), and whether E lies above V at one of them (K,).
 
-    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall: what psi would go on as beyond it. Where E
-    lies above V there, nothing would hold psi, and the level would fall to that V at least: E - V.
+    psi'^2 / (2 m kappa) to first order, kappa^2 = m (V - E) at the wall, from psi ~ exp(-kappa x) beyond it. Where E
+    lies above V at the wall, the level is not bound without it and the rise is at least E - V.
     """
     raised, free = np.zeros(len(bound.energies)), np.zeros(len(bound.energies), bool)
     for end, cuts in zip((0, -1), cutting, strict=True):
@@ -231,10 +225,9 @@ def expectation(values: certify.Values, k: int) -> dict[str, float | None]:
     """Expectation values of function k for unit norm, p = -i d/dx; parity, psi(x) to psi(-x), about the middle."""
     psi, weight = values.psi[k], values.weight
     norm = max(float(norm_of(psi, weight)), 1e-300)
-    x, x2, p2 = (
-        float(np.sum(weight * part) / norm) for part in (values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2)
-    )
-    kinetic, v = (part / norm for part in values.energy_of(k))
+    densities = values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2
+    x, x2, p2 = (float(np.sum(weight * density) / norm) for density in densities)
+    kinetic, v = (energy / norm for energy in values.energy_of(k))
     spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
     mirrored = np.interp(values.x[0] + values.x[-1] - values.x, values.x, psi)
     parity = float(np.sum(weight * psi * mirrored) / norm)

@@ -1,9 +1,9 @@
 """Where trained functions are measured: two quadratures that follow V, and a grid.
 
-A segment of the ansatz is one panel where V is near a polynomial in it, and else is bisected until V is near one in
-every panel, or nothing of psi is there to feel it. How far V is from a polynomial of half the degree that a panel
-resolves goes with its points (`blur`), and from there into the bounds (`qpinn.bounds.certify`): a feature of V that
-is stepped over cannot be overlooked.
+A segment of the ansatz is one panel if V is close to a polynomial in it, and else is bisected until V is close to one
+in every panel, or psi is negligible there. A bound on the distance of V from polynomials of half the degree that a
+panel resolves is kept with its points (`blur`) and enters the bounds (`qpinn.bounds.certify`), so that a feature of V
+between the points widens them.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ FEWEST = 16
 """Points in a panel that is a small part of its segment."""
 
 FELT = 1e-13
-"""What V is off a polynomial in a panel, times the share of psi^2 in it, in units of the kinetic energy: no more."""
+"""Largest distance of V from a polynomial in a panel, times its share of psi^2, in units of the kinetic energy."""
 
 MOST_PANELS = 6000
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Panels:
     """Panels from `left` to `right`, in the segments `owner` of the ansatz, ascending; all (n,).
 
     points  of the quadrature in each
-    blur    how far V is, at most, from a polynomial of half as many degrees
-    part    of its segment that a panel is
+    blur    bound on the distance of V from a polynomial of half as many degrees
+    share   of a panel in the length of its segment
     """
 
     left: np.ndarray
@@ -53,18 +53,18 @@ class Panels:
     owner: np.ndarray
     points: np.ndarray
     blur: np.ndarray
-    part: np.ndarray
+    share: np.ndarray
 
 
 def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, states: int) -> Panels:
-    """Panels for an ansatz with segments between `edges`, each cut at the `mesh` and where V asks for it.
+    """Panels for an ansatz with segments between `edges`, cut at the `mesh` and until V is close to a polynomial.
 
     most    points in a panel that is a segment of the mesh
-    states  the levels whose psi may feel V
+    states  number of levels whose psi decide where V matters
     """
     surveyed = survey(potential, states)
     unit = energy_unit(potential, states)
-    seams = np.asarray(getattr(potential, "seams", ()), np.float64)
+    seams = potential.seams
     ends = np.union1d(mesh, seams[(seams > mesh[0]) & (seams < mesh[-1])])
     shortest = 64 * EPS * np.abs(mesh[[0, -1]]).max() if is_enclosed(potential) else 1e-3 * np.diff(mesh).min()
     while True:
@@ -79,8 +79,8 @@ def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, state
             break
         ends = np.sort(np.concatenate([ends, middle[cut]]))
     owner = np.clip(np.searchsorted(edges, middle) - 1, 0, len(edges) - 2)
-    part = size / np.diff(edges)[owner]
-    return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, part=part)
+    share = size / np.diff(edges)[owner]
+    return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, share=share)
 
 
 def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -92,34 +92,34 @@ def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarr
         for panel in np.flatnonzero(cut.owner == segment):
             nodes, weights = np.polynomial.legendre.leggauss(int(points[panel]))
             half, middle = (cut.right[panel] - cut.left[panel]) / 2, (cut.right[panel] + cut.left[panel]) / 2
-            here = slice(place, place + len(nodes))
-            x[segment, here], weight[segment, here] = middle + half * nodes, half * weights
-            blur[segment, here] = cut.blur[panel]
-            place = here.stop
+            columns = slice(place, place + len(nodes))
+            x[segment, columns], weight[segment, columns] = middle + half * nodes, half * weights
+            blur[segment, columns] = cut.blur[panel]
+            place = columns.stop
         x[segment, place:] = x[segment, place - 1]
     return x, weight, blur
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Quadratures:
     """Two quadratures and a grid, side by side in every segment of the ansatz.
 
     points      all of them, grouped by segment; only `fine` has its weights there
-    parts       for each of fine, check, grid: where it stands in a group, its weights and its blur (segments, n)
+    rules       for each of fine, check, grid: its columns of `points`, its weights and its blur (segments, n)
     strength    (D,) of the deltas of the potential
     resolution  points of `fine` in a segment, where they are fewest
     center      of a box of which `points` are in the left half, for functions that are even, odd, ...; or None
     """
 
     points: Points
-    parts: dict[str, tuple[slice, np.ndarray, np.ndarray]]
+    rules: dict[str, tuple[slice, np.ndarray, np.ndarray]]
     strength: np.ndarray
     resolution: float
     center: float | None
 
     def values(self, fields: Fields, name: str) -> certify.Values:
-        """What `evaluate.measure` found on one of the parts."""
-        where, weight, blur = self.parts[name]
+        """The functions of `observables.measure` on one of the rules."""
+        where, weight, blur = self.rules[name]
 
         def flat(values: Array) -> np.ndarray:
             wide = np.asarray(values, np.float64)[..., where]
@@ -164,7 +164,7 @@ def quadratures(
     grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
     rules = {"fine": fine, "check": check, "grid": (grid, np.zeros_like(grid), np.zeros_like(grid))}
     ends = np.cumsum([0, *(x.shape[1] for x, _, _ in rules.values())])
-    parts = {
+    columns = {
         name: (slice(int(first), int(last)), weight, blur)
         for (name, (_, weight, blur)), first, last in zip(rules.items(), ends[:-1], ends[1:], strict=True)
     }
@@ -172,7 +172,7 @@ def quadratures(
     weight = np.concatenate([fine[1], 0 * check[1], 0 * grid], axis=1)
     points = Points(x, weight)  # type: ignore[arg-type]
     return Quadratures(
-        points=points.for_both_halves() if even else points, parts=parts,
-        strength=np.array(deltas_of(potential)[1], np.float64), resolution=float((cut.points / cut.part).min()),
+        points=points.for_both_halves() if even else points, rules=columns,
+        strength=np.array(deltas_of(potential)[1], np.float64), resolution=float((cut.points / cut.share).min()),
         center=float(edges[-1]) if even else None,
     )  # fmt: skip

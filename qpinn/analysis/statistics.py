@@ -23,15 +23,15 @@ Columns = dict[str, np.ndarray]
 
 def outcomes(columns: Mapping[str, np.ndarray]) -> np.ndarray:
     """How each start ended, one of OUTCOMES; see `qpinn.analysis.observables.State`."""
-    found = []
+    names = []
     index = columns.get("index", np.zeros(len(columns["energy"]), int))  # sweeps from before there was one: level 0
     for i in range(len(columns["energy"])):
         bad = columns["steps"][i] < columns["asked"][i] or not np.isfinite(columns["energy"][i])
-        found.append("non-finite" if bad else observables.outcome(
+        names.append("non-finite" if bad else observables.outcome(
             float(columns["norm"][i]), int(columns["nearest"][i]), float(columns["overlap"][i]),
             float(columns["off_nearest"][i]), int(index[i]),
         ))  # fmt: skip
-    return np.array(found)
+    return np.array(names)
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Bounds on levels, computed from trial functions alone.
 
 For trial functions psi_i in the domain of H, Rayleigh-Ritz gives energies E_i from above (minimax principle). From
-below, with r_i = H psi_i - E_i psi_i and sigma an energy that level number K does not lie below,
+below, with r_i = H psi_i - E_i psi_i and sigma a lower bound of level K,
 
     E_k >= the k-th eigenvalue of  diag(E_i) - S,   S_ij = <r_i|r_j> / sqrt((sigma - E_i) (sigma - E_j)),   k < K,
 
@@ -26,11 +26,11 @@ TOLERANCE = 1e-8
 """What bounds are compared with where no tolerance was given, relative to the scale of a level."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Values:
     """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
 
-    blur       how far V about a point is, at most, from what a quadrature sees of it (n,)
+    blur       bound (n,) on |V - p| about each point, p the polynomial that the quadrature integrates in place of V
     at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
     """
 
@@ -51,7 +51,7 @@ class Values:
 
     def mixed(self, mix: np.ndarray) -> Values:
         """The functions sum_j mix_jk psi_j."""
-        return self._each(lambda part: mix.T @ part)
+        return self._each(lambda functions: mix.T @ functions)
 
     def mirrored(self, center: float) -> Values:
         """Functions of the whole box from those of its left half: even, odd, even, ..."""
@@ -65,10 +65,10 @@ class Values:
 
     def some(self, which: slice) -> Values:
         """Some of the functions."""
-        return self._each(lambda part: part[which])
+        return self._each(lambda functions: functions[which])
 
     def times(self, scale: float) -> Values:
-        """With energies in a unit of which `scale` are one of those that they are in."""
+        """The same with every energy multiplied by `scale`: its numbers in another unit."""
         return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, blur=self.blur * scale,
                                    strength=self.strength * scale)  # fmt: skip
 
@@ -79,17 +79,17 @@ class Values:
         return float(kinetic), float(potential)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Certificate:
     """What is known of the lowest levels, each (K,).
 
     energies    Rayleigh quotients of the trial functions, ascending where they are Ritz's
-    lower       no level number k lies below it; -inf where nothing can be said
-    upper       nor above it; inf likewise
+    lower       lower bound of level k; -inf where there is none
+    upper       upper bound of level k; inf where there is none
     residual    |H psi_k - E_k psi_k| / |psi_k|, the radius of Weinstein's bound
-    rounding    part of the bounds that allows for rounding, for the quadrature, and for what it cannot see of V
-    truncation  part of the lower bounds that allows for walls that were put where psi has decayed
-    sigma       the energy that level number K does not lie below
+    rounding    what the bounds allow for rounding, quadrature error and `Values.blur`
+    truncation  what the lower bounds allow for walls that were put where psi has decayed
+    sigma       lower bound of level K
     """
 
     energies: np.ndarray
@@ -139,31 +139,34 @@ def ritz(values: Values, by_parity: bool = False) -> np.ndarray:
 
 
 def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float = -np.inf) -> Certificate:
-    """Bounds from functions on a quadrature `fine`; `check` has them on a coarser one, to see what it misses.
+    """Bounds from functions on a quadrature `fine`, with its error estimated from the same on a coarser one, `check`.
 
-    sigma  below it lie the K lowest levels and no other
-    eps    rounding error of the numbers, relative
-    floor  for a single function that is not the lowest: between it and sigma lies its level and no other, so that it is
-           at most E + |r|^2 / (E - floor)  (Kato 1949)
+    sigma  lower bound of level K, the first that is not among the K functions
+    eps    relative rounding error of the numbers
+    floor  for a single function that is not the lowest: upper bound of the level below, so that its own is the only
+           level in (floor, sigma) and is at most E + |r|^2 / (E - floor)  (Kato 1949)
     """
     count = len(fine.psi)
-    if not all(np.isfinite(part.h_psi).all() and np.abs(part.psi).max(axis=1).all() for part in (fine, check)):
-        unknown = np.full(count, np.nan)
-        return Certificate(unknown, unknown, unknown, unknown, unknown, np.zeros(count), sigma).withdrawn()
+    if not all(np.isfinite(values.h_psi).all() and np.abs(values.psi).max(axis=1).all() for values in (fine, check)):
+        nothing = np.full(count, np.nan)
+        return Certificate(
+            energies=nothing, lower=nothing, upper=nothing, residual=nothing, rounding=nothing,
+            truncation=np.zeros(count), sigma=sigma,
+        ).withdrawn()  # fmt: skip
     gram = (fine.weight * fine.psi) @ fine.psi.T
     apart = np.abs(gram - np.diag(np.diag(gram))).max() <= 1e-6 * np.diag(gram).min()
     energies, residuals, size = _forms(fine)
     unseen, strayed = _unseen(fine, residuals)
     other_energies, other_residuals, _ = _forms(check)
-    # a position is known to eps |x|: what is integrated moves by that times its slope, jumps of V and 1 / m included
-    jump, bend = (np.abs(np.diff(part, append=part[-1])) for part in (fine.v, 1 / fine.mass))
+    # rounding x by eps |x| changes the integrand by that times its slope, jumps of V and 1 / m included
+    jump, bend = (np.abs(np.diff(values, append=values[-1])) for values in (fine.v, 1 / fine.mass))
     density = fine.slope**2 / fine.mass + np.abs(fine.v) * fine.psi**2 + np.abs(energies)[:, None] * fine.psi**2
     moved = np.sum(jump * fine.psi**2 + bend * fine.slope**2 + np.abs(np.diff(density, append=0.0)), axis=1)
     moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
     moved *= np.max(np.abs(fine.x))
     rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies) + unseen
     gap = np.sqrt(np.where(sigma > energies, sigma - energies, 1.0))  # 1: not used, there are no bounds from below
-    scaled, other = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
+    scaled, scaled_check = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
     if not apart:  # no Ritz functions: the lowest level is below each of them, and that is all
         sigma, upper = -np.inf, np.full(count, np.inf)
@@ -175,17 +178,19 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
         upper = np.where(above > 0, upper + spread, np.inf)
         sigma = sigma if (above > 0).all() else -np.inf
     if (energies < sigma).all():
-        moved_by = 2 * np.linalg.norm(scaled - other, 2) + np.linalg.norm(strayed / np.outer(gap, gap))  # Weyl
+        moved_by = 2 * np.linalg.norm(scaled - scaled_check, 2) + np.linalg.norm(strayed / np.outer(gap, gap))  # Weyl
         lower = np.minimum(np.linalg.eigvalsh(np.diag(energies) - scaled) - moved_by, energies) - rounding
-    residual = np.sqrt(np.diag(residuals))
-    return Certificate(energies, lower, upper, residual, rounding, np.zeros(count), sigma)
+    return Certificate(
+        energies=energies, lower=lower, upper=upper, residual=np.sqrt(np.diag(residuals)), rounding=rounding,
+        truncation=np.zeros(count), sigma=sigma,
+    )  # fmt: skip
 
 
 def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What V can add unseen: to each energy (K,), and to the matrix <r_i|r_j> (K, K), entry by entry.
+    """Bounds on the error that `blur` makes in each energy (K,) and in each entry of <r_i|r_j> (K, K).
 
-    V = p + e with a p that the quadrature sees and |e| <= blur: 2 integral |e| psi^2 for the energy, and for the
-    residuals r + e psi what Schwarz's inequality leaves of it.
+    V = p + e with p integrated by the quadrature and |e| <= blur: 2 integral |e| psi^2 for the energy; for residuals
+    r + e psi the terms in e of their products by Schwarz's inequality, twice.
     """
     norm = np.sum(values.weight * values.psi**2, axis=1)
     size = np.sqrt(np.maximum(np.diag(residuals), 0.0))
@@ -195,20 +200,20 @@ def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def unresolved(values: Values, allowed: np.ndarray) -> list[tuple[float, float]]:
-    """Stretches of x where V is not seen, of which some function k feels more than `allowed` (K,) of its energy."""
+    """Intervals of x whose `blur` contributes to an error of more than `allowed` (K,) in some energy k."""
     norm = np.sum(values.weight * values.psi**2, axis=1)
     felt = 2 * values.weight * values.blur * values.psi**2 / norm[:, None]
     wanting = felt.sum(axis=1) > allowed
     if not wanting.any():
         return []
-    here = (felt[wanting] > 1e-3 * allowed[wanting, None]).any(axis=0)
-    ends = np.flatnonzero(np.diff(np.concatenate([[0], here.astype(int), [0]])))
+    unseen = (felt[wanting] > 1e-3 * allowed[wanting, None]).any(axis=0)
+    ends = np.flatnonzero(np.diff(np.concatenate([[0], unseen.astype(int), [0]])))
     stretches = zip(ends[::2], ends[1::2], strict=True)
     return [(float(values.x[first]), float(values.x[last - 1])) for first, last in stretches]
 
 
 def unmixed(bound: Certificate, fine: Values) -> Certificate:
-    """The bounds of a certificate beside the Rayleigh quotients and residuals of other functions."""
+    """The certificate with the Rayleigh quotients and residuals of the functions `fine`, its bounds unchanged."""
     energies, residuals, _ = _forms(fine)
     return dataclasses.replace(bound, energies=energies, residual=np.sqrt(np.diag(residuals)))
 
@@ -230,18 +235,18 @@ def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) ->
 def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rayleigh quotients (K,), <r_i|r_j> (K, K), and the energies with all signs positive (K,), all for unit norm."""
     norm = np.sum(values.weight * values.psi**2, axis=1)
-    unit = values._each(lambda part: part / np.sqrt(norm)[:, None])
+    unit = values._each(lambda functions: functions / np.sqrt(norm)[:, None])
     kinetic = np.sum(unit.weight * unit.slope**2 / unit.mass, axis=1)
-    parts = np.concatenate([unit.weight * unit.v * unit.psi**2, unit.strength * unit.at_deltas**2], axis=1)
-    energies = kinetic + parts.sum(axis=1)
+    potential = np.concatenate([unit.weight * unit.v * unit.psi**2, unit.strength * unit.at_deltas**2], axis=1)
+    energies = kinetic + potential.sum(axis=1)
     residual = unit.h_psi - energies[:, None] * unit.psi
-    return energies, (unit.weight * residual) @ residual.T, kinetic + np.abs(parts).sum(axis=1)
+    return energies, (unit.weight * residual) @ residual.T, kinetic + np.abs(potential).sum(axis=1)
 
 
 def scale(energies: np.ndarray) -> np.ndarray:
-    """What an error of each level (K,) is relative to: its size, or a tenth of the spacing of the levels around it.
+    """The energy (K,) that errors of each level are divided by: |E|, or a tenth of the level spacing if that is larger.
 
-    So a level near zero does not make every error infinite. The spacing is the mean over two levels to either side.
+    So relative errors stay finite for a level near zero. The spacing is the mean over two levels to either side.
     """
     index = np.arange(len(energies))
     first, last = np.maximum(index - 2, 0), np.minimum(index + 2, len(energies) - 1)

@@ -16,28 +16,29 @@ from qpinn.physics.resolution import segment_edges
 from qpinn.physics.survey import pieces, survey
 
 EXTRA = 4
-"""States beyond those asked for among which a gap is looked for."""
+"""States beyond those asked for that may be trained too, to end at a gap of the spectrum."""
 
 MOST_SEGMENTS = 256
 """The Rayleigh-Ritz start is a dense eigenproblem of all of them: with twice as many it takes eight times as long."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is known before training.
+    """Walls, levels and mesh, settled before training.
 
     potential   with its walls
     first       index of the first level that is trained: 0, but for one that is trained alone
-    trained     states that are trained: so many that a gap follows them, where the start is projected
+    trained     number of states that are trained: with a Ritz start those up to the next gap of the spectrum, since the
+                lower bounds are the sharper the further sigma is above them
     shown       which of them were asked for
-    floor       an energy that level first - 1 does not lie above; -inf for first = 0
-    sigma       an energy that level first + trained does not lie below
+    floor       upper bound of level first - 1; -inf for first = 0
+    sigma       lower bound of level first + trained
     chosen      which walls (2,) were put where psi has decayed, instead of given
-    low, high   between which the levels lie
+    low, high   lower and upper bounds of the levels from counting, their brackets
     mesh        edges of the segments to begin with
     even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
     enclosed    whether V is known between its samples, see `qpinn.physics.enclosure`
-    left_out    binding energy that some level has less than, which states=all does not ask for; or None
+    left_out    with states=all, the binding energy below which levels were not counted; None if there are none
     """
 
     potential: Any
@@ -133,7 +134,7 @@ def _check(potential: Any) -> None:
 def _asked(potential: Any, states: int | str) -> int:
     if states != "all":
         return int(states)
-    if not np.isfinite(getattr(potential, "threshold", np.inf)):
+    if not np.isfinite(potential.threshold):
         raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
     bound = walls.bound_states(potential)
     if not 1 <= bound <= settings_module.MOST_STATES:

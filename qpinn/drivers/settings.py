@@ -139,9 +139,10 @@ class SamplingChoice:
 
 @dataclasses.dataclass(frozen=True)
 class Loss:
-    """Weights of the terms. `unit` is the energy in which the residual is taken, see `domain.energy_unit` if none.
+    """Weights of the terms.
 
-    orthogonality is the weight of sum_j <psi_j|psi>^2 over the states below, of states that are trained in turn.
+    orthogonality  of sum_j <psi_j|psi>^2 over the states below, for states that are trained in turn
+    unit           energy that the residual is divided by; None: `physics.resolution.energy_unit`
     """
 
     residual: float = 1.0

@@ -1,9 +1,9 @@
-"""V on a stretch: from below and from above, and how far it is from a polynomial.
+"""Bounds of V on cells, and bounds of its distance from polynomials.
 
-A potential is evaluated on intervals (`qpinn.physics.interval`), so that nothing of V is stepped over, however narrow.
-A function that is analytic and within M of a constant inside the Bernstein ellipse of parameter rho about a panel is
-off a polynomial of degree m by at most 2 M rho^-m / (rho - 1) (Trefethen, Approximation Theory and Approximation
-Practice, theorem 8.2); and by no more than half its range, whatever it is. This is what a quadrature can miss of V.
+A potential is evaluated on intervals (`qpinn.physics.interval`), so that no feature of V is missed, however narrow. A
+function that is analytic and within M of a constant inside the Bernstein ellipse of parameter rho about a panel differs
+from a polynomial of degree m by at most 2 M rho^-m / (rho - 1) (Trefethen, Approximation Theory and Approximation
+Practice, theorem 8.2), and any function by at most half its range. This bounds what a quadrature can miss of V.
 
 Tables (samples, layers) know their own extremes: `enclose(left, right)` and `stray(left, right, degree)` of a potential
 are used where it has them. A function of a user that cannot be evaluated on intervals is sampled; `is_enclosed` tells.
@@ -20,7 +20,7 @@ from qpinn.physics.interval import EPS, Interval, Region
 from qpinn.physics.potentials.base import LIMIT
 
 HAIR = 32 * EPS
-"""Cells that end at a breakpoint are taken smaller by this, relative to its position: V there is that of the cell."""
+"""Relative distance from a breakpoint at which a cell that ends there is cut off, so that V is one-sided."""
 
 RADII = (1.15, 1.3, 1.6, 2.0, 3.0, 6.0)
 """Parameters rho of the ellipses that are tried."""
@@ -29,7 +29,7 @@ RECTANGLES = 8
 """Rectangles side by side that cover an ellipse."""
 
 MOST_CHECKED = 2048
-"""Cells in which V may be too large that are looked into."""
+"""Cells that are bisected at once in the search for a V that is too large."""
 
 SAMPLES = 33
 """Samples of V in a cell, where it cannot be enclosed."""
@@ -57,7 +57,7 @@ def _walls(potential: Any) -> tuple[float, float]:
 
 
 def enclose(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that V is nowhere below and nowhere above on cells from `left` to `right`, all (n,): (n,) each.
+    """Lower and upper bounds (n,) of V on cells from `left` to `right`, (n,) each.
 
     A cell may not hold a breakpoint, but end at one.
     """
@@ -68,13 +68,15 @@ def enclose(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
         value = potential(Interval(left[:, None], right[:, None]))
         return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
     v = _sampled(potential, left, right, np.linspace(0, 1, SAMPLES))
-    bend = np.abs(np.diff(v, 2, axis=1)).max(axis=1)  # of a parabola: it strays by an eighth of it between samples
+    bend = np.abs(np.diff(v, 2, axis=1)).max(
+        axis=1
+    )  # second difference h^2 V'': a parabola exceeds its samples by an eighth of it
     bend = np.where(bend > 1e-12 * np.abs(v).max(axis=1), bend, 0.0)
     return v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
 
 
 def stray(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray | int) -> np.ndarray:
-    """How far V is, at most, from a polynomial of `degree` on panels from `left` to `right`, all (n,)."""
+    """Bound (n,) on the distance of V from a polynomial of `degree` on panels from `left` to `right`, (n,) each."""
     left, right = _inside(potential, left, right)
     if hasattr(potential, "stray"):
         return potential.stray(left, right, degree)  # type: ignore[no-any-return]
@@ -112,7 +114,8 @@ def constant_in_pieces(potential: Any) -> bool:
 def out_of_range(potential: Any) -> tuple[float, float] | None:
     """A position between the walls where V is not finite or exceeds LIMIT, and V there; None where there is none.
 
-    Cells in which V may do so are bisected to the spacing of numbers, and V is taken at their ends and middles.
+    Cells in which V may do so are bisected to the spacing of numbers, and V is taken at their ends and middles: a
+    maximiser of samples, as SciPy has, would miss a narrow peak that interval arithmetic does not.
     """
     left, right = (float(wall) for wall in potential.domain)
     inner = [place for place in potential.breakpoints if left < place < right]
@@ -127,15 +130,15 @@ def out_of_range(potential: Any) -> tuple[float, float] | None:
             first = bad[np.argmin(places[bad])]
             return float(places[first]), float(v[first])
         lo, hi = enclose(potential, low, high)
-        unknown = (high - low > 64 * EPS * np.maximum(np.abs(low), np.abs(high))) & ~((lo >= -LIMIT) & (hi <= LIMIT))
-        low, high = low[unknown][:MOST_CHECKED], high[unknown][:MOST_CHECKED]
+        undecided = (high - low > 64 * EPS * np.maximum(np.abs(low), np.abs(high))) & ~((lo >= -LIMIT) & (hi <= LIMIT))
+        low, high = low[undecided][:MOST_CHECKED], high[undecided][:MOST_CHECKED]
         middle = (low + high) / 2
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
     return None
 
 
 def _inside(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Cells without the breakpoints and walls at their ends, by a hair."""
+    """Cells less HAIR at those ends that are breakpoints or walls."""
     edges = np.array([place for place in (*potential.breakpoints, *potential.domain) if place is not None], np.float64)
     hair = HAIR * np.maximum(np.abs(left), np.abs(right))
     inner, outer = left + np.where(np.isin(left, edges), hair, 0.0), right - np.where(np.isin(right, edges), hair, 0.0)
@@ -149,14 +152,14 @@ def _sampled(potential: Any, left: np.ndarray, right: np.ndarray, share: np.ndar
 
 
 def _tail(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray) -> np.ndarray:
-    """What Legendre series of samples say: twice the terms about `degree`, as many again of them left out."""
+    """Estimate of `stray` from samples: 16 times the largest of eight Legendre coefficients from `degree` on."""
     strays = np.empty(len(left))
     for m in np.unique(degree):
-        here = degree == m
+        group = degree == m
         nodes, weights = np.polynomial.legendre.leggauss(2 * int(m) + 24)
-        v = _sampled(potential, left[here], right[here], (nodes + 1) / 2)
+        v = _sampled(potential, left[group], right[group], (nodes + 1) / 2)
         order = np.arange(int(m), int(m) + 8)
         terms = (weights * v) @ np.polynomial.legendre.legvander(nodes, int(m) + 8)[:, order] * (order + 0.5)
         rounding = 64 * EPS * int(m) * np.abs(v).max(axis=1)
-        strays[here] = 16 * np.maximum(np.abs(terms).max(axis=1) - rounding, 0.0)
+        strays[group] = 16 * np.maximum(np.abs(terms).max(axis=1) - rounding, 0.0)
     return strays

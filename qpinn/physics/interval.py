@@ -19,7 +19,7 @@ LARGEST = float(np.finfo(float).max)
 
 
 class Truth:
-    """What a comparison of intervals says in each entry: surely true, surely false, or neither."""
+    """A comparison of intervals, entry by entry: true of all their values (yes), of none (no), or neither."""
 
     def __init__(self, yes: np.ndarray, no: np.ndarray, of_region: bool = False) -> None:
         self.yes, self.no, self.of_region = yes, no, of_region
@@ -201,7 +201,7 @@ class Interval(_Values):
         return Interval(np.clip(self.lo, low, high), np.clip(self.hi, low, high))
 
     def chosen(self, truth: Truth, other: Any) -> Interval:
-        """This where `truth` holds, `other` where it does not, all that both take where neither is known."""
+        """This where `truth` is yes, `other` where it is no, the hull of both where it is neither."""
         other = _interval(other)
         lo = np.where(truth.yes, self.lo, np.where(truth.no, other.lo, np.minimum(self.lo, other.lo)))
         hi = np.where(truth.yes, self.hi, np.where(truth.no, other.hi, np.maximum(self.hi, other.hi)))
@@ -237,7 +237,7 @@ BLUR = 1e-9
 
 
 def _increasing(values: Interval, function: Any) -> Interval:
-    """An increasing function that is defined for positive numbers: unbounded where the interval goes below."""
+    """An increasing function of positive numbers; unbounded where the interval extends below zero."""
     with np.errstate(all="ignore"):
         lo, hi = function(np.maximum(values.lo, 0.0)), function(np.maximum(values.hi, 0.0))
     outside = (values.lo < -BLUR) | (values.hi < 0)
@@ -285,8 +285,8 @@ class Region(_Values):
     def unless(self, unknown: np.ndarray) -> Region:
         """Unbounded where `unknown`."""
 
-        def spread(part: Interval, least: float) -> Interval:
-            return Interval(np.where(unknown, least, part.lo), np.where(unknown, np.inf, part.hi))
+        def spread(interval: Interval, least: float) -> Interval:
+            return Interval(np.where(unknown, least, interval.lo), np.where(unknown, np.inf, interval.hi))
 
         return Region(spread(self.re, -np.inf), spread(self.im, -np.inf), self.real, spread(self.size, 0.0))
 
@@ -326,7 +326,7 @@ class Region(_Values):
         return Region(size * self.im.cos(), size * self.im.sin(), self.real.exp(), size)
 
     def log(self) -> Region:
-        """Right of the imaginary axis, where no branch is met."""
+        """The principal branch for re > 0; unbounded where re may be <= 0, as its cut lies there."""
         angle = np.arctan2(self.im.magnitude, np.maximum(self.re.lo, 0.0)) * (1 + 4 * EPS)
         return Region(self.size.log(), Interval(-angle, angle), self.real.log()).unless(self.re.lo <= 0)
 
@@ -378,10 +378,10 @@ class Region(_Values):
         return self.chosen(Truth(inside, ~inside), self.real.clip(low, high)).unless(~(inside | outside))
 
     def chosen(self, truth: Truth, other: Any) -> Region:
-        """As for intervals; unbounded where it is not known which branch holds."""
+        """As for intervals; unbounded where `truth` is neither yes nor no."""
         other = _region(other)
-        parts = (getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real", "size"))
-        return Region(*parts).unless(~(truth.yes | truth.no))
+        fields = (getattr(self, name).chosen(truth, getattr(other, name)) for name in ("re", "im", "real", "size"))
+        return Region(*fields).unless(~(truth.yes | truth.no))
 
 
 def _between_waves(along: Interval) -> Interval:

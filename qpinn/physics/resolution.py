@@ -27,9 +27,9 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.nda
     """Edges (segments + 1,) of a mesh on which the lowest `states` levels vary slowly in every segment.
 
     Cuts at every breakpoint, and then so that no level has more than `phase` radians in a segment where it oscillates,
-    or about `phase` decay lengths where it decays: more and more of them away from the allowed region, because what is
-    left of psi there matters less. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. Last,
-    segments in which V is far from a polynomial are halved, until it is near one or nothing of it is felt.
+    or about `phase` decay lengths where it decays, and more of them further from the allowed region, where psi is
+    smaller. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. Last, segments are halved
+    until V is close to a polynomial in each or psi is negligible there.
     """
     surveyed = survey(potential, states)
     cells = surveyed.middle
@@ -54,7 +54,7 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.nda
 
 
 def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
-    """Edges, and more of them where V is far from a polynomial and psi is there to feel it."""
+    """`edges`, halved while the distance of V from a polynomial, times |psi|, exceeds FELT in some segment."""
     least = NARROWEST * (edges[-1] - edges[0])
     unit = energy_unit(potential, len(surveyed.energies))
     for _ in range(MOST_FEATURES):
@@ -71,9 +71,9 @@ def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
 
 
 def share_of_norm(surveyed: Survey, edges: np.ndarray) -> np.ndarray:
-    """About how much of the integral of psi^2 lies between each two of `edges` (n + 1,), at most, for any level: (n,).
+    """Estimate (n,) of the integral of psi^2 between neighbouring `edges` (n + 1,), the largest over the levels.
 
-    A psi that is even where it oscillates, and decays by its decay length elsewhere.
+    From a psi of constant amplitude where it oscillates, and of its decay length elsewhere.
     """
     cells = surveyed.middle
     share = np.zeros(len(edges) - 1)
@@ -85,9 +85,9 @@ def share_of_norm(surveyed: Survey, edges: np.ndarray) -> np.ndarray:
 
 
 def energy_unit(potential: Any, states: int = 1) -> float:
-    """(states pi / W)^2, W the integral of sqrt(m) where V lies below level states - 1: the size of its kinetic energy.
+    """Kinetic energy (states pi / W)^2, W the integral of sqrt(m) over the region where V is below level states - 1.
 
-    Where V lies nowhere below it, between deltas, the energy by which it does not.
+    Where there is no such region (levels of deltas), min V less the energy of the level.
     """
     surveyed = survey(potential, states)
     cells, energy = surveyed.middle, surveyed.energies[-1]

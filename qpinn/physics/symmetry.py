@@ -22,9 +22,11 @@ DIGITS = 4000
 
 
 class Term:
-    """A function of t: `parity` is 1 if even, -1 if odd, 0 if neither is known; `polynomial` its coefficients or None.
+    """A function of t.
 
-    slack  a shift of t by no more than this is rounding
+    parity      1 if it is even, -1 if it is odd, 0 if neither is known
+    polynomial  its coefficients, ascending, or None
+    slack       shifts of t up to this are taken for rounding
     """
 
     __array_ufunc__ = None
@@ -166,7 +168,7 @@ _Namespace.clip = staticmethod(_clip)  # type: ignore[attr-defined]
 def is_even(potential: Any) -> bool:
     """Whether V, masses and deltas are even about the centre of the box; False where it is not known.
 
-    Constants between breakpoints may lie uneven by what their positions are rounded by.
+    Breakpoints count as symmetric if they are so to rounding.
     """
     left, right = (float(wall) for wall in potential.domain)
     edges = np.array([left, *(float(edge) for edge in potential.breakpoints), right])

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclasses.dataclass(frozen=True)
 class Units:
-    """Names of the units of length and energy, and the energy in them that is 1 without units."""
+    """Names of the units of length and energy, and the dimensionless unit of energy in them (`scale`)."""
 
     length: str
     energy: str
@@ -41,16 +41,18 @@ def of(name: str, mass: float = 1.0) -> Units:
 
 
 def dimensionless(potential: Any, units: Units, mass: float | None = None) -> Any:
-    """A potential given in `units`, without. Raises ValueError if it has none, or brings masses of its own too."""
-    own = hasattr(potential, "mass")
+    """A potential with its numbers in `units` made dimensionless.
+
+    Raises ValueError if its numbers have no units, or if both it and `mass` give an effective mass.
+    """
+    layered = hasattr(potential, "mass")
     if units.none:
-        if own:
+        if layered:
             raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")
         return potential
-    if not hasattr(potential, "energies"):
-        raise ValueError(f"units=semiconductor: {getattr(potential, 'name', 'this potential')} has numbers without "
-                         "units; leave it out")  # fmt: skip
-    if own and mass is not None:
+    if potential.energies is None:
+        raise ValueError(f"units=semiconductor: {potential.name} has numbers without units; leave it out")
+    if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
     numbers = {key: getattr(potential, key) * units.scale ** -powers[key] for key in powers}

@@ -1,6 +1,7 @@
 """Where an unbounded domain is cut: walls so far out that no level of interest feels them.
 
-V of these potentials runs monotonously where psi decays: steps through its values will do, and nothing is bounded here.
+V of these potentials is monotonic where psi decays, so that steps through its values are accurate enough: walls are
+estimates, and no bound rests on them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ DECAY = 20.0
 """Decay lengths of the highest level between its last turning point and a wall."""
 
 WEAK = (2 * DECAY / FAR) ** 2
-"""Binding energy, over that of the natural length, of a level that decays slowly enough to need walls further out."""
+"""Binding energy times length^2 below which a level decays so slowly that its walls would lie beyond FAR."""
 
 
 def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = None) -> Any:
@@ -46,8 +47,8 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
         energy = float(levels_of(steps(trial).joined(), np.arange(states), digits=36)[1][-1])
         if energy < potential.threshold:
             energy += min(1e-3 * abs(energy - bottom), (potential.threshold - energy) / 4)
-            found = _decayed(trial, energy, decay)
-            pairs = list(zip(walls, found, strict=True))
+            places = _decayed(trial, energy, decay)
+            pairs = list(zip(walls, places, strict=True))
             if all(wall is not None or place is not None for wall, place in pairs):
                 return potential.on(*(place if wall is None else wall for wall, place in pairs))
             grow = np.array([wall is None and place is None for wall, place in pairs])
@@ -64,14 +65,14 @@ def bound_states(potential: Any) -> int:
 
 
 def left_out(potential: Any) -> float | None:
-    """Binding energy that some level has less than, so that `bound_states` does not count it; None if there is none."""
+    """Binding energy below which levels exist that `bound_states` does not count; None if there are none."""
     counted, every = _below_threshold(potential)
     return WEAK / potential.length**2 if every > counted else None
 
 
 @functools.lru_cache(maxsize=16)
 def _below_threshold(potential: Any) -> tuple[int, int]:
-    """Levels that are bound by more than a wall at `FAR` needs, and by more than a hundredth of that."""
+    """Number of levels with a binding energy above WEAK / length^2, and above a hundredth of that."""
     box = steps(_between(potential, np.full(2, FAR * potential.length)), 4000).joined()
     margin = WEAK / potential.length**2 * np.array([1.0, 0.01])
     counted, every = count_below(box, potential.threshold - np.maximum(margin, 1e-13 * abs(box.floor)))

@@ -115,14 +115,11 @@ def _numbers(axes: Axes, states: Sequence[RunData], colors: Sequence[Any]) -> No
 
 def spread(values: np.ndarray, gap: float) -> np.ndarray:
     """Ascending values (n,) moved as little as possible so that they are `gap` apart, within 0 and 1 if they fit."""
-    blocks: list[list[float]] = []  # mean and count of shifted values that have run into each other
-    for value in values - gap * np.arange(len(values)):
-        blocks.append([float(value), 1.0])
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (mean, count), (other, more) = blocks.pop(-2), blocks.pop(-1)
-            blocks.append([(mean * count + other * more) / (count + more), count + more])
-    moved = np.repeat([mean for mean, _ in blocks], [int(count) for _, count in blocks])
-    return np.clip(moved, 0.0, max(1.0 - gap * (len(values) - 1), 0.0)) + gap * np.arange(len(values))
+    from scipy import optimize
+
+    grid = gap * np.arange(len(values))
+    moved = optimize.isotonic_regression(values - grid).x
+    return np.clip(moved, 0.0, max(1.0 - gap * (len(values) - 1), 0.0)) + grid
 
 
 def levels(states: Sequence[RunData]) -> Figure:

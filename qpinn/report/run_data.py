@@ -18,7 +18,7 @@ ROUNDING = 2.0**-53
 """The relative error of E that rounding leaves: what is smaller is drawn there."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class RunData:
     """What the figures show of one state. Arrays over the grid are (n,), `history` has the columns of history.csv.
 

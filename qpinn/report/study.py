@@ -44,15 +44,15 @@ def page(study: Mapping[str, Any]) -> str:
     if study["missing"]:
         sections.append("Not run: " + "; ".join(f"`{words}`" for words in study["missing"]) + ".")
     for route, (title, note) in ROUTES.items():
-        own = [entry for entry in entries if entry["route"] == route]
-        if not own:
+        chosen = [entry for entry in entries if entry["route"] == route]
+        if not chosen:
             continue
         sections += [f"## {title}", note]
-        if any(entry["factor"] != BASE for entry in own):
-            sections += [f"![Right states and errors by setting](sensitivity-{route}.png)", _ranges(own)]
+        if any(entry["factor"] != BASE for entry in chosen):
+            sections += [f"![Right states and errors by setting](sensitivity-{route}.png)", _ranges(chosen)]
         sections += [f"![{entry['well']}: where the first guess of E leads](sensitivity-energy-{entry['well']}.png)"
-                     for entry in own if entry["factor"] == "energy"]  # fmt: skip
-        sections.append(_table(own))
+                     for entry in chosen if entry["factor"] == "energy"]  # fmt: skip
+        sections.append(_table(chosen))
     return "\n\n".join(sections) + "\n"
 
 
@@ -61,14 +61,14 @@ def summary(study: Mapping[str, Any]) -> str:
     rows = []
     for route, (title, _) in ROUTES.items():
         for well in _wells(study["entries"]):
-            own = [entry for entry in study["entries"] if (entry["route"], entry["well"]) == (route, well)]
-            base = next((entry for entry in own if entry["factor"] == BASE), None)
+            group = [entry for entry in study["entries"] if (entry["route"], entry["well"]) == (route, well)]
+            base = next((entry for entry in group if entry["factor"] == BASE), None)
             if base is None:
                 continue
-            worst = min(own, key=lambda entry: entry["statistics"]["success"]["rate"])
+            worst = min(group, key=lambda entry: entry["statistics"]["success"]["rate"])
             cells = [_success(base), _spread(base["statistics"]["relative_l2_psi"])]
-            others = f"{_success(worst)} ({_setting(worst)})" if len(own) > 1 else "-"
-            rows.append([title, well.replace("_", " "), *cells, str(len(own) - 1), others])
+            lowest = f"{_success(worst)} ({_setting(worst)})" if len(group) > 1 else "-"
+            rows.append([title, well.replace("_", " "), *cells, str(len(group) - 1), lowest])
     header = [
         "",
         "well",
@@ -81,9 +81,9 @@ def summary(study: Mapping[str, Any]) -> str:
 
 
 def _success(entry: Entry) -> str:
-    found = entry["statistics"]["success"]
-    low, high = found["wilson_95"]
-    return f"{100 * found['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+    success = entry["statistics"]["success"]
+    low, high = success["wilson_95"]
+    return f"{100 * success['rate']:.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _wells(entries: Iterable[Entry]) -> list[str]:
@@ -112,17 +112,17 @@ def _ranges(entries: Sequence[Entry]) -> str:
 def _table(entries: Sequence[Entry]) -> str:
     rows = []
     for entry in entries:
-        found = entry["statistics"]
-        low, high = found["success"]["wilson_95"]
-        others = ", ".join(f"{n} {name}" for name, n in found["outcomes"].items() if n and name != "right state")
-        rank = found["rank_correlation_loss_l2"]
+        stats = entry["statistics"]
+        low, high = stats["success"]["wilson_95"]
+        outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name != "right state")
+        rank = stats["rank_correlation_loss_l2"]
         well = entry["well"].replace("_", " ")
         rows.append([
-            entry["factor"], _setting(entry), well, f"{100 * found['success']['rate']:.1f} %",
-            f"{100 * low:.1f} - {100 * high:.1f} %", others or "-",
-            "fixed" if _given(entry) else _spread(found["relative_error_energy"]),
-            _spread(found["relative_l2_psi"]), "-" if rank is None else f"{rank:.2f}",
-            found["lowest_loss"]["outcome"] if found["lowest_loss"] else "-",
+            entry["factor"], _setting(entry), well, f"{100 * stats['success']['rate']:.1f} %",
+            f"{100 * low:.1f} - {100 * high:.1f} %", outcomes or "-",
+            "fixed" if _given(entry) else _spread(stats["relative_error_energy"]),
+            _spread(stats["relative_l2_psi"]), "-" if rank is None else f"{rank:.2f}",
+            stats["lowest_loss"]["outcome"] if stats["lowest_loss"] else "-",
         ])  # fmt: skip
     header = ["what changes", "to", "well", "right state", "interval", "other outcomes", "error of E: median (95 %)",
               "L2 error: median (95 %)", "rank of loss and L2", "lowest loss"]  # fmt: skip
@@ -155,8 +155,8 @@ def save_figures(entries: Sequence[Entry], sweeps: Mapping[str, Path], folder: P
     """The figures of `page`; `sweeps` are the folders of the sweeps over the first guess of E, by well."""
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
         for route, (title, _) in ROUTES.items():
-            own = [entry for entry in entries if entry["route"] == route]
-            if any(entry["factor"] != BASE for entry in own):
-                style.save_png(figure(own, title), folder / f"sensitivity-{route}.png")
+            chosen = [entry for entry in entries if entry["route"] == route]
+            if any(entry["factor"] != BASE for entry in chosen):
+                style.save_png(figure(chosen, title), folder / f"sensitivity-{route}.png")
         for well, sweep in sweeps.items():
             style.save_png(sweep_figures.varied(sweep_figures.load(sweep)), folder / f"sensitivity-energy-{well}.png")

@@ -39,7 +39,7 @@ LINES = 40
 """Starts that the fan chart shows one by one."""
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class SweepData:
     """What the figures show; columns and frames as in `qpinn.analysis.statistics`.
 
@@ -104,17 +104,17 @@ def _levels(axes: Axes, data: SweepData, window: tuple[float, float], upright: b
 def energies(data: SweepData) -> Figure:
     """A histogram of the energies found, by outcome, against the levels of the reference."""
     figure, axes = one_panel(data.title)
-    found = data.columns["energy"]
-    window = _window(data, found)
+    energy = data.columns["energy"]
+    window = _window(data, energy)
     bins = np.linspace(*window, 81)
     names = [name for name in LOOKS if np.any(data.outcome == name)]
-    parts = [found[(data.outcome == name) & np.isfinite(found)] for name in names]
+    groups = [energy[(data.outcome == name) & np.isfinite(energy)] for name in names]
     colors = [LOOKS[name][0] for name in names]
     _levels(axes, data, window, upright=True)
-    axes.hist(parts, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
-    beyond = sum(int(np.sum((part < window[0]) | (part > window[1]))) for part in parts)
+    axes.hist(groups, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
+    beyond = sum(int(np.sum((group < window[0]) | (group > window[1]))) for group in groups)
     axes.set_xlim(*window)
-    axes.set_xlabel(ENERGY + (f"   ({beyond} of {len(found)} starts outside)" if beyond else ""))
+    axes.set_xlabel(ENERGY + (f"   ({beyond} of {len(energy)} starts outside)" if beyond else ""))
     axes.set_ylabel("starts")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     legend_row(axes)
@@ -166,22 +166,22 @@ def varied(data: SweepData) -> Figure:
     """Where each value of what varies leads: the energy found, and the rate of success with its 95 % interval."""
     assert data.values is not None
     figure, upper, lower = two_panels(data.title)
-    found = data.columns["energy"]
+    energy = data.columns["energy"]
     for name, (color, marker) in LOOKS.items():
         those = data.outcome == name
         if those.any():
-            upper.scatter(data.values[those], found[those], s=10, color=color, marker=marker, alpha=0.8,
+            upper.scatter(data.values[those], energy[those], s=10, color=color, marker=marker, alpha=0.8,
                           linewidths=0.8, label=name)  # fmt: skip
-    window = _window(data, found)
+    window = _window(data, energy)
     _levels(upper, data, window, upright=False)
     upper.set_ylim(*window)
     upper.set_ylabel(ENERGY)
     legend_row(upper)
     right = data.outcome == "right state"
-    parts = np.array_split(np.argsort(data.values), max(1, min(20, len(right) // 8)))
-    at = np.array([data.values[part].mean() for part in parts])
-    rate = np.array([right[part].mean() for part in parts])
-    interval = np.array([statistics.wilson(int(right[part].sum()), len(part)) for part in parts])
+    bins = np.array_split(np.argsort(data.values), max(1, min(20, len(right) // 8)))
+    at = np.array([data.values[starts].mean() for starts in bins])
+    rate = np.array([right[starts].mean() for starts in bins])
+    interval = np.array([statistics.wilson(int(right[starts].sum()), len(starts)) for starts in bins])
     reach = np.abs(interval.T - rate)
     lower.errorbar(at, rate, reach, color=BLUE, marker="o", markersize=3.5, linewidth=1.0, capsize=2)
     lower.set_ylim(-0.05, 1.05)
@@ -223,9 +223,9 @@ def settings(
     left = figure.add_axes((reserve / width, bottom, 2.1 / width, size))
     right = figure.add_axes(((reserve + 2.45) / width, bottom, 1.95 / width, size), sharey=left)
     looks = zip((BLUE, RED, GREEN, ORANGE), "o^sD", strict=True)
-    for number, (name, found) in enumerate(series.items()):
+    for number, (name, entries) in enumerate(series.items()):
         color, marker = next(looks)
-        for row, entry in zip(rows + 0.22 * (number - (len(series) - 1) / 2), found, strict=True):
+        for row, entry in zip(rows + 0.22 * (number - (len(series) - 1) / 2), entries, strict=True):
             if entry is None:
                 continue
             rate, interval = entry["success"]["rate"], np.array(entry["success"]["wilson_95"])
@@ -265,6 +265,6 @@ def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]]) -> list[
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        found = {"": [summary["statistics"] for summary in summaries]}
-        drawn = settings([", ".join(row) for row in rows], found, title, ", ".join(names))
+        series = {"": [summary["statistics"] for summary in summaries]}
+        drawn = settings([", ".join(row) for row in rows], series, title, ", ".join(names))
         return style.save(drawn, folder / "settings")

@@ -110,7 +110,7 @@ def _single(results: Mapping[str, Any]) -> list[str]:
 
 
 def _training(results: Mapping[str, Any]) -> list[str]:
-    """What training of several states began with."""
+    """Largest error before training, meshes, steps and parameters, for several states."""
     key = "relative_error_energy_start"
     stated = [state for state in results["states"] if state[key] is not None]
     worst = max(stated, key=lambda state: float(state[key]), default=None)
@@ -153,7 +153,7 @@ def levels(results: Mapping[str, Any]) -> str:
 
 
 def expectations(results: Mapping[str, Any]) -> str:
-    """A line for each level: what a physicist asks of psi."""
+    """Expectation values, a line for each level."""
     states, units = results["states"], results["units"]
     names = ("x", "x2", "p2", "dx_dp")
     columns = []
@@ -178,7 +178,7 @@ def _of(state: Mapping[str, Any], name: str) -> float | None:
 
 
 def _settled(state: Mapping[str, Any]) -> bool:
-    """Whether nothing speaks against a function being that of its level."""
+    """Whether psi is taken for that of its level: the right state, or no reference and no bound that says otherwise."""
     return state["outcome"] in (words.RIGHT, "no reference")
 
 
@@ -268,10 +268,11 @@ def _line(run: Mapping[str, Any], several: bool) -> list[str]:
             ("-", "-") if words.is_empty(state) else (str(state["node_count"]), number(state["relative_l2_psi"]))
         )
         return [energy, words.error_of(run, state), psi, nodes, took, state["outcome"]]
-    filled = [one for one in states if not words.is_empty(one)]
-    worst = max(filled, key=lambda one: one["relative_error_energy"] or 0.0, default=state)
+    filled = [entry for entry in states if not words.is_empty(entry)]
+    worst = max(filled, key=lambda entry: entry["relative_error_energy"] or 0.0, default=state)
     error = words.error_of(run, worst)
-    psi = number(max((one["relative_l2_psi"] for one in filled if one["relative_l2_psi"] is not None), default=None))
+    errors = [entry["relative_l2_psi"] for entry in filled if entry["relative_l2_psi"] is not None]
+    psi = number(max(errors, default=None))
     counts = [state["outcome"] for state in states]
     outcome = ", ".join(f"{counts.count(name)} {name}" for name in dict.fromkeys(counts))
     return [energy, error, psi, took, outcome]
@@ -314,26 +315,26 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def sweep_report(summary: Mapping[str, Any]) -> str:
     """The content of summary.json for a terminal."""
-    found, spent = summary["statistics"], summary["seconds"]
-    rows = [[name, str(count), f"{100 * count / found['starts']:.1f} %"] for name, count in found["outcomes"].items()]
-    low, high = found["success"]["wilson_95"]
+    stats, spent = summary["statistics"], summary["seconds"]
+    rows = [[name, str(count), f"{100 * count / stats['starts']:.1f} %"] for name, count in stats["outcomes"].items()]
+    low, high = stats["success"]["wilson_95"]
     lines = [
         plain(["outcome", "starts", "share"], [row for row in rows if row[1] != "0"]), "",
-        f"  right state: {100 * found['success']['rate']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)",
+        f"  right state: {100 * stats['success']['rate']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)",
     ]  # fmt: skip
     given = summary["route"]["energy"] == "fixed"
     lines += ["  E was given"] if given else []
     for key, name in (("relative_error_energy", "error of E"), ("relative_l2_psi", "L2 error of psi")):
-        spread = found[key]
+        spread = stats[key]
         if spread and not (given and key == "relative_error_energy"):
             lines.append(f"  {name}: median {number(spread['median'])}, 95 % below {number(spread['95%'])}, "
                          f"worst {number(spread['max'])}")  # fmt: skip
-    rank = found["rank_correlation_loss_l2"]
-    best = found["lowest_loss"]
+    rank = stats["rank_correlation_loss_l2"]
+    best = stats["lowest_loss"]
     if best:
         correlated = "" if rank is None else f"; rank correlation of loss and L2 error {rank:.2f}"
         lines.append(f"  the start of lowest loss: {best['outcome']}{correlated}")
-    lines += [f"  start {n}: not finite at step {step}" for n, step in found["not_finite"][:5]]
+    lines += [f"  start {n}: not finite at step {step}" for n, step in stats["not_finite"][:5]]
     lines.append(
         f"  {1e3 * spent['per_start']:.3g} ms a start ({summary['starts_per_second']:.3g} starts a second), "
         f"compile {spent['compile']:.1f} s, {summary['block']} at once on each of {summary['devices']} devices"
@@ -346,14 +347,14 @@ def sweep_overview(summaries: Sequence[Mapping[str, Any]]) -> str:
     names, labels, legend = _labelled(summaries)
     rows = []
     for label, summary in zip(labels, summaries, strict=True):
-        found = summary["statistics"]
-        low, high = found["success"]["wilson_95"]
-        others = ", ".join(f"{n} {name}" for name, n in found["outcomes"].items() if n and name != "right state")
+        stats = summary["statistics"]
+        low, high = stats["success"]["wilson_95"]
+        outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name != "right state")
         rows.append([
-            *label, str(found["starts"]), f"{100 * found['success']['rate']:.1f} %",
+            *label, str(stats["starts"]), f"{100 * stats['success']['rate']:.1f} %",
             f"{100 * low:.1f} - {100 * high:.1f} %",
-            "fixed" if summary["route"]["energy"] == "fixed" else _median(found["relative_error_energy"]),
-            _median(found["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", others or "-",
+            "fixed" if summary["route"]["energy"] == "fixed" else _median(stats["relative_error_energy"]),
+            _median(stats["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", outcomes or "-",
         ])  # fmt: skip
     header = [*names, "starts", "right state", "95 % interval", "error of E", "L2 error", "ms a start", "others"]
     return (f"{legend}\n\n" if legend else "") + plain(header, rows, left=len(names))

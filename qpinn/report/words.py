@@ -1,7 +1,7 @@
 """What a results.json says of a run, in words: the reference, how each level ended, its bounds, what a wall does to it.
 
-Every function takes the dictionary of a run (or one of its states) as it is read from the file. Numbers that nobody
-knows are None there; folders that were written before a key existed have none of it.
+Every function takes the dictionary of a run (or one of its states) as it is read from the file. Unknown numbers
+are None there; a key may be missing in a file that is older than it.
 """
 
 from __future__ import annotations

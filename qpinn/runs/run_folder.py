@@ -28,23 +28,23 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "h
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, qpinn and what it stands on."""
-    found = {"python": platform.python_version()}
+    """Versions of Python, qpinn and the packages that it uses."""
+    by_package = {"python": platform.python_version()}
     for package in ("qpinn", *PACKAGES):
         try:
-            found[package] = importlib.metadata.version(package)
+            by_package[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+            by_package[package] = "not installed"
+    return by_package
 
 
 def git_commit() -> str | None:
     """Commit of the working tree that this package lies in, "-dirty" after it if files differ; None outside git."""
-    here = Path(__file__).parent
+    folder = Path(__file__).parent
 
     def git(*arguments: str) -> str:
         return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, check=True, timeout=10
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
         ).stdout.strip()
 
     try:
@@ -70,9 +70,9 @@ def summary(
     rows: Sequence[compare.Row] = (),
     no_reference: str | None = None,
 ) -> dict:
-    """The content of results.json: a qpinn.Solution, what the reference `levels` say of it, and classical methods.
+    """The content of results.json: a qpinn.Solution, its errors against the reference `levels`, and classical methods.
 
-    no_reference  why there is none
+    no_reference  the reason why there is no reference
     """
     potential = solution.potential
     return {
@@ -108,18 +108,18 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
     """Levels of another method with their absolute errors, in units of 1 / `scale`."""
     if levels is None:
         return None
-    energies, errors = (np.asarray(part) * scale for part in (levels.energies, levels.errors))
+    energies, errors = (np.asarray(values) * scale for values in (levels.energies, levels.errors))
     return {
         "method": levels.method, "exact": levels.exact, "energies": energies.tolist(), "errors": errors.tolist()
     }  # fmt: skip
 
 
 def certificate(solution: Any) -> dict[str, Any]:
-    """What the bounds of a solution rest on, in words and numbers; `unresolved`: where V is not seen well enough."""
+    """What the bounds of a solution rest on; `unresolved`: intervals where `blur` keeps bounds from meeting tol."""
     plan, settings = solution.plan, solution.settings
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
-    known = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
+    method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
     return {
         "tol": settings.tol,
         "trained": plan.trained,
@@ -129,7 +129,7 @@ def certificate(solution: Any) -> dict[str, Any]:
         "left_out": None if plan.left_out is None else plan.left_out * scale,
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
-        f"how far V is from what they see), {known}",
+        f"how far V is from what they see), {method}",
         "assumed": ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
@@ -139,8 +139,8 @@ def certificate(solution: Any) -> dict[str, Any]:
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
     """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
 
-    One row of the history for each step and state; the arrays of psi are (states, n). What is compared with the
-    reference `levels` is left out without one, and NaN where it does not vouch for itself.
+    One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
+    `levels` are left out without one, and NaN where its own error is too large.
     """
     history: dict[str, Any] = dict(solution.history)
     if levels is not None:
@@ -154,8 +154,8 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     }  # fmt: skip
     if levels is not None:
         indices = [state.index for state in solution.measured]
-        unknown = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
-        arrays["psi_reference"] = np.where(unknown[:, None], np.nan, levels.psi(samples.x)[indices])
+        unvouched = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
+        arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
@@ -164,10 +164,10 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
     """Relative errors of the energies of a history, None where the reference does not vouch for them."""
-    index, found = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
+    index, relative = history["state"].astype(int), np.full(len(history["energy"]), np.nan)
     for k in np.unique(index):
-        found[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
-    return [errors.stated(error) for error in found]
+        relative[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
+    return [errors.stated(error) for error in relative]
 
 
 COLUMNS = (
@@ -195,17 +195,24 @@ def write_stopped(folder: Path, progress: Any, units: Any) -> str:
     return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 
+SCHEMA = 1
+"""Version of the keys of results.json and summary.json: one more whenever a reader of the last would misread them."""
+
+KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "statistics")}
+"""The files that mark a finished run and a finished sweep: the task of each, and a key that it must hold."""
+
+
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
     """results.json, or the summary.json of a sweep. Written last: a folder that has one is complete."""
-    checkpoint.write_atomically(folder / name, (json.dumps(_finite(results), indent=2) + "\n").encode())
-
-
-KINDS = {"results.json": "states", "summary.json": "statistics"}
-"""The files that mark a finished run and a finished sweep, and what each must hold."""
+    stamped = {"schema": SCHEMA, "task": KINDS[name][0], **results}
+    checkpoint.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
-    """What a run or a sweep ended with. Raises ValueError, naming the file, if there is none or it is damaged."""
+    """What a run or a sweep ended with; a file without a schema is of the first.
+
+    Raises ValueError, naming the file, if there is none, it is damaged, or its schema is a newer one.
+    """
     path = next((folder / name for name in KINDS if (folder / name).is_file()), folder / "results.json")
     try:
         results = json.loads(path.read_text())
@@ -213,7 +220,13 @@ def read_summary(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run") from None
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({error})") from None
-    if not isinstance(results, dict) or KINDS[path.name] not in results:
+    if not isinstance(results, dict):
+        raise ValueError(f"{path}: is not the results of a run or a sweep")
+    schema = results.get("schema", SCHEMA)
+    if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+        raise ValueError(f"{path}: schema={schema!r}: is not known to this version of qpinn; allowed: 1 to {SCHEMA}")
+    task, key = KINDS[path.name]
+    if results.get("task", task) != task or key not in results:
         raise ValueError(f"{path}: is not the results of a run or a sweep")
     return results
 

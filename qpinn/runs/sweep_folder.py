@@ -26,19 +26,19 @@ def write_block(folder: Path, columns: Columns, frames: np.ndarray) -> None:
 
 def read_blocks(folder: Path) -> tuple[Columns, np.ndarray]:
     """All blocks of a sweep as columns in order of the starts' numbers, and the frames. Damaged blocks are left out."""
-    parts: list[Columns] = []
+    blocks: list[Columns] = []
     frames = np.zeros(0, int)
     for path in sorted((folder / "blocks").glob("*.npz")):
         try:
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                part = {name: stored[name] for name in stored.files}
+                block = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             continue
-        frames = part.pop("frames")
-        parts.append(part)
-    if not parts:
+        frames = block.pop("frames")
+        blocks.append(block)
+    if not blocks:
         return {}, frames
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     _, order = np.unique(columns["number"], return_index=True)
     return {name: values[order] for name, values in columns.items()}, frames
 

@@ -107,12 +107,12 @@ def criticality(name: str) -> tuple[float, float]:
     excess = np.array([means(k)[2] for k in grid])
     crossings = np.flatnonzero((excess[:-1] < 0) != (excess[1:] < 0))
     if crossings.size:
-        low, high = grid[crossings[0]], grid[crossings[0] + 1]
-        for _ in range(60):
-            middle = np.sqrt(low * high)
-            low, high = (middle, high) if (means(middle)[2] < 0) == (excess[crossings[0]] < 0) else (low, middle)
-        square, slope2, _ = means(low)
-        bias = low - square / slope2
+        from scipy import optimize
+
+        bracket = grid[crossings[0] : crossings[0] + 2]
+        variance = optimize.brentq(lambda k: means(k)[2], *bracket, xtol=1e-300)
+        square, slope2, _ = means(variance)
+        bias = variance - square / slope2
         if bias >= 0:
             return float(bias), 1 / slope2
     elif means(1e-16)[0] < 1e-12:  # a(0) = 0, and K -> 0

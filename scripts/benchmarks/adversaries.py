@@ -85,7 +85,9 @@ def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray
     from qpinn.physics import reference as methods
     from qpinn.physics.potentials import given
 
-    potential = given.Expression(*adversary.domain, adversary.formula, adversary.reference_edges)
+    left, right = adversary.domain
+    edges = adversary.reference_edges
+    potential = given.Expression(left=left, right=right, formula=adversary.formula, breakpoints=edges)
     levels = methods.spectral_elements(potential, states, degree=22, elements=1, checked=True)
     return levels.energies, levels.errors
 

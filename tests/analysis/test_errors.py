@@ -159,8 +159,9 @@ def _measured(energies, psi, slope, v, length, amplitude=1.0):
     bound = _bound(energies, np.asarray(energies) - 1e-9, np.asarray(energies) + 1e-9)
     both = np.stack([energies, energies])
     return observables.Measured(
-        values(x, length * weights / 2), values(grid, 0 * grid), bound, both, np.zeros(len(psi))
-    )
+        fine=values(x, length * weights / 2), grid=values(grid, 0 * grid), bound=bound, energies=both,
+        losses=np.zeros(len(psi)),
+    )  # fmt: skip
 
 
 def _well(amplitude=1.0):

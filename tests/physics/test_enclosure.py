@@ -21,6 +21,11 @@ FORMULAS = [
 SWITCHED = "where(abs(x)<1,x,-x**3) + minimum(x,0.2) + maximum(sin(x),0.1) + sign(x) + heaviside(x-0.3) + abs(x)**1.5"
 
 
+def _formula(left, right, text):
+    """A formula without breakpoints, unchecked."""
+    return Expression(left=left, right=right, formula=text, breakpoints=())
+
+
 def _cells(seed):
     """Cells of all sizes, from a few units in the last place to the box."""
     rng = np.random.default_rng(seed)
@@ -104,7 +109,7 @@ def test_samples_know_their_extremes(tmp_path):
 def test_a_feature_is_seen_however_narrow(shape, width):
     """On cells that know nothing of it; and the quadrature is told that it misses it."""
     z = f"((x-0.37123456789)/{width:.3e})"
-    potential = Expression(-1.0, 2.0, f"x**2 + 7*({shape.format(z=z)})", ())
+    potential = _formula(-1.0, 2.0, f"x**2 + 7*({shape.format(z=z)})")
     ends = np.linspace(-1, 2, 31)
     _, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
     cell = np.searchsorted(ends, 0.37123456789) - 1
@@ -128,7 +133,7 @@ def test_a_feature_is_seen_however_narrow(shape, width):
     ],
 )
 def test_parity_is_proved(walls, text, even):
-    assert symmetry.is_even(Expression(*walls, text, ())) is even
+    assert symmetry.is_even(_formula(*walls, text)) is even
 
 
 def test_a_function_that_no_interval_enters_is_sampled():
@@ -146,8 +151,8 @@ def test_a_function_that_no_interval_enters_is_sampled():
 
 @pytest.mark.parametrize("offset", [1e3, -1e6, 1e10])
 def test_a_constant_shifts_the_brackets_and_no_more(offset):
-    plain = survey.survey(Expression(-7.0, 7.0, "x**2", ()), 4)
-    shifted = survey.survey(Expression(-7.0, 7.0, f"x**2 + ({offset})", ()), 4)
+    plain = survey.survey(_formula(-7.0, 7.0, "x**2"), 4)
+    shifted = survey.survey(_formula(-7.0, 7.0, f"x**2 + ({offset})"), 4)
     assert len(shifted.lower.values) <= 2 * len(plain.lower.values)
     assert (shifted.low < offset + 2 * np.arange(4) + 1).all()
     assert (shifted.high > offset + 2 * np.arange(4) + 1).all()

@@ -142,7 +142,13 @@ def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
 def _sampled(rows):
     """A spline through a parabola, V'' = 2, which it is itself: levels 2 k + 1 but for the walls at +-8."""
     x = np.linspace(-8.0, 8.0, rows)
-    return given.Sampled(x, np.asarray(interpolate.CubicSpline(x, x**2).c), "", "cubic", ())
+    return given.Sampled(
+        knots=x,
+        coefficients=np.asarray(interpolate.CubicSpline(x, x**2).c),
+        file="",
+        interpolation="cubic",
+        breakpoints=(),
+    )
 
 
 @pytest.mark.parametrize(

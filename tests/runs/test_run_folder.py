@@ -25,6 +25,23 @@ def test_nan_and_infinity_become_null(tmp_path):
     assert run_folder.read_summary(tmp_path)["states"] == [{"energy": None, "loss": None}]
 
 
+@pytest.mark.parametrize(("name", "task", "key"), [(n, *kind) for n, kind in run_folder.KINDS.items()])
+def test_a_summary_says_its_schema_and_task(tmp_path, name, task, key):
+    run_folder.write_summary(tmp_path, {key: []}, name)
+    stored = json.loads((tmp_path / name).read_text())
+    assert stored == {"schema": run_folder.SCHEMA, "task": task, key: []}
+    assert run_folder.read_summary(tmp_path) == stored
+    (tmp_path / name).write_text(json.dumps({key: []}))  # as written before there were schemas
+    assert run_folder.read_summary(tmp_path) == {key: []}
+
+
+@pytest.mark.parametrize("schema", [run_folder.SCHEMA + 1, 0, "1", None])
+def test_a_schema_that_is_not_known_is_refused_in_one_line(tmp_path, schema):
+    (tmp_path / "results.json").write_text(json.dumps({"schema": schema, "states": []}))
+    with pytest.raises(ValueError, match=r"results\.json: schema=.*; allowed: 1 to \d+$"):
+        run_folder.read_summary(tmp_path)
+
+
 @pytest.mark.parametrize("content", [None, "", "{", "[]", "{}"])
 def test_a_damaged_folder_is_named(tmp_path, content):
     if content is not None:

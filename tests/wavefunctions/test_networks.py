@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import qpinn
+from qpinn.physics import reference
 from qpinn.wavefunctions.networks import (
     ACTIVATIONS,
     INITIALIZATIONS,
@@ -31,6 +33,17 @@ def test_activations_have_a_continuous_second_derivative(name):
     x = jnp.linspace(-8, 8, 16001)
     assert np.abs(np.diff(second(x))).max() < 0.01
     assert np.abs(second(x)).max() > 0.05
+
+
+def test_a_new_activation_is_one_line(monkeypatch):
+    with pytest.raises(ValueError, match=r"network\.activation=sech"):
+        qpinn.solve(qpinn.potentials.barrier(), network={"activation": "sech"})
+    monkeypatch.setitem(ACTIVATIONS, "sech", lambda x: 1 / jnp.cosh(x))
+    chosen = {"activation": "sech", "width": 8}
+    solution = qpinn.solve(qpinn.potentials.barrier(), network=chosen, optimizer={"steps": 20})
+    assert solution.settings.network.activation == "sech"
+    exact = reference.best(solution.plan.potential, 1).energies[0]
+    np.testing.assert_allclose(solution.state.energy, exact, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NOT_SMOOTH)

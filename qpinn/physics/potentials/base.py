@@ -8,16 +8,17 @@ to them exist. It is called with positions of shape (..., d) and returns V of sh
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
 potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.walls`).
 
-Two things are there only where they are needed. `mass(x)`, constant between breakpoints, is the effective mass of
+Two attributes exist only where they are needed, and `hasattr` tells. `mass(x)`, constant between breakpoints, is the
+effective mass of
 
     H = -d/dx (1 / m) d/dx + V        (BenDaniel and Duke, Phys. Rev. 152 (1966) 683)
 
 so that psi and psi' / m are continuous; it is 1 where a potential has none. `deltas` holds positions, breakpoints all
-of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. `energies` names the
-fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`).
+of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. What else the package
+asks of a potential has a default in `Potential`.
 
-Builders (lower case) check their numbers and raise `ValueError` with a line that names the key, the value and what is
-allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
+Builders (lower case, with `@builder`) check their numbers and raise `ValueError` with a line that names the key, the
+value and what is allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
 
 Units: lengths in L, energies in hbar^2 / (2 m L^2), masses in that m, so that H = -d^2/dx^2 + V.
 """
@@ -26,8 +27,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, TypeVar, dataclass_transform
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
@@ -36,24 +37,72 @@ Number = Any  # a Python float on the host, a tracer under jit
 T = TypeVar("T")
 
 
-class Potential(Protocol):
-    """What the rest of the package asks of a potential."""
+class Potential:
+    """What the rest of the package asks of a potential.
+
+    energies    the fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`); None
+                for a potential whose numbers have no units
+    threshold   the lower of V(-inf) and V(inf), above which nothing is bound; inf if V rises without end
+    hard_walls  whether the left and the right wall belong to the potential, so that V does not go on beyond them
+    seams       positions between which V is smooth, breakpoints or not
+    """
 
     name: ClassVar[str]
+    energies: ClassVar[dict[str, float] | None] = None
+    threshold: ClassVar[float] = math.inf
+    hard_walls: ClassVar[tuple[bool, bool]] = (False, False)
+
+    if TYPE_CHECKING:  # a field of some potentials, a property of others
+
+        @property
+        def domain(self) -> tuple[Number, Number]: ...
+
+        @property
+        def breakpoints(self) -> tuple[Number, ...]: ...
+
+        def __call__(self, x: Any) -> Any: ...
 
     @property
-    def domain(self) -> tuple[Number, Number]: ...
+    def seams(self) -> np.ndarray:
+        return np.zeros(0)
 
-    @property
-    def breakpoints(self) -> tuple[Number, ...]: ...
 
-    def __call__(self, x: Any) -> Any: ...
+BUILDERS: dict[str, Callable[..., Any]] = {}
+"""What `potential.name` in a config may say."""
+
+Builder = TypeVar("Builder", bound=Callable[..., Any])
+
+
+def builder(function: Builder) -> Builder:
+    """Register a checking function as the potential of its name. Raises ValueError for a name that is taken."""
+    name = function.__name__
+    taken = BUILDERS.get(name, function)
+    if taken.__module__ != function.__module__:
+        raise ValueError(f"potential.name={name}: in {function.__module__}, and in {taken.__module__}; must be unique")
+    BUILDERS[name] = function
+    return function
 
 
 @dataclass_transform(frozen_default=True)
 def pytree(cls: type[T]) -> type[T]:
     """A frozen dataclass whose fields are leaves, but for those whose metadata say that they are static."""
     return jax.tree_util.register_dataclass(dataclasses.dataclass(frozen=True)(cls))
+
+
+@pytree
+class Between(Potential):
+    """A potential with two walls, and smooth between them."""
+
+    left: Number
+    right: Number
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.left, self.right
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return ()
 
 
 LIMIT = 1e12
@@ -79,6 +128,11 @@ def positive(key: str, value: Any) -> float:
     return number
 
 
+def positives(**numbers: Any) -> dict[str, float]:
+    """Fields of a potential that must be positive, by name."""
+    return {key: positive(f"potential.{key}", value) for key, value in numbers.items()}
+
+
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
     pair = isinstance(domain, Sequence) and not isinstance(domain, str) and len(domain) == 2
     if not pair or any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
@@ -91,7 +145,8 @@ def walls(domain: Sequence[Any]) -> tuple[float, float]:
     return left, right
 
 
-def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[float, float, float, float]:
+def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> dict[str, float]:
+    """The fields left, right, center and width of a `what` that lies inside its box, or a ValueError."""
     left, right = walls(domain)
     center, width = finite("potential.center", center), positive("potential.width", width)
     box = f"the box potential.domain=[{left:g}, {right:g}]"
@@ -105,7 +160,7 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> tuple[f
         )
     if width < margin:
         raise ValueError(f"potential.width={width:g}: must be at least a millionth of {box}")
-    return left, right, center, width
+    return {"left": left, "right": right, "center": center, "width": width}
 
 
 def mass_at(potential: Any, x: Any) -> Any:
@@ -125,32 +180,32 @@ def has_kinks(potential: Any) -> bool:
 
 def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
     """Strength (n,) of the delta at each of `edges` (n,), 0 where there is none; deltas beyond them are left out."""
-    found = np.zeros(len(edges))
+    strengths = np.zeros(len(edges))
     slack = 1e-9 * (edges[-1] - edges[0])
-    for place, own in zip(*deltas_of(potential), strict=True):
+    for place, strength in zip(*deltas_of(potential), strict=True):
         nearest = int(np.argmin(np.abs(edges - place)))
         if abs(edges[nearest] - place) <= slack:
-            found[nearest] += own
+            strengths[nearest] += strength
         elif edges[0] < place < edges[-1]:
             raise ValueError(f"potential={potential.name}: its delta at {place:g} is not among its breakpoints")
-    return found
+    return strengths
 
 
 def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
-    """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the walls among them.
+    """Bound on how far below min V the levels lie with deltas `strength` (n,) at `edges` (n,), the walls included.
 
     With all of them in one place a level would lie m (sum of alpha)^2 / 4 below it. With walls where psi' = 0 half-way
     between neighbours, which lower every level, each of them alone binds by kappa^2 / m with kappa tanh(kappa a) =
     m alpha / 2, a the distance to the nearer of its walls, and so kappa < m alpha / 2 + 1 / a. Half as much is
     added, so that no level is in this place itself.
     """
-    own = np.flatnonzero(strength < 0)
-    if not own.size:
+    attractive = np.flatnonzero(strength < 0)
+    if not attractive.size:
         return 0.0
-    ends = np.concatenate([[edges[0]], (edges[own][1:] + edges[own][:-1]) / 2, [edges[-1]]])
-    room = np.minimum(edges[own] - ends[:-1], ends[1:] - edges[own])
-    kappa = mass * np.abs(strength[own]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
-    return 1.5 * float(min(mass * strength[own].sum() ** 2 / 4, (kappa**2).max() / mass))
+    ends = np.concatenate([[edges[0]], (edges[attractive][1:] + edges[attractive][:-1]) / 2, [edges[-1]]])
+    room = np.minimum(edges[attractive] - ends[:-1], ends[1:] - edges[attractive])
+    kappa = mass * np.abs(strength[attractive]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
+    return 1.5 * float(min(mass * strength[attractive].sum() ** 2 / 4, (kappa**2).max() / mass))
 
 
 MOST_LISTED = 64

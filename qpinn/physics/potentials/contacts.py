@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.physics.potentials.base import Number, finite, positive, pytree
+from qpinn.physics.potentials.base import Number, Potential, builder, finite, positive, positives, pytree
 from qpinn.physics.potentials.smooth import Domain, _Line, _walls
 
 
-class _Contacts(abc.ABC):
+class _Contacts(Potential, abc.ABC):
     """What all of them have: V = 0 off the deltas, which are breakpoints."""
 
     @property
@@ -93,6 +93,7 @@ class DeltaComb(_Contacts):
     strength: Number
     count: int = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "delta_comb"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"strength": 1}
 
     @property
@@ -111,43 +112,47 @@ def _strength(key: str, value: Any) -> float:
     return number
 
 
-def _within(domain: tuple[float | None, float | None], places: tuple[float, ...]) -> None:
-    left, right = domain
-    if left is None or right is None:
-        return
-    margin = 1e-6 * (right - left)
-    for place in places:
-        if not left + margin < place < right - margin:
-            raise ValueError(
-                f"potential.domain=[{left:g}, {right:g}]: the delta at {place:g} must lie inside, off its walls"
-            )
+def _around(domain: Domain, places: tuple[float, ...]) -> dict[str, float | None]:
+    """The fields left and right; raises ValueError for walls that do not have all `places` between them."""
+    ends = _walls(domain)
+    left, right = ends.values()
+    if left is not None and right is not None:
+        margin = 1e-6 * (right - left)
+        for place in places:
+            if not left + margin < place < right - margin:
+                raise ValueError(
+                    f"potential.domain=[{left:g}, {right:g}]: the delta at {place:g} must lie inside, off its walls"
+                )
+    return ends
 
 
+@builder
 def delta(domain: Domain = None, center: float = 0.0, strength: float = -4.0) -> Delta:
     """One delta. Raises ValueError for a strength of zero, or a delta that is not between its walls."""
-    ends = _walls(domain)
     center, strength = finite("potential.center", center), _strength("strength", strength)
-    _within(ends, (center,))
+    ends = _around(domain, (center,))
     if domain is None and strength > 0:
         raise ValueError(f"potential.strength={strength:g}: binds nothing; a positive one needs potential.domain")
-    return Delta(*ends, center, strength)
+    return Delta(**ends, center=center, strength=strength)
 
 
+@builder
 def two_deltas(
     domain: Domain = None, distance: float = 1.0, strength_left: float = -4.0, strength_right: float = -4.0
 ) -> TwoDeltas:
     """Two deltas about 0. Raises ValueError as `delta`, and for distance <= 0."""
-    ends, distance = _walls(domain), positive("potential.distance", distance)
+    distance = positive("potential.distance", distance)
     left, right = _strength("strength_left", strength_left), _strength("strength_right", strength_right)
-    _within(ends, (-distance / 2, distance / 2))
+    ends = _around(domain, (-distance / 2, distance / 2))
     if domain is None and min(left, right) > 0:
         raise ValueError(f"potential.strength_left={left:g}: binds nothing, nor does strength_right={right:g}; two "
                          "positive ones need potential.domain")  # fmt: skip
-    return TwoDeltas(*ends, distance, left, right)
+    return TwoDeltas(**ends, distance=distance, strength_left=left, strength_right=right)
 
 
+@builder
 def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
     """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 48:
         raise ValueError(f"potential.count={count}: must be a whole number from 1 to 48")
-    return DeltaComb(positive("potential.period", period), _strength("strength", strength), count)
+    return DeltaComb(**positives(period=period), strength=_strength("strength", strength), count=count)

@@ -34,10 +34,10 @@ ORDERS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
 
 
 class Node(NamedTuple):
-    """An operation and what it is applied to; a number has the operation "number" and itself, x has "x"."""
+    """An operation and its operands; a number has the operation "number" and its value, x has "x" and none."""
 
     operation: str
-    parts: tuple[Any, ...] = ()
+    operands: tuple[Any, ...] = ()
 
 
 @functools.lru_cache(maxsize=256)
@@ -68,16 +68,16 @@ def _node(tree: ast.AST, text: str, depth: int) -> Node:
             return Node("x")
         if tree.id in CONSTANTS:
             return Node("number", (CONSTANTS[tree.id],))
-        known = ["x", *CONSTANTS, *ARGUMENTS]
-        close = difflib.get_close_matches(tree.id, known, n=1)
+        names = ["x", *CONSTANTS, *ARGUMENTS]
+        close = difflib.get_close_matches(tree.id, names, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(known)}")
+        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(names)}")
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         inner = _node(tree.operand, text, depth + 1)
         return Node("-", (Node("number", (0.0,)), inner)) if isinstance(tree.op, ast.USub) else inner
     if isinstance(tree, ast.BinOp) and type(tree.op) in OPERATORS:
-        parts = _node(tree.left, text, depth + 1), _node(tree.right, text, depth + 1)
-        return Node(OPERATORS[type(tree.op)], parts)
+        operands = _node(tree.left, text, depth + 1), _node(tree.right, text, depth + 1)
+        return Node(OPERATORS[type(tree.op)], operands)
     if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Pow):
         return Node("**", (_node(tree.left, text, depth + 1), _exponent(tree.right, text)))
     if isinstance(tree, ast.Call):
@@ -117,75 +117,75 @@ def _call(tree: ast.Call, text: str, depth: int) -> Node:
     if tree.keywords or len(tree.args) != ARGUMENTS[name]:
         raise _refused(text, f"{name} takes {ARGUMENTS[name]} argument{'s' * (ARGUMENTS[name] > 1)}")
     if name != "where":
-        return Node(name, tuple(_node(part, text, depth + 1) for part in tree.args))
+        return Node(name, tuple(_node(argument, text, depth + 1) for argument in tree.args))
     test = tree.args[0]
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in ORDERS):
         raise _refused(text, "where needs a comparison first, as in where(abs(x) < 1, 0, 20)")
-    left, right = (_node(part, text, depth + 1) for part in (test.left, test.comparators[0]))
+    left, right = (_node(argument, text, depth + 1) for argument in (test.left, test.comparators[0]))
     if ORDERS[type(test.ops[0])] < 0:
         left, right = right, left
     below = Node("-", (right, left))  # positive where the comparison holds
-    return Node("where", (below, *(_node(part, text, depth + 1) for part in tree.args[1:])))
+    return Node("where", (below, *(_node(argument, text, depth + 1) for argument in tree.args[1:])))
 
 
 def compute(node: Node, x: Any) -> Any:
     """The values of a tree on positions x (...), as NumPy or JAX, whichever x is."""
     namespace = x.__array_namespace__()
     if node.operation == "number":
-        return node.parts[0] + 0 * x
+        return node.operands[0] + 0 * x
     if node.operation == "x":
         return x
     if node.operation == "**":
-        base, exponent = compute(node.parts[0], x), node.parts[1]
+        base, exponent = compute(node.operands[0], x), node.operands[1]
         return base ** int(exponent) if exponent == int(exponent) else base**exponent
-    parts = [compute(part, x) for part in node.parts]
+    values = [compute(child, x) for child in node.operands]
     if node.operation == "+":
-        return parts[0] + parts[1]
+        return values[0] + values[1]
     if node.operation == "-":
-        return parts[0] - parts[1]
+        return values[0] - values[1]
     if node.operation == "*":
-        return parts[0] * parts[1]
+        return values[0] * values[1]
     if node.operation == "/":
-        return parts[0] / parts[1]
+        return values[0] / values[1]
     if node.operation == "heaviside":
-        return namespace.where(parts[0] > 0, 1.0, 0.0) + 0 * x
+        return namespace.where(values[0] > 0, 1.0, 0.0) + 0 * x
     if node.operation in ("minimum", "maximum"):
-        first = parts[0] < parts[1] if node.operation == "minimum" else parts[0] > parts[1]
-        return namespace.where(first, parts[0], parts[1])
+        first = values[0] < values[1] if node.operation == "minimum" else values[0] > values[1]
+        return namespace.where(first, values[0], values[1])
     if node.operation == "where":
-        return namespace.where(parts[0] > 0, parts[1], parts[2])
-    return getattr(namespace, PLAIN[node.operation])(parts[0])
+        return namespace.where(values[0] > 0, values[1], values[2])
+    return getattr(namespace, PLAIN[node.operation])(values[0])
 
 
 def _below(node: Node) -> Iterator[Node]:
     yield node
-    for part in node.parts:
-        if isinstance(part, Node):
-            yield from _below(part)
+    for child in node.operands:
+        if isinstance(child, Node):
+            yield from _below(child)
 
 
 def switches(node: Node) -> list[Node]:
-    """The parts at whose zeros V or its slope may jump."""
-    found = []
-    for part in _below(node):
-        if part.operation in ("abs", "sign", "heaviside", "where"):
-            found.append(part.parts[0])
-        elif part.operation in ("minimum", "maximum"):
-            found.append(Node("-", part.parts))
-    return found
+    """The subtrees at whose zeros V or its slope may jump."""
+    arguments = []
+    for inner in _below(node):
+        if inner.operation in ("abs", "sign", "heaviside", "where"):
+            arguments.append(inner.operands[0])
+        elif inner.operation in ("minimum", "maximum"):
+            arguments.append(Node("-", inner.operands))
+    return arguments
 
 
 def denominators(node: Node) -> list[Node]:
-    """The parts that must not vanish."""
-    found = []
-    for part in _below(node):
-        if part.operation == "/":
-            found.append(part.parts[1])
-        elif part.operation == "**" and part.parts[1] < 0:
-            found.append(part.parts[0])
-        elif part.operation == "tan":
-            found.append(Node("cos", part.parts))
-    return found
+    """The subtrees that must not vanish."""
+    divisors = []
+    for inner in _below(node):
+        if inner.operation == "/":
+            divisors.append(inner.operands[1])
+        elif inner.operation == "**" and inner.operands[1] < 0:
+            divisors.append(inner.operands[0])
+        elif inner.operation == "tan":
+            divisors.append(Node("cos", inner.operands))
+    return divisors
 
 
 MOST_CELLS = 4096
@@ -211,18 +211,21 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
         if len(changes) > MOST_CHANGES:
             return x[changes].tolist()
         return [_change(node, float(x[i]), float(x[i + 1])) for i in changes]
-    found = []
+    places = []
     groups = np.split(np.arange(len(cells[0])), np.flatnonzero(cells[0][1:] > cells[1][:-1]) + 1)
     for group in groups if len(cells[0]) else ():
         low, high = float(cells[0][group[0]]), float(cells[1][group[-1]])
         crossed = np.sign(_value(node, low)) != np.sign(_value(node, high))
-        found.append(_change(node, low, high) if crossed else (low + high) / 2)
+        places.append(_change(node, low, high) if crossed else (low + high) / 2)
     least = EPS * 1e-3 * max(abs(left), abs(right))
-    return [0.0 if abs(place) < least else place for place in found]
+    return [0.0 if abs(place) < least else place for place in places]
 
 
 def _cells_with_zeros(node: Node, left: float, right: float) -> tuple[np.ndarray, np.ndarray] | None:
-    """Cells of a few units in the last place that between them hold every zero; None if they are too many."""
+    """Cells of a few units in the last place that between them hold every zero; None if they are too many.
+
+    Interval arithmetic excludes the rest, so that close pairs and double zeros are found, which need no change of sign.
+    """
     ends = np.linspace(left, right, 257)
     low, high = ends[:-1], ends[1:]
     least = 4 * EPS * np.maximum(max(abs(left), abs(right)) * 1e-3, np.abs(low))
@@ -250,7 +253,11 @@ def _value(node: Node, x: float) -> float:
 
 
 def _change(node: Node, low: float, high: float) -> float:
-    """Where the sign changes from what it is at `low`."""
+    """The first number at which the sign is no longer that at `low`.
+
+    By bisection to adjacent numbers: a switch may jump over zero or be zero on one side, where the root finders of
+    SciPy have no root to converge to, and breakpoints are to be exact.
+    """
     sign = np.sign(_value(node, low))
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if np.sign(_value(node, middle)) == sign else (low, middle)

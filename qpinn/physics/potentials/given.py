@@ -14,7 +14,7 @@ import numpy as np
 
 from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
-from qpinn.physics.potentials.base import LIMIT, Number, finite, pytree, walls
+from qpinn.physics.potentials.base import LIMIT, Number, Potential, builder, finite, pytree, walls
 
 MOST_KINKS = 48
 """Breakpoints that a mesh can take."""
@@ -24,7 +24,7 @@ MOST_ROWS = 20_000
 
 
 @pytree
-class Expression:
+class Expression(Potential):
     """V = scale formula(x), see `qpinn.physics.potentials.formula`, between walls."""
 
     left: Number
@@ -43,6 +43,7 @@ class Expression:
         return self.scale * formulas.compute(formulas.parse(self.formula), x[..., 0])
 
 
+@builder
 def expression(
     domain: Sequence[float] | None = None, formula: str = "10*(x**2-1)**2 + 0.3*x", breakpoints: Sequence[float] = ()
 ) -> Expression:
@@ -58,11 +59,11 @@ def expression(
     if isinstance(breakpoints, str) or not isinstance(breakpoints, Sequence):
         raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     tree = formulas.parse(formula)
-    for part in formulas.denominators(tree):
-        poles = formulas.zeros(part, left, right)
+    for term in formulas.denominators(tree):
+        poles = formulas.zeros(term, left, right)
         if poles:
             raise ValueError(f"potential.formula={formula}: division by zero at {_pole(poles[0], left, right)}")
-    kinks = {kink for part in formulas.switches(tree) for kink in formulas.zeros(part, left, right)}
+    kinks = {kink for term in formulas.switches(tree) for kink in formulas.zeros(term, left, right)}
     for point in breakpoints:
         if not left < finite("potential.breakpoints", point) < right:
             raise ValueError(f"potential.breakpoints={point:g}: must lie inside the domain [{left:g}, {right:g}]")
@@ -70,7 +71,7 @@ def expression(
     apart = _apart(sorted(kinks), left, right)
     if len(apart) > MOST_KINKS:
         raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(apart)} places; at most {MOST_KINKS}")
-    built = Expression(left, right, formula, apart)
+    built = Expression(left=left, right=right, formula=formula, breakpoints=apart)
     beyond = enclosure.out_of_range(built)
     if beyond is not None:
         raise ValueError(
@@ -99,7 +100,7 @@ def _apart(points: list[float], left: float, right: float) -> tuple[float, ...]:
     return tuple(kept)
 
 
-class _Table:
+class _Table(Potential):
     """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other."""
 
     def _numbers(self) -> tuple[Any, ...]:
@@ -113,7 +114,7 @@ class _Table:
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Sampled(_Table):
     """V from samples, between walls at the first and the last of them.
 
@@ -141,8 +142,8 @@ class Sampled(_Table):
         """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
         first, last = (_piece_of(np.asarray(self.knots), end) for end in (left, right))
         least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
-        others = self._extremes(last, np.maximum(left, self.seams[last]), right)
-        least, most = np.minimum(least, others[0]), np.maximum(most, others[1])
+        last_least, last_most = self._extremes(last, np.maximum(left, self.seams[last]), right)
+        least, most = np.minimum(least, last_least), np.maximum(most, last_most)
         whole = self._extremes(np.arange(len(self.knots) - 1), self.seams[:-1], self.seams[1:])
         for cell in np.flatnonzero(last - first > 1):  # pieces that lie in a cell as a whole
             between = slice(first[cell] + 1, last[cell])
@@ -187,8 +188,8 @@ class Sampled(_Table):
         if np.abs(knots + knots[::-1] - 2 * center).max() > 2 * slack:
             return False
         x = knots[:-1, None] + np.diff(knots)[:, None] * np.array([0.1, 0.4, 0.6, 0.9])
-        v, other = self(x[..., None]), self((2 * center - x)[..., None])
-        return bool(np.abs(v - other).max() <= 1e-12 * np.abs(v).max())
+        v, reflected = self(x[..., None]), self((2 * center - x)[..., None])
+        return bool(np.abs(v - reflected).max() <= 1e-12 * np.abs(v).max())
 
     def _extremes(self, piece: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The extremes of the polynomials `piece` (n,) between `left` and `right`, which lie in their pieces."""
@@ -225,6 +226,7 @@ def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
 
 
+@builder
 def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
     """V from the columns x and V of a CSV file.
 
@@ -250,7 +252,8 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
         raise ValueError(f"potential.file={file}: x = {x[row]:g} stands {fault} (row {row + 2}); x must ascend")
     walls((float(x[0]), float(x[-1])))
     if interpolation == "cubic":
-        return Sampled(x, np.asarray(interpolate.CubicSpline(x, v).c), file, interpolation, ())
+        coefficients, kinks = np.asarray(interpolate.CubicSpline(x, v).c), ()
+        return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
     slope = np.diff(v) / order
     bends = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
     if bends.sum() > MOST_KINKS:
@@ -258,11 +261,12 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
             f"potential.file={file}: straight lines through {len(x)} rows have {bends.sum()} corners, at most "
             f"{MOST_KINKS}; potential.interpolation=cubic has none"
         )
-    return Sampled(x, np.stack([slope, v[:-1]]), file, interpolation, tuple(x[1:-1][bends].tolist()))
+    coefficients, kinks = np.stack([slope, v[:-1]]), tuple(x[1:-1][bends].tolist())
+    return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Layers(_Table):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
 
@@ -275,6 +279,7 @@ class Layers(_Table):
     file: str = dataclasses.field(metadata={"static": True})
     breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "layers"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1}
 
     @property
@@ -302,6 +307,7 @@ class Layers(_Table):
         return x.__array_namespace__().asarray(self.masses)[self._layer(x)]
 
 
+@builder
 def layers(
     file: str | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (), mass: Sequence[float] = ()
 ) -> Layers:
@@ -338,7 +344,8 @@ def layers(
                 reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
                 raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
     edges = np.concatenate([[0.0], np.cumsum(columns[0])])
-    return Layers(edges, columns[1], columns[2], file or "", tuple(edges[1:-1].tolist()))
+    kinks = tuple(edges[1:-1].tolist())
+    return Layers(edges=edges, offset=columns[1], masses=columns[2], file=file or "", breakpoints=kinks)
 
 
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
@@ -371,6 +378,6 @@ def _cell(text: str, file: str, row: int, name: str) -> float:
     except ValueError:
         value = math.nan
     if not abs(value) <= LIMIT:
-        found = text.strip() or "nothing"
-        raise ValueError(f"potential.file={file}: row {row}, {name}={found}: must be a number within +-{LIMIT:g}")
+        shown = text.strip() or "nothing"
+        raise ValueError(f"potential.file={file}: row {row}, {name}={shown}: must be a number within +-{LIMIT:g}")
     return value

@@ -12,32 +12,19 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.physics.potentials.base import Number, finite, positive, pytree, walls
+from qpinn.physics.potentials.base import Between, Number, builder, finite, positives, pytree, walls
 
 FARTHEST = 300.0
 """Arguments of exp and cosh beyond which a well has ended: they would overflow."""
 
 
 @pytree
-class _Line:
+class _Line(Between):
     """A potential with walls that may be chosen later.
 
-    middle     where to look for psi first
-    length     over which V changes
-    threshold  the lower of V(-inf) and V(inf), above which nothing is bound; inf if V rises without end
+    middle  where to look for psi first
+    length  over which V changes
     """
-
-    left: Number
-    right: Number
-    threshold: ClassVar[float] = math.inf
-
-    @property
-    def domain(self) -> tuple[Number, Number]:
-        return self.left, self.right
-
-    @property
-    def breakpoints(self) -> tuple[Number, ...]:
-        return ()
 
     def on(self, left: float | None, right: float | None) -> Any:
         """The same potential between other walls."""
@@ -182,6 +169,7 @@ class Linear(_Line):
 
     slope: Number
     name: ClassVar[str] = "linear"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, False)
     energies: ClassVar[dict[str, float]] = {"slope": 1}
 
     @property
@@ -253,56 +241,64 @@ class GaussianWell(_Line):
 Domain = Sequence[float] | None
 
 
-def _walls(domain: Domain) -> tuple[float | None, float | None]:
-    return (None, None) if domain is None else walls(domain)
+def _walls(domain: Domain) -> dict[str, float | None]:
+    """The fields left and right, None where walls are put later."""
+    left, right = (None, None) if domain is None else walls(domain)
+    return {"left": left, "right": right}
 
 
+@builder
 def harmonic(domain: Domain = None, center: float = 0.0, omega: float = 1.0) -> Harmonic:
     """Harmonic oscillator. Raises ValueError for omega <= 0 or walls out of order."""
-    return Harmonic(*_walls(domain), finite("potential.center", center), positive("potential.omega", omega))
+    return Harmonic(**_walls(domain), center=finite("potential.center", center), **positives(omega=omega))
 
 
+@builder
 def anharmonic(domain: Domain = None, g: float = 1.0) -> Anharmonic:
     """Quartic oscillator. Raises ValueError for g <= 0 or walls out of order."""
-    return Anharmonic(*_walls(domain), positive("potential.g", g))
+    return Anharmonic(**_walls(domain), **positives(g=g))
 
 
+@builder
 def double_well(domain: Domain = None, height: float = 10.0, a: float = 1.0) -> DoubleWell:
     """Quartic double well. Raises ValueError for numbers that are not positive or walls out of order."""
-    return DoubleWell(*_walls(domain), positive("potential.height", height), positive("potential.a", a))
+    return DoubleWell(**_walls(domain), **positives(height=height, a=a))
 
 
+@builder
 def morse(domain: Domain = None, center: float = 0.0, depth: float = 100.0, a: float = 1.0) -> Morse:
     """Morse potential. Raises ValueError for numbers that are not positive or walls out of order.
 
     Whether it binds anything depends on the units, and is asked when levels are.
     """
-    depth, a = positive("potential.depth", depth), positive("potential.a", a)
-    return Morse(*_walls(domain), finite("potential.center", center), depth, a)
+    return Morse(**_walls(domain), center=finite("potential.center", center), **positives(depth=depth, a=a))
 
 
+@builder
 def poeschl_teller(domain: Domain = None, a: float = 1.0, l: float = 4.0) -> PoeschlTeller:  # noqa: E741
     """Poeschl-Teller well. Raises ValueError for numbers that are not positive or walls out of order."""
-    return PoeschlTeller(*_walls(domain), positive("potential.a", a), positive("potential.l", l))
+    return PoeschlTeller(**_walls(domain), **positives(a=a, l=l))
 
 
+@builder
 def linear(domain: Domain = None, slope: float = 1.0) -> Linear:
     """Triangular well. Raises ValueError for slope <= 0, or a left wall that is not at 0."""
-    left, right = _walls(domain)
+    left, right = _walls(domain).values()
     if left is not None and left != 0.0:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall of the triangular well is at 0")
-    return Linear(0.0, right, positive("potential.slope", slope))
+    return Linear(left=0.0, right=right, **positives(slope=slope))
 
 
+@builder
 def woods_saxon(domain: Domain = None, depth: float = 50.0, radius: float = 2.0, a: float = 0.2) -> WoodsSaxon:
     """Woods-Saxon well. Raises ValueError for numbers that are not positive, or walls not on both sides of 0."""
-    left, right = _walls(domain)
+    left, right = _walls(domain).values()
     if left is not None and right is not None and not left < 0.0 < right:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: 0, where the slope of V jumps, must lie inside")
-    numbers = {"depth": depth, "radius": radius, "a": a}
-    return WoodsSaxon(left, right, *(positive(f"potential.{key}", value) for key, value in numbers.items()))
+    return WoodsSaxon(left=left, right=right, **positives(depth=depth, radius=radius, a=a))
 
 
+@builder
 def gaussian_well(domain: Domain = None, depth: float = 20.0, width: float = 1.0) -> GaussianWell:
     """Gaussian well. Raises ValueError for numbers that are not positive or walls out of order."""
-    return GaussianWell(*_walls(domain), positive("potential.depth", depth), positive("potential.width", width))
+    return GaussianWell(**_walls(domain), **positives(depth=depth, width=width))

@@ -6,45 +6,31 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from qpinn.physics.potentials.base import Number, inside, positive, pytree, walls
+from qpinn.physics.potentials.base import Between, Number, Potential, builder, inside, positives, pytree, walls
 
 
 @pytree
-class InfiniteWell:
+class InfiniteWell(Between):
     """V = 0 between two impenetrable walls.
 
     E_n = ((n + 1) pi / (right - left))^2, n = 0, 1, ...
     """
 
-    left: Number
-    right: Number
     name: ClassVar[str] = "infinite_well"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {}
-
-    @property
-    def domain(self) -> tuple[Number, Number]:
-        return self.left, self.right
-
-    @property
-    def breakpoints(self) -> tuple[Number, ...]:
-        return ()
 
     def __call__(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 
 @pytree
-class _Step:
+class _Step(Between):
     """V = `inside` within width / 2 of the centre, another constant outside; walls at left and right."""
 
-    left: Number
-    right: Number
     center: Number
     width: Number
-
-    @property
-    def domain(self) -> tuple[Number, Number]:
-        return self.left, self.right
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
 
     @property
     def breakpoints(self) -> tuple[Number, ...]:
@@ -87,25 +73,26 @@ class Barrier(_Step):
         return self._piecewise(x, self.height, 0.0)
 
 
+@builder
 def infinite_well(domain: Sequence[float] = (0.0, 1.0)) -> InfiniteWell:
     """Infinite well between `domain` = (left, right). Raises ValueError for walls out of order or not finite."""
     return InfiniteWell(*walls(domain))
 
 
+@builder
 def finite_well(
     domain: Sequence[float] = (-4.0, 4.0), center: float = 0.0, width: float = 2.0, depth: float = 20.0
 ) -> FiniteWell:
     """Finite well of `width` and `depth` > 0, in a box `domain`. Raises ValueError if it does not fit its box."""
-    geometry = inside(domain, center, width, "well")
-    return FiniteWell(*geometry, depth=positive("potential.depth", depth))
+    return FiniteWell(**inside(domain, center, width, "well"), **positives(depth=depth))
 
 
+@builder
 def barrier(
     domain: Sequence[float] = (0.0, 1.0), center: float = 0.5, width: float = 0.2, height: float = 50.0
 ) -> Barrier:
     """Finite barrier of `width` and `height` > 0, in a box `domain`. Raises ValueError if it does not fit its box."""
-    geometry = inside(domain, center, width, "barrier")
-    return Barrier(*geometry, height=positive("potential.height", height))
+    return Barrier(**inside(domain, center, width, "barrier"), **positives(height=height))
 
 
 @pytree
@@ -123,18 +110,18 @@ class AsymmetricWell(_Step):
         return self._piecewise(x, 0.0, outside)
 
 
+@builder
 def asymmetric_well(
     domain: Sequence[float] = (-4.0, 4.0), center: float = 0.0, width: float = 2.0, depth_left: float = 20.0,
     depth_right: float = 10.0,
 ) -> AsymmetricWell:  # fmt: skip
     """Well with steps of two heights > 0. Raises ValueError if it does not fit its box `domain`."""
-    geometry = inside(domain, center, width, "well")
-    steps = {"depth_left": depth_left, "depth_right": depth_right}
-    return AsymmetricWell(*geometry, *(positive(f"potential.{key}", value) for key, value in steps.items()))
+    steps = positives(depth_left=depth_left, depth_right=depth_right)
+    return AsymmetricWell(**inside(domain, center, width, "well"), **steps)
 
 
 @pytree
-class KronigPenney:
+class KronigPenney(Potential):
     """A row of `count` wells (V = 0) of `width` and between them count - 1 barriers of `height` and `thickness`.
 
     The box ends where the row ends: Kronig and Penney (Proc. R. Soc. A 130 (1931) 499) with walls. Below `height` the
@@ -146,6 +133,7 @@ class KronigPenney:
     height: Number
     count: int = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "kronig_penney"
+    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"height": 1}
 
     @property
@@ -164,10 +152,9 @@ class KronigPenney:
         return namespace.where(within < self.width, 0.0, self.height)
 
 
+@builder
 def kronig_penney(count: int = 5, width: float = 1.0, thickness: float = 0.2, height: float = 50.0) -> KronigPenney:
     """A row of wells and barriers. Raises ValueError unless 2 <= count <= 24 and all numbers are positive."""
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 24:
         raise ValueError(f"potential.count={count}: must be a whole number from 2 to 24")
-    numbers = {"width": width, "thickness": thickness, "height": height}
-    width, thickness, height = (positive(f"potential.{key}", value) for key, value in numbers.items())
-    return KronigPenney(width, thickness, height, count)
+    return KronigPenney(**positives(width=width, thickness=thickness, height=height), count=count)
