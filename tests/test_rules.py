@@ -20,7 +20,7 @@ ONLY = {
     "matplotlib": "".join(
         f"qpinn/report/{name}.py " for name in ("style", "run_figures", "levels_figures", "sweep_figures", "study")
     ),
-    "optax": "qpinn/training/gradient.py",
+    "optax": "qpinn/training/gradient.py qpinn/training/variational.py",
 }
 
 

@@ -26,7 +26,7 @@ from qpinn.physics import symmetry
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.units import Units
-from qpinn.training import gradient, loop, optimizers
+from qpinn.training import gradient, loop, optimizers, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.levenberg_marquardt import LevenbergMarquardt
 from qpinn.typing import Params
@@ -425,7 +425,10 @@ def _build_on(
 def course(settings: Settings) -> loop.Course:
     """How a run starts, and how many steps it takes."""
     steps = settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
-    return loop.Course(settings.start.name, steps, settings.optimizer.chunk)
+    start: starts.Start = starts.Variational(settings.start.steps, settings.start.learning_rate)
+    if settings.start.name != "variational":
+        start = starts.Ritz() if settings.start.name == "ritz" else starts.Random()
+    return loop.Course(start, steps, settings.optimizer.chunk)
 
 
 def merged(settings: Settings) -> bool:
@@ -462,9 +465,12 @@ def describe_route(settings: Settings) -> dict[str, Any]:
     """What the network was trained with, and whether it started from a projected solve."""
     s = settings
     projected = s.start.name == "ritz"
-    start = "Rayleigh-Ritz start (projected solve on the linear parameters)" if projected else "random start"
+    start = {
+        "ritz": "Rayleigh-Ritz start (projected solve on the linear parameters)", "random": "random start",
+        "variational": "variational start (Rayleigh quotient minimised from random parameters)",
+    }[s.start.name]  # fmt: skip
     if s.in_turn:
-        start += "s in turn, orthogonal to those below"
+        start += ", states in turn, orthogonal to those below"
     names = {"levenberg_marquardt": "Levenberg-Marquardt", "adam": "Adam", "adam_lbfgs": "Adam, then L-BFGS"}
     label = f"{s.ansatz.name} ansatz, {start}, {names[s.optimizer.name]}, E {s.energy.name}"
     return {

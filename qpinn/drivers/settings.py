@@ -161,12 +161,21 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True)
 class Start:
-    """Where training starts: `random` parameters, or `ritz`, a Rayleigh-Ritz solve on the linear ones among them."""
+    """Where training starts.
+
+    random       random parameters as they are
+    ritz         a Rayleigh-Ritz solve on those in which psi is linear
+    variational  from random ones, `steps` of Adam from `learning_rate` on the Rayleigh quotient; no linear solve
+    """
 
     name: str = "ritz"
+    steps: int = 1000
+    learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:
-        one_of("start.name", self.name, ("random", "ritz"))
+        one_of("start.name", self.name, ("random", "ritz", "variational"))
+        whole("start.steps", self.steps, 1, 1_000_000)
+        positive("start.learning_rate", self.learning_rate)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,9 +245,6 @@ class Settings:
         if self.tol is not None:
             raise ValueError(f"tol={self.tol}: start.name={self.start.name} trains to no tolerance; allowed with it: "
                              "start=ritz")  # fmt: skip
-        if self.states is not None and self.optimizer.name == "levenberg_marquardt":
-            raise ValueError(f"states={self.states}: optimizer.name={self.optimizer.name} needs start=ritz for it; "
-                             "allowed with start=random: adam, adam_lbfgs")  # fmt: skip
 
     @property
     def by_parity(self) -> bool:

@@ -160,6 +160,10 @@ class Eigenvalue:
         new = jax.tree.map(jnp.add, params, change)
         return {**new, "psi": self.ansatz.wavefunction.confined(new["psi"])}
 
+    def overlaps_below(self, psi: Array, points: Points) -> Array:
+        """<psi_j|psi> (K,) with the functions below, for psi (S, n) on the points."""
+        return jnp.einsum("skn,sn->k", self._functions_below(points), points.weight * psi)
+
     def _functions_below(self, points: Points) -> Array:
         """The functions below on the points: (S, K, n)."""
         if self.below is None:

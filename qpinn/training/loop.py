@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.training import ritz
 from qpinn.training.lanes import Lanes, System, alike
 from qpinn.training.optimizers import Record
+from qpinn.training.starts import Start
 from qpinn.typing import Array, Params, Scalar
 
 
@@ -87,22 +87,16 @@ def compiler_options(quick: bool) -> dict[str, Any]:
 
 
 def begin(
-    system: System, seed: Scalar, start: str, place: Any = 0, inherited: Params | None = None
+    system: System, seed: Scalar, start: Start, place: Any = 0, inherited: Params | None = None
 ) -> tuple[Carry, Scalar]:
-    """What training starts from, and its E: random parameters, or number `place` of a Ritz problem on them.
-
-    In place of random ones may stand `inherited` parameters of psi.
-    """
+    """What training starts from, and its E: what `start` makes of random parameters, or of `inherited` ones of psi."""
     equation, optimizer, sampling = system
     init_key, points_key = keys(seed)
     points = sampling.draw(jax.random.fold_in(points_key, 0))
     params = equation.init(init_key)
     if inherited is not None:
         params = {**params, "psi": inherited}
-    if start == "ritz":
-        params, energy = ritz.start(equation, params, points, place)
-    else:
-        energy = equation.report(params, points)["energy"]
+    params, energy = start(equation, params, points, place)
     carry = Carry(optimizer.init(equation, params, points), jnp.zeros((), int), jnp.ones((), bool))
     return carry, energy
 
@@ -132,7 +126,7 @@ Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
 
 
 def begin_lanes(
-    lanes: Lanes, seed: Scalar, places: Array, start: str, inherited: Params | None = None
+    lanes: Lanes, seed: Scalar, places: Array, start: Start, inherited: Params | None = None
 ) -> tuple[Carry, Scalar]:
     """`begin` for every lane, that of number k at place `places` (lanes,) of its Ritz problem."""
     return lanes.over(lambda system, place, psi: begin(system, seed, start, place, psi), places, inherited)
@@ -149,9 +143,9 @@ def run_lanes(lanes: Lanes, carry: Carry, seed: Scalar, active: Scalar, length: 
 
 @dataclasses.dataclass(frozen=True)
 class Course:
-    """How to start, "random" or "ritz", how many steps to take, and how many at most between two callbacks."""
+    """How to start, how many steps to take, and how many at most between two callbacks."""
 
-    start: str
+    start: Start
     steps: int
     chunk: int
 

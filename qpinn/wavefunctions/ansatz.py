@@ -66,6 +66,10 @@ class Ansatz:
         """psi at x (d,) from what its segment knows."""
         return self.wavefunction.in_segment(segment, x)
 
+    def scaled(self, params: Params, factor: Scalar) -> Params:
+        """Parameters of `factor` psi."""
+        return jax.tree.map(lambda leaf, linear: factor * leaf if linear else leaf, params, is_linear(params))
+
 
 def mesh_of(
     edges: np.ndarray, potential: Any, parity: float | None = None, *, left: str = WALL, right: str = WALL,

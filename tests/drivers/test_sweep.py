@@ -15,6 +15,7 @@ from qpinn.drivers import eigenstates, sweep
 from qpinn.drivers.settings import Settings, Sweep, from_mapping
 from qpinn.runs import sweep_folder
 from qpinn.training import batch, loop
+from qpinn.training.starts import Random
 
 QUICK = {"network": {"width": 6}, "optimizer": {"steps": 6}}
 PAPER = {
@@ -115,7 +116,7 @@ def _trained(job, system, size):
     """The starts 0, 1, ... of `job` with a system that has an entry for each of them."""
     measurer = sweep.Measurer(job)
     with jax.enable_x64(True):
-        course = loop.Course(job.settings.start.name, 40, 40)
+        course = loop.Course(Random(), 40, 40)
         compiled = batch.compile_batch(system, True, size, 0, course, batch.devices(None), measurer.measure)
         return batch.train(compiled, system, np.arange(size))
 

@@ -13,6 +13,7 @@ from qpinn.drivers.settings import Settings, from_mapping
 from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
 from qpinn.training.lanes import alike
+from qpinn.training.starts import Random
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
 
@@ -60,11 +61,11 @@ def test_a_nan_freezes_the_last_good_state():
     poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
     adam, place = system.optimizer, jnp.zeros(1, int)
     bad = alike(system._replace(optimizer=poisoned(adam.learning_rate, adam.final, adam.steps, adam.schedule)))
-    fit = loop.together(bad, seed, place, loop.Course("random", 20, 5))
+    fit = loop.together(bad, seed, place, loop.Course(Random(), 20, 5))
     assert fit.status == "non-finite"
     assert fit.steps == 7
     assert len(fit.history["step"]) == 8  # the bad step is reported
-    clean = loop.together(alike(system), seed, place, loop.Course("random", 7, 7))
+    clean = loop.together(alike(system), seed, place, loop.Course(Random(), 7, 7))
     for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
 

@@ -1,0 +1,43 @@
+"""Where training starts: a choice of parameters, made once under jit. A start is hashable and has no arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+from qpinn.geometry.quadrature import Points
+from qpinn.training import ritz, variational
+from qpinn.typing import Params, Scalar
+
+
+class Start(Protocol):
+    """From random parameters to those that training starts from, and E. `place`: which level of a Ritz solve."""
+
+    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]: ...
+
+
+@dataclasses.dataclass(frozen=True)
+class Random:
+    """Random parameters as they are."""
+
+    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
+        return params, equation.report(params, points)["energy"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Ritz:
+    """A Rayleigh-Ritz solve on the parameters in which psi is linear, see `qpinn.training.ritz`."""
+
+    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
+        return ritz.start(equation, params, points, place)
+
+
+@dataclasses.dataclass(frozen=True)
+class Variational:
+    """The Rayleigh quotient is minimised first, by Adam; no linear solve, see `qpinn.training.variational`."""
+
+    steps: int = 1000
+    learning_rate: float = 1e-2
+
+    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
+        return variational.start(equation, params, points, self.steps, self.learning_rate)
