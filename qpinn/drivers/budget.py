@@ -17,7 +17,7 @@ def needed(settings: Settings, cells: int, lanes: int) -> int:
     """
     segments = 1 if settings.ansatz.name == "envelope" else cells
     per_cell = {"gauss_legendre": cells, "random": segments, "uniform": 1}[settings.sampling.name]
-    points, width, depth = settings.sampling.points * per_cell, settings.network.width, settings.network.depth
+    points, width, depth = settings.sampling.points * per_cell, settings.network.units, settings.network.depth
     numbers = 12 * points * width * depth
     if settings.start.name == "ritz":
         linear = segments * (width + 3)
@@ -33,7 +33,7 @@ def check(settings: Settings, cells: int, lanes: int) -> None:
     size = needed(settings, cells, lanes)
     if size > MOST_BYTES:
         raise ValueError(
-            f"network.width={settings.network.width}, network.depth={settings.network.depth}: {lanes} states in "
+            f"network.width={settings.network.units}, network.depth={settings.network.depth}: {lanes} states in "
             f"{cells} segments with sampling.points={settings.sampling.points} need {size / 2**30:.3g} GiB, more than "
             f"{MOST_BYTES / 2**30:g}; fewer units, points or states, or a larger ansatz.phase, need less"
         )

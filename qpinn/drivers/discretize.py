@@ -75,7 +75,7 @@ def of(potential: Any, settings: settings_module.Settings) -> Plan:
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip
     projected = settings.start.name == "ritz"
-    return _plan(bare, settings.states, settings.state, projected, settings.ansatz.phase, settings.by_parity)
+    return _plan(bare, settings.states, settings.state, projected, settings.phase, settings.by_parity)
 
 
 @functools.lru_cache(maxsize=16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ from qpinn.physics import symmetry
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.units import Units
-from qpinn.training import gradient, loop, optimizers, starts
+from qpinn.training import gradient, loop, optimizers, shared, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.levenberg_marquardt import LevenbergMarquardt
 from qpinn.typing import Params
@@ -280,7 +281,9 @@ def _train(
     shapes = jax.eval_shape(lambda: lanes.over(lambda system, _: system.equation.init(jax.random.key(0)), places))
     measure = jax.jit(observables.measure, compiler_options=quick).lower(lanes, shapes, at).compile()
     clock.lap("compile")
-    if settings.in_turn:
+    if settings.network.shared:
+        fit = _shared(systems, plan, settings)
+    elif settings.in_turn:
         turns = [_as(settings.precision, system) for system in systems]
         fit = loop.in_turn(turns, settings.seed, course(settings), settings.loss.orthogonality, callbacks)
     else:
@@ -294,6 +297,34 @@ def _train(
     measured, mix = _measured(plan, settings, rules, fit, fields, np.asarray(ended, np.float64))
     clock.lap("measure")
     return _Trained(lanes=lanes, fit=fit, mix=mix, measured=measured)
+
+
+def _shared(systems: list[System], plan: discretize.Plan, settings: Settings) -> loop.Fit:
+    """All levels in the basis of one network, those of each parity in one solve."""
+    sectors = 2 if plan.even and plan.trained > 1 else 1
+    lanes = _as(settings.precision, side_by_side(systems[:sectors]))
+    places = jnp.tile(jnp.arange(-(-plan.trained // sectors)), (sectors, 1))
+    seed = jnp.asarray(settings.seed)
+
+    def levels(lanes: Lanes, seed: Any, places: Any) -> Any:
+        return lanes.over(lambda system, places: shared.levels(system, seed, places), places)
+
+    begun = time.perf_counter()
+    solve_all = (
+        jax.jit(levels, compiler_options=loop.compiler_options(quick=False)).lower(lanes, seed, places).compile()
+    )
+    compiled = time.perf_counter()
+    # even and odd in turn
+    params, energies, records = jax.tree.map(
+        lambda leaf: jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[: plan.trained],
+        solve_all(lanes, seed, places),
+    )
+    seconds = {"compile": compiled - begun, "train": time.perf_counter() - compiled}
+    columns = loop.history(jax.tree.map(lambda leaf: leaf[:, None], records), 0, 1, seconds["train"])
+    return loop.Fit(
+        params=params, history={name: column.ravel() for name, column in columns.items()}, losses=columns["total"][-1],
+        energy_start=np.asarray(energies), steps=0, seconds=seconds, status="finished", asked=False,
+    )  # fmt: skip
 
 
 def _systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy: np.ndarray) -> list[System]:
@@ -394,7 +425,7 @@ def _energy_value(settings: Settings, plan: discretize.Plan) -> np.ndarray:
 def build(potential: Any, settings: Settings, levels: Eigenstates) -> System:
     """Equation, optimiser and sampling for a single level, as pytrees of arrays in the wanted precision."""
     index = settings.state or 0
-    mesh, even = discretize.segments(potential, index + 1, settings.ansatz.phase, settings.by_parity)
+    mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
     parity = (1.0 - 2.0 * (index % 2)) if even else None
     energy = settings.energy.initial
     if settings.energy.name == "fixed":
@@ -411,7 +442,7 @@ def _build_on(
     """`build` on a given mesh (of the left half of the box, for a parity), but for the value of E."""
     choice = settings.network
     network = MLP(
-        choice.width, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
+        choice.units, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
     )
     ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity)
     equation = Eigenvalue(

@@ -45,16 +45,27 @@ def whole(key: str, value: int, least: int, most: int) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Network:
-    """A fully connected network: `depth` hidden layers of `width` units."""
+    """A fully connected network: `depth` hidden layers of `width` units (none: 12, or 20 if they are shared).
 
-    width: int = 12
+    shared  one network for all levels, each with its own linear parameters, and hidden units as they were drawn;
+            otherwise every level trains a network of its own
+    """
+
+    width: int | None = None
     depth: int = 1
     activation: str = "tanh"
     init: str = "spread"
     scale: float = 1.0
+    shared: bool = False
+
+    @property
+    def units(self) -> int:
+        """Units of a hidden layer."""
+        return self.width or (20 if self.shared else 12)
 
     def __post_init__(self) -> None:
-        whole("network.width", self.width, 1, 4096)
+        if self.width is not None:
+            whole("network.width", self.width, 1, 4096)
         whole("network.depth", self.depth, 1, 64)
         activation(self.activation)
         one_of("network.init", self.init, INITIALIZATIONS)
@@ -64,20 +75,21 @@ class Network:
 
 @dataclasses.dataclass(frozen=True)
 class AnsatzChoice:
-    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths.
+    """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths (none: 1,
+    or 4 for a shared network).
 
     parity  auto: where V is even, networks on the left half alone and psi(-x) = +-psi(x) (from a Ritz start, on
             Gauss-Legendre points); none: never
     """
 
     name: str = "piecewise"
-    phase: float = 1.0
+    phase: float | None = None
     parity: str = "auto"
 
     def __post_init__(self) -> None:
         one_of("ansatz.name", self.name, ANSATZE)
         one_of("ansatz.parity", self.parity, ("auto", "none"))
-        if not 0.05 <= positive("ansatz.phase", self.phase) <= 100:
+        if self.phase is not None and not 0.05 <= positive("ansatz.phase", self.phase) <= 100:
             raise ValueError(f"ansatz.phase={self.phase:g}: must lie from 0.05 to 100")
 
 
@@ -240,11 +252,19 @@ class Settings:
             if self.states is not None:
                 raise ValueError(f"state={self.state}: one level by its index, and states={self.states}: the lowest "
                                  "ones; leave out one of them")  # fmt: skip
+        if self.network.shared and (self.ansatz.name != "piecewise" or self.start.name != "ritz"):
+            raise ValueError("network.shared=true: is a basis for a projected solve; allowed with it: "
+                             "ansatz=piecewise start=ritz")  # fmt: skip
         if self.start.name == "ritz":
             return
         if self.tol is not None:
             raise ValueError(f"tol={self.tol}: start.name={self.start.name} trains to no tolerance; allowed with it: "
                              "start=ritz")  # fmt: skip
+
+    @property
+    def phase(self) -> float:
+        """The longest segment, in radians of psi or decay lengths."""
+        return self.ansatz.phase or (4.0 if self.network.shared else 1.0)
 
     @property
     def by_parity(self) -> bool:
@@ -378,9 +398,9 @@ def _convert(key: str, value: Any, wanted: Any) -> Any:
         return float(value)
     if wanted is int and isinstance(value, int) and number:
         return value
-    if wanted is str and isinstance(value, str):
+    if wanted in (str, bool) and isinstance(value, wanted):
         return value
-    names = {float: "a number", int: "a whole number", str: "a word"}
+    names = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
     raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
 
 

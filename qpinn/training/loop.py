@@ -265,7 +265,7 @@ def fit(
         carry, records = chunk(carry, seed, jnp.asarray(active))
         alive, good = bool(np.all(carry.alive)), int(np.min(carry.good))
         counted = active if alive else good - done + 1
-        columns.append(_columns(records, done, counted, time.perf_counter() - begun))
+        columns.append(history(records, done, counted, time.perf_counter() - begun))
         done = done + active if alive else good
         if not alive:
             status = "non-finite"
@@ -292,7 +292,7 @@ def _joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([column[name] for column in columns]).ravel() for name in columns[0]}
 
 
-def _columns(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
+def history(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
     """Columns (steps, lanes) of the history: step, state, terms of the loss, their total, E, step_size, seconds."""
 
     def column(values: Any) -> np.ndarray:

@@ -15,8 +15,8 @@ from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
 
 
-def solve(gram: Array, stiffness: Array, state: Any, cutoff: float) -> tuple[Scalar, Array]:
-    """Number `state` of K c = E M c, and c with c^T M c = 1, on the well-conditioned part of M (p, p).
+def solve(gram: Array, stiffness: Array, states: Any, cutoff: float) -> tuple[Array, Array]:
+    """Numbers `states` (K,) of S c = E M c, and c (p, K) with c^T M c = 1, on the well-conditioned part of M (p, p).
 
     Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
     times its largest are left out. They move to energies above all others, so that shapes stay static.
@@ -30,7 +30,7 @@ def solve(gram: Array, stiffness: Array, state: Any, cutoff: float) -> tuple[Sca
     reduced = basis.T @ stiffness @ basis
     above = 1 + 2 * jnp.max(jnp.sum(jnp.abs(reduced), axis=1))
     energies, coefficients = _eigh(reduced + jnp.diag(jnp.where(kept, 0, above)))
-    return energies[state], norm * (basis @ coefficients[:, state])
+    return energies[states], norm[:, None] * (basis @ coefficients[:, states])
 
 
 @one_by_one
@@ -40,7 +40,13 @@ def _eigh(matrix: Array) -> tuple[Array, Array]:
 
 
 def start(equation: Eigenvalue, params: Params, points: Points, state: Any = 0) -> tuple[Params, Scalar]:
-    """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy.
+    """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy."""
+    many, energies = levels(equation, params, points, jnp.asarray(state)[None])
+    return jax.tree.map(lambda leaf: leaf[0], many), energies[0]
+
+
+def levels(equation: Eigenvalue, params: Params, points: Points, states: Array) -> tuple[Params, Array]:
+    """For each of the levels `states` (K,) `params` with the linear part replaced, (K, ...), and the energies (K,).
 
     psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.
     K_pq = integral phi_p' phi_q' / m + V phi_p phi_q dx + sum_j alpha_j phi_p phi_q (c_j) over the deltas,
@@ -68,10 +74,12 @@ def start(equation: Eigenvalue, params: Params, points: Points, state: Any = 0) 
     gram = value.T @ value
     stiffness = gradient.T @ gradient + value.T @ ((v - lowest)[:, None] * value)
     stiffness = stiffness + at_deltas.T @ (equation.strengths()[:, None] * at_deltas)
-    above, solution = solve(gram, stiffness, state, 1e3 * float(jnp.finfo(value.dtype).eps))
-    energy = above + lowest
-    first_slope = gradient[0] @ solution
-    trained = {**params, "psi": with_linear(jnp.where(first_slope < 0, -1, 1) * solution)}
-    if equation.energy_mode == "trainable":
-        trained["energy"] = energy
-    return trained, energy
+    above, solutions = solve(gram, stiffness, states, 1e3 * float(jnp.finfo(value.dtype).eps))
+
+    def trained(energy: Scalar, solution: Array) -> Params:
+        first_slope = gradient[0] @ solution
+        psi = with_linear(jnp.where(first_slope < 0, -1, 1) * solution)
+        energies = {"energy": energy} if equation.energy_mode == "trainable" else {}
+        return {**params, "psi": psi, **energies}
+
+    return jax.vmap(trained)(above + lowest, solutions.T), above + lowest

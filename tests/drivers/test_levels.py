@@ -367,7 +367,6 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"tol": 1e-20}, "tol=1e-20: must lie below 1, and from 1e-13 for float64"),
         ({"tol": 1e-6, "precision": "float32"}, "from 0.001 for float32"),
         ({"tol": float("nan")}, "tol=nan: must be finite"),
-        ({"states": 2, "start": "random"}, "states=2: optimizer.name=levenberg_marquardt needs start=ritz for it"),
         ({"tol": 1e-6, "start": "random"}, "tol=1e-06: start.name=random trains to no tolerance"),
         ({"states": 2, "state": 1}, "state=1: one level by its index, and states=2: the lowest ones; leave out one"),
         ({"state": -1}, "state=-1: must be a whole number from 0 to 63"),

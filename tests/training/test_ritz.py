@@ -19,17 +19,17 @@ def test_solve_is_the_generalised_eigenproblem(state):
     rng = np.random.default_rng(state)
     a, b = rng.normal(size=(2, 6, 6))
     stiffness, gram = a + a.T, b @ b.T + np.eye(6)
-    energy, c = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), state, 1e-13)
-    np.testing.assert_allclose(energy, linalg.eigh(stiffness, gram, eigvals_only=True)[state], rtol=1e-10)
-    np.testing.assert_allclose(c @ gram @ c, 1, rtol=1e-11)
+    energy, c = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), jnp.array([state]), 1e-13)
+    np.testing.assert_allclose(energy[0], linalg.eigh(stiffness, gram, eigvals_only=True)[state], rtol=1e-10)
+    np.testing.assert_allclose(c[:, 0] @ gram @ c[:, 0], 1, rtol=1e-11)
 
 
 def test_dependent_directions_are_left_out():
     basis = np.array([[1.0, 0, 1], [0, 1, 1], [0, 0, 0]])  # the third column is the sum of the others
     gram, stiffness = basis.T @ basis, basis.T @ np.diag([1.0, 3.0, 0]) @ basis
     for state, expected in ((0, 1.0), (1, 3.0)):
-        energy, _ = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), state, 1e-10)
-        np.testing.assert_allclose(energy, expected, rtol=1e-9)
+        energy, _ = ritz.solve(jnp.asarray(gram), jnp.asarray(stiffness), jnp.array([state]), 1e-10)
+        np.testing.assert_allclose(energy, [expected], rtol=1e-9)
 
 
 @pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
