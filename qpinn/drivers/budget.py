@@ -17,12 +17,12 @@ def needed(settings: Settings, cells: int, lanes: int) -> int:
     """
     segments = 1 if settings.ansatz.name == "envelope" else cells
     per_cell = {"gauss_legendre": cells, "random": segments, "uniform": 1}[settings.sampling.name]
-    points, width, depth = settings.sampling.points * per_cell, settings.network.units, settings.network.depth
+    points, width, depth = settings.sampling.points * per_cell, settings.width, settings.network.depth
     numbers = 12 * points * width * depth
     if settings.start.name == "ritz":
         linear = segments * (width + 3)
         numbers += 4 * points * linear + 8 * linear**2
-    if settings.optimizer.name == "levenberg_marquardt":
+    if settings.optimizer.name == "levenberg_marquardt" and not settings.shared:
         parameters = (depth - 1) * width * (width + 1) + 3 * width + 1
         numbers += 3 * lanes * points * (parameters + 5) + 4 * parameters * min(parameters, points // segments + 1)
     return numbers * (8 if settings.precision == "float64" else 4)
@@ -33,7 +33,7 @@ def check(settings: Settings, cells: int, lanes: int) -> None:
     size = needed(settings, cells, lanes)
     if size > MOST_BYTES:
         raise ValueError(
-            f"network.width={settings.network.units}, network.depth={settings.network.depth}: {lanes} states in "
+            f"network.width={settings.width}, network.depth={settings.network.depth}: {lanes} states in "
             f"{cells} segments with sampling.points={settings.sampling.points} need {size / 2**30:.3g} GiB, more than "
             f"{MOST_BYTES / 2**30:g}; fewer units, points or states, or a larger ansatz.phase, need less"
         )

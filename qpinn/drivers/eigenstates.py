@@ -281,7 +281,7 @@ def _train(
     shapes = jax.eval_shape(lambda: lanes.over(lambda system, _: system.equation.init(jax.random.key(0)), places))
     measure = jax.jit(observables.measure, compiler_options=quick).lower(lanes, shapes, at).compile()
     clock.lap("compile")
-    if settings.network.shared:
+    if settings.shared:
         fit = _shared(systems, plan, settings)
     elif settings.in_turn:
         turns = [_as(settings.precision, system) for system in systems]
@@ -442,7 +442,7 @@ def _build_on(
     """`build` on a given mesh (of the left half of the box, for a parity), but for the value of E."""
     choice = settings.network
     network = MLP(
-        choice.units, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
+        settings.width, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
     )
     ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity)
     equation = Eigenvalue(

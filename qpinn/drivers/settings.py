@@ -48,7 +48,7 @@ class Network:
     """A fully connected network: `depth` hidden layers of `width` units (none: 12, or 20 if they are shared).
 
     shared  one network for all levels, each with its own linear parameters, and hidden units as they were drawn;
-            otherwise every level trains a network of its own
+            otherwise every level trains a network of its own (none: shared for more than 16 levels)
     """
 
     width: int | None = None
@@ -56,12 +56,7 @@ class Network:
     activation: str = "tanh"
     init: str = "spread"
     scale: float = 1.0
-    shared: bool = False
-
-    @property
-    def units(self) -> int:
-        """Units of a hidden layer."""
-        return self.width or (20 if self.shared else 12)
+    shared: bool | None = None
 
     def __post_init__(self) -> None:
         if self.width is not None:
@@ -76,7 +71,7 @@ class Network:
 @dataclasses.dataclass(frozen=True)
 class AnsatzChoice:
     """The trial function; `phase` is the longest segment of `piecewise` in radians of psi or decay lengths (none: 1,
-    or 4 for a shared network).
+    or 3 for a shared network).
 
     parity  auto: where V is even, networks on the left half alone and psi(-x) = +-psi(x) (from a Ritz start, on
             Gauss-Legendre points); none: never
@@ -262,9 +257,21 @@ class Settings:
                              "start=ritz")  # fmt: skip
 
     @property
+    def shared(self) -> bool:
+        """Whether one network serves all levels."""
+        many = isinstance(self.states, int) and self.states > MOST_LANES
+        possible = self.ansatz.name == "piecewise" and self.start.name == "ritz"
+        return many and possible if self.network.shared is None else self.network.shared
+
+    @property
+    def width(self) -> int:
+        """Units of a hidden layer."""
+        return self.network.width or (20 if self.shared else 12)
+
+    @property
     def phase(self) -> float:
         """The longest segment, in radians of psi or decay lengths."""
-        return self.ansatz.phase or (4.0 if self.network.shared else 1.0)
+        return self.ansatz.phase or (3.0 if self.shared else 1.0)
 
     @property
     def by_parity(self) -> bool:
@@ -278,7 +285,10 @@ class Settings:
         return self.start.name != "ritz" and self.states is not None
 
 
-MOST_STATES = 64
+MOST_STATES = 256
+
+MOST_LANES = 16
+"""Levels beyond which they share a network by default: measured (docs/levels.md), as good as asked for and faster."""
 
 REACH = {"float64": 1e-13, "float32": 1e-3}
 """The smallest tolerance that the rounding of each precision leaves room for, whatever the potential: in float32 the

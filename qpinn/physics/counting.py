@@ -116,14 +116,17 @@ def levels_of(steps: Steps, wanted: np.ndarray, digits: int = 30) -> tuple[np.nd
     low = np.full(len(wanted), steps.floor)
     high = _above(steps, wanted)
     least = (np.pi / (steps.edges[-1] - steps.edges[0])) ** 2 / steps.mass.max()
-    share = np.arange(1, 16)[:, None] / 16  # a count for many energies costs little more than for one
-    for _ in range(30):
+    parts = 16 if len(wanted) < 8 else 4  # a count for a few energies costs little more than for one
+    share = np.arange(1, parts)[:, None] / parts
+    for _ in range(60):
         spacing = max(float(np.ptp((low + high) / 2)) / max(np.ptp(wanted), 1), least)
         if (high - low).max() <= 2.0**-digits * spacing:
             break
-        between = low + (high - low) * share
-        below = (count_below(steps, between.ravel()).reshape(between.shape) <= wanted).sum(axis=0)
-        low, high = low + (high - low) * below / 16, low + (high - low) * (below + 1) / 16
+        between = np.unique(low + (high - low) * share)
+        below = count_below(steps, between)  # ascending, up to rounding; what is found of one level serves all
+        first = np.searchsorted(np.maximum.accumulate(below), wanted, side="right")
+        ends = np.concatenate([[-np.inf], between, [np.inf]])
+        low, high = np.maximum(low, ends[first]), np.minimum(high, ends[first + 1])
     return low, high
 
 

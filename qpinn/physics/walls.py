@@ -44,7 +44,7 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
     bottom = float(potential(np.array([potential.middle])))
     while True:
         trial = _between(potential, reach)
-        energy = float(levels_of(steps(trial).joined(), np.arange(states), digits=36)[1][-1])
+        energy = float(levels_of(steps(trial).joined(), np.unique([0, states - 1]), digits=36)[1][-1])
         if energy < potential.threshold:
             energy += min(1e-3 * abs(energy - bottom), (potential.threshold - energy) / 4)
             places = _decayed(trial, energy, decay)

@@ -369,7 +369,7 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"tol": float("nan")}, "tol=nan: must be finite"),
         ({"tol": 1e-6, "start": "random"}, "tol=1e-06: start.name=random trains to no tolerance"),
         ({"states": 2, "state": 1}, "state=1: one level by its index, and states=2: the lowest ones; leave out one"),
-        ({"state": -1}, "state=-1: must be a whole number from 0 to 63"),
+        ({"state": -1}, "state=-1: must be a whole number from 0 to 255"),
         ({"loss": {"orthogonality": -1.0}}, "loss.orthogonality=-1: must not be negative"),
         ({"states": "all"}, "states=all: harmonic has no end of bound states"),
         (
