@@ -70,8 +70,9 @@ class Fit:
 
 
 def keys(seed: Scalar) -> Array:
-    """The two keys of a run, for its first parameters and for its points: (2,)."""
-    return jax.random.split(jax.random.key(seed))
+    """The two keys of a seed, or of a key in place of one, for first parameters and for points: (2,)."""
+    key = seed if jnp.issubdtype(seed.dtype, jax.dtypes.prng_key) else jax.random.key(seed)
+    return jax.random.split(key)
 
 
 def compiler_options(quick: bool) -> dict[str, Any]:
@@ -233,7 +234,7 @@ def together(
 def in_turn(
     system: System, seed: Scalar, course: Course, lanes: int, weight: float, callbacks: Sequence[Callback] = ()
 ) -> Fit:
-    """Train one function after the other, number k from the seed `seed` + k.
+    """Train one function after the other, number k from the key that k makes of `seed`.
 
     To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it. Where one is stopped
     or not finite, those after it stay what they start from.
@@ -248,15 +249,16 @@ def in_turn(
         own = dataclasses.replace(problem, energy_value=values[k : k + 1], below=below, weight_below=weights)
         return own, optimizer, sampling
 
-    programme = compile_lanes(turn(0), seed, course, 1)
+    each = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(np.arange(lanes))
+    programme = compile_lanes(turn(0), each[0], course, 1)
     fits: list[Fit] = []
     for k in range(lanes):
         own = turn(k)
-        carry, energy = programme.begin(*own, seed + k, inherited=None)
+        carry, energy = programme.begin(*own, each[k], inherited=None)
         if fits and fits[-1].status != "finished":
             left = dataclasses.replace(fits[-1], params=carry.state.params, history={}, losses=np.full(1, np.nan))
         else:
-            left = fit(partial(programme.chunk, *own), carry, seed + k, course, callbacks, (k, lanes))
+            left = fit(partial(programme.chunk, *own), carry, each[k], course, callbacks, (k, lanes))
             below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, left.params["psi"])
         fits.append(dataclasses.replace(left, energy_start=np.asarray(energy)))
     trained = [own for own in fits if own.history]
