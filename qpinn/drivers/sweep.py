@@ -21,7 +21,6 @@ import numpy as np
 from qpinn.analysis import observables, statistics
 from qpinn.bounds import certify
 from qpinn.drivers import discretize, eigenstates
-from qpinn.drivers import settings as settings_module
 from qpinn.drivers.settings import Settings, Sweep
 from qpinn.equations.eigenvalue import Problem
 from qpinn.geometry.mesh import reflected
@@ -29,7 +28,7 @@ from qpinn.physics import operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import batch as batch_module
-from qpinn.training import loop
+from qpinn.training import loop, optimizers
 
 CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
 """Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
@@ -38,6 +37,12 @@ GPU_BLOCK = 1024
 
 TOGETHER = 8
 """Blocks that each of several processes trains before they are gathered: they wait for each other only then."""
+
+OF_PROBLEM = {
+    "energy.initial": "energy_value", "energy.value": "energy_value", "loss.residual": "weight_pde",
+    "loss.norm": "weight_norm", "loss.unit": "unit",
+}  # fmt: skip
+"""Which field of a problem is a number of the settings that may vary; the others are the optimiser's."""
 
 FRAMES = 200
 """Steps at which the energies of a sweep are kept for its figure."""
@@ -106,6 +111,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     batch = _compile(job, measurer, own, on)
     _broadcast(done)  # all have compiled
     facts["compile"] = time.perf_counter() - begun
+    values = np.zeros(job.sweep.seeds) if job.values is None else job.values
     right = 0
     for start in range(0, len(todo), size):
         numbers = todo[start : start + size]
@@ -114,7 +120,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         at = time.perf_counter()
         parts = []
         for block in mine.reshape(-1, own):
-            trained = batch_module.train(batch, _system(job, block), job.settings.seed + block)
+            trained = batch_module.train(batch, values[block], job.settings.seed + block)
             parts.append(measurer.columns(trained))
         columns = _gather({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
         columns = {name: values[: len(numbers)] for name, values in columns.items()}
@@ -155,22 +161,26 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
     return summary
 
 
-def _system(job: Job, numbers: np.ndarray) -> loop.System:
-    """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
-    levels = _levels(job)
-    if job.values is None or job.sweep.vary is None:
-        return eigenstates.build(job.potential, job.settings, levels)
-    each = [
-        eigenstates.build(job.potential, settings_module.with_value(job.settings, job.sweep.vary, float(value)), levels)
-        for value in job.values[numbers]
-    ]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+def with_value(system: loop.System, key: str, value: jax.Array) -> loop.System:
+    """`system` with one of the numbers of `settings.VARIABLE` changed: under jit and vmap."""
+    problem, optimizer, sampling = system
+    name = OF_PROBLEM.get(key, key.removeprefix("optimizer."))
+    number: dict[str, Any] = {name: value}
+    if key in OF_PROBLEM:
+        return dataclasses.replace(problem, **number), optimizer, sampling
+    if isinstance(optimizer, optimizers.AdamLBFGS):
+        number = {"adam": dataclasses.replace(optimizer.adam, **number)}
+    return problem, dataclasses.replace(optimizer, **number), sampling  # type: ignore[type-var]
 
 
-def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> batch_module.Batch:
-    system, varied = _system(job, np.zeros(own, int)), job.values is not None
-    course = eigenstates.course(job.settings)
-    return batch_module.compile_batch(system, varied, own, job.settings.state or 0, course, on, measurer.measure)
+def _compile(job: Job, measurer: Measurer, size: int, on: list[jax.Device]) -> batch_module.Batch:
+    system = eigenstates.build(job.potential, job.settings, _levels(job))
+    key, course = job.sweep.vary, eigenstates.course(job.settings)
+
+    def vary(system: loop.System, value: jax.Array) -> loop.System:
+        return with_value(system, key, value) if key else system
+
+    return batch_module.compile_batch(system, vary, size, job.settings.state or 0, course, on, measurer.measure)
 
 
 class Measurer:

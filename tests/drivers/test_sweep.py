@@ -11,8 +11,8 @@ import pytest
 
 import qpinn
 from qpinn.analysis import statistics
-from qpinn.drivers import eigenstates, sweep
-from qpinn.drivers.settings import Settings, Sweep, from_mapping
+from qpinn.drivers import discretize, eigenstates, sweep
+from qpinn.drivers.settings import VARIABLE, Settings, Sweep, from_mapping, with_value
 from qpinn.runs import sweep_folder
 from qpinn.training import batch, loop
 
@@ -22,6 +22,8 @@ PAPER = {
     "optimizer": {"name": "adam", "steps": 200, "learning_rate": 1e-2}, "sampling": {"name": "uniform", "points": 32},
     "loss": {"unit": 1.0},
 }  # fmt: skip
+
+ADAM = [key for key, where in VARIABLE.items() if "optimizer.name=adam" in where]
 
 
 def _job(mapping=QUICK, potential=None, **numbers) -> sweep.Job:
@@ -111,29 +113,17 @@ def test_what_is_there_is_not_trained_again_and_what_is_damaged_is(five, tmp_pat
     assert _run(job, tmp_path)[0]["trained"] == 0
 
 
-def _trained(job, system, size):
-    """The starts 0, 1, ... of `job` with a system that has an entry for each of them."""
-    measurer = sweep.Measurer(job)
-    with jax.enable_x64(True):
-        course = loop.Course(job.settings.start.name, 40, 40)
-        compiled = batch.compile_batch(system, True, size, 0, course, batch.devices(None), measurer.measure)
-        return batch.train(compiled, system, np.arange(size))
-
-
-def _system(job, size):
-    one = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
-    return jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * size), one)
-
-
 @pytest.mark.parametrize("value", [3.0, float("nan")])
 def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
-    job = _job({**QUICK, "start": "random"})
-    system = _system(job, 3)
-    problem, optimizer, sampling = system
-    changed = dataclasses.replace(problem, weight_norm=problem.weight_norm.at[1].set(value))
-    before = _trained(job, system, 3)
-    after = _trained(job, (changed, optimizer, sampling), 3)
+    job = _job({**QUICK, "start": "random"}, vary="loss.norm", range=(1.0, 2.0))
+    measurer, course = sweep.Measurer(job), loop.Course("random", 40, 40)
+    system = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
+    compiled = batch.compile_batch(
+        system, lambda system, norm: sweep.with_value(system, "loss.norm", norm), 3, 0, course, batch.devices(None),
+        measurer.measure,
+    )  # fmt: skip
+    before, after = (batch.train(compiled, np.array([1e3, other, 1e3]), np.arange(3)) for other in (1e3, value))
     others = np.array([0, 2])
     np.testing.assert_array_equal(after.energy[:, others], before.energy[:, others])
     np.testing.assert_array_equal(after.loss[others], before.loss[others])
@@ -157,13 +147,55 @@ def test_a_start_that_goes_non_finite_is_reported_with_its_seed_and_step(tmp_pat
 
 
 @pytest.mark.usefixtures("optax_promotion")
-def test_what_varies_is_what_a_run_with_that_value_does(tmp_path):
-    job = _job(PAPER, seeds=3, vary="energy.initial", range=(1.0, 21.0))
+@pytest.mark.parametrize(
+    ("mapping", "key", "ends"),
+    [
+        (PAPER, "energy.initial", (1.0, 21.0)),
+        ({**PAPER, "energy": "fixed"}, "energy.value", (5.0, 15.0)),
+        ({**PAPER, "optimizer": {"name": "adam_lbfgs", "adam_steps": 60, "steps": 80}}, "optimizer.learning_rate",
+         (1e-3, 2e-2)),
+        (QUICK, "loss.norm", (100.0, 2000.0)),
+    ],
+)  # fmt: skip
+def test_what_varies_is_what_a_run_with_that_value_does(tmp_path, mapping, key, ends):
+    job = _job(mapping, seeds=3, vary=key, range=ends)
     _, columns, _ = _run(job, tmp_path)
-    np.testing.assert_allclose(columns["energy_start"], [1, 11, 21])
-    energy = dataclasses.replace(job.settings.energy, initial=11.0)
-    alone = eigenstates.run(job.potential, dataclasses.replace(job.settings, seed=1, energy=energy))
+    if key == "energy.initial":
+        np.testing.assert_allclose(columns["energy_start"], np.linspace(*ends, 3))
+    settings = with_value(job.settings, key, float(np.mean(ends)))
+    alone = eigenstates.run(job.potential, dataclasses.replace(settings, seed=1))
     np.testing.assert_allclose(columns["energy"][1], alone.energy, rtol=1e-9)
+    np.testing.assert_allclose(columns["loss"][1], alone.history["total"][-1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "optimizer"),
+    [
+        *((key, "levenberg_marquardt") for key in VARIABLE if key not in ADAM),
+        *((key, optimizer) for key in ADAM for optimizer in ("adam", "adam_lbfgs")),
+    ],
+)
+def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
+    job = _job({"optimizer": optimizer, "energy": "fixed" if key == "energy.value" else "trainable"})
+    levels = eigenstates.exact_levels(job.potential)
+    changed = with_value(job.settings, key, 0.75)
+    one, other = (eigenstates.build(job.potential, settings, levels) for settings in (job.settings, changed))
+    moved = sweep.with_value(one, key, jnp.asarray(0.75))
+    assert jax.tree.structure(moved) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+
+
+def test_a_varied_sweep_builds_its_mesh_no_more_often_for_more_starts(tmp_path, monkeypatch):
+    built, build = [], discretize.segments
+    monkeypatch.setattr(discretize, "segments", lambda *words: (built.append(1), build(*words))[1])
+    counts = []
+    for seeds in (1, 4):
+        built.clear()
+        _run(_job(seeds=seeds, vary="loss.norm", range=(100.0, 2000.0)), tmp_path / str(seeds))
+        counts.append(len(built))
+    assert counts[1] <= counts[0]
 
 
 def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
