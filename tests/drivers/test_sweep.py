@@ -113,6 +113,41 @@ def test_what_is_there_is_not_trained_again_and_what_is_damaged_is(five, tmp_pat
     assert _run(job, tmp_path)[0]["trained"] == 0
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_processes_in_any_order_train_what_one_trains(five, tmp_path, order):
+    """Blocks 0, 1 and 2 of two starts, one for each of three processes: to the last bit what one process trains."""
+    _, _, columns, _ = five
+    for i, process in enumerate(order):
+        facts, found, _ = _run(_job(seeds=5, block=2, processes=3, process=process, devices=1), tmp_path)
+        assert facts["trained"] == (1 if process == 2 else 2)
+        assert (
+            (tmp_path / "blocks" / ("00000000-00000001", "00000002-00000003", "00000004-00000004")[process])
+            .with_suffix(".npz")
+            .exists()
+        )
+        assert len(list((tmp_path / "blocks").iterdir())) == i + 1
+    for name in set(columns) - {"seconds"}:
+        np.testing.assert_array_equal(found[name], columns[name])
+
+
+@pytest.mark.parametrize("numbers", [{"process": 0}, {}])
+def test_a_process_whose_share_is_there_trains_what_others_left(tmp_path, numbers):
+    job = _job(seeds=5, block=2, devices=1, processes=2, process=0)
+    assert _run(job, tmp_path)[0]["trained"] == 3
+    assert len(sweep.trained(job, tmp_path)["number"]) == 3
+    again = dataclasses.replace(job, sweep=Sweep(seeds=5, block=2, devices=1, processes=2, **numbers))
+    assert _run(again, tmp_path)[0]["trained"] == 2
+    np.testing.assert_array_equal(sweep.trained(job, tmp_path)["number"], np.arange(5))
+
+
+def test_a_sweep_goes_on_with_other_blocks(five, tmp_path):
+    _, _, columns, _ = five
+    _run(_job(seeds=5, block=2, devices=1, processes=3, process=1), tmp_path)
+    facts, found, _ = _run(_job(seeds=5, block=3, devices=1), tmp_path)
+    assert facts["trained"] == 3
+    np.testing.assert_allclose(found["energy"], columns["energy"], rtol=1e-12)
+
+
 @pytest.mark.parametrize("value", [3.0, float("nan")])
 def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
@@ -212,8 +247,11 @@ def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
         ({"vary": "energy.initial"}, "needs sweep.range"),
         ({"seeds": 0}, "sweep.seeds=0"),
         ({"block": 0}, "sweep.block=0"),
-        ({"processes": 2}, "sweep.coordinator"),
-        ({"coordinator": "a:1", "processes": 2, "process": 2}, "sweep.process=2"),
+        ({"process": 0}, "sweep.process=0: needs sweep.processes"),
+        ({"processes": "slurm", "process": 0}, "sweep.process=0: needs sweep.processes"),
+        ({"processes": "slum"}, "sweep.processes=slum: must be a whole number from 1, or slurm or distributed"),
+        ({"processes": 0}, "sweep.processes=0"),
+        ({"processes": 2, "process": 2}, "sweep.process=2"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused(numbers, message):
