@@ -84,11 +84,11 @@ def ended(folder: Path, expected: int) -> int:
         print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
     for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
-        reason = (
-            log.read_text().strip().splitlines()[-1] if log.exists() else "killed, still running, or starts are missing"
-        )
+        ending, reason = "not finished", "killed, still running, or with starts for other processes"
+        if log.exists():
+            ending, reason = "failed", log.read_text().strip().splitlines()[-1]
         words = " ".join((path / _cli.OVERRIDES).read_text().split("\n")).strip()
-        print(f"failed: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
+        print(f"{ending}: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
     if len(jobs) < expected:
         print(f"failed: {expected - len(jobs)} more left nothing behind", file=sys.stderr)
     return 0 if len(finished) == expected else 1
@@ -102,8 +102,9 @@ def prepare(config: Any) -> None:
 
     chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    alone = chosen.processes in (None, 1) or (chosen.processes, os.environ.get("SLURM_NTASKS")) == ("slurm", "1")
     try:
-        jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if chosen.processes in (None, 1) else 1))
+        jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
     except RuntimeError:
         raise ValueError(
             f"sweep.devices={chosen.devices}: one process has one number of devices, not several"
@@ -159,9 +160,9 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     job = sweep.Job(potential, chosen, share(config))
     _claim(config, folder)
     varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
-    which = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
+    rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
     label = eigenstates.describe_route(chosen)["label"]
-    print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{which}", flush=True)
+    print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{rank}", flush=True)
     if (folder / "summary.json").exists():
         print(f"\n{tables.sweep_report(run_folder.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
@@ -184,14 +185,14 @@ def _claim(config: Any, folder: Path) -> None:
     from omegaconf import OmegaConf
 
     folder.mkdir(parents=True, exist_ok=True)
-    path, mine = folder / "config.yaml", folder / f".config.yaml.{socket.gethostname()}.{os.getpid()}"
-    mine.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
+    path, draft = folder / "config.yaml", folder / f".config.yaml.{socket.gethostname()}.{os.getpid()}"
+    draft.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
     try:
-        os.link(mine, path)  # there at once with its content, and replaces nothing
+        os.link(draft, path)  # there at once with its content, and replaces nothing
     except OSError:
         if not path.exists():  # a disk without links
-            mine.replace(path)
-    mine.unlink(missing_ok=True)
+            draft.replace(path)
+    draft.unlink(missing_ok=True)
     if identity(OmegaConf.load(path)) != identity(config):
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
 

@@ -271,7 +271,6 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
         (["sweep.process=0"], "sweep.process=0: needs sweep.processes, a whole number from 1"),
         (["sweep.processes=2", "sweep.process=2"], "sweep.process=2: must be a whole number from 0 to 1"),
         (["sweep.processes=slum"], "sweep.processes=slum: must be a whole number from 1, or slurm or distributed"),
-        (["sweep.processes=slurm"], "sweep.processes=slurm: SLURM_PROCID= and SLURM_NTASKS= are no process of several"),
         (["network.width=4,5"], "several values need -m"),
         (["-m", "network.width=4,5", "hydra/launcher=slurm"], "hydra/launcher=slurm: unknown; allowed: basic"),
         (["seed=2147483647"], "seed=2147483710: must be a whole number from 0 to 2147483647"),
@@ -286,9 +285,15 @@ def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
     assert not output.exists()
 
 
-def test_processes_without_a_folder_that_they_share_are_refused():
-    finished = call("sweep", *QUICK, "sweep.processes=2", "sweep.process=0")
-    assert finished.returncode == 2
-    assert finished.stderr == (
-        "error: sweep.processes=2: several processes share a folder, which must be given; allowed: output=<folder>\n"
-    )
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "sweep.processes=slurm: several processes share a folder, which must be given; allowed: output=<folder>"),
+        (["output=out"], "sweep.processes=slurm: SLURM_PROCID= and SLURM_NTASKS= are no process of several; "
+         "allowed: under srun"),
+    ],
+)  # fmt: skip
+def test_processes_that_cannot_know_their_folder_or_number_are_refused(words, message):
+    finished = script("sweep", *QUICK, "sweep.processes=slurm", *words)
+    assert (finished.returncode, finished.stderr) == (2, f"error: {message}\n")
+    assert not (ROOT / "out").exists()

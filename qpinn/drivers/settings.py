@@ -270,7 +270,7 @@ VARIABLE: dict[str, tuple[str, ...]] = {
 """Numbers that may differ between the starts of a sweep, and where each has an effect."""
 
 
-FOUND = ("slurm", "distributed")
+LAUNCHERS = ("slurm", "distributed")
 """Who can say how many processes a sweep has, and which of them this is."""
 
 
@@ -304,9 +304,9 @@ class Sweep:
             raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
         if isinstance(self.processes, int):
             whole("sweep.processes", self.processes, 1, 1_000_000)
-        elif self.processes not in (None, *FOUND):
+        elif self.processes not in (None, *LAUNCHERS):
             raise ValueError(
-                f"sweep.processes={self.processes}: must be a whole number from 1, or {' or '.join(FOUND)}"
+                f"sweep.processes={self.processes}: must be a whole number from 1, or {' or '.join(LAUNCHERS)}"
             )
         if self.process is not None:
             if not isinstance(self.processes, int):

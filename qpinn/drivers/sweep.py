@@ -108,7 +108,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     batch = _compile(job, measurer, width * len(on), on)
     facts["compile"] = time.perf_counter() - begun
     values = np.zeros(job.sweep.seeds) if job.values is None else job.values
-    before, finished, right = int(done[share].sum()), 0, 0
+    right = 0
     for numbers in np.split(todo, np.flatnonzero(np.diff(todo // batch.size)) + 1):  # block by block
         at = time.perf_counter()
         padded = np.pad(numbers, (0, batch.size - len(numbers)), mode="edge")
@@ -117,9 +117,9 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         columns["number"] = numbers
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
         sweep_folder.write_block(folder, columns, measurer.frames)
-        finished += len(numbers)
+        done[numbers] = True
         right += int(np.sum(statistics.outcomes(columns) == "right state"))
-        callback(Report(before + finished, int(share.sum()), right, time.perf_counter() - begun))
+        callback(Report(int(done[share].sum()), int(share.sum()), right, time.perf_counter() - begun))
     return facts
 
 
