@@ -117,13 +117,10 @@ def prepare(config: Any) -> None:
         _signals.arm()
 
 
-def share(config: Any) -> Any:
-    """The checked sweep, with the number of this process and how many there are."""
+def settled(chosen: Any) -> Any:
+    """The settings of a sweep with the number of this process and how many there are."""
     import jax
 
-    from qpinn.drivers import settings
-
-    chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
     if chosen.processes == "distributed":
         return dataclasses.replace(chosen, processes=jax.process_count(), process=jax.process_index())
     if chosen.processes != "slurm":
@@ -152,12 +149,13 @@ def _hash(value: Any) -> str:
 
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
-    from qpinn.drivers import eigenstates, sweep
+    from qpinn.drivers import eigenstates, settings, sweep
     from qpinn.report import sweep_figures, tables
     from qpinn.runs import run_folder
 
     potential, chosen = _cli.read(config)
-    job = sweep.Job(potential, chosen, share(config))
+    shared = settled(settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
+    job = sweep.Job(potential, chosen, shared)
     _claim(config, folder)
     varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
     rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"

@@ -28,7 +28,7 @@ from qpinn.physics import operators, reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import batch as batch_module
-from qpinn.training import loop, optimizers
+from qpinn.training import loop
 
 CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
 """Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
@@ -119,7 +119,9 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         sweep_folder.write_block(folder, columns, measurer.frames)
         done[numbers] = True
         right += int(np.sum(statistics.outcomes(columns) == "right state"))
-        callback(Report(int(done[share].sum()), int(share.sum()), right, time.perf_counter() - begun))
+        callback(Report(
+            finished=int(done[share].sum()), starts=int(share.sum()), right=right, seconds=time.perf_counter() - begun
+        ))  # fmt: skip
     return facts
 
 
@@ -180,14 +182,16 @@ def finish(
 
 def with_value(system: loop.System, key: str, value: jax.Array) -> loop.System:
     """`system` with one of the numbers of `settings.VARIABLE` changed: under jit and vmap."""
+    problem: Any
+    optimizer: Any
     problem, optimizer, sampling = system
     name = OF_PROBLEM.get(key, key.removeprefix("optimizer."))
     number: dict[str, Any] = {name: value}
     if key in OF_PROBLEM:
         return dataclasses.replace(problem, **number), optimizer, sampling
-    if isinstance(optimizer, optimizers.AdamLBFGS):
+    if hasattr(optimizer, "adam"):  # the first of two
         number = {"adam": dataclasses.replace(optimizer.adam, **number)}
-    return problem, dataclasses.replace(optimizer, **number), sampling  # type: ignore[type-var]
+    return problem, dataclasses.replace(optimizer, **number), sampling
 
 
 def _compile(job: Job, measurer: Measurer, size: int, on: list[jax.Device]) -> batch_module.Batch:

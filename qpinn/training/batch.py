@@ -85,7 +85,7 @@ def compile_batch(
         return jax.jit(local, compiler_options=loop.compiler_options(quick=False), **options)
 
     seeds = place(jnp.zeros(size, int), True)
-    values = place(jnp.ones(size, system[0].ansatz.network.dtype), True)
+    values = place(jnp.ones(size, system[0].unit.dtype), True)
     placed = place(system, False)
 
     def begin(system: System, value: Array, seed: Array) -> Any:
@@ -104,13 +104,15 @@ def compile_batch(
     active = place(jnp.asarray(course.length), False)
     compiled = chunk_all.lower(placed, values, carry, seeds, active).compile()
     measure_all = spread(measured, (one, many, many), (None, 0, 0)).lower(placed, values, carry.state.params).compile()
-    return Batch(begin_all, compiled, measure_all, place, placed, size, course)
+    return Batch(
+        begin=begin_all, chunk=compiled, measure=measure_all, place=place, system=placed, size=size, course=course
+    )
 
 
 def train(batch: Batch, values: np.ndarray, seeds: np.ndarray) -> Trained:
     """Train one start for each of `values` (size,) and `seeds` (size,)."""
     placed, seed = batch.system, batch.place(jnp.asarray(seeds), True)
-    value = batch.place(jnp.asarray(values, placed[0].ansatz.network.dtype), True)
+    value = batch.place(jnp.asarray(values, placed[0].unit.dtype), True)
     carry, energy_start = batch.begin(placed, value, seed)
     energies: list[np.ndarray] = []
     losses, done = np.full(batch.size, np.nan), 0
