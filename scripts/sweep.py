@@ -2,17 +2,19 @@
 
 python scripts/sweep.py potential=finite_well sweep.seeds=1024
 python scripts/sweep.py -m experiment=paper/finite_well network.activation=tanh,sin,gelu sweep.seeds=256
+python scripts/sweep.py potential=finite_well output=/shared sweep.processes=2 sweep.process=0   # another: process=1
 
 The same command again goes on where it was stopped, and skips what is finished.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
+import socket
 import sys
-import threading
 import time
 import traceback
 from pathlib import Path
@@ -22,9 +24,8 @@ import _cli
 import _signals
 
 STARTED = _cli.process_started()
-FREE = ("block", "devices", "coordinator", "processes", "process", "patience")  # may differ when a sweep goes on
-JOIN = 300
-"""Seconds that a process waits for the others of its job when it starts."""
+FREE = ("block", "devices", "processes", "process")  # may differ when a sweep goes on
+PLACES = ("output=", "hydra.run.dir=", "hydra.sweep.dir=")
 
 
 def main() -> int:
@@ -35,11 +36,15 @@ def main() -> int:
         return _cli.hydra_main(lambda config: None, "sweep")
     overrides = [argument for argument in arguments if argument not in options]
     config = _cli.check(overrides, multirun, "sweep", prepare)
+    if config.sweep.processes not in (None, 1) and not any(word.startswith(PLACES) for word in overrides):
+        _cli.fail(f"sweep.processes={config.sweep.processes}: several processes share a folder, which must be given; "
+                  "allowed: output=<folder>")  # fmt: skip
     _cli.check_writable(config.output)
     _cli.use_cache()
     if not multirun:
         return sweep(config, _folder(config, overrides), STARTED)
-    same = sorted(override for override in overrides if not override.startswith(("output=", "hydra/", "hydra.")))
+    elsewhere = ("output=", "hydra/", "hydra.", *(f"sweep.{key}=" for key in FREE))
+    same = sorted(override for override in overrides if not override.startswith(elsewhere))
     folder = Path(config.output) / f"sweeps-{_hash(same)}"
     if any(override.startswith("hydra.sweep.dir=") for override in overrides):
         folder = Path(config.hydra.sweep.dir)
@@ -79,55 +84,55 @@ def ended(folder: Path, expected: int) -> int:
         print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
     for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
-        reason = log.read_text().strip().splitlines()[-1] if log.exists() else "killed, or still running"
+        ending, reason = "not finished", "killed, still running, or with starts for other processes"
+        if log.exists():
+            ending, reason = "failed", log.read_text().strip().splitlines()[-1]
         words = " ".join((path / _cli.OVERRIDES).read_text().split("\n")).strip()
-        print(f"failed: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
+        print(f"{ending}: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
     if len(jobs) < expected:
         print(f"failed: {expected - len(jobs)} more left nothing behind", file=sys.stderr)
     return 0 if len(finished) == expected else 1
 
 
 def prepare(config: Any) -> None:
-    """Join the other processes and choose the devices: before JAX is used."""
+    """Choose the devices: before JAX is used. Initialises `jax.distributed` where that is asked for."""
     import jax
 
     from qpinn.drivers import settings
 
     chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    alone = chosen.coordinator is None and int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) == 1
+    alone = chosen.processes in (None, 1) or (chosen.processes, os.environ.get("SLURM_NTASKS")) == ("slurm", "1")
     try:
         jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
     except RuntimeError:
         raise ValueError(
             f"sweep.devices={chosen.devices}: one process has one number of devices, not several"
         ) from None
-    if not alone and not jax.distributed.is_initialized():
-        _join(chosen)
+    if chosen.processes == "distributed" and not jax.distributed.is_initialized():
+        try:
+            jax.distributed.initialize()
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(f"sweep.processes=distributed: jax.distributed finds no processes ({error})") from None
+        _signals.arm()
 
 
-def _join(chosen: Any) -> None:
-    """Wait for the other processes of the job."""
+def settled(chosen: Any) -> Any:
+    """The settings of a sweep with the number of this process and how many there are."""
     import jax
 
-    def give_up() -> None:  # JAX itself ends the process with a page of C++
-        print(f"error: not all processes of the job came within {JOIN} s", file=sys.stderr, flush=True)
-        os._exit(1)
-
-    watch = threading.Timer(JOIN, give_up)
-    watch.daemon = True
-    watch.start()
-    auto = chosen.coordinator == "auto"
+    if chosen.processes == "distributed":
+        return dataclasses.replace(chosen, processes=jax.process_count(), process=jax.process_index())
+    if chosen.processes != "slurm":
+        return chosen
+    rank, count = (os.environ.get(name, "") for name in ("SLURM_PROCID", "SLURM_NTASKS"))
     try:
-        jax.distributed.initialize(
-            None if auto else chosen.coordinator, chosen.processes, chosen.process,
-            initialization_timeout=2 * JOIN, heartbeat_timeout_seconds=chosen.patience,
-        )  # fmt: skip
-    except (ValueError, RuntimeError) as error:
-        _cli.fail(f"sweep.coordinator={chosen.coordinator}: no other processes found ({error})")
-    finally:
-        watch.cancel()
-        _signals.arm()
+        return dataclasses.replace(chosen, processes=int(count), process=int(rank))
+    except ValueError:
+        _cli.fail(
+            f"sweep.processes=slurm: SLURM_PROCID={rank} and SLURM_NTASKS={count} are no process of several; "
+            "allowed: under srun"
+        )
 
 
 def identity(config: Any) -> dict[str, Any]:
@@ -143,57 +148,58 @@ def _hash(value: Any) -> str:
 
 
 def sweep(config: Any, folder: Path, started: float) -> int:
-    """Train what is missing of a sweep and write its results."""
-    import jax
-
+    """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
     from qpinn.drivers import eigenstates, settings, sweep
-    from qpinn.report import tables
+    from qpinn.report import sweep_figures, tables
     from qpinn.runs import run_folder
 
     potential, chosen = _cli.read(config)
-    job = sweep.Job(potential, chosen, settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
-    first = jax.process_index() == 0
-    if first:
-        _claim(config, folder)
-        varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
-        print(
-            f"{potential.name}: {eigenstates.describe_route(chosen)['label']}; {job.sweep.seeds} starts{varied}",
-            flush=True,
-        )
-    if jax.process_count() == 1 and (folder / "summary.json").exists():
+    shared = settled(settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
+    job = sweep.Job(potential, chosen, shared)
+    _claim(config, folder)
+    varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
+    rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
+    label = eigenstates.describe_route(chosen)["label"]
+    print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{rank}", flush=True)
+    if (folder / "summary.json").exists():
         print(f"\n{tables.sweep_report(run_folder.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
-    with ProgressBar(first) as bar:
-        try:
-            facts = sweep.run(job, folder, bar)
-        except ConnectionError as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
-            os._exit(1)  # a peer is gone: leaving in order would wait for it
-    if first:
-        from qpinn.report import sweep_figures
-
-        summary = sweep.finish(job, folder, facts, started)
-        sweep_figures.save_all(folder)
-        print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
+    with ProgressBar() as bar:
+        facts = sweep.run(job, folder, bar)
+    columns = sweep.trained(job, folder)
+    missing = job.sweep.seeds - len(columns.get("number", ()))
+    if missing:
+        print(f"{missing} of {job.sweep.seeds} starts are missing in {folder}: other processes train them, or the same "
+              "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
+        return 0
+    summary = sweep.finish(job, folder, columns, facts, started)
+    sweep_figures.save_all(folder)
+    print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
 
 
 def _claim(config: Any, folder: Path) -> None:
-    """Make the folder, or see that what is in it is this sweep."""
+    """Make the folder, or see that what is in it is this sweep. One of several processes that come at once is first."""
     from omegaconf import OmegaConf
 
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "config.yaml"
-    if path.exists() and identity(OmegaConf.load(path)) != identity(config):
+    path, draft = folder / "config.yaml", folder / f".config.yaml.{socket.gethostname()}.{os.getpid()}"
+    draft.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
+    try:
+        os.link(draft, path)  # there at once with its content, and replaces nothing
+    except OSError:
+        if not path.exists():  # a disk without links
+            draft.replace(path)
+    draft.unlink(missing_ok=True)
+    if identity(OmegaConf.load(path)) != identity(config):
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
-    path.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
 
 
 class ProgressBar:
     """Shows how many starts are finished and how many found the right state; silent where there is no terminal."""
 
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown and sys.stderr.isatty()
+    def __init__(self) -> None:
+        self._shown = sys.stderr.isatty()
         self._bar: Any = None
 
     def __enter__(self) -> ProgressBar:

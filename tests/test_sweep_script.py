@@ -25,19 +25,9 @@ def _sweep(*words) -> subprocess.CompletedProcess[str]:
     return finished
 
 
-def _pair(port, *words, outputs) -> list[subprocess.Popen[str]]:
-    """Two processes of one job, each with an output of its own: only the first one's is used."""
-    job = [f"sweep.coordinator=127.0.0.1:{port}", "sweep.processes=2"]
-    return [
-        start("sweep", *words, *job, f"sweep.process={rank}", f"output={output}") for rank, output in enumerate(outputs)
-    ]
-
-
-@pytest.fixture
-def port():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return server.getsockname()[1]
+def _processes(count, *words) -> list[subprocess.Popen[str]]:
+    """All processes of a sweep, at the same time."""
+    return [start("sweep", *words, f"sweep.processes={count}", f"sweep.process={i}") for i in range(count)]
 
 
 def _rows(folder) -> list[dict[str, str]]:
@@ -94,54 +84,100 @@ def test_four_devices_give_the_energies_of_one(one, tmp_path):
     assert [row["outcome"] for row in _rows(other)] == [row["outcome"] for row in _rows(folder)]
 
 
-def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, port):
-    """`srun` is played by a script that starts two tasks as SLURM does: what JAX reads of them is real."""
-    folder, _ = one
-    srun = tmp_path / "bin" / "srun"
-    srun.parent.mkdir()
-    srun.write_text(
-        '#!/usr/bin/env bash\n[ "$1" = --kill-on-bad-exit=1 ] && shift\n'
-        'for i in 0 1; do SLURM_PROCID=$i SLURM_LOCALID=$i "$@" & pids="$pids $!"; done\n'
-        "status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status\n"
-    )
-    srun.chmod(0o755)
-    environment = {
-        **os.environ, "PATH": f"{srun.parent}:{os.environ['PATH']}", "PYTHON": sys.executable,
-        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost",
-        "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2",
-    }  # fmt: skip
-    words = [*QUICK, "sweep.seeds=7", f"output={tmp_path / 'out'}"]
-    command = ["bash", str(ROOT / "scripts" / "jobs" / "slurm.sh"), *words]
-    finished = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240)
-    assert finished.returncode == 0, finished.stderr
-    assert finished.stdout.count("folder: ") == 1  # one of them speaks
-    other = _only(tmp_path / "out")
-    assert json.loads((other / "summary.json").read_text())["processes"] == 2
-    np.testing.assert_array_equal(_column(other, "seed"), np.arange(7))
-    np.testing.assert_allclose(_column(other, "energy"), _column(folder, "energy"), rtol=1e-11)
+def _without_seconds(folder) -> list[dict[str, str]]:
+    return [{name: text for name, text in row.items() if not name.startswith("seconds")} for row in _rows(folder)]
 
 
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(tmp_path, port, victim):
-    words = [*QUICK, "sweep.seeds=250", "sweep.patience=2"]
-    pair = _pair(port, *words, outputs=[tmp_path / "first", tmp_path / "second"])
-    _wait(lambda: list(tmp_path.glob("first/*/blocks/*.npz")), pair[0])
-    pair[victim].kill()
-    killed = time.monotonic()
-    _, errors = pair[1 - victim].communicate(timeout=60)
-    assert time.monotonic() - killed < 2 * 2 + 5  # patience, once to notice and once to leave
-    pair[victim].communicate()
-    assert pair[1 - victim].returncode != 0
-    assert "another process of this job is gone" in errors or "another task died" in errors
-    assert not (tmp_path / "second").exists()  # one of them writes
-    kept = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("first/*/blocks/*.npz")}
-    assert 0 < len(kept) < 125
-    if victim == 0:  # who is killed makes no difference to what is there
-        return
-    _sweep(*words, f"output={tmp_path / 'first'}")  # on one process now
-    folder = _only(tmp_path / "first")
-    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(250))
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_side_by_side_give_the_table_of_one(one, tmp_path, count):
+    ended = [
+        process.communicate(timeout=240) for process in _processes(count, *QUICK, "sweep.seeds=7", f"output={tmp_path}")
+    ]
+    assert all(errors == "" for _, errors in ended)
+    assert any("folder: " in out for out, _ in ended)  # whoever is last summarises
+    assert all("folder: " in out or "finished before" in out or "starts are missing" in out for out, _ in ended)
+    other = _only(tmp_path)
+    assert _without_seconds(other) == _without_seconds(one[0])
+    summary = json.loads((other / "summary.json").read_text())
+    assert (summary["processes"], summary["sweep"]["process"]) == (count, None)
+    assert {path.name for path in other.iterdir()} == {path.name for path in one[0].iterdir()}
+
+
+@pytest.mark.parametrize("order", [(0, 1), (2, 0, 1)])
+def test_processes_one_after_the_other_give_the_table_of_one(one, tmp_path, order):
+    words = [*QUICK, "sweep.seeds=7", f"sweep.processes={len(order)}", f"output={tmp_path}"]
+    said = [_sweep(*words, f"sweep.process={process}").stdout for process in order]
+    assert ["starts are missing" in out for out in said] == [True] * (len(order) - 1) + [False]
+    share = len(range(order[0], 7, len(order)))
+    assert f"{7 - share} of 7 starts are missing" in said[0]
+    assert _without_seconds(_only(tmp_path)) == _without_seconds(one[0])
+
+
+@pytest.mark.parametrize("again", [["sweep.processes=2", "sweep.process=0"], []])
+def test_what_a_killed_process_leaves_is_trained_by_a_later_command(tmp_path, again):
+    words = [*QUICK, "sweep.seeds=120", f"output={tmp_path}"]
+    alive, killed = _processes(2, *words)
+    _wait(lambda: list(tmp_path.glob("*/blocks/*[13579].npz")), killed)
+    killed.kill()
+    killed.communicate()
+    out, errors = alive.communicate(timeout=120)
+    assert (alive.returncode, errors) == (0, "")
+    folder = _only(tmp_path)
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("blocks/*.npz")}
+    assert 60 < len(kept) < 120
+    assert f"\n{120 - len(kept)} of 120 starts are missing in {folder}: " in out
+    assert not (folder / "summary.json").exists()
+    _sweep(*words, *again)
+    np.testing.assert_array_equal(_column(folder, "seed"), np.arange(120))
     assert all((folder / "blocks" / name).stat().st_mtime_ns == when for name, when in kept.items())
+
+
+def test_of_two_sweeps_that_begin_in_one_folder_one_is_refused(tmp_path):
+    words = ["potential=barrier", "optimizer.steps=8", "sweep.seeds=3", f"hydra.run.dir={tmp_path / 'here'}"]
+    both = [
+        start("sweep", *words, f"network.width={5 + i}", "sweep.processes=2", f"sweep.process={i}") for i in range(2)
+    ]
+    ended = [(process.communicate(timeout=240)[1], process.returncode) for process in both]
+    assert sorted(status for _, status in ended) == [0, 2]
+    (line,) = (errors for errors, status in ended if status == 2)
+    assert line == f"error: {tmp_path / 'here'}: holds another sweep; choose another output or remove it\n"
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """The environment of two tasks on a node with two GPUs.
+
+    `srun` is played by a script that starts them as SLURM does, and `python` by one that says which GPU it sees.
+    """
+    (tmp_path / "bin").mkdir()
+    for name, text in {
+        "srun": 'while [[ "$1" = --* ]]; do shift; done\n'
+        'for i in 0 1; do SLURM_PROCID=$i SLURM_LOCALID=$i "$@" & pids="$pids $!"; done\n'
+        "status=0; for pid in $pids; do wait $pid || status=$?; done; exit $status\n",
+        "python": f'echo "sees GPU $CUDA_VISIBLE_DEVICES"\nexec {sys.executable} "$@"\n',
+    }.items():
+        (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{text}")
+        (tmp_path / "bin" / name).chmod(0o755)
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        port = server.getsockname()[1]  # JAX makes one of the number of the job
+    return {
+        **os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "PYTHON": str(tmp_path / "bin" / "python"),
+        "SLURM_SUBMIT_DIR": str(ROOT), "SLURM_JOB_ID": str(port), "SLURM_STEP_NODELIST": "localhost",
+        "SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "CUDA_VISIBLE_DEVICES": "4,6",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("processes", [[], ["sweep.processes=distributed"]])
+def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, slurm, processes):
+    words = [*QUICK, "sweep.seeds=7", f"output={tmp_path / 'out'}", *processes]
+    command = ["bash", str(ROOT / "scripts" / "jobs" / "slurm.sh"), *words]
+    finished = subprocess.run(command, env=slurm, capture_output=True, text=True, timeout=240)
+    assert finished.returncode == 0, finished.stderr
+    assert {line for line in finished.stdout.splitlines() if "GPU" in line} == {"sees GPU 4", "sees GPU 6"}
+    assert "process 0 of 2" in finished.stdout
+    assert "process 1 of 2" in finished.stdout
+    assert _without_seconds(_only(tmp_path / "out")) == _without_seconds(one[0])
 
 
 def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
@@ -232,8 +268,9 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
         (["sweep.vary=energy.inital", "sweep.range=[0,1]"], "sweep.vary=energy.inital: unknown; did you mean"),
         (["sweep.vary=energy.initial", "sweep.range=[0,1]"], "sweep.vary=energy.initial: has an effect only with"),
         (["sweep.range=[0,1,2]"], "must be two numbers"),
-        (["sweep.processes=2"], "needs sweep.processes and sweep.process"),
-        (["sweep.coordinator=here", "sweep.processes=2", "sweep.process=0"], "must be host:port or auto"),
+        (["sweep.process=0"], "sweep.process=0: needs sweep.processes, a whole number from 1"),
+        (["sweep.processes=2", "sweep.process=2"], "sweep.process=2: must be a whole number from 0 to 1"),
+        (["sweep.processes=slum"], "sweep.processes=slum: must be a whole number from 1, or slurm or distributed"),
         (["network.width=4,5"], "several values need -m"),
         (["-m", "network.width=4,5", "hydra/launcher=slurm"], "hydra/launcher=slurm: unknown; allowed: basic"),
         (["seed=2147483647"], "seed=2147483710: must be a whole number from 0 to 2147483647"),
@@ -246,3 +283,17 @@ def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
     assert message in finished.stderr
     assert len(finished.stderr.strip().splitlines()) == 1
     assert not output.exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "sweep.processes=slurm: several processes share a folder, which must be given; allowed: output=<folder>"),
+        (["output=out"], "sweep.processes=slurm: SLURM_PROCID= and SLURM_NTASKS= are no process of several; "
+         "allowed: under srun"),
+    ],
+)  # fmt: skip
+def test_processes_that_cannot_know_their_folder_or_number_are_refused(words, message):
+    finished = script("sweep", *QUICK, "sweep.processes=slurm", *words)
+    assert (finished.returncode, finished.stderr) == (2, f"error: {message}\n")
+    assert not (ROOT / "out").exists()

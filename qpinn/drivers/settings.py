@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -308,45 +307,53 @@ VARIABLE: dict[str, tuple[str, ...]] = {
 """Numbers that may differ between the starts of a sweep, and where each has an effect."""
 
 
+LAUNCHERS = ("slurm", "distributed")
+"""Who can say how many processes a sweep has, and which of them this is."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """A sweep over starts. `block`: starts that one device trains at once; `patience`: seconds, see `drivers.sweep`."""
+    """A sweep over starts.
+
+    block      starts that one device trains at once
+    processes  how many share the sweep; "slurm": as the variables of `srun` say; "distributed": as `jax.distributed`
+               says, which is initialised for that. Only a TPU of several hosts needs it, to see the devices of a host;
+               it was not tried on one
+    process    which of them this is, from 0; None: a single one that trains everything
+    """
 
     seeds: int = 64
     block: int | None = None
     devices: int | None = None
     vary: str | None = None
     range: tuple[float, float] | None = None
-    coordinator: str | None = None
-    processes: int | None = None
+    processes: int | str | None = None
     process: int | None = None
-    patience: int = 10
 
     def __post_init__(self) -> None:
         whole("sweep.seeds", self.seeds, 1, 10_000_000)
-        for key in ("block", "devices", "processes"):
+        for key in ("block", "devices"):
             if getattr(self, key) is not None:
                 whole(f"sweep.{key}", getattr(self, key), 1, 10_000_000)
-        whole("sweep.patience", self.patience, 1, 3600)
         if self.vary is not None:
             one_of("sweep.vary", self.vary, VARIABLE)
         if (self.vary is None) != (self.range is None):
             raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
-        counted = self.processes is not None and self.process is not None
-        none = self.processes is None and self.process is None
-        if (
-            self.coordinator is not None
-            and self.coordinator != "auto"
-            and not re.fullmatch(r".+:\d+", self.coordinator)
-        ):
-            raise ValueError(f"sweep.coordinator={self.coordinator}: must be host:port or auto")
-        if not (none if self.coordinator in (None, "auto") else counted):
+        if isinstance(self.processes, int):
+            whole("sweep.processes", self.processes, 1, 1_000_000)
+        elif self.processes not in (None, *LAUNCHERS):
             raise ValueError(
-                f"sweep.coordinator={self.coordinator}: host:port needs sweep.processes and sweep.process, "
-                "and they need it"
+                f"sweep.processes={self.processes}: must be a whole number from 1, or {' or '.join(LAUNCHERS)}"
             )
-        if self.processes is not None and self.process is not None:
+        if self.process is not None:
+            if not isinstance(self.processes, int):
+                raise ValueError(f"sweep.process={self.process}: needs sweep.processes, a whole number from 1")
             whole("sweep.process", self.process, 0, self.processes - 1)
+
+    @property
+    def count(self) -> int:
+        """How many processes share the sweep; 1 before it is known."""
+        return self.processes if isinstance(self.processes, int) else 1
 
     def check(self, settings: Settings) -> None:
         """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""

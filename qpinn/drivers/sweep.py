@@ -1,16 +1,16 @@
 """Many starts of one run: in blocks, over devices and processes, each block on the disk as soon as it is finished.
 
 A sweep of n starts trains the seeds seed, seed + 1, ..., the same parameters and points that `train.py seed=...` has.
-What is there already is not trained again, so the same command goes on after a kill. With several processes
-(`jax.distributed`) each trains its share of a block on its own devices; the first gathers and writes.
+What is there already is not trained again, so the same command goes on after a kill. Several processes share nothing
+but the folder: process r of n trains the blocks r, r + n, ... of blocks that follow from the settings alone, and writes
+them. Which of them finds all starts there summarises them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ import numpy as np
 from qpinn.analysis import observables, statistics
 from qpinn.bounds import certify
 from qpinn.drivers import discretize, eigenstates
-from qpinn.drivers import settings as settings_module
 from qpinn.drivers.settings import Settings, Sweep
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.mesh import reflected
@@ -36,8 +35,11 @@ CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
 
 GPU_BLOCK = 1024
 
-TOGETHER = 8
-"""Blocks that each of several processes trains before they are gathered: they wait for each other only then."""
+OF_PROBLEM = {
+    "energy.initial": "energy_value", "energy.value": "energy_value", "loss.residual": "weight_pde",
+    "loss.norm": "weight_norm", "loss.unit": "unit",
+}  # fmt: skip
+"""Which field of a problem is a number of the settings that may vary; the others are the optimiser's."""
 
 FRAMES = 200
 """Steps at which the energies of a sweep are kept for its figure."""
@@ -61,7 +63,10 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """What a callback sees after a block: starts finished, starts in all, starts in the right state, seconds."""
+    """What a callback sees after a block: starts finished, starts in all, starts in the right state, seconds.
+
+    Each of several processes counts the starts that it trains.
+    """
 
     finished: int
     starts: int
@@ -70,9 +75,9 @@ class Report:
 
 
 def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda report: None) -> dict[str, Any]:
-    """Train what is missing in `folder`/blocks. Returns seconds and sizes; the results are in the files.
+    """Train what is missing in `folder`/blocks of the share of this process, or of all, if its share is there.
 
-    Raises ConnectionError if another process of the job is gone.
+    Returns seconds and sizes; the results are in the files.
     """
     with jax.enable_x64(job.settings.precision == "float64"):
         return _run(_with_walls(job), folder, callback)
@@ -89,63 +94,83 @@ def _with_walls(job: Job) -> Job:
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
-    on = batch_module.devices(job.sweep.devices)
-    done = _broadcast(sweep_folder.finished(folder, job.sweep.seeds))
-    todo = np.flatnonzero(~done)
-    on_cpu = jax.default_backend() == "cpu"
-    own = job.sweep.block or (CPU_BLOCK[job.settings.optimizer.name] if on_cpu else GPU_BLOCK)
-    own = min(own, -(-max(len(todo), 1) // (len(on) * jax.process_count()))) * len(on)
-    each = own * min(TOGETHER if jax.process_count() > 1 else 1, -(-len(todo) // (own * jax.process_count())) or 1)
-    size = each * jax.process_count()
-    facts = {"block": own // len(on), "devices": len(on) * jax.process_count(), "processes": jax.process_count(),
+    on = batch_module.devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
+    width = _width(job, len(on))
+    done = sweep_folder.finished(folder, job.sweep.seeds)
+    share = _share(job.sweep, width * len(on), done)
+    todo = np.flatnonzero(share & ~done)
+    facts = {"block": width, "devices": len(on) * job.sweep.count, "processes": job.sweep.count,
              "compile": 0.0, "trained": len(todo)}  # fmt: skip
     if not len(todo):
         return facts
     begun = time.perf_counter()
     measurer = Measurer(job)
-    batch = _compile(job, measurer, own, on)
-    _broadcast(done)  # all have compiled
+    batch = _compile(job, measurer, width * len(on), on)
     facts["compile"] = time.perf_counter() - begun
+    values = np.zeros(job.sweep.seeds) if job.values is None else job.values
     right = 0
-    for start in range(0, len(todo), size):
-        numbers = todo[start : start + size]
-        padded = np.concatenate([numbers, np.repeat(numbers[-1:], size - len(numbers))])
-        mine = padded[jax.process_index() * each : (jax.process_index() + 1) * each]
+    for numbers in np.split(todo, np.flatnonzero(np.diff(todo // batch.size)) + 1):  # block by block
         at = time.perf_counter()
-        parts = []
-        for block in mine.reshape(-1, own):
-            trained = batch_module.train(batch, _system(job, block), job.settings.seed + block)
-            parts.append(measurer.columns(trained))
-        columns = _gather({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
-        columns = {name: values[: len(numbers)] for name, values in columns.items()}
+        padded = np.pad(numbers, (0, batch.size - len(numbers)), mode="edge")
+        columns = measurer.columns(batch_module.train(batch, values[padded], job.settings.seed + padded))
+        columns = {name: column[: len(numbers)] for name, column in columns.items()}
         columns["number"] = numbers
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
-        if jax.process_index() == 0:
-            sweep_folder.write_block(folder, columns, measurer.frames)
+        sweep_folder.write_block(folder, columns, measurer.frames)
+        done[numbers] = True
         right += int(np.sum(statistics.outcomes(columns) == "right state"))
-        callback(Report(int(done.sum()) + start + len(numbers), job.sweep.seeds, right, time.perf_counter() - begun))
+        callback(Report(
+            finished=int(done[share].sum()), starts=int(share.sum()), right=right, seconds=time.perf_counter() - begun
+        ))  # fmt: skip
     return facts
 
 
-def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dict[str, Any]:
-    """seeds.csv and summary.json of a sweep whose blocks are all there. Returns the summary."""
-    job = _with_walls(job)
+def _width(job: Job, devices: int) -> int:
+    """Starts that one device trains at once: the same for all processes, whatever is on the disk."""
+    width = CPU_BLOCK[job.settings.optimizer.name] if jax.default_backend() == "cpu" else GPU_BLOCK
+    return min(job.sweep.block or width, -(-job.sweep.seeds // (devices * job.sweep.count)))
+
+
+def _share(sweep: Sweep, block: int, done: np.ndarray) -> np.ndarray:
+    """Which starts (starts,) this process trains, if not there: those of the blocks process, process + count, ...
+
+    Where they are there already, those of all blocks: so that any process goes on where others ended.
+    """
+    everything = np.ones(sweep.seeds, bool)
+    if sweep.process is None:
+        return everything
+    share = np.arange(sweep.seeds) // block % sweep.count == sweep.process
+    return everything if done[share].all() else share
+
+
+def trained(job: Job, folder: Path) -> statistics.Columns:
+    """The columns of all starts that are there."""
     columns, _ = sweep_folder.read_blocks(folder)
-    columns = {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
+    return {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
+
+
+def finish(
+    job: Job, folder: Path, columns: statistics.Columns, facts: dict[str, Any], started: float
+) -> dict[str, Any]:
+    """seeds.csv and summary.json of a sweep whose starts are all there. Returns the summary.
+
+    Its seconds are of all processes side by side: those of a start, divided by how many processes share the sweep.
+    """
+    job = _with_walls(job)
     sweep_folder.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)
     exact = _levels(job)
-    trained = float(np.sum(columns["seconds"]))
+    seconds = float(np.sum(columns["seconds"])) / facts["processes"]
     summary = {
         "potential": describe(job.potential),
         "route": eigenstates.describe_route(job.settings),
         "settings": dataclasses.asdict(job.settings),
-        "sweep": dataclasses.asdict(job.sweep),
+        "sweep": dataclasses.asdict(dataclasses.replace(job.sweep, process=None)),
         "statistics": statistics.statistics(columns),
         "levels": [float(energy) for energy in exact.energies],
         "reference": {"method": exact.method},
-        "seconds": {"compile": facts["compile"], "train": trained, "total": time.time() - started,
-                    "per_start": trained / len(columns["energy"])},
-        "starts_per_second": len(columns["energy"]) / trained,
+        "seconds": {"compile": facts["compile"], "train": seconds, "total": time.time() - started,
+                    "per_start": seconds / len(columns["energy"])},
+        "starts_per_second": len(columns["energy"]) / seconds,
         **{key: facts[key] for key in ("block", "devices", "processes")},
         "device": eigenstates.check_device(job.settings.precision),
         "versions": run_folder.versions(),
@@ -155,22 +180,26 @@ def finish(job: Job, folder: Path, facts: dict[str, Any], started: float) -> dic
     return summary
 
 
-def _system(job: Job, numbers: np.ndarray) -> System:
-    """Problem, optimiser and sampling of these starts, with a leading axis if something varies."""
-    levels = _levels(job)
-    if job.values is None or job.sweep.vary is None:
-        return eigenstates.build(job.potential, job.settings, levels)
-    each = [
-        eigenstates.build(job.potential, settings_module.with_value(job.settings, job.sweep.vary, float(value)), levels)
-        for value in job.values[numbers]
-    ]
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each)
+def with_value(system: System, key: str, value: jax.Array) -> System:
+    """`system` with one of the numbers of `settings.VARIABLE` changed: under jit and vmap."""
+    optimizer = system.optimizer
+    name = OF_PROBLEM.get(key, key.removeprefix("optimizer."))
+    number: dict[str, Any] = {name: value}
+    if key in OF_PROBLEM:
+        return system._replace(equation=dataclasses.replace(system.equation, **number))
+    if hasattr(optimizer, "adam"):  # the first of two
+        number = {"adam": dataclasses.replace(optimizer.adam, **number)}
+    return system._replace(optimizer=dataclasses.replace(optimizer, **number))
 
 
-def _compile(job: Job, measurer: Measurer, own: int, on: list[jax.Device]) -> batch_module.Batch:
-    system, varied = _system(job, np.zeros(own, int)), job.values is not None
-    course = eigenstates.course(job.settings)
-    return batch_module.compile_batch(system, varied, own, job.settings.state or 0, course, on, measurer.measure)
+def _compile(job: Job, measurer: Measurer, size: int, on: list[jax.Device]) -> batch_module.Batch:
+    system = eigenstates.build(job.potential, job.settings, _levels(job))
+    key, course = job.sweep.vary, eigenstates.course(job.settings)
+
+    def vary(system: System, value: jax.Array) -> System:
+        return with_value(system, key, value) if key else system
+
+    return batch_module.compile_batch(system, vary, size, job.settings.state or 0, course, on, measurer.measure)
 
 
 class Measurer:
@@ -238,39 +267,3 @@ class Measurer:
         outside = ~(np.abs(energy - self._energies[self._index]) <= tolerance * self._scale[self._index])
         steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
         return np.where(outside[-1], np.nan, steps).astype(float)
-
-
-def _broadcast(done: np.ndarray) -> np.ndarray:
-    """What process 0 found on its disk."""
-    if jax.process_count() == 1:
-        return done
-    from jax.experimental import multihost_utils
-
-    with _peers():
-        return np.asarray(multihost_utils.broadcast_one_to_all(done))
-
-
-def _gather(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The columns of all processes, in their order: as bytes, in one message, whatever JAX's precision is."""
-    if jax.process_count() == 1:
-        return columns
-    from jax.experimental import multihost_utils
-
-    rows = [np.ascontiguousarray(values).reshape(len(values), -1).view(np.uint8) for values in columns.values()]
-    with _peers():
-        packed = np.asarray(multihost_utils.process_allgather(np.concatenate(rows, axis=1), tiled=True))
-    parts = np.split(packed, np.cumsum([part.shape[1] for part in rows])[:-1], axis=1)
-    return {
-        name: np.ascontiguousarray(part).view(values.dtype).reshape(-1, *values.shape[1:])
-        for (name, values), part in zip(columns.items(), parts, strict=True)
-    }
-
-
-@contextlib.contextmanager
-def _peers() -> Iterator[None]:
-    """Say in one line that another process is gone."""
-    try:
-        yield
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ConnectionError(f"another process of this job is gone ({reason}); the same command goes on") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+
+from qpinn.runs.checkpoint import write_atomically
 
 # Okabe and Ito (2008): told apart with any colour vision; line styles tell them apart in grey
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555", "#56B4E9"
@@ -116,14 +119,20 @@ def log_axis(axes: Axes, curves: list[np.ndarray]) -> None:
 def save(figure: Figure, path: Path) -> list[Path]:
     """Write `path` as .png and .svg, byte for byte the same when the figure is the same."""
     png, svg = save_png(figure, path.with_suffix(".png")), path.with_suffix(".svg")
-    figure.savefig(svg, metadata={"Date": None})
+    _write(figure, svg, metadata={"Date": None})
     return [png, svg]
 
 
 def save_png(figure: Figure, path: Path) -> Path:
     """Write `path`, the same bytes when the figure is the same."""
-    figure.savefig(path, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
+    _write(figure, path, dpi=150, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return path
+
+
+def _write(figure: Figure, path: Path, **options: Any) -> None:
+    data = io.BytesIO()
+    figure.savefig(data, format=path.suffix[1:], **options)
+    write_atomically(path, data.getvalue())
 
 
 def save_all(figures: Mapping[str, Figure], folder: Path) -> list[Path]:

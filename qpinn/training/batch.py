@@ -39,14 +39,14 @@ class Trained(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Compiled programmes for `size` starts. `varied`: the system has a leading axis of starts too."""
+    """Compiled programmes for `size` starts of one system."""
 
     begin: Callable[..., Any]
     chunk: Callable[..., Any]
     measure: Callable[..., Any]
     place: Callable[[Any, bool], Any]
+    system: System
     size: int
-    varied: bool
     course: loop.Course
 
 
@@ -59,12 +59,13 @@ def devices(count: int | None) -> list[jax.Device]:
 
 
 def compile_batch(
-    system: System, varied: bool, size: int, state: int, course: loop.Course, on: Sequence[jax.Device],
-    measure: Callable[..., Any],
+    system: System, vary: Callable[[System, Array], System], size: int, state: int, course: loop.Course,
+    on: Sequence[jax.Device], measure: Callable[..., Any],
 ) -> Batch:  # fmt: skip
     """Programmes for `size` starts in level `state`, a multiple of the number of devices.
 
-    measure(problem, params) -> arrays of one start, computed after training.
+    vary(system, value) -> the system of one start, whose value it is
+    measure(problem, params) -> arrays of one start, computed after training
     """
     mesh = Mesh(np.asarray(on), ("start",), axis_types=(AxisType.Auto,))
 
@@ -72,9 +73,7 @@ def compile_batch(
         sharding = NamedSharding(mesh, PartitionSpec("start") if split else PartitionSpec())
         return jax.device_put(tree, sharding)
 
-    axis = 0 if varied else None
     one, many = PartitionSpec(), PartitionSpec("start")
-    whole = many if varied else one
 
     def spread(function: Callable[..., Any], inputs: tuple[Any, ...], axes: tuple[Any, ...], **options: Any) -> Any:
         """`function` of one start for all of them, each device with its own and none of the others'.
@@ -86,36 +85,40 @@ def compile_batch(
         return jax.jit(local, compiler_options=loop.compiler_options(quick=False), **options)
 
     seeds = place(jnp.zeros(size, int), True)
-    placed = place(system, varied)
+    values = place(jnp.ones(size, system.equation.unit.dtype), True)
+    placed = place(system, False)
 
-    def begin(system: System, seed: Array) -> Any:
-        return loop.begin(system, seed, course.start, state)
+    def begin(system: System, value: Array, seed: Array) -> Any:
+        return loop.begin(vary(system, value), seed, course.start, state)
 
-    def chunk(system: System, carry: loop.Carry, seed: Array, active: Array) -> Any:
-        carry, record = loop.run_chunk(system, carry, seed, active, course.length)
+    def chunk(system: System, value: Array, carry: loop.Carry, seed: Array, active: Array) -> Any:
+        carry, record = loop.run_chunk(vary(system, value), carry, seed, active, course.length)
         return carry, record.report["energy"], record.loss
 
-    def measured(system: System, params: Any) -> Any:
-        return measure(system.equation, params)
+    def measured(system: System, value: Array, params: Any) -> Any:
+        return measure(vary(system, value).equation, params)
 
-    begin_all = spread(begin, (whole, many), (axis, 0)).lower(placed, seeds).compile()
-    carry, _ = begin_all(placed, seeds)
-    chunk_all = spread(chunk, (whole, many, many, one), (axis, 0, 0, None), donate_argnums=1)
+    begin_all = spread(begin, (one, many, many), (None, 0, 0)).lower(placed, values, seeds).compile()
+    carry, _ = begin_all(placed, values, seeds)
+    chunk_all = spread(chunk, (one, many, many, many, one), (None, 0, 0, 0, None), donate_argnums=2)
     active = place(jnp.asarray(course.length), False)
-    compiled = chunk_all.lower(placed, carry, seeds, active).compile()
-    measure_all = spread(measured, (whole, many), (axis, 0)).lower(placed, carry.state.params).compile()
-    return Batch(begin_all, compiled, measure_all, place, size, varied, course)
+    compiled = chunk_all.lower(placed, values, carry, seeds, active).compile()
+    measure_all = spread(measured, (one, many, many), (None, 0, 0)).lower(placed, values, carry.state.params).compile()
+    return Batch(
+        begin=begin_all, chunk=compiled, measure=measure_all, place=place, system=placed, size=size, course=course
+    )
 
 
-def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
-    """Train one start for each of `seeds` (size,). The system is that of all of them, or has an entry for each."""
-    placed, seed = batch.place(system, batch.varied), batch.place(jnp.asarray(seeds), True)
-    carry, energy_start = batch.begin(placed, seed)
+def train(batch: Batch, values: np.ndarray, seeds: np.ndarray) -> Trained:
+    """Train one start for each of `values` (size,) and `seeds` (size,)."""
+    placed, seed = batch.system, batch.place(jnp.asarray(seeds), True)
+    value = batch.place(jnp.asarray(values, placed.equation.unit.dtype), True)
+    carry, energy_start = batch.begin(placed, value, seed)
     energies: list[np.ndarray] = []
     losses, done = np.full(batch.size, np.nan), 0
     while done < batch.course.steps:
         active = min(batch.course.length, batch.course.steps - done)
-        carry, energy, loss = batch.chunk(placed, carry, seed, batch.place(jnp.asarray(active), False))
+        carry, energy, loss = batch.chunk(placed, value, carry, seed, batch.place(jnp.asarray(active), False))
         energy, loss, good = np.array(energy[:, :active]), np.asarray(loss[:, :active]), np.asarray(carry.good)
         own = np.clip(good - done, 0, active)  # good steps of this chunk
         losses = np.where(own > 0, loss[np.arange(batch.size), np.maximum(own - 1, 0)], losses)
@@ -126,5 +129,5 @@ def train(batch: Batch, system: System, seeds: np.ndarray) -> Trained:
         done += active
     history = np.concatenate(energies, axis=1).astype(np.float64).T
     steps = np.asarray(carry.good)
-    measured = jax.device_get(batch.measure(placed, carry.state.params))
+    measured = jax.device_get(batch.measure(placed, value, carry.state.params))
     return Trained(measured, history, losses, np.asarray(energy_start, np.float64), steps)

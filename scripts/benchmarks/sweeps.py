@@ -15,7 +15,6 @@ import json
 import os
 import platform
 import resource
-import socket
 import subprocess
 import sys
 import tempfile
@@ -101,13 +100,9 @@ class Sweeps:
 
     def pair(self, words: list[str]) -> dict[str, Any]:
         """A job of two processes, one core each, as SLURM would bind them."""
-        with socket.socket() as server:
-            server.bind(("127.0.0.1", 0))
-            port = server.getsockname()[1]
-        job = [f"sweep.coordinator=127.0.0.1:{port}", "sweep.processes=2"]
-        output = self._output()
+        words, output = [*words, "sweep.processes=2"], self._output()
         pair = [
-            self._process([*words, *job, f"sweep.process={i}", f"output={output}"], [core])
+            self._process([*words, f"sweep.process={i}", f"output={output}"], [core])
             for i, core in enumerate(CORES[:2])
         ]
         ended = [os.wait4(process.pid, 0) for process in pair]

@@ -348,10 +348,10 @@ def test_potentials_that_cannot_be_computed_are_refused(potential, message):
 @pytest.mark.parametrize(
     ("states", "message"),
     [
-        (0, "states=0: must be a whole number from 1 to 64"),
+        (0, "states=0: must be a whole number from 1 to 256"),
         (-1, "states=-1: must be"),
         (10000, "states=10000: must be"),
-        ("some", "states=some: must be a whole number from 1 to 64, or all"),
+        ("some", "states=some: must be a whole number from 1 to 256, or all"),
         (1.5, "states=1.5: must be"),
         (5, "states=5: the well holds 4 bound states, asked for 5"),
     ],

@@ -11,8 +11,8 @@ import pytest
 
 import qpinn
 from qpinn.analysis import statistics
-from qpinn.drivers import eigenstates, sweep
-from qpinn.drivers.settings import Settings, Sweep, from_mapping
+from qpinn.drivers import discretize, eigenstates, sweep
+from qpinn.drivers.settings import VARIABLE, Settings, Sweep, from_mapping, with_value
 from qpinn.runs import sweep_folder
 from qpinn.training import batch, loop
 from qpinn.training.starts import Random
@@ -23,6 +23,8 @@ PAPER = {
     "optimizer": {"name": "adam", "steps": 200, "learning_rate": 1e-2}, "sampling": {"name": "uniform", "points": 32},
     "loss": {"unit": 1.0},
 }  # fmt: skip
+
+ADAM = [key for key, where in VARIABLE.items() if "optimizer.name=adam" in where]
 
 
 def _job(mapping=QUICK, potential=None, **numbers) -> sweep.Job:
@@ -112,29 +114,48 @@ def test_what_is_there_is_not_trained_again_and_what_is_damaged_is(five, tmp_pat
     assert _run(job, tmp_path)[0]["trained"] == 0
 
 
-def _trained(job, system, size):
-    """The starts 0, 1, ... of `job` with a system that has an entry for each of them."""
-    measurer = sweep.Measurer(job)
-    with jax.enable_x64(True):
-        course = loop.Course(Random(), 40, 40)
-        compiled = batch.compile_batch(system, True, size, 0, course, batch.devices(None), measurer.measure)
-        return batch.train(compiled, system, np.arange(size))
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_processes_in_any_order_train_what_one_trains(five, tmp_path, order):
+    """Blocks 0, 1 and 2 of two starts, one for each of three processes: to the last bit what one process trains."""
+    _, _, columns, _ = five
+    for i, process in enumerate(order):
+        facts, trained, _ = _run(_job(seeds=5, block=2, processes=3, process=process, devices=1), tmp_path)
+        assert facts["trained"] == (1 if process == 2 else 2)
+        names = [f"{2 * k:08d}-{min(2 * k + 1, 4):08d}.npz" for k in sorted(order[: i + 1])]
+        assert sorted(path.name for path in (tmp_path / "blocks").iterdir()) == names
+    for name in set(columns) - {"seconds"}:
+        np.testing.assert_array_equal(trained[name], columns[name])
 
 
-def _system(job, size):
-    one = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
-    return jax.tree.map(lambda leaf: jnp.stack([jnp.asarray(leaf)] * size), one)
+@pytest.mark.parametrize("numbers", [{"process": 0}, {}])
+def test_a_process_whose_share_is_there_trains_what_others_left(tmp_path, numbers):
+    job = _job(seeds=5, block=2, devices=1, processes=2, process=0)
+    assert _run(job, tmp_path)[0]["trained"] == 3
+    assert len(sweep.trained(job, tmp_path)["number"]) == 3
+    again = dataclasses.replace(job, sweep=Sweep(seeds=5, block=2, devices=1, processes=2, **numbers))
+    assert _run(again, tmp_path)[0]["trained"] == 2
+    np.testing.assert_array_equal(sweep.trained(job, tmp_path)["number"], np.arange(5))
+
+
+def test_a_sweep_goes_on_with_other_blocks(five, tmp_path):
+    _, _, columns, _ = five
+    _run(_job(seeds=5, block=2, devices=1, processes=3, process=1), tmp_path)
+    facts, trained, _ = _run(_job(seeds=5, block=3, devices=1), tmp_path)
+    assert facts["trained"] == 3
+    np.testing.assert_allclose(trained["energy"], columns["energy"], rtol=1e-12)
 
 
 @pytest.mark.parametrize("value", [3.0, float("nan")])
 def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
-    job = _job({**QUICK, "start": "random"})
-    system = _system(job, 3)
-    weights = system.equation.weight_norm.at[1].set(value)
-    changed = system._replace(equation=dataclasses.replace(system.equation, weight_norm=weights))
-    before = _trained(job, system, 3)
-    after = _trained(job, changed, 3)
+    job = _job({**QUICK, "start": "random"}, vary="loss.norm", range=(1.0, 2.0))
+    measurer, course = sweep.Measurer(job), loop.Course(Random(), 40, 40)
+    system = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
+    compiled = batch.compile_batch(
+        system, lambda system, norm: sweep.with_value(system, "loss.norm", norm), 3, 0, course, batch.devices(None),
+        measurer.measure,
+    )  # fmt: skip
+    before, after = (batch.train(compiled, np.array([1e3, other, 1e3]), np.arange(3)) for other in (1e3, value))
     others = np.array([0, 2])
     np.testing.assert_array_equal(after.energy[:, others], before.energy[:, others])
     np.testing.assert_array_equal(after.loss[others], before.loss[others])
@@ -158,13 +179,55 @@ def test_a_start_that_goes_non_finite_is_reported_with_its_seed_and_step(tmp_pat
 
 
 @pytest.mark.usefixtures("optax_promotion")
-def test_what_varies_is_what_a_run_with_that_value_does(tmp_path):
-    job = _job(PAPER, seeds=3, vary="energy.initial", range=(1.0, 21.0))
+@pytest.mark.parametrize(
+    ("mapping", "key", "ends"),
+    [
+        (PAPER, "energy.initial", (1.0, 21.0)),
+        ({**PAPER, "energy": "fixed"}, "energy.value", (5.0, 15.0)),
+        ({**PAPER, "optimizer": {"name": "adam_lbfgs", "adam_steps": 60, "steps": 80}}, "optimizer.learning_rate",
+         (1e-3, 2e-2)),
+        (QUICK, "loss.norm", (100.0, 2000.0)),
+    ],
+)  # fmt: skip
+def test_what_varies_is_what_a_run_with_that_value_does(tmp_path, mapping, key, ends):
+    job = _job(mapping, seeds=3, vary=key, range=ends)
     _, columns, _ = _run(job, tmp_path)
-    np.testing.assert_allclose(columns["energy_start"], [1, 11, 21])
-    energy = dataclasses.replace(job.settings.energy, initial=11.0)
-    alone = eigenstates.run(job.potential, dataclasses.replace(job.settings, seed=1, energy=energy))
+    if key == "energy.initial":
+        np.testing.assert_allclose(columns["energy_start"], np.linspace(*ends, 3))
+    settings = with_value(job.settings, key, float(np.mean(ends)))
+    alone = eigenstates.run(job.potential, dataclasses.replace(settings, seed=1))
     np.testing.assert_allclose(columns["energy"][1], alone.energy, rtol=1e-9)
+    np.testing.assert_allclose(columns["loss"][1], alone.history["total"][-1], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("key", "optimizer"),
+    [
+        *((key, "levenberg_marquardt") for key in VARIABLE if key not in ADAM),
+        *((key, optimizer) for key in ADAM for optimizer in ("adam", "adam_lbfgs")),
+    ],
+)
+def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
+    job = _job({"optimizer": optimizer, "energy": "fixed" if key == "energy.value" else "trainable"})
+    levels = eigenstates.exact_levels(job.potential)
+    changed = with_value(job.settings, key, 0.75)
+    one, other = (eigenstates.build(job.potential, settings, levels) for settings in (job.settings, changed))
+    moved = sweep.with_value(one, key, jnp.asarray(0.75))
+    assert jax.tree.structure(moved) == jax.tree.structure(other)
+    for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert any(np.any(a != b) for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True))
+
+
+def test_a_varied_sweep_builds_its_mesh_no_more_often_for_more_starts(tmp_path, monkeypatch):
+    built, build = [], discretize.segments
+    monkeypatch.setattr(discretize, "segments", lambda *words: (built.append(1), build(*words))[1])
+    counts = []
+    for seeds in (1, 4):
+        built.clear()
+        _run(_job(seeds=seeds, vary="loss.norm", range=(100.0, 2000.0)), tmp_path / str(seeds))
+        counts.append(len(built))
+    assert counts[1] <= counts[0]
 
 
 def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
@@ -181,8 +244,11 @@ def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
         ({"vary": "energy.initial"}, "needs sweep.range"),
         ({"seeds": 0}, "sweep.seeds=0"),
         ({"block": 0}, "sweep.block=0"),
-        ({"processes": 2}, "sweep.coordinator"),
-        ({"coordinator": "a:1", "processes": 2, "process": 2}, "sweep.process=2"),
+        ({"process": 0}, "sweep.process=0: needs sweep.processes"),
+        ({"processes": "slurm", "process": 0}, "sweep.process=0: needs sweep.processes"),
+        ({"processes": "slum"}, "sweep.processes=slum: must be a whole number from 1, or slurm or distributed"),
+        ({"processes": 0}, "sweep.processes=0"),
+        ({"processes": 2, "process": 2}, "sweep.process=2"),
     ],
 )
 def test_a_sweep_that_cannot_be_is_refused(numbers, message):

@@ -77,6 +77,13 @@ def test_the_seed_moves_parameters_and_random_points():
     assert abs(losses[0][0] - losses[2][0]) > 1e-9
 
 
+def test_no_state_trained_in_turn_has_the_key_of_another_seed():
+    settings = {**PAPER, "sampling": {"name": "random", "points": 20}, "optimizer": {"name": "adam", "steps": 1}}
+    settings |= {"states": 2, "loss": {"orthogonality": 0.0}}
+    losses = [qpinn.solve(BARRIER, seed=seed, **settings).history["total"] for seed in (0, 1)]
+    assert np.diff(np.sort(np.ravel(losses))).min() > 1e-9  # four states, four first steps
+
+
 def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
     settings = from_mapping(Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}})
     _, _, sampling = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
