@@ -13,6 +13,7 @@ import numpy as np
 from qpinn.analysis import errors
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.resolution import segment_edges
 
 GRIDS = (200, 2000)
@@ -36,8 +37,10 @@ class Row:
 def classical(potential: Any, exact: reference.Eigenstates | None, index: int = 0, scale: float = 1.0) -> list[Row]:
     """Finite differences on two grids, and spectral elements, for level `index`; E in units of 1 / `scale`.
 
-    Spectral elements are left out where they would be too large a problem.
+    Spectral elements are left out where they would be too large a problem, and all of them without walls at both ends.
     """
+    if not ends_of(potential).walls:
+        return []
     points = gauss_legendre(segment_edges(potential, index + 1, phase=0.5), 20)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = None if exact is None else exact.psi(x)[index]

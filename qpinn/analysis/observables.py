@@ -12,6 +12,7 @@ from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.quadrature import Points, gauss_legendre, merge
 from qpinn.physics import operators
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.resolution import segment_edges
 from qpinn.training.lanes import Lanes, System
 from qpinn.typing import Params, Scalar
@@ -163,7 +164,7 @@ def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple
         norm = float(norm_of(psi, fine.weight))
         ended = outcome_by_bounds(norm, energy, float(bound.lower[k]), float(bound.upper[k]), bool(outside[k]))
         vanished = ended in ("psi = 0", "non-finite")
-        expected = expectation(fine, k) | {"virial": virial(fine, grid, k)}
+        expected = expectation(fine, k) | {"virial": virial(fine, grid, k) if ends_of(plan.potential).walls else None}
         note = None
         if outside[k] and np.isfinite(energy) and not vanished:
             note = f"E lies outside the bracket of level {index}"
@@ -199,7 +200,8 @@ def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, ou
 def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
     """Whether the left and the right wall were given, for a potential that goes on beyond them."""
     left, right = potential.hard_walls
-    return not (left or chosen[0]), not (right or chosen[1])
+    ends = ends_of(potential)
+    return not (left or chosen[0] or ends.left != "wall"), not (right or chosen[1] or ends.right != "wall")
 
 
 def wall_shift(

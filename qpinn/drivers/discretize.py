@@ -11,6 +11,7 @@ import numpy as np
 from qpinn.drivers import settings as settings_module
 from qpinn.geometry.mesh import left_half
 from qpinn.physics import enclosure, symmetry, units, walls
+from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.potentials.base import LIMIT, has_kinks
 from qpinn.physics.resolution import segment_edges
 from qpinn.physics.survey import pieces, survey
@@ -71,6 +72,7 @@ def of(potential: Any, settings: settings_module.Settings) -> Plan:
     Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
     """
     bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    bare = hamiltonian(bare, settings.ends.ends)
     if has_kinks(bare) and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip

@@ -24,6 +24,7 @@ from qpinn.geometry.mesh import mirrored
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
 from qpinn.physics import reference as reference_module
 from qpinn.physics import symmetry
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.units import Units
@@ -163,7 +164,7 @@ class Solution:
             flat = jnp.asarray(x.reshape(-1, 1), self.equation.ansatz.dtype)
             lanes = np.asarray(_psi(self.lanes, self.params["lanes"], flat), np.float64)
         left, right = self.plan.potential.domain
-        inside = (x >= left) & (x <= right)
+        inside = (x >= left) & (x <= right) | ends_of(self.plan.potential).ring
         mix = np.asarray(self.params["mix"], np.float64)
         values = np.where(inside, (mix.T @ lanes).reshape(-1, *x.shape), 0.0)
         shown = values[self.plan.shown]
@@ -395,6 +396,8 @@ def exact_levels(potential: Any, states: int = 1) -> Eigenstates:
 
     Raises SizeError if they are too large a problem.
     """
+    if not ends_of(potential).walls:
+        raise SizeError("no reference knows these ends")
     return reference_module.best(potential, max(states, LEVELS))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from qpinn.equations.eigenvalue import ENERGY_MODES
+from qpinn.geometry import domain
 from qpinn.physics import units
 from qpinn.physics.potentials import BUILDERS
 from qpinn.physics.potentials.base import finite, positive
@@ -185,6 +186,22 @@ class Start:
 
 
 @dataclasses.dataclass(frozen=True)
+class EndsChoice:
+    """What psi does at the ends of the domain, see `qpinn.geometry.domain.Ends`."""
+
+    left: str = "wall"
+    right: str = "wall"
+    theta: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.ends  # noqa: B018 (checks)
+
+    @property
+    def ends(self) -> domain.Ends:
+        return domain.ends(self.left, self.right, self.theta)
+
+
+@dataclasses.dataclass(frozen=True)
 class UnitsChoice:
     """Units of the potential's numbers and of the results, see `qpinn.physics.units`."""
 
@@ -218,6 +235,7 @@ class Settings:
     loss: Loss = Loss()
     start: Start = Start()
     units: UnitsChoice = UnitsChoice()
+    ends: EndsChoice = EndsChoice()
     states: int | str | None = None
     state: int | None = None
     tol: float | None = None
@@ -228,6 +246,12 @@ class Settings:
         whole("seed", self.seed, 0, 2**31 - 1)
         self._check_states()
         one_of("precision", self.precision, ("float64", "float32"))
+        if not self.ends.ends.walls and self.ansatz.name != "piecewise":
+            raise ValueError(f"ends.left={self.ends.left}, ends.right={self.ends.right}: the envelope of "
+                             f"ansatz.name={self.ansatz.name} vanishes at both ends; allowed: piecewise")  # fmt: skip
+        if not self.ends.ends.real:
+            raise ValueError(f"ends.theta={self.ends.theta:g}: makes psi complex; allowed here: 0 and pi (bands for "
+                             "all others: scripts/bands.py)")  # fmt: skip
         if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":
             raise ValueError("sampling.name=random: optimizer.name=levenberg_marquardt compares losses, so it needs "
                              "the same points in every step; allowed: gauss_legendre, uniform")  # fmt: skip

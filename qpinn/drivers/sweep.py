@@ -53,6 +53,11 @@ class Job:
     settings: Settings
     sweep: Sweep
 
+    def __post_init__(self) -> None:
+        if not self.settings.ends.ends.walls:
+            raise ValueError(f"ends.left={self.settings.ends.left}, ends.right={self.settings.ends.right}: a sweep "
+                             "knows the levels between two walls only; allowed: wall")  # fmt: skip
+
     @property
     def values(self) -> np.ndarray | None:
         """What varies, one value for each start."""

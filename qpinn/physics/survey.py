@@ -1,10 +1,11 @@
 """The levels of a potential from V alone: between which two energies each of them lies.
 
 The domain is cut into cells, and in each of them V is replaced by a constant that nowhere exceeds it (or nowhere falls
-below it). Then every level goes down (or up), by the minimax principle, and the levels of potentials of steps can be
-counted (`qpinn.physics.counting`): so a count with the lower steps is never too small and one with the upper steps
-never too large. The constants come from `qpinn.physics.enclosure`. Cells are bisected where the distance of the two
-matters to the levels: by the distance itself, and by what a decaying psi leaves of it.
+below it). Then every level goes down (or up), by the minimax principle, whatever the ends of the domain are, and the
+levels of potentials of steps can be counted (`qpinn.physics.counting`): so a count with the lower steps is never too
+small and one with the upper steps never too large. The constants come from `qpinn.physics.enclosure`. Cells are
+bisected where the distance of the two matters to the levels: by the distance itself, and by what a decaying psi leaves
+of it.
 
 This places walls and segments, and it is what a certificate rests on when it says that no level was missed.
 """
@@ -19,6 +20,7 @@ import numpy as np
 
 from qpinn.physics import enclosure
 from qpinn.physics.counting import Steps, levels_of
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import LIMIT, mass_at, strengths_at
 
@@ -113,7 +115,9 @@ def steps_about(potential: Any, ends: np.ndarray) -> tuple[Steps, Steps]:
     mass = np.broadcast_to(np.asarray(mass, np.float64), len(ends) - 1)
     strength = strengths_at(potential, ends)
     values = (np.clip(bound, -2 * LIMIT, 2 * LIMIT) for bound in (lo, hi))
-    lower, upper = (Steps(edges=ends, values=value, mass=mass, strength=strength) for value in values)
+    lower, upper = (
+        Steps(edges=ends, values=value, mass=mass, strength=strength, ends=ends_of(potential)) for value in values
+    )
     return lower, upper
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials.base import deltas_of, mass_at
 
 MOST_TERMS = 130
@@ -166,10 +167,23 @@ _Namespace.clip = staticmethod(_clip)  # type: ignore[attr-defined]
 
 
 def is_even(potential: Any) -> bool:
-    """Whether V, masses and deltas are even about the centre of the box; False where it is not known.
+    """Whether levels are even, odd, even, ... about the centre of the box: it reflects, and its ends are not joined.
 
-    Breakpoints count as symmetric if they are so to rounding.
+    On a ring even and odd levels come in pairs, in either order: ask `reflects`.
     """
+    return ends_of(potential).alike and reflects(potential)
+
+
+def reflects(potential: Any) -> bool:
+    """Whether H is the same reflected about the centre of the box, so that psi is even or odd; False if not known.
+
+    V, masses and deltas are even about it, and the two ends alike; or they are joined with a phase of 1 or -1, for
+    which exp(i theta) and exp(-i theta) are the same (Magnus & Winkler, Hill's Equation, section 1.3). Breakpoints
+    count as symmetric if they are so to rounding.
+    """
+    ends = ends_of(potential)
+    if not (ends.alike or (ends.ring and ends.real)):
+        return False
     left, right = (float(wall) for wall in potential.domain)
     edges = np.array([left, *(float(edge) for edge in potential.breakpoints), right])
     slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))

@@ -10,6 +10,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from qpinn.physics.hamiltonian import changed
+
 
 @dataclasses.dataclass(frozen=True)
 class Units:
@@ -56,4 +58,4 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
     numbers = {key: getattr(potential, key) * units.scale ** -powers[key] for key in powers}
-    return dataclasses.replace(potential, **numbers)
+    return changed(potential, **numbers)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.physics.counting import Steps, count_below, levels_of
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials.base import mass_at, strengths_at
 from qpinn.physics.survey import first_ends
 
@@ -88,13 +89,14 @@ def steps(potential: Any, cells: int = 400) -> Steps:
         v = potential((middle[:, None] + np.diff(ends)[:, None] / 2 * nodes)[..., None])
     values = np.minimum(v, 1e15) @ weights / 2
     mass = np.broadcast_to(np.asarray(mass_at(potential, middle[:, None]), np.float64), values.shape)
-    return Steps(edges=ends, values=values, mass=mass, strength=strengths_at(potential, ends))
+    strength = strengths_at(potential, ends)
+    return Steps(edges=ends, values=values, mass=mass, strength=strength, ends=ends_of(potential))
 
 
 def _between(potential: Any, reach: np.ndarray) -> Any:
     """With walls `reach` (2,) to either side of the middle where there are none, beyond every breakpoint."""
     left, right = potential.domain
-    places = [potential.middle, *potential.breakpoints]
+    places = [potential.middle, *potential.breakpoints, *(place for place in (left, right) if place is not None)]
     return potential.on(
         min(places) - reach[0] if left is None else left, max(places) + reach[1] if right is None else right
     )

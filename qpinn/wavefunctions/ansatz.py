@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials.base import has_kinks, mass_at, strengths_at
 from qpinn.typing import Array, Params, Point, Scalar
-from qpinn.wavefunctions.continuity import WALL, continuity
+from qpinn.wavefunctions.continuity import continuity
 from qpinn.wavefunctions.envelope import Envelope
 from qpinn.wavefunctions.networks import MLP
 from qpinn.wavefunctions.piecewise import Piecewise
@@ -71,23 +72,19 @@ class Ansatz:
         return jax.tree.map(lambda leaf, linear: factor * leaf if linear else leaf, params, is_linear(params))
 
 
-def mesh_of(
-    edges: np.ndarray, potential: Any, parity: float | None = None, *, left: str = WALL, right: str = WALL,
-    theta: float | None = None,
-) -> dict[str, Any]:  # fmt: skip
-    """Constants of a piecewise psi of `potential` on segments between `edges`, see `continuity` for the ends."""
+def mesh_of(edges: np.ndarray, potential: Any, parity: float | None = None) -> dict[str, Any]:
+    """Constants of a piecewise psi of `potential`, with its ends, masses and deltas, on segments between `edges`."""
     mass, strength = None, None
     if has_kinks(potential):
         mass = np.broadcast_to(mass_at(potential, ((edges[:-1] + edges[1:]) / 2)[:, None]), len(edges) - 1)
         strength = strengths_at(potential, edges)
-    ties, unit = continuity(
-        edges, left, right, mass=mass, strength=strength, parity=parity, theta=theta or 0.0
-    )  # fmt: skip
+    ends = ends_of(potential)
+    ties, unit = continuity(edges, ends, mass=mass, strength=strength, parity=parity)
     mesh = {"edges": edges, "continuity": ties, "unit": unit}
     if parity is not None:
         mesh["parity"] = np.asarray(parity)
-    if theta is not None:
-        mesh["theta"] = np.asarray(theta)
+    if ends.ring:
+        mesh["theta"] = np.asarray(ends.theta, np.float64)
     return mesh
 
 

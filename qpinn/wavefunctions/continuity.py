@@ -21,27 +21,24 @@ from __future__ import annotations
 
 import numpy as np
 
-WALL, FREE, PERIODIC = "wall", "free", "periodic"
+from qpinn.geometry.domain import WALLS, Ends
 
 
 def continuity(
     edges: np.ndarray,
-    left: str = WALL,
-    right: str = WALL,
+    ends: Ends = WALLS,
     *,
     mass: np.ndarray | None = None,
     strength: np.ndarray | None = None,
     parity: float | None = None,
-    theta: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The map C (sheets * segments, 4, q), and the unit (q,) of each parameter: 1 of a value, 1 / length of a flux.
 
     edges     (segments + 1,) ascending
-    left, right  kind of the ends: "wall", "free" or, both of them, "periodic"
+    ends      of the domain; a Bloch phase that is not 1 or -1 makes two sheets
     mass      (segments,), or None: all 1
     strength  (segments + 1,) of the delta at each edge, or None: there is none
     parity    1 or -1 about the last edge, which then is no end; None: neither
-    theta     Bloch phase over the period; there are two sheets unless it is a multiple of pi
     """
     n = len(edges) - 1
     strength = np.zeros(n + 1) if strength is None else np.asarray(strength, np.float64)
@@ -53,25 +50,24 @@ def continuity(
     rows[j, 2, j + 1] = 1
     rows[j, 3, n + 2 + j], rows[j, 3, j + 1] = mass, -mass * strength[1:] / 2
     unit = np.repeat([1.0, 1 / (edges[-1] - edges[0])], n + 1)
-    if left == PERIODIC:
-        return _periodic(rows, unit, theta)
-    last = {None: right, 1.0: FREE, -1.0: WALL}[parity if parity is None else float(parity)]
+    if ends.ring:
+        return _joined(rows, unit, ends)
+    last = {None: ends.right, 1.0: "free", -1.0: "wall"}[parity if parity is None else float(parity)]
     free = np.ones((2, n + 1), bool)
-    free[:, 0] = left != WALL, left != FREE
-    free[:, -1] = last != WALL, last != FREE
+    free[:, 0] = ends.left != "wall", ends.left != "free"
+    free[:, -1] = last != "wall", last != "free"
     return rows[..., free.ravel()], unit[free.ravel()]
 
 
-def _periodic(rows: np.ndarray, unit: np.ndarray, theta: float) -> tuple[np.ndarray, np.ndarray]:
+def _joined(rows: np.ndarray, unit: np.ndarray, ends: Ends) -> tuple[np.ndarray, np.ndarray]:
     """The last edge tied to the first by exp(i theta)."""
     n = len(rows)
     kept = np.delete(np.arange(2 * (n + 1)), [n, 2 * n + 1])
-    cosine, sine = np.cos(theta), np.sin(theta)
     tied, turned = rows[..., kept].copy(), np.zeros_like(rows[..., kept])
     for first, last in ((0, n), (n, 2 * n + 1)):  # of the values, and of the fluxes
-        tied[..., first] += cosine * rows[..., last]
-        turned[..., first] += sine * rows[..., last]
-    if abs(sine) < 1e-12:
+        tied[..., first] += ends.cosine * rows[..., last]
+        turned[..., first] += ends.sine * rows[..., last]
+    if ends.real:
         return tied, unit[kept]
     sheets = np.concatenate([np.concatenate([tied, -turned], axis=2), np.concatenate([turned, tied], axis=2)])
     return sheets, np.tile(unit[kept], 2)

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qpinn.geometry.domain import WALLS, Ends
 from qpinn.wavefunctions.ansatz import Ansatz, is_linear
 from qpinn.wavefunctions.continuity import continuity
 from qpinn.wavefunctions.envelope import Envelope
@@ -16,11 +17,12 @@ from qpinn.wavefunctions.piecewise import Piecewise
 EDGES = np.array([-4.0, -1.0, 0.2, 1.0, 4.0])
 
 
-def _on(edges, network, *ends, **conditions):
+def _on(edges, network, ends=WALLS, **conditions):
     """A piecewise ansatz with these ends, masses, deltas and symmetry."""
-    ties, unit = continuity(edges, *ends, **conditions)
+    ties, unit = continuity(edges, ends, **conditions)
     mesh = {"edges": jnp.asarray(edges), "continuity": jnp.asarray(ties), "unit": jnp.asarray(unit)}
-    symmetry = {name: jnp.asarray(conditions[name]) for name in ("parity", "theta") if conditions.get(name) is not None}
+    symmetry = {"parity": jnp.asarray(conditions["parity"])} if "parity" in conditions else {}
+    symmetry |= {"theta": jnp.asarray(ends.theta)} if ends.ring else {}
     return Ansatz(Piecewise(network), {**mesh, **symmetry})
 
 
@@ -169,7 +171,7 @@ def _ends_of(ansatz, params, place):
 
 @pytest.mark.parametrize("ends", [("free", "free"), ("wall", "free"), ("free", "wall")])
 def test_a_free_end_has_no_slope_and_a_wall_no_value(ends):
-    ansatz = _on(EDGES, MLP(5, 2), *ends)
+    ansatz = _on(EDGES, MLP(5, 2), Ends(*ends))
     params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
     for end, place in zip(ends, EDGES[[0, -1]], strict=True):
         value, slope = _ends_of(ansatz, params, float(place))
@@ -181,7 +183,7 @@ def test_a_free_end_has_no_slope_and_a_wall_no_value(ends):
 def test_a_bloch_function_takes_its_phase_over_a_period(theta):
     """psi and psi' / m at the right end are exp(i theta) times those at the left end, and psi goes on beyond both."""
     mass = np.array([0.5, 1.0, 3.0, 0.5])
-    ansatz = _on(EDGES, MLP(5, 2), "periodic", "periodic", mass=mass, strength=np.array([0, 3.0, 0, 0, 0]), theta=theta)
+    ansatz = _on(EDGES, MLP(5, 2), Ends("periodic", "periodic", theta), mass=mass, strength=np.array([0, 3.0, 0, 0, 0]))
     params = _perturbed(jax.jit(ansatz.init)(jax.random.key(3)))
     compiled, period = _psi(ansatz, params), EDGES[-1] - EDGES[0]
 

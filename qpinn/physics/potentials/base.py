@@ -33,6 +33,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
+from qpinn.geometry.domain import WALLS, Ends
+
 Number = Any  # a Python float on the host, a tracer under jit
 T = TypeVar("T")
 
@@ -191,21 +193,32 @@ def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
     return strengths
 
 
-def attraction(edges: np.ndarray, strength: np.ndarray, mass: float) -> float:
-    """Bound on how far below min V the levels lie with deltas `strength` (n,) at `edges` (n,), the walls included.
+def attraction(edges: np.ndarray, strength: np.ndarray, mass: float, ends: Ends = WALLS) -> float:
+    """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the two ends among them.
 
-    With all of them in one place a level would lie m (sum of alpha)^2 / 4 below it. With walls where psi' = 0 half-way
-    between neighbours, which lower every level, each of them alone binds by kappa^2 / m with kappa tanh(kappa a) =
-    m alpha / 2, a the distance to the nearer of its walls, and so kappa < m alpha / 2 + 1 / a. Half as much is
-    added, so that no level is in this place itself.
+    With A the sum of the attractive alpha, all of them bind no more than one in one place. |psi|^2 there exceeds its
+    mean by at most 2 |psi| |psi'| (norms), by half as much on a ring, which can be walked both ways, and by that about
+    0 between two walls; so a level lies at most m A^2 + A / L below V, m A^2 / 4 + A / L on a ring, m A^2 / 4 between
+    walls. With free ends half-way between neighbours, which lower every level, each of them alone binds by kappa^2 / m
+    with kappa tanh(kappa a) = m alpha / 2, a the distance to the nearer of these, and so kappa < m alpha / 2 + 1 / a;
+    one at a free end is half of one with twice its strength. Half as much is added, so that no level is in this place
+    itself.
     """
-    attractive = np.flatnonzero(strength < 0)
+    strength = np.minimum(strength, 0.0)
+    at_ends = np.array([ends.left != "wall", ends.right != "wall"])
+    strength[[0, -1]] *= at_ends  # at a wall a delta is not felt
+    attractive = np.flatnonzero(strength)
     if not attractive.size:
         return 0.0
-    ends = np.concatenate([[edges[0]], (edges[attractive][1:] + edges[attractive][:-1]) / 2, [edges[-1]]])
-    room = np.minimum(edges[attractive] - ends[:-1], ends[1:] - edges[attractive])
-    kappa = mass * np.abs(strength[attractive]) / 2 + 1 / np.maximum(room, 1e-9 * (edges[-1] - edges[0]))
-    return 1.5 * float(min(mass * strength[attractive].sum() ** 2 / 4, (kappa**2).max() / mass))
+    length, total = edges[-1] - edges[0], -strength.sum()
+    together = mass * total**2 / 4 if ends.walls or ends.ring else mass * total**2
+    together += 0.0 if ends.walls else total / length
+    cuts = np.concatenate([[edges[0]], (edges[attractive][1:] + edges[attractive][:-1]) / 2, [edges[-1]]])
+    before, after = edges[attractive] - cuts[:-1], cuts[1:] - edges[attractive]
+    first, last = attractive == 0, attractive == len(edges) - 1
+    room = np.where(first, after, np.where(last, before, np.minimum(before, after)))
+    kappa = mass * np.abs(strength[attractive]) * np.where(first | last, 1.0, 0.5) + 1 / np.maximum(room, 1e-9 * length)
+    return 1.5 * float(min(together, (kappa**2).max() / mass))
 
 
 MOST_LISTED = 64
@@ -213,6 +226,8 @@ MOST_LISTED = 64
 
 def describe(potential: Any) -> dict[str, Any]:
     """Name and numbers of a potential, for a results file; arrays of more than 64 numbers are left out."""
+    if hasattr(potential, "ends"):
+        return {**describe(potential.potential), "ends": potential.ends.described()}
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
     plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}

@@ -114,16 +114,16 @@ def _strength(key: str, value: Any) -> float:
 
 def _around(domain: Domain, places: tuple[float, ...]) -> dict[str, float | None]:
     """The fields left and right; raises ValueError for walls that do not have all `places` between them."""
-    ends = _walls(domain)
-    left, right = ends.values()
-    if left is not None and right is not None:
-        margin = 1e-6 * (right - left)
-        for place in places:
-            if not left + margin < place < right - margin:
-                raise ValueError(
-                    f"potential.domain=[{left:g}, {right:g}]: the delta at {place:g} must lie inside, off its walls"
-                )
-    return ends
+    walls = _walls(domain)
+    left = -np.inf if walls["left"] is None else walls["left"]
+    right = np.inf if walls["right"] is None else walls["right"]
+    margin = 1e-6 * (right - left) if np.isfinite(right - left) else 0.0
+    for place in places:
+        if not left + margin < place < right - margin:
+            raise ValueError(
+                f"potential.domain=[{left:g}, {right:g}]: the delta at {place:g} must lie inside, off its walls"
+            )
+    return walls
 
 
 @builder

@@ -242,9 +242,14 @@ Domain = Sequence[float] | None
 
 
 def _walls(domain: Domain) -> dict[str, float | None]:
-    """The fields left and right, None where walls are put later."""
-    left, right = (None, None) if domain is None else walls(domain)
-    return {"left": left, "right": right}
+    """The fields left and right of a `domain` that may lack both walls (None), or one of them (None in its place)."""
+    if domain is None:
+        return {"left": None, "right": None}
+    if isinstance(domain, str) or not isinstance(domain, Sequence) or len(domain) != 2 or None not in domain:
+        left, right = walls(domain)
+        return {"left": left, "right": right}
+    sides = (None if place is None else finite("potential.domain", place) for place in domain)
+    return dict(zip(("left", "right"), sides, strict=True))
 
 
 @builder
@@ -285,7 +290,7 @@ def linear(domain: Domain = None, slope: float = 1.0) -> Linear:
     """Triangular well. Raises ValueError for slope <= 0, or a left wall that is not at 0."""
     left, right = _walls(domain).values()
     if left is not None and left != 0.0:
-        raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall of the triangular well is at 0")
+        raise ValueError(f"potential.domain=[{left}, {right}]: the left wall of the triangular well is at 0")
     return Linear(left=0.0, right=right, **positives(slope=slope))
 
 
@@ -293,8 +298,8 @@ def linear(domain: Domain = None, slope: float = 1.0) -> Linear:
 def woods_saxon(domain: Domain = None, depth: float = 50.0, radius: float = 2.0, a: float = 0.2) -> WoodsSaxon:
     """Woods-Saxon well. Raises ValueError for numbers that are not positive, or walls not on both sides of 0."""
     left, right = _walls(domain).values()
-    if left is not None and right is not None and not left < 0.0 < right:
-        raise ValueError(f"potential.domain=[{left:g}, {right:g}]: 0, where the slope of V jumps, must lie inside")
+    if not (-math.inf if left is None else left) < 0.0 < (math.inf if right is None else right):
+        raise ValueError(f"potential.domain=[{left}, {right}]: 0, where the slope of V jumps, must lie inside")
     return WoodsSaxon(left=left, right=right, **positives(depth=depth, radius=radius, a=a))
 
 
