@@ -224,13 +224,15 @@ def read(config: Any) -> tuple[Any, Any]:
         values = plain(config)
     except OmegaConfBaseException as error:
         raise ValueError(str(error)) from None
-    groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep")}
+    groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep", "bands")}
     chosen = settings.from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep"):
+    for group in ("potential", "sweep", "bands"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
         settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
+    if "bands" in values:
+        settings.from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
     discretize.of(potential, chosen)  # whether there are as many states
     return potential, chosen
@@ -339,7 +341,7 @@ def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, A
     for argument in argv[1:]:
         folders = run_folder.find_runs(Path(argument))
         if not folders:
-            fail(f"{argument}: holds no finished run or sweep (a folder with a run_folder.json or summary.json)")
+            fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
         try:
             found += [(folder, run_folder.read_summary(folder)) for folder in folders]
         except ValueError as error:

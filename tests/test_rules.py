@@ -18,7 +18,8 @@ ONLY = {
     "hydra": "scripts/_cli.py scripts/train.py scripts/sweep.py",
     "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py scripts/benchmarks/sensitivity.py",
     "matplotlib": "".join(
-        f"qpinn/report/{name}.py " for name in ("style", "run_figures", "levels_figures", "sweep_figures", "study")
+        f"qpinn/report/{name}.py "
+        for name in ("style", "run_figures", "levels_figures", "band_figures", "sweep_figures", "study")
     ),
     "optax": "qpinn/training/gradient.py qpinn/training/variational.py",
 }

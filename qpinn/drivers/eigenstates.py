@@ -272,20 +272,20 @@ def _train(
     """
     highest = plan.first + plan.trained
     systems = _systems(plan, settings, mesh, energy)
-    lanes = _as(settings.precision, side_by_side(systems))
+    lanes = cast(settings.precision, side_by_side(systems))
     places = jnp.asarray(plan.indices // 2 if plan.even else plan.indices)
     ansatz = lanes.system.equation.ansatz
     quick = loop.compiler_options(quick=True)
     count_of = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
     rules = quadratures(plan.potential, np.asarray(ansatz.edges), mesh, count_of, highest, plan.even)
-    at = _as(settings.precision, rules.points)
+    at = cast(settings.precision, rules.points)
     shapes = jax.eval_shape(lambda: lanes.over(lambda system, _: system.equation.init(jax.random.key(0)), places))
     measure = jax.jit(observables.measure, compiler_options=quick).lower(lanes, shapes, at).compile()
     clock.lap("compile")
     if settings.shared:
         fit = _shared(systems, plan, settings)
     elif settings.in_turn:
-        turns = [_as(settings.precision, system) for system in systems]
+        turns = [cast(settings.precision, system) for system in systems]
         fit = loop.in_turn(turns, settings.seed, course(settings), settings.loss.orthogonality, callbacks)
     else:
         inherited = None
@@ -303,7 +303,7 @@ def _train(
 def _shared(systems: list[System], plan: discretize.Plan, settings: Settings) -> loop.Fit:
     """All levels in the basis of one network, those of each parity in one solve."""
     sectors = 2 if plan.even and plan.trained > 1 else 1
-    lanes = _as(settings.precision, side_by_side(systems[:sectors]))
+    lanes = cast(settings.precision, side_by_side(systems[:sectors]))
     places = jnp.tile(jnp.arange(-(-plan.trained // sectors)), (sectors, 1))
     seed = jnp.asarray(settings.seed)
 
@@ -335,7 +335,7 @@ def _systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy
     of_parity: dict[float | None, System] = {}
     for parity in parities:
         if parity not in of_parity:
-            of_parity[parity] = _build_on(plan.potential, settings, mesh, unit, parity)
+            of_parity[parity] = build_on(plan.potential, settings, mesh, unit, parity)
     return [
         system._replace(equation=dataclasses.replace(system.equation, energy_value=np.asarray(value)))
         for system, value in zip(map(of_parity.__getitem__, parities), energy, strict=True)
@@ -434,20 +434,21 @@ def build(potential: Any, settings: Settings, levels: Eigenstates) -> System:
     if settings.energy.name == "fixed":
         energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
     unit = settings.loss.unit or energy_unit(potential, index + 1)
-    system = _build_on(potential, settings, mesh, unit, parity)
+    system = build_on(potential, settings, mesh, unit, parity)
     equation = dataclasses.replace(system.equation, energy_value=np.asarray(energy))
-    return _as(settings.precision, system._replace(equation=equation))
+    return cast(settings.precision, system._replace(equation=equation))
 
 
-def _build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, unit: float, parity: float | None = None
+def build_on(
+    potential: Any, settings: Settings, mesh: np.ndarray, unit: float, parity: float | None = None,
+    sheets: int | None = None,
 ) -> System:  # fmt: skip
     """`build` on a given mesh (of the left half of the box, for a parity), but for the value of E."""
     choice = settings.network
     network = MLP(
         settings.width, choice.depth, choice.activation, choice.init, choice.scale, jnp.dtype(settings.precision)
     )
-    ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity)
+    ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity, sheets)
     equation = Eigenvalue(
         potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
         unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
@@ -470,7 +471,8 @@ def merged(settings: Settings) -> bool:
     return settings.ansatz.name == "envelope"
 
 
-def _as(precision: str, tree: Any) -> Any:
+def cast(precision: str, tree: Any) -> Any:
+    """A tree with all of its arrays in this precision."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision), tree)
 
 

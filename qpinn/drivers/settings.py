@@ -336,6 +336,18 @@ LAUNCHERS = ("slurm", "distributed")
 
 
 @dataclasses.dataclass(frozen=True)
+class BandsChoice:
+    """How many bands, and at how many Bloch phases k a from 0 to pi."""
+
+    count: int = 4
+    phases: int = 33
+
+    def __post_init__(self) -> None:
+        whole("bands.count", self.count, 1, 32)
+        whole("bands.phases", self.phases, 1, 1000)
+
+
+@dataclasses.dataclass(frozen=True)
 class Sweep:
     """A sweep over starts.
 

@@ -83,11 +83,13 @@ class Eigenvalue:
         if len(places):
             x = jnp.asarray(places, psi.value.dtype)[:, None]
             at_deltas = jax.vmap(lambda place: self.ansatz.psi(params["psi"], place))(x)
+            if self.ansatz.sheets == 2:
+                at_deltas = jnp.concatenate([at_deltas.real, at_deltas.imag])
         return Fields(psi, self.potential(points.x), mass_at(self.potential, points.x), at_deltas)
 
     def strengths(self) -> Array:
-        """Strengths (D,) of the deltas of the potential."""
-        return jnp.asarray(deltas_of(self.potential)[1], self.ansatz.dtype)
+        """Strengths (D,) of the deltas of the potential, for each real function that psi is made of."""
+        return jnp.tile(jnp.asarray(deltas_of(self.potential)[1], self.ansatz.dtype), self.ansatz.sheets)
 
     def rayleigh_quotient(self, fields: Fields, weight: Array) -> Scalar:
         """The Rayleigh quotient of psi from its fields on a quadrature."""

@@ -104,6 +104,19 @@ def summary(
     }  # fmt: skip
 
 
+def bands_summary(bands: Any, potential: Any, settings: Any) -> dict[str, Any]:
+    """The content of bands.json: a `qpinn.drivers.bands.Bands` of `potential`."""
+    units = settings.units.units
+    return {
+        "potential": potentials.describe(potential),
+        "units": {"length": units.length, "energy": units.energy, "scale": units.scale},
+        "settings": dataclasses.asdict(settings),
+        **{name: getattr(bands, name).tolist() for name in ("theta", "k", "energies", "lower", "upper", "gaps")},
+        "versions": versions(),
+        "git": git_commit(),
+    }
+
+
 def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None:
     """Levels of another method with their absolute errors, in units of 1 / `scale`."""
     if levels is None:
@@ -203,8 +216,8 @@ KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "s
 
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
-    """results.json, or the summary.json of a sweep. Written last: a folder that has one is complete."""
-    stamped = {"schema": SCHEMA, "task": KINDS[name][0], **results}
+    """results.json, the summary.json of a sweep or the bands.json of bands. Written last: then a folder is complete."""
+    stamped = {"schema": SCHEMA, "task": KINDS[name][0] if name in KINDS else Path(name).stem, **results}
     checkpoint.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
 
 

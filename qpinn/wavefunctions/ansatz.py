@@ -45,6 +45,11 @@ class Ansatz:
         return self.mesh.get("continuity", jnp.zeros((1, 0, 0), self.dtype))
 
     @property
+    def sheets(self) -> int:
+        """Real functions that psi is made of: two where it is complex."""
+        return len(self.continuity) // (len(self.edges) - 1)
+
+    @property
     def dtype(self) -> Any:
         return self.wavefunction.mlp.dtype
 
@@ -72,14 +77,16 @@ class Ansatz:
         return jax.tree.map(lambda leaf, linear: factor * leaf if linear else leaf, params, is_linear(params))
 
 
-def mesh_of(edges: np.ndarray, potential: Any, parity: float | None = None) -> dict[str, Any]:
+def mesh_of(
+    edges: np.ndarray, potential: Any, parity: float | None = None, sheets: int | None = None
+) -> dict[str, Any]:
     """Constants of a piecewise psi of `potential`, with its ends, masses and deltas, on segments between `edges`."""
     mass, strength = None, None
     if has_kinks(potential):
         mass = np.broadcast_to(mass_at(potential, ((edges[:-1] + edges[1:]) / 2)[:, None]), len(edges) - 1)
         strength = strengths_at(potential, edges)
     ends = ends_of(potential)
-    ties, unit = continuity(edges, ends, mass=mass, strength=strength, parity=parity)
+    ties, unit = continuity(edges, ends, mass=mass, strength=strength, parity=parity, sheets=sheets)
     mesh = {"edges": edges, "continuity": ties, "unit": unit}
     if parity is not None:
         mesh["parity"] = np.asarray(parity)
@@ -88,10 +95,14 @@ def mesh_of(edges: np.ndarray, potential: Any, parity: float | None = None) -> d
     return mesh
 
 
-def ansatz_of(name: str, network: MLP, edges: np.ndarray, potential: Any, parity: float | None = None) -> Ansatz:
+def ansatz_of(
+    name: str, network: MLP, edges: np.ndarray, potential: Any, parity: float | None = None, sheets: int | None = None
+) -> Ansatz:
     """The ansatz called `name` for `potential`, on the segments between `edges` (of the left half, for a parity)."""
     wavefunction = ANSATZE[name](network)
-    return Ansatz(wavefunction, mesh_of(edges, potential, parity) if name == "piecewise" else {"edges": edges[[0, -1]]})
+    if name == "envelope":
+        return Ansatz(wavefunction, {"edges": edges[[0, -1]]})
+    return Ansatz(wavefunction, mesh_of(edges, potential, parity, sheets))
 
 
 def is_linear(params: Params) -> Params:

@@ -31,11 +31,13 @@ def continuity(
     mass: np.ndarray | None = None,
     strength: np.ndarray | None = None,
     parity: float | None = None,
+    sheets: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The map C (sheets * segments, 4, q), and the unit (q,) of each parameter: 1 of a value, 1 / length of a flux.
 
     edges     (segments + 1,) ascending
-    ends      of the domain; a Bloch phase that is not 1 or -1 makes two sheets
+    ends      of the domain
+    sheets    real functions that psi is made of on a ring: 2, or 1 where the phase is real (none: as many as it takes)
     mass      (segments,), or None: all 1
     strength  (segments + 1,) of the delta at each edge, or None: there is none
     parity    1 or -1 about the last edge, which then is no end; None: neither
@@ -51,7 +53,7 @@ def continuity(
     rows[j, 3, n + 2 + j], rows[j, 3, j + 1] = mass, -mass * strength[1:] / 2
     unit = np.repeat([1.0, 1 / (edges[-1] - edges[0])], n + 1)
     if ends.ring:
-        return _joined(rows, unit, ends)
+        return _joined(rows, unit, ends, sheets or (1 if ends.real else 2))
     last = {None: ends.right, 1.0: "free", -1.0: "wall"}[parity if parity is None else float(parity)]
     free = np.ones((2, n + 1), bool)
     free[:, 0] = ends.left != "wall", ends.left != "free"
@@ -59,7 +61,7 @@ def continuity(
     return rows[..., free.ravel()], unit[free.ravel()]
 
 
-def _joined(rows: np.ndarray, unit: np.ndarray, ends: Ends) -> tuple[np.ndarray, np.ndarray]:
+def _joined(rows: np.ndarray, unit: np.ndarray, ends: Ends, sheets: int) -> tuple[np.ndarray, np.ndarray]:
     """The last edge tied to the first by exp(i theta)."""
     n = len(rows)
     kept = np.delete(np.arange(2 * (n + 1)), [n, 2 * n + 1])
@@ -67,7 +69,7 @@ def _joined(rows: np.ndarray, unit: np.ndarray, ends: Ends) -> tuple[np.ndarray,
     for first, last in ((0, n), (n, 2 * n + 1)):  # of the values, and of the fluxes
         tied[..., first] += ends.cosine * rows[..., last]
         turned[..., first] += ends.sine * rows[..., last]
-    if ends.real:
+    if sheets == 1:
         return tied, unit[kept]
-    sheets = np.concatenate([np.concatenate([tied, -turned], axis=2), np.concatenate([turned, tied], axis=2)])
-    return sheets, np.tile(unit[kept], 2)
+    both = np.concatenate([np.concatenate([tied, -turned], axis=2), np.concatenate([turned, tied], axis=2)])
+    return both, np.tile(unit[kept], 2)

@@ -124,7 +124,7 @@ def test_outcomes_without_a_reference(norm, energy, lower, upper, outside, expec
 
 
 def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
-    """Energies, bounds and a complete run_folder.json need no reference; errors fetch it once."""
+    """Energies, bounds and a complete results.json need no reference; errors fetch it once."""
     asked = []
     monkeypatch.setattr(eigenstates, "exact_levels", lambda *given: asked.append(given) or EXACT)
     solution = qpinn.solve(potentials.infinite_well())

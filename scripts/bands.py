@@ -1,0 +1,76 @@
+"""Bands of a periodic potential over the Brillouin zone, every level with its bounds; its domain is one period.
+
+python scripts/bands.py potential=expression potential.formula="10*cos(2*x)" potential.domain=[0,3.141592653589793]
+python scripts/bands.py potential=delta potential.domain=[0,1] potential.center=0.5 potential.strength=6 bands.count=6
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import _cli
+import _signals
+
+
+def main() -> int:
+    arguments = _cli.command_line()
+    if any(argument.startswith("-") for argument in arguments):
+        return _cli.hydra_main(lambda config: None, "bands")
+    config = _cli.check(arguments, False, "bands")
+    _cli.check_writable(config.output)
+    _cli.use_cache()
+    folder = _cli.fresh(Path(config.hydra.run.dir))
+    from qpinn.drivers.bands import bands
+    from qpinn.report import band_figures
+    from qpinn.runs import run_folder
+    from qpinn.runs.checkpoint import write_atomically
+
+    potential, settings = _cli.read(config)
+    try:
+        result = bands(potential, config.bands.count, config.bands.phases, settings)
+    except ValueError as error:
+        _cli.fail(str(error))
+    summary = run_folder.bands_summary(result, potential, settings)
+    rows = io.StringIO()
+    writer = csv.writer(rows, lineterminator="\n")
+    writer.writerow(["theta", "k", "band", "energy", "lower", "upper"])
+    for i, theta in enumerate(result.theta):
+        for n in range(result.energies.shape[1]):
+            numbers = theta, result.k[i], n, result.energies[i, n], result.lower[i, n], result.upper[i, n]
+            writer.writerow([f"{number:.17g}" for number in numbers])
+    write_atomically(folder / "bands.csv", rows.getvalue().encode())
+    run_folder.write_summary(folder, summary, "bands.json")
+    band_figures.draw(summary, folder / "bands")
+    print(_table(result, settings))
+    print(f"  folder: {folder}")
+    return 0
+
+
+def _table(result: Any, settings: Any) -> str:
+    """Edges of every band and the gap above it, with the widest bound."""
+    import numpy as np
+
+    from qpinn.report import tables
+
+    gaps = [f"{high - low:.10g}" if high > low else "none" for low, high in result.gaps] + [""]
+    rows = [
+        [str(n), f"{column.min():.12g}", f"{column.max():.12g}", gap]
+        for n, (column, gap) in enumerate(zip(result.energies.T, gaps, strict=True))
+    ]
+    energy = f" ({settings.units.units.energy})"
+    known = ~np.isnan(result.lower)
+    width = float(np.max((result.upper - result.lower)[known], initial=0.0)) / 2
+    lines = [tables.plain(["band", f"bottom{energy}", f"top{energy}", f"gap above{energy}"], rows)]
+    lines.append(f"  {known.sum()} of {known.size} levels with bounds, the widest +- {width:.1e}")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    _signals.watch("stopping")
+    status = main()
+    _signals.check()
+    sys.exit(status)
