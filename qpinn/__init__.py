@@ -1,7 +1,8 @@
 """qpinn: Schroedinger eigenproblems with neural wavefunctions, in JAX."""
 
+from qpinn.drivers.derivatives import energies, gradients
 from qpinn.drivers.eigenstates import Solution, solve
 from qpinn.physics import potentials
 
 __version__ = "0.1.0"
-__all__ = ["Solution", "__version__", "potentials", "solve"]
+__all__ = ["Solution", "__version__", "energies", "gradients", "potentials", "solve"]

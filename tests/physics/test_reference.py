@@ -147,7 +147,7 @@ def _sampled(rows):
         coefficients=np.asarray(interpolate.CubicSpline(x, x**2).c),
         file="",
         interpolation="cubic",
-        breakpoints=(),
+        bends=(),
     )
 
 

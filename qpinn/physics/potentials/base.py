@@ -17,6 +17,10 @@ so that psi and psi' / m are continuous; it is 1 where a potential has none. `de
 of them, and strengths alpha of Dirac deltas in V, at each of which psi' / m jumps by alpha psi. What else the package
 asks of a potential has a default in `Potential`.
 
+`domain`, `breakpoints` and `deltas` are functions of the leaves that can be traced, so that a level has derivatives
+with respect to positions and widths (`qpinn.physics.derivatives`). Where the keys of the builder are not the fields,
+`by_key` turns derivatives with respect to the fields into those with respect to the keys.
+
 Builders (lower case, with `@builder`) check their numbers and raise `ValueError` with a line that names the key, the
 value and what is allowed. The dataclasses themselves check nothing, because under `jit` their fields are tracers.
 

@@ -22,6 +22,9 @@ MOST_KINKS = 48
 MOST_ROWS = 20_000
 """Knots of a spline that a reference can take as well."""
 
+BLOCK = 64
+"""Splines that are computed at a time."""
+
 
 @pytree
 class Expression(Potential):
@@ -119,19 +122,24 @@ class Sampled(_Table):
     """V from samples, between walls at the first and the last of them.
 
     Piece j, x from knots[j], is sum_p coefficients[p, j] (x - knots[j])^(P - p), P = 1 (linear) or 3 (cubic spline).
+    `bends` are the indices of the knots that are breakpoints.
     """
 
     knots: Any
     coefficients: Any
     file: str = dataclasses.field(metadata={"static": True})
     interpolation: str = dataclasses.field(metadata={"static": True})
-    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    bends: tuple[int, ...] = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "sampled"
     energies: ClassVar[dict[str, float]] = {"coefficients": 1}
 
     @property
     def domain(self) -> tuple[Number, Number]:
         return self.knots[0], self.knots[-1]
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return _entries(self.knots[np.array(self.bends, np.intp)])
 
     @property
     def seams(self) -> np.ndarray:
@@ -191,6 +199,26 @@ class Sampled(_Table):
         v, reflected = self(x[..., None]), self((2 * center - x)[..., None])
         return bool(np.abs(v - reflected).max() <= 1e-12 * np.abs(v).max())
 
+    def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Derivatives (..., n) with respect to the samples V, from those with respect to the coefficients.
+
+        V is linear in its samples: what is asked for is the derivative along the interpolants of 1 at one of them, 0 at
+        all others, a block of them at a time.
+        """
+        from scipy import interpolate
+
+        of, knots = by_field["coefficients"], self.seams
+        if len(self.coefficients) == 2:
+            per_step = of[..., 0, :] / np.diff(knots)
+            none = np.zeros((*of.shape[:-2], 1))
+            value = np.concatenate([of[..., 1, :] - per_step, none], axis=-1)
+            return {"V": value + np.concatenate([none, per_step], axis=-1)}
+        blocks = []
+        for first in range(0, len(knots), BLOCK):
+            unit = np.eye(len(knots), min(BLOCK, len(knots) - first), -first)
+            blocks.append(np.tensordot(of, interpolate.CubicSpline(knots, unit).c, 2))
+        return {"V": np.concatenate(blocks, axis=-1)}
+
     def _extremes(self, piece: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The extremes of the polynomials `piece` (n,) between `left` and `right`, which lie in their pieces."""
         terms = np.asarray(self.coefficients)[:, piece]
@@ -219,6 +247,11 @@ class Sampled(_Table):
         for row in range(1, len(self.coefficients)):
             value = value * step + coefficients[row, piece]
         return value
+
+
+def _entries(values: Any) -> tuple[Number, ...]:
+    """The entries of an array (n,): numbers on the host, tracers under jit."""
+    return tuple(values.tolist()) if isinstance(values, np.ndarray) else tuple(values)
 
 
 def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -252,8 +285,8 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
         raise ValueError(f"potential.file={file}: x = {x[row]:g} stands {fault} (row {row + 2}); x must ascend")
     walls((float(x[0]), float(x[-1])))
     if interpolation == "cubic":
-        coefficients, kinks = np.asarray(interpolate.CubicSpline(x, v).c), ()
-        return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
+        coefficients = np.asarray(interpolate.CubicSpline(x, v).c)
+        return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, bends=())
     slope = np.diff(v) / order
     bends = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
     if bends.sum() > MOST_KINKS:
@@ -261,8 +294,10 @@ def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
             f"potential.file={file}: straight lines through {len(x)} rows have {bends.sum()} corners, at most "
             f"{MOST_KINKS}; potential.interpolation=cubic has none"
         )
-    coefficients, kinks = np.stack([slope, v[:-1]]), tuple(x[1:-1][bends].tolist())
-    return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, breakpoints=kinks)
+    places = tuple((1 + np.flatnonzero(bends)).tolist())
+    return Sampled(
+        knots=x, coefficients=np.stack([slope, v[:-1]]), file=file, interpolation=interpolation, bends=places
+    )
 
 
 @jax.tree_util.register_dataclass
@@ -277,7 +312,6 @@ class Layers(_Table):
     offset: Any
     masses: Any
     file: str = dataclasses.field(metadata={"static": True})
-    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
     name: ClassVar[str] = "layers"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1}
@@ -285,6 +319,19 @@ class Layers(_Table):
     @property
     def domain(self) -> tuple[Number, Number]:
         return self.edges[0], self.edges[-1]
+
+    @property
+    def breakpoints(self) -> tuple[Number, ...]:
+        return _entries(self.edges[1:-1])
+
+    def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Derivatives with respect to thickness, offset and mass (..., n), and to edges (..., n + 1) one at a time.
+
+        A layer that grows moves everything to the right of it.
+        """
+        edges = by_field["edges"]
+        thickness = np.cumsum(edges[..., :0:-1], axis=-1)[..., ::-1]
+        return {"thickness": thickness, "offset": by_field["offset"], "mass": by_field["masses"], "edges": edges}
 
     def enclose(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The offset on cells from `left` to `right` (n,), none of which holds the end of a layer."""
@@ -344,8 +391,7 @@ def layers(
                 reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
                 raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
     edges = np.concatenate([[0.0], np.cumsum(columns[0])])
-    kinks = tuple(edges[1:-1].tolist())
-    return Layers(edges=edges, offset=columns[1], masses=columns[2], file=file or "", breakpoints=kinks)
+    return Layers(edges=edges, offset=columns[1], masses=columns[2], file=file or "")
 
 
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:

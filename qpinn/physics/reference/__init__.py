@@ -29,7 +29,7 @@ __all__ = [
 def fitted(potential: Any) -> tuple[Any, int]:
     """The potential with every place where V is not smooth among its breakpoints, and a degree for its elements."""
     if hasattr(potential, "knots"):  # a polynomial between each two of them
-        cut = dataclasses.replace(potential, breakpoints=tuple(map(float, potential.knots[1:-1])))
+        cut = dataclasses.replace(potential, bends=tuple(range(1, len(potential.knots) - 1)))
         return cut, max(8, min(30, 1500 // len(potential.knots)))
     return potential, 30
 
