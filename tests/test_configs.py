@@ -13,6 +13,7 @@ import yaml
 
 from qpinn.drivers import eigenstates
 from qpinn.physics.potentials.base import has_kinks
+from qpinn.training.optimizers import OPTIMIZERS
 
 CONFIGS = _cli.CONFIGS
 DATA = Path(__file__).parent / "data"
@@ -52,7 +53,7 @@ def test_every_config_runs_a_few_steps(path):
 def test_the_defaults_of_the_files_are_the_defaults_of_the_library():
     _, settings = _cli.read(_cli._compose([]))
     library = eigenstates.Settings()
-    steps = eigenstates.settings_module.OPTIMIZERS[library.optimizer.name]
+    steps = OPTIMIZERS[library.optimizer.name].steps
     assert settings.optimizer.steps == steps
     changed = {"optimizer": settings.optimizer.__class__(**{**vars(settings.optimizer), "steps": None})}
     assert settings.__class__(**{**vars(settings), **changed}) == library

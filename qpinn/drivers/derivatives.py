@@ -81,8 +81,9 @@ def _derivatives(solution: Solution, matrices: bool = False) -> Any:
     level = np.array([sum(fine.energy_of(k)) for k in range(len(psi))]) / size[:, 0] ** 2
     row, column = _pairs(len(psi)) if matrices else (np.arange(len(psi)),) * 2
     densities = Densities(
-        fine.x, fine.weight, psi[row] * psi[column], slope[row] * slope[column],  # type: ignore[arg-type]
-        contact[row] * contact[column], (level[row] + level[column]) / 2,
+        x=fine.x, weight=fine.weight, density=psi[row] * psi[column],  # type: ignore[arg-type]
+        kinetic=slope[row] * slope[column], contact=contact[row] * contact[column],  # type: ignore[arg-type]
+        energy=(level[row] + level[column]) / 2,  # type: ignore[arg-type]
     )  # fmt: skip
     found = slopes(given, solution.plan.potential.domain, densities, solution.units)
     if matrices:

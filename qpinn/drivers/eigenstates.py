@@ -28,9 +28,9 @@ from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.units import Units
-from qpinn.training import gradient, loop, optimizers, shared, starts
+from qpinn.training import loop, shared, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
-from qpinn.training.levenberg_marquardt import LevenbergMarquardt
+from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import ansatz_of
 from qpinn.wavefunctions.networks import MLP, ROUGH
@@ -358,10 +358,13 @@ def _measured(
         bound = bound.withdrawn()  # psi is not in the domain of H, is not known between the points, or they are wrong
     if settings.start.name == "ritz":
         energies = np.stack([bound.energies, fit.energy_start])
-        return observables.Measured(mixed, on_grid, bound, energies, fit.losses), mix
+        measured = observables.Measured(fine=mixed, grid=on_grid, bound=bound, energies=energies, losses=fit.losses)
+        return measured, mix
     # each function as it was trained; the bounds are those of the best that can be made of them
     energies = np.stack([energy, fit.energy_start])
-    return observables.Measured(fine, grid, certify.unmixed(bound, fine), energies, fit.losses), np.eye(plan.trained)
+    bound = certify.unmixed(bound, fine)
+    measured = observables.Measured(fine=fine, grid=grid, bound=bound, energies=energies, losses=fit.losses)
+    return measured, np.eye(plan.trained)
 
 
 def _refined(mesh: np.ndarray, last: observables.Measured, shown: slice, wide: np.ndarray) -> np.ndarray:
@@ -454,12 +457,12 @@ def build_on(
         unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
     )  # fmt: skip
     sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh, parity is not None)
-    return System(equation, _optimizer(settings), sampling)
+    return System(equation, settings.optimizer.build(course(settings).steps), sampling)
 
 
 def course(settings: Settings) -> loop.Course:
     """How a run starts, and how many steps it takes."""
-    steps = settings.optimizer.steps or settings_module.OPTIMIZERS[settings.optimizer.name]
+    steps = settings.optimizer.steps or OPTIMIZERS[settings.optimizer.name].steps
     start: starts.Start = starts.Variational(settings.start.steps, settings.start.learning_rate)
     if settings.start.name != "variational":
         start = starts.Ritz() if settings.start.name == "ritz" else starts.Random()
@@ -486,17 +489,6 @@ def _sampling(choice: settings_module.SamplingChoice, edges: np.ndarray, mesh: n
     return FixedPoints(points if len(edges) == len(mesh) else merge(points))
 
 
-def _optimizer(settings: Settings) -> optimizers.Optimizer:
-    choice = settings.optimizer
-    if choice.name == "levenberg_marquardt":
-        return LevenbergMarquardt(damping=choice.damping)
-    horizon = course(settings).steps if choice.name == "adam" else max(choice.adam_steps, 1)
-    adam = gradient.Adam(choice.learning_rate, choice.final, horizon, choice.schedule)
-    if choice.name == "adam":
-        return adam
-    return gradient.AdamLBFGS(dataclasses.replace(adam, steps=choice.adam_steps), choice.memory)
-
-
 def describe_route(settings: Settings) -> dict[str, Any]:
     """What the network was trained with, and whether it started from a projected solve."""
     s = settings
@@ -507,8 +499,7 @@ def describe_route(settings: Settings) -> dict[str, Any]:
     }[s.start.name]  # fmt: skip
     if s.in_turn:
         start += ", states in turn, orthogonal to those below"
-    names = {"levenberg_marquardt": "Levenberg-Marquardt", "adam": "Adam", "adam_lbfgs": "Adam, then L-BFGS"}
-    label = f"{s.ansatz.name} ansatz, {start}, {names[s.optimizer.name]}, E {s.energy.name}"
+    label = f"{s.ansatz.name} ansatz, {start}, {OPTIMIZERS[s.optimizer.name].label}, E {s.energy.name}"
     return {
         "label": label, "ansatz": s.ansatz.name, "start": s.start.name, "projected_start": projected,
         "optimizer": s.optimizer.name, "energy": s.energy.name, "sampling": s.sampling.name, "precision": s.precision,

@@ -18,6 +18,7 @@ from qpinn.geometry import domain
 from qpinn.physics import units
 from qpinn.physics.potentials import BUILDERS
 from qpinn.physics.potentials.base import finite, positive
+from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
 from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
 
@@ -103,33 +104,43 @@ class Energy:
             finite("energy.value", self.value)
 
 
-OPTIMIZERS = {"levenberg_marquardt": 15, "adam": 5000, "adam_lbfgs": 3000}
-
-
 @dataclasses.dataclass(frozen=True)
 class OptimizerChoice:
-    """The optimiser and its numbers. No `steps`: 15, 5000 and 3000 in the order of the names in OPTIMIZERS."""
+    """The optimiser, `steps` (none: its own default), the steps between two looks at the progress, and its numbers.
+
+    Each optimiser says which `numbers` it has, in a file of its own in `qpinn.training.optimizers`; those that are not
+    given have its defaults, and numbers of another optimiser are refused.
+    """
 
     name: str = "levenberg_marquardt"
     steps: int | None = None
     chunk: int = 500
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    final: float = 1e-2
-    adam_steps: int = 2000
-    memory: int = 20
-    damping: float = 1e-6
+    numbers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("optimizer.name", self.name, OPTIMIZERS)
         if self.steps is not None:
             whole("optimizer.steps", self.steps, 1, 100_000_000)
         whole("optimizer.chunk", self.chunk, 1, 1_000_000)
-        one_of("optimizer.schedule", self.schedule, ("constant", "cosine", "exponential"))
-        for key in ("learning_rate", "final", "damping"):
-            positive(f"optimizer.{key}", getattr(self, key))
-        whole("optimizer.adam_steps", self.adam_steps, 0, 100_000_000)
-        whole("optimizer.memory", self.memory, 1, 1000)
+        every = {key: value for entry in OPTIMIZERS.values() for key, value in entry.numbers.items()}
+        defaults = OPTIMIZERS[self.name].numbers
+        for key, value in self.numbers.items():
+            name = f"optimizer.{key}"
+            if key not in every:
+                names = ("name", "steps", "chunk", *defaults)
+                raise ValueError(f"{name}={value}: unknown key; {suggestion(key, names)}allowed: {', '.join(names)}")
+            _convert(name, value, type(every[key]))
+            if isinstance(every[key], float):
+                positive(name, float(value))
+            elif isinstance(every[key], int):
+                whole(name, value, 0, 100_000_000)
+        numbers = {key: type(value)(self.numbers.get(key, value)) for key, value in defaults.items()}
+        object.__setattr__(self, "numbers", numbers)
+        self.build(1)
+
+    def build(self, steps: int) -> Any:
+        """The optimiser of a training of `steps`."""
+        return OPTIMIZERS[self.name].build(self.numbers, steps)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -413,13 +424,18 @@ class Sweep:
 def with_value(settings: Settings, key: str, value: float) -> Settings:
     """`settings` with one of the numbers of `VARIABLE` changed, checked like any other."""
     group, name = key.split(".")
-    return dataclasses.replace(settings, **{group: dataclasses.replace(getattr(settings, group), **{name: value})})
+    choice = getattr(settings, group)
+    change: dict[str, Any] = {name: value} if group != "optimizer" else {"numbers": {**choice.numbers, name: value}}
+    return dataclasses.replace(settings, **{group: dataclasses.replace(choice, **change)})
 
 
 def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
     hints = get_type_hints(cls)
     known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if "numbers" in known:  # those of an optimiser stand beside its name
+        numbers = {key: value for key, value in values.items() if key not in known}
+        values = {**{key: value for key, value in values.items() if key in known}, "numbers": numbers}
     converted = {}
     for key, value in values.items():
         if key not in known:
@@ -430,6 +446,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
 
 
 def _convert(key: str, value: Any, wanted: Any) -> Any:
+    if get_origin(wanted) is Mapping:
+        return dict(value)
     if dataclasses.is_dataclass(wanted):
         if isinstance(value, wanted):  # type: ignore[arg-type]
             return value

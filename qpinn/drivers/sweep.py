@@ -29,9 +29,7 @@ from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import batch as batch_module
 from qpinn.training.lanes import System
-
-CPU_BLOCK = {"levenberg_marquardt": 1, "adam": 8, "adam_lbfgs": 8}
-"""Starts that one core trains at once, measured (docs/sweeps.md): a Jacobian fills the cache, a gradient does not."""
+from qpinn.training.optimizers import OPTIMIZERS
 
 GPU_BLOCK = 1024
 
@@ -132,7 +130,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
 
 def _width(job: Job, devices: int) -> int:
     """Starts that one device trains at once: the same for all processes, whatever is on the disk."""
-    width = CPU_BLOCK[job.settings.optimizer.name] if jax.default_backend() == "cpu" else GPU_BLOCK
+    width = OPTIMIZERS[job.settings.optimizer.name].block if jax.default_backend() == "cpu" else GPU_BLOCK
     return min(job.sweep.block or width, -(-job.sweep.seeds // (devices * job.sweep.count)))
 
 

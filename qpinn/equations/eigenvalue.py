@@ -140,7 +140,8 @@ class Eigenvalue:
         inner = jnp.concatenate([leaf.reshape(*values.shape, -1) for leaf in leaves], axis=-1)
         shared = jnp.concatenate([by_variables["nodal"], *(column[..., None] for column in by_energy)], axis=-1)
         border = ("norm",) if self.below is None else ("norm", "orthogonality")
-        return self._vectors(values), Blocks(inner, shared, self._continuity(), border)
+        blocks = Blocks(inner=inner, shared=shared, continuity=self._continuity(), border=border)
+        return self._vectors(values), blocks
 
     def _continuity(self) -> Array:
         """What each segment sees (S, k, q) of the nodal parameters, and of E if it is trained."""

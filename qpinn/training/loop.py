@@ -284,7 +284,10 @@ def fit(
             status = "stopped"
     seconds = {"compile": 0.0, "train": time.perf_counter() - begun}
     losses, unknown = columns[-1]["total"][-1], np.full(len(carry.good), np.nan)
-    return Fit(carry.state.params, _joined(columns), losses, unknown, done, seconds, status, any(asked))
+    return Fit(
+        params=carry.state.params, history=_joined(columns), losses=losses, energy_start=unknown, steps=done,
+        seconds=seconds, status=status, asked=any(asked),
+    )  # fmt: skip
 
 
 def _joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import Points
-from qpinn.training.gradient import Adam
+from qpinn.training.optimizers.adam import Adam
 from qpinn.typing import Params, Scalar
 
 NORM = 0.1
@@ -47,7 +47,7 @@ def start(
     """`params` after `steps` of Adam on `objective`: psi of unit norm, E its Rayleigh quotient where it is trained."""
     import optax
 
-    adam = Adam(learning_rate, FINAL, steps, "cosine")
+    adam = Adam(learning_rate, FINAL, steps, schedule="cosine")
 
     def step(carry: tuple[Params, Any], count: Scalar) -> tuple[tuple[Params, Any], None]:
         psi, memory = carry

@@ -229,7 +229,8 @@ def from_uniform(network: MLP, draws: Array) -> Params:
         if name == "readout":
             kernel, bias = math.sqrt(3 / fan_in) * leaves["kernel"], 0 * leaves["bias"]
         else:
-            layer = Layer(int(name.removeprefix("hidden_")), fan_in, fan_out, network.activation)
+            index = int(name.removeprefix("hidden_"))
+            layer = Layer(index, fan_in, fan_out, activation=network.activation)
             kernel, bias = (network.scale * leaf for leaf in initialize(layer, leaves["kernel"], leaves["bias"]))
         params[name] = {"kernel": kernel, "bias": bias}
     return params

@@ -98,13 +98,13 @@ def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> N
 def entries(route: str, plan: dict[str, Any]) -> Iterator[Entry]:
     """The sweeps of a route in the order in which they are run: factor by factor, each over the wells."""
     for well, words in plan["wells"].items():
-        yield Entry(route, well, "seed", "as configured", tuple(words))
+        yield Entry(route, well, factor="seed", label="as configured", words=tuple(words))
     for factor, changes in plan["factors"].items():
         for change in changes:
             label = " ".join(word.partition(".")[2] or word for word in change)
             for well, words in plan["wells"].items():
                 if not (well == "infinite_well" and factor == "energy"):  # E is fixed there
-                    yield Entry(route, well, factor, label, (*words, *change))
+                    yield Entry(route, well, factor=factor, label=label, words=(*words, *change))
 
 
 def run(entry: Entry, starts: int, sweeps: Path) -> None:

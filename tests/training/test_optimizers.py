@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +12,8 @@ import pytest
 
 import qpinn
 from qpinn.linalg.jacobian import Blocks, Dense
-from qpinn.training.gradient import Adam
+from qpinn.training.optimizers import OPTIMIZERS, optimizer, record
+from qpinn.training.optimizers.adam import Adam
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -129,3 +133,45 @@ def test_psi_collapses_when_the_normalisation_is_light():
     }  # fmt: skip
     assert outcomes[1.0] == "psi = 0"
     assert outcomes[1000.0] != "psi = 0"
+
+
+def test_a_new_optimizer_is_one_registered_builder():
+    """With a name, a label and numbers of its own it is trained with by name, and its numbers are checked by name."""
+
+    @jax.tree_util.register_dataclass
+    @dataclasses.dataclass(frozen=True)
+    class Descent:
+        """Steps of one length against the gradient."""
+
+        length: float
+
+        def init(self, equation, params, points):
+            return Plain(params)
+
+        def step(self, equation, carry, points):
+            gradient = jax.grad(lambda p: record(equation, p, points, equation.residuals(p, points)).loss)(carry.params)
+            params = jax.tree.map(lambda p, g: p - self.length * g, carry.params, gradient)
+            residuals = equation.residuals(carry.params, points)
+            return Plain(params), record(equation, carry.params, points, residuals, self.length)
+
+    @optimizer("descent", label="gradient descent", steps=7, length=1e-6)
+    def build(numbers, steps):
+        return Descent(**numbers)
+
+    try:
+        settings = {"ansatz": "envelope", "start": "random", "network": {"width": 4}}
+        solution = qpinn.solve(qpinn.potentials.infinite_well(), optimizer={"name": "descent"}, **settings)
+        assert solution.steps == 7
+        assert solution.history["total"][-1] < solution.history["total"][0]
+        with pytest.raises(ValueError, match=r"optimizer\.length=0\.0: must be positive"):
+            qpinn.solve(qpinn.potentials.infinite_well(), optimizer={"name": "descent", "length": 0}, **settings)
+        with pytest.raises(ValueError, match=r"optimizer\.lenght=1: unknown key; did you mean length"):
+            qpinn.solve(qpinn.potentials.infinite_well(), optimizer={"name": "descent", "lenght": 1}, **settings)
+    finally:
+        del OPTIMIZERS["descent"]
+
+
+class Plain(NamedTuple):
+    """Parameters and nothing else."""
+
+    params: Any

@@ -115,7 +115,9 @@ def _stiffness(box: Box, values: np.ndarray, natural: bool, energy: float) -> _S
         pieces += [length / parts] * parts
         q2s += [q2] * parts
     last = len(diagonal) if natural else -1
-    return _Stiffness(diagonal[1:last], off[1 : len(off) if natural else -1], pieces, q2s)
+    return _Stiffness(
+        diagonal=diagonal[1:last], off=off[1 : len(off) if natural else -1], lengths=pieces, q2=q2s
+    )  # fmt: skip
 
 
 def _pivots(diagonal: list[float], off: list[float]) -> list[float]:

@@ -6,14 +6,18 @@ Jacobian, and knows no physics. A carry has `params`.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import operator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from qpinn.equations.base import Equation
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Residuals, losses
 from qpinn.typing import Params, Scalar
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Record(NamedTuple):
@@ -34,6 +38,40 @@ def record(
 ) -> Record:  # fmt: skip
     """The record of a step from `params`, at which the residuals are these."""
     return Record(losses(residuals), equation.report(params, points), step_size)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """An optimiser as a config knows it.
+
+    build    (numbers, steps) -> Optimizer, from its numbers and the length of the training
+    label    in words
+    steps    of a training, by default
+    block    starts of a sweep that a core trains at once: a Jacobian fills its cache, a gradient does not
+    numbers  its numbers with their defaults; of a whole number, a number or a word the value given must be one too
+    """
+
+    build: Callable[[Mapping[str, Any], int], Any]
+    label: str
+    steps: int
+    block: int
+    numbers: Mapping[str, Any]
+
+
+OPTIMIZERS: dict[str, Entry] = {}
+"""What `optimizer.name` in a config may say."""
+
+
+def optimizer(name: str, *, label: str, steps: int, block: int = 8, **numbers: Any) -> Callable[[F], F]:
+    """A decorator that registers `build`, see `Entry`. Raises ValueError for a name that is taken."""
+
+    def register(build: F) -> F:
+        if name in OPTIMIZERS:
+            raise ValueError(f"optimizer.name={name}: is taken")
+        OPTIMIZERS[name] = Entry(build=build, label=label, steps=steps, block=block, numbers=numbers)
+        return build
+
+    return register
 
 
 class Optimizer(Protocol):

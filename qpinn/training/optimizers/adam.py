@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ import jax.numpy as jnp
 
 from qpinn.equations.base import Equation
 from qpinn.geometry.quadrature import Points
-from qpinn.training.optimizers import Record, record
+from qpinn.training.optimizers.base import Record, optimizer, record
 from qpinn.typing import Params, Scalar
+
+SCHEDULES = ("constant", "cosine", "exponential")
 
 _static = partial(dataclasses.field, metadata={"static": True})
 
@@ -107,3 +110,23 @@ class AdamLBFGS:
         params = optax.apply_updates(carry.params, updates)
         size = optax.tree.norm(updates)
         return carry._replace(params=params, done=carry.done + 1, lbfgs=lbfgs), at._replace(step_size=size)
+
+
+_NUMBERS: dict[str, Any] = {"learning_rate": 1e-3, "schedule": "constant", "final": 1e-2}
+
+
+def _adam(numbers: Mapping[str, Any], steps: int) -> Adam:
+    if numbers["schedule"] not in SCHEDULES:
+        raise ValueError(f"optimizer.schedule={numbers['schedule']}: unknown; allowed: {', '.join(SCHEDULES)}")
+    return Adam(**{key: numbers[key] for key in _NUMBERS}, steps=steps)
+
+
+@optimizer("adam", label="Adam", steps=5000, **_NUMBERS)
+def build(numbers: Mapping[str, Any], steps: int) -> Adam:
+    return _adam(numbers, steps)
+
+
+@optimizer("adam_lbfgs", label="Adam, then L-BFGS", steps=3000, **_NUMBERS, adam_steps=2000, memory=20)
+def build_both(numbers: Mapping[str, Any], steps: int) -> AdamLBFGS:
+    adam = dataclasses.replace(_adam(numbers, max(numbers["adam_steps"], 1)), steps=numbers["adam_steps"])
+    return AdamLBFGS(adam, numbers["memory"])

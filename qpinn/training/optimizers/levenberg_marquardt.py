@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 from qpinn.equations.base import Equation
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Jacobian, Residuals, losses
-from qpinn.training.optimizers import Record, record
+from qpinn.training.optimizers.base import Record, optimizer, record
 from qpinn.typing import Params, Scalar
 
 
@@ -73,3 +74,8 @@ class LevenbergMarquardt:
         taken = record(equation, params, points, residuals, size)
         taken = taken._replace(losses={name: finite * term for name, term in taken.losses.items()})
         return Damped(params, new, residuals, jacobian, loss, damping), taken
+
+
+@optimizer("levenberg_marquardt", label="Levenberg-Marquardt", steps=15, block=1, damping=1e-6)
+def build(numbers: Mapping[str, Any], steps: int) -> LevenbergMarquardt:
+    return LevenbergMarquardt(**numbers)
