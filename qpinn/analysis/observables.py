@@ -199,7 +199,7 @@ def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, ou
 
 def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]:
     """Whether the left and the right wall were given, for a potential that goes on beyond them."""
-    left, right = potential.hard_walls
+    left, right = getattr(potential, "hard_walls", (False, False))
     ends = ends_of(potential)
     return not (left or chosen[0] or ends.left != "wall"), not (right or chosen[1] or ends.right != "wall")
 

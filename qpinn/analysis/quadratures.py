@@ -64,7 +64,7 @@ def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, state
     """
     surveyed = survey(potential, states)
     unit = energy_unit(potential, states)
-    seams = potential.seams
+    seams = np.asarray(getattr(potential, "seams", ()), np.float64)  # a potential of a user may have none
     ends = np.union1d(mesh, seams[(seams > mesh[0]) & (seams < mesh[-1])])
     shortest = 64 * EPS * np.abs(mesh[[0, -1]]).max() if is_enclosed(potential) else 1e-3 * np.diff(mesh).min()
     while True:

@@ -136,7 +136,7 @@ def _check(potential: Any) -> None:
 def _asked(potential: Any, states: int | str) -> int:
     if states != "all":
         return int(states)
-    if not np.isfinite(potential.threshold):
+    if not np.isfinite(getattr(potential, "threshold", np.inf)):
         raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
     bound = walls.bound_states(potential)
     if not 1 <= bound <= settings_module.MOST_STATES:

@@ -26,7 +26,9 @@ def _doubtful(error, psi_error=1e-12):
 def _plan(low, high, sigma, first=0):
     low, high = np.asarray(low, float), np.asarray(high, float)
     floor = high[first - 1] if first else -np.inf
-    return SimpleNamespace(low=low, high=high, sigma=sigma, floor=floor, indices=np.arange(first, len(low)))
+    return SimpleNamespace(
+        potential=None, low=low, high=high, sigma=sigma, floor=floor, indices=np.arange(first, len(low))
+    )
 
 
 def test_an_error_is_the_difference_where_the_reference_is_better():

@@ -107,7 +107,14 @@ def value_of(potential, name, index):
 PARTS = {"thickness", "offset", "mass", "edges"}
 
 
-@pytest.mark.parametrize("name", [name for name in qpinn.potentials.BUILDERS if name != "sampled"])
+QUICK = ("infinite_well", "finite_well", "barrier", "harmonic", "delta", "layers")
+"""Those that closed forms and transcendental equations are independent levels of; all others with -m long."""
+
+
+@pytest.mark.parametrize("name", [
+    name if name in QUICK else pytest.param(name, marks=pytest.mark.long)
+    for name in qpinn.potentials.BUILDERS if name != "sampled"
+])  # fmt: skip
 def test_derivatives_are_those_of_independent_levels(name, tmp_path):
     given, count = built(name, tmp_path), STATES.get(name, 3)
     solution = qpinn.solve(given, states=count, units="semiconductor" if name == "layers" else "dimensionless")
