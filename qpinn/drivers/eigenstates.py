@@ -345,7 +345,10 @@ def _systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy
 def _measured(
     plan: discretize.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[observables.Measured, np.ndarray]:
-    """The functions of a fit with their bounds, and how they are mixed: by Ritz, where the start was his."""
+    """The functions of a fit with their bounds, and the matrix (K, K) that makes them of the lanes.
+
+    After a Ritz start they are the Ritz functions of the lanes, else the lanes themselves.
+    """
     fine, check, grid = (rules.values(fields, name) for name in ("fine", "check", "grid"))
     mix = certify.ritz(fine, plan.even)
     mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
