@@ -116,7 +116,7 @@ def _study():
 def test_every_sweep_of_the_study_can_be_run(entry):
     potential, settings = _cli.read(_cli._compose([*entry.words, f"sweep.seeds={STARTS}"], "sweep"))
     assert potential.name == entry.well
-    assert settings.start.name == ("ritz" if entry.route == "default" else "random")
+    assert settings.start.name == {"default": "ritz", "paper": "random", "variational": "variational"}[entry.route]
 
 
 def test_the_study_has_enough_starts_and_no_sweep_twice():
