@@ -32,7 +32,7 @@ from qpinn.training import loop, shared, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
-from qpinn.wavefunctions.ansatz import ansatz_of
+from qpinn.wavefunctions.ansatz import ansatz_of, is_linear
 from qpinn.wavefunctions.networks import MLP, ROUGH
 
 LEVELS = 8
@@ -178,8 +178,12 @@ class Solution:
 
     @property
     def parameters(self) -> int:
-        """Number of trained parameters of all lanes."""
-        return sum(leaf.size for leaf in jax.tree.leaves(self.params["lanes"]))
+        """Number of parameters of all lanes; hidden units that lanes share are counted once for each parity."""
+        lanes = self.params["lanes"]
+        networks = 2 if self.plan.even and self.plan.trained > 1 else 1
+        once = jax.tree.map(lambda linear: self.settings.shared and not linear, is_linear(lanes["psi"]))
+        sizes = jax.tree.map(lambda leaf, flag: leaf[:networks].size if flag else leaf.size, lanes["psi"], once)
+        return sum(jax.tree.leaves(sizes)) + (lanes["energy"].size if "energy" in lanes else 0)
 
 
 @jax.jit
@@ -503,6 +507,8 @@ def describe_route(settings: Settings) -> dict[str, Any]:
     if s.in_turn:
         start += ", states in turn, orthogonal to those below"
     label = f"{s.ansatz.name} ansatz, {start}, {OPTIMIZERS[s.optimizer.name].label}, E {s.energy.name}"
+    if s.shared:
+        label = f"{s.ansatz.name} ansatz, one network for all levels, untrained: Rayleigh-Ritz on its linear parameters"
     return {
         "label": label, "ansatz": s.ansatz.name, "start": s.start.name, "projected_start": projected,
         "optimizer": s.optimizer.name, "energy": s.energy.name, "sampling": s.sampling.name, "precision": s.precision,

@@ -43,7 +43,8 @@ def report(results: Mapping[str, Any]) -> str:
     several = len(states) > 1
     blocks = [levels(results), expectations(results)] if several else []
     blocks += [methods(results)]
-    blocks += [transitions(results)] if sum(map(_settled, states)) > 1 else []
+    ring = results["settings"].get("ends", {}).get("left") == "periodic"  # x means nothing on it
+    blocks += [transitions(results)] if sum(map(_settled, states)) > 1 and not ring else []
     lines: list[str | None] = [*(_training(results) if several else _single(results))]
     lines.append(words.cut_short(results))
     lines += words.remarks(states) if several else words.notes(states)
