@@ -187,7 +187,7 @@ class Start:
     """
 
     name: str = "ritz"
-    steps: int = 1000
+    steps: int = 5000
     learning_rate: float = 1e-2
 
     def __post_init__(self) -> None:

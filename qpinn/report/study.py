@@ -22,7 +22,7 @@ ROUTES = {
     "paper": ("The paper's route", "`experiment=paper/...`: envelope, random start, Adam. "
               "As configured: tanh, three layers of 20, glorot, loss.norm=1000, 5000 steps."),
     "variational": ("The variational route", "`experiment=variational/...`: piecewise ansatz, random parameters, the "
-                    "Rayleigh quotient minimised first by 1000 steps of Adam, then Levenberg-Marquardt; no linear "
+                    "Rayleigh quotient minimised first by 5000 steps of Adam, then Levenberg-Marquardt; no linear "
                     "solve. As configured: tanh, 12 units in each segment, init spread, loss.norm=1000, 60 steps."),
     "default": ("The default route", "Piecewise ansatz, Ritz start, Levenberg-Marquardt. As configured: tanh, 12 units "
                 "in each segment, init spread, loss.norm=1000, 15 steps."),

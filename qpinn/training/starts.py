@@ -36,7 +36,7 @@ class Ritz:
 class Variational:
     """The Rayleigh quotient is minimised first, by Adam; no linear solve, see `qpinn.training.variational`."""
 
-    steps: int = 1000
+    steps: int = 5000
     learning_rate: float = 1e-2
 
     def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
