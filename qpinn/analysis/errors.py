@@ -19,6 +19,9 @@ VOUCHED = 1e-3
 VOUCHED_PSI = 0.1
 """The same for its psi, in the L2 norm."""
 
+SEPARATE = 1e-9
+"""Spacing of levels, relative to them, below which psi of one is any mixture of both: nothing is said of it."""
+
 ROUNDING = 1e-9
 """Relative error of a reference level below which differences from it are stated even where they are smaller."""
 
@@ -65,8 +68,10 @@ def of_psi(psi: np.ndarray, weight: np.ndarray, levels: Eigenstates, index: int,
 
 def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) -> list[State]:
     """The states with their errors against the reference, from their functions `fine`. All dimensionless."""
-    exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI)
     scale = certify.scale(levels.energies)
+    spacing = np.diff(levels.energies, prepend=-np.inf, append=np.inf)
+    single = np.minimum(spacing[:-1], spacing[1:]) > SEPARATE * scale
+    exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI) & single
     compared = []
     for state, psi in zip(states, fine.psi, strict=True):
         index = state.index
@@ -89,7 +94,7 @@ def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) 
         compared.append(dataclasses.replace(
             referred, relative_error_energy=energy, relative_error_energy_start=start,
             relative_error_energy_rayleigh=rayleigh, outcome=ended,
-            relative_l2_psi=stated(of_psi(psi, fine.weight, levels, index, exact[index])),
+            relative_l2_psi=stated(of_psi(psi, fine.weight, levels, index, exact[index])) if single[index] else None,
             overlaps=overlaps.tolist() if sure[index] and sure[nearest] else None,
         ))  # fmt: skip
     return compared

@@ -6,8 +6,8 @@ phi grows with E at every place, and it passes each multiple of pi upwards (Stur
 There is a level with each E at which phi at the right end is j pi, j = 1, 2, ..., with a wall there, or (j - 1/2) pi
 with a free end. So the levels below E are
 
-    Z        with a wall:      Z the zeros of psi between the ends (at the right one included)
-    Z + 1    with a free end, if psi and psi' / m have different signs there, else Z
+    Z        with a wall at the right end, Z the zeros of psi between the ends
+    Z + 1    with a free one, if psi and psi' / m have different signs there, else Z
 
 On a ring psi is clamped at two places, its seam and one more. Of psi that are 0 at both Z levels lie below E, and as
 many more as the balance of fluxes at the two, a Hermitian matrix S(E) of two rows, has negative eigenvalues (Wittrick &
@@ -131,6 +131,9 @@ def _shoot(steps: Steps, energies: np.ndarray) -> _Shot:
         wave = np.where(open_, np.sin(phase), np.tanh(phase))
         from_flux = np.where(phase < 1e-8, length, wave / q) * mass
         to_flux = np.where(open_, -1.0, 1.0) * wave * q / mass
+        # in a cell in which all but a rest of psi cancels, this grows and that decays: the rest has one psi' / psi
+        deep, rest, rise = ~open_ & (phase > 1), np.exp(-2 * phase), q / mass
+    decays = deep.any(axis=1)
     size = np.where(open_, 0.0, phase + np.log1p(np.exp(-2 * phase)) - np.log(2)).sum(axis=0)
     turns = np.where(open_, np.floor(phase / np.pi), 0.0)
     # where a cell holds a whole number of half-waves to rounding, the sign of its sine says whether it holds the last
@@ -142,7 +145,13 @@ def _shoot(steps: Steps, energies: np.ndarray) -> _Shot:
         psi, flux = np.ones(len(energies)), np.full(len(energies), steps.strength[0])
     sign, zeros = np.ones(len(energies)), turns.sum(axis=0)
     for j in range(len(length)):
-        psi, flux = same[j] * psi + from_flux[j] * flux, to_flux[j] * psi + same[j] * flux
+        before, flow = psi, flux
+        psi, flux = same[j] * before + from_flux[j] * flow, to_flux[j] * before + same[j] * flow
+        if decays[j]:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                grows, falls = before + flow / rise[j], (before - flow / rise[j]) * rest[j]
+            psi = np.where(deep[j], (grows + falls) / (1 + rest[j]), psi)
+            flux = np.where(deep[j], (grows - falls) * rise[j] / (1 + rest[j]), flux)
         if steps.strength[j + 1]:
             flux = flux + steps.strength[j + 1] * psi
         new = np.where(psi == 0, np.sign(flux), np.sign(psi))

@@ -178,8 +178,8 @@ def reflects(potential: Any) -> bool:
     """Whether H is the same reflected about the centre of the box, so that psi is even or odd; False if not known.
 
     V, masses and deltas are even about it, and the two ends alike; or they are joined with a phase of 1 or -1, for
-    which exp(i theta) and exp(-i theta) are the same (Magnus & Winkler, Hill's Equation, section 1.3). Breakpoints
-    count as symmetric if they are so to rounding.
+    which exp(i theta) and exp(-i theta) are the same (Magnus & Winkler, Hill's Equation, chapter I). Breakpoints count
+    as symmetric if they are so to rounding.
     """
     ends = ends_of(potential)
     if not (ends.alike or (ends.ring and ends.real)):

@@ -56,7 +56,8 @@ def test_levels_of_other_ends(case):
     assert all(solution.converged)
     assert (solution.bounds[:, 0] <= levels + known * scale).all()
     assert (levels - known * scale <= solution.bounds[:, 1]).all()
-    assert all(state.outcome == "right state" for state in solution.measured)
+    assert all(state.outcome == "right state" for state in solution.states)
+    assert max(state.relative_error_energy for state in solution.states) < 1e-11
 
 
 def test_psi_of_a_ring_goes_on_beyond_it_and_pairs_are_kept_apart():

@@ -201,12 +201,12 @@ def attraction(edges: np.ndarray, strength: np.ndarray, mass: float, ends: Ends 
     """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the two ends among them.
 
     With A the sum of the attractive alpha, all of them bind no more than one in one place. |psi|^2 there exceeds its
-    mean by at most 2 |psi| |psi'| (norms), by half as much on a ring, which can be walked both ways, and by that about
-    0 between two walls; so a level lies at most m A^2 + A / L below V, m A^2 / 4 + A / L on a ring, m A^2 / 4 between
-    walls. With free ends half-way between neighbours, which lower every level, each of them alone binds by kappa^2 / m
-    with kappa tanh(kappa a) = m alpha / 2, a the distance to the nearer of these, and so kappa < m alpha / 2 + 1 / a;
-    one at a free end is half of one with twice its strength. Half as much is added, so that no level is in this place
-    itself.
+    mean by at most 2 |psi| |psi'| (norms), or half as much on a ring, which can be walked both ways; between two walls
+    |psi|^2 itself is at most |psi| |psi'|. So a level lies at most m A^2 + A / L below V, m A^2 / 4 + A / L on a ring,
+    m A^2 / 4 between walls. With free ends half-way between neighbours, which lower every level, each of them alone
+    binds by kappa^2 / m with kappa tanh(kappa a) = m alpha / 2, a the distance to the nearer of these, and so kappa <
+    m alpha / 2 + 1 / a; one at a free end is half of one with twice its strength. Half as much is added, so that no
+    level is in this place itself.
     """
     strength = np.minimum(strength, 0.0)
     at_ends = np.array([ends.left != "wall", ends.right != "wall"])

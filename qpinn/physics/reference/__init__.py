@@ -1,4 +1,4 @@
-"""Reference levels of -psi'' + V psi = E psi with psi = 0 at both walls: three routes that share no equation.
+"""Reference levels of -psi'' + V psi = E psi, with whatever ends it has: three routes that share no equation.
 
 `exact` solves the transcendental equation of piecewise-constant potentials, `spectral_elements` takes any potential
 that is smooth between its breakpoints, `finite_differences` is the usual second-order grid.
@@ -6,14 +6,15 @@ that is smooth between its breakpoints, `finite_differences` is the usual second
 Units: lengths in L, energies in hbar^2 / (2 m L^2). SciPy is imported where it is needed: it costs start-up time.
 """
 
-import dataclasses
 from typing import Any
 
 from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.hamiltonian import changed, ends_of
 from qpinn.physics.reference.box import Eigenstates, SizeError
 from qpinn.physics.reference.grid import finite_differences
 from qpinn.physics.reference.layers import exact
 from qpinn.physics.reference.spectral import spectral_elements
+from qpinn.physics.symmetry import reflects
 
 __all__ = [
     "Eigenstates",
@@ -29,7 +30,7 @@ __all__ = [
 def fitted(potential: Any) -> tuple[Any, int]:
     """The potential with every place where V is not smooth among its breakpoints, and a degree for its elements."""
     if hasattr(potential, "knots"):  # a polynomial between each two of them
-        cut = dataclasses.replace(potential, bends=tuple(range(1, len(potential.knots) - 1)))
+        cut = changed(potential, bends=tuple(range(1, len(potential.knots) - 1)))
         return cut, max(8, min(30, 1500 // len(potential.knots)))
     return potential, 30
 
@@ -37,9 +38,11 @@ def fitted(potential: Any) -> tuple[Any, int]:
 def best(potential: Any, states: int) -> Eigenstates:
     """The lowest `states` levels in the box of a potential, with their errors: exact where V is constant in pieces.
 
-    Else spectral elements on two meshes. Raises SizeError if these are too many.
+    Else, and on a ring where psi is not even or odd, spectral elements on two meshes. Raises SizeError if these are too
+    many.
     """
-    if constant_in_pieces(potential):
+    solvable = not ends_of(potential).ring or reflects(potential) or not potential.breakpoints
+    if solvable and constant_in_pieces(potential):
         return exact(potential, states)
     smooth, degree = fitted(potential)
     return spectral_elements(smooth, states, degree, checked=True)

@@ -22,7 +22,6 @@ from qpinn.physics.reference.box import (
     inside,
     sample,
     upper_bound,
-    walled,
     whole,
 )
 from qpinn.physics.reference.vouched import mixing, rounding
@@ -36,44 +35,56 @@ def exact(potential: Potential, states: int) -> Eigenstates:
 
     In a layer of length l with m (E - V) = q^2, psi = (u_j s(x_{j+1} - x) + u_{j+1} s(x - x_j)) / s(l), s = sin(q .),
     or sinh for q^2 < 0. The balance of fluxes psi' / m at the nodes is D(E) u = 0 with a tridiagonal D, the
-    transcendental equation of the box; a Dirac delta adds its strength to the diagonal. As long as q l < pi in every
-    layer, the number of levels below E is the number of negative pivots of D(E) (Wittrick & Williams, Q. J. Mech. Appl.
-    Math. 24 (1971) 263), which brackets every level. A box of a single value of V and of m, without deltas, has
-    V + ((n + 1) pi / L)^2 / m and sines.
+    transcendental equation of the box, with a row for each free end; a Dirac delta adds its strength to the diagonal.
+    As long as q l < pi in every layer, the number of levels below E is the number of negative pivots of D(E) (Wittrick
+    & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets every level. On a ring both parities are solved
+    on half of it. A box of a single value of V and of m, without deltas, has V + k^2 / m and sines, or plane waves.
 
-    Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer; SizeError,
-    which is one, if there are more than `MOST_PIECES`.
+    Raises ValueError if V is not constant between the breakpoints, or `states` is not a positive integer, or psi on a
+    ring is not even or odd; SizeError, which is one, if there are more than `MOST_PIECES`.
     """
     states = whole("states", states, 1)
     box = box_of(potential)
     if not constant_in_pieces(potential):
         raise ValueError("exact levels need a potential that is constant between its breakpoints")
     layers = sample(potential, box.left, inside(box.edges, 7))[:, 3]
-    if np.ptp(layers) == 0.0 and np.ptp(box.mass) == 0.0 and not box.strength.any():
-        return _constant(box, float(layers[0]), states)
+    constant = np.ptp(layers) == 0.0 and np.ptp(box.mass) == 0.0 and not box.strength.any()
+    if box.ends.ring and not box.even and not constant:
+        raise ValueError(
+            "exact levels on a ring need a potential that is even about its middle, and a phase of 1 or -1"
+        )
 
-    def solve(part: Box, natural: bool, count: int) -> Solution:
+    def solve(part: Box, count: int) -> Solution:
+        if constant:
+            return _constant(part, float(layers[0]), count)
         bound = upper_bound(potential, part, count, cuts=(1,))
-        return _solve_layers(part, layers[: len(part.mass)], natural, count, bound)
+        return _solve_layers(part, layers[: len(part.mass)], count, bound)
 
-    return eigenstates("transcendental equation", box, states, solve)
+    return eigenstates("closed form" if constant else "transcendental equation", box, states, solve)
 
 
-def _constant(box: Box, value: float, states: int) -> Eigenstates:
-    length = box.edges[-1]
-    k = np.arange(1, states + 1) * (np.pi / length)
+def _constant(box: Box, value: float, states: int) -> Solution:
+    """V + k^2 / m, k l = (n + 1) pi between walls, n pi between free ends, (n + 1/2) pi between one of each.
 
-    def psi(x: np.ndarray) -> np.ndarray:
-        to_left, to_right = np.asarray(x) - box.left, box.right - np.asarray(x)
-        signs = np.where(to_left > to_right, (-1.0) ** np.arange(states)[:, None], 1.0)
-        waves = math.sqrt(2.0 / length) * np.sin(k[:, None] * np.minimum(to_left, to_right))
-        return walled(box, x, signs * waves)
+    On a ring k l = theta + 2 pi n, n = 0, -1, 1, ... as they follow one another.
+    """
+    length, ends = box.edges[-1], box.ends
+    order = np.arange(states)
+    if ends.ring:
+        turns = math.remainder(ends.theta, 2 * np.pi) + 2 * np.pi * np.arange(-states, states + 1)
+        k = turns[np.argsort(np.abs(turns), kind="stable")][:states] / length
+    else:
+        k = (order + [0.0, 0.5, 1.0][(ends.left == "wall") + (ends.right == "wall")]) * (np.pi / length)
+
+    def wave(t: np.ndarray) -> np.ndarray:
+        if ends.ring:
+            return np.exp(1j * k[:, None] * t) / math.sqrt(length)
+        size = np.sqrt(np.where(k == 0, 1.0, 2.0) / length)[:, None]
+        return size * (np.sin(k[:, None] * t) if ends.left == "wall" else np.cos(k[:, None] * t))
 
     energies, size = value + k**2 / box.mass[0], np.full(states, abs(value))
     errors = rounding(box, energies, size)
-    return Eigenstates(
-        method="closed form", energies=energies, psi=psi, errors=errors, psi_errors=mixing(energies, errors)
-    )
+    return Solution(energies=energies, wave=wave, errors=errors, psi_errors=mixing(energies, errors))
 
 
 @dataclass(frozen=True)
@@ -97,8 +108,8 @@ def _layer(length: float, q2: float) -> tuple[float, float]:
     return root / math.tanh(root) / length, 2 * root * math.exp(-root) / math.expm1(-2 * root) / length
 
 
-def _stiffness(box: Box, values: np.ndarray, natural: bool, energy: float) -> _Stiffness:
-    diagonal, off = [0.0], []
+def _stiffness(box: Box, values: np.ndarray, energy: float) -> _Stiffness:
+    diagonal, off = [float(box.strength[0])], []
     pieces: list[float] = []
     q2s: list[float] = []
     layers = (np.diff(box.edges), values, box.mass, box.strength[1:])
@@ -114,10 +125,13 @@ def _stiffness(box: Box, values: np.ndarray, natural: bool, energy: float) -> _S
         diagonal[-1] += strength
         pieces += [length / parts] * parts
         q2s += [q2] * parts
-    last = len(diagonal) if natural else -1
-    return _Stiffness(
-        diagonal=diagonal[1:last], off=off[1 : len(off) if natural else -1], lengths=pieces, q2=q2s
-    )  # fmt: skip
+    first, last = _unknowns(box, len(diagonal))
+    return _Stiffness(diagonal=diagonal[first:last], off=off[first : last - 1], lengths=pieces, q2=q2s)
+
+
+def _unknowns(box: Box, nodes: int) -> tuple[int, int]:
+    """From which to before which of the nodes psi is not given, as it is at walls."""
+    return int(box.ends.left == "wall"), nodes - (box.ends.right == "wall")
 
 
 def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
@@ -128,8 +142,8 @@ def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
     return pivots
 
 
-def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound: float) -> Solution:
-    floor = box.floor(float(values.min()), natural)
+def _solve_layers(box: Box, values: np.ndarray, count: int, bound: float) -> Solution:
+    floor = box.floor(float(values.min()))
     top = bound + 1e-9 * abs(bound)  # a hair, so that a wide box holds no more half-waves there than at the levels
     pieces = float(np.sum(np.sqrt(np.maximum(box.mass * (top - values), 0.0)) * np.diff(box.edges) / 2 + 1))
     if pieces > MOST_PIECES:
@@ -138,16 +152,17 @@ def _solve_layers(box: Box, values: np.ndarray, natural: bool, count: int, bound
     for state in range(count):
         low, high = floor, top
         while low < (middle := 0.5 * (low + high)) < high:
-            matrix = _stiffness(box, values, natural, middle)
+            matrix = _stiffness(box, values, middle)
             below = sum(pivot < 0.0 for pivot in _pivots(matrix.diagonal, matrix.off))
             low, high = (low, middle) if below > state else (middle, high)
         energies[state] = middle
-        matrix = _stiffness(box, values, natural, middle)
-        wave, shares = _layer_wave(matrix, natural)
+        matrix = _stiffness(box, values, middle)
+        wave, shares = _layer_wave(matrix, box)
         waves.append(wave)
         ends = np.cumsum(matrix.lengths)
         # dE = u^T dD u: thin layers have large entries, which are known to rounding
-        tied[state] = EPS * np.abs(matrix.diagonal) @ wave(ends[: len(matrix.diagonal)]) ** 2
+        nodes = np.append(0.0, ends)[slice(*_unknowns(box, len(ends) + 1))]
+        tied[state] = EPS * np.abs(matrix.diagonal) @ wave(nodes) ** 2
         layer = np.clip(np.searchsorted(box.edges, ends - np.array(matrix.lengths) / 2) - 1, 0, len(values) - 1)
         size[state] = np.abs(values)[layer] @ shares + np.abs(box.strength) @ wave(box.edges) ** 2
     errors = rounding(box, energies, size) + tied
@@ -164,7 +179,7 @@ def _null_vector(matrix: _Stiffness) -> np.ndarray:
     up = _pivots(diagonal[::-1], off[::-1])[::-1]
     twist = min(range(len(diagonal)), key=lambda j: abs(down[j] + up[j] - diagonal[j]))
     u = np.zeros(len(diagonal))
-    # Every off-diagonal is negative: the signs of the pivots give that of psi at the left wall even where u underflows.
+    # Every off-diagonal is negative: the signs of the pivots give that of psi at the left end even where u underflows.
     u[twist] = (-1.0) ** sum(pivot < 0.0 for pivot in down[:twist])
     for j in range(twist, 0, -1):
         u[j - 1] = -off[j - 1] * u[j] / (down[j - 1] or 1e-300)
@@ -182,10 +197,11 @@ def _ratio(t: np.ndarray, length: np.ndarray, q2: np.ndarray) -> np.ndarray:
     return np.where(q2 > 0.0, sine, sinh)
 
 
-def _layer_wave(matrix: _Stiffness, natural: bool) -> tuple[Wave, np.ndarray]:
+def _layer_wave(matrix: _Stiffness, box: Box) -> tuple[Wave, np.ndarray]:
     """psi between the nodes from the null vector, normalised to 1, and the share of its norm in each piece."""
     lengths, q2 = np.array(matrix.lengths), np.array(matrix.q2)
-    u = np.concatenate([[0.0], _null_vector(matrix), [] if natural else [0.0]])
+    u = np.zeros(len(lengths) + 1)
+    u[slice(*_unknowns(box, len(u)))] = _null_vector(matrix)
     u = u / math.sqrt(float(_norm2(lengths, q2, u).sum()))
     shares = _norm2(lengths, q2, u)
     starts = np.concatenate([[0.0], np.cumsum(lengths)[:-1]])

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.geometry.domain import Ends
+from qpinn.physics.counting import GOLDEN, negative
 from qpinn.physics.enclosure import is_enclosed, stray
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
@@ -40,7 +42,8 @@ def spectral_elements(
     psi is a polynomial of `degree` in each element; elements end at the breakpoints. Basis: hats and integrated
     Legendre polynomials (Szabo & Babuska, Finite Element Analysis (1991)); V by Gauss quadrature with degree + 8
     points. Minimises integral psi'^2 / m + V psi^2 (and alpha psi^2 at Dirac deltas) over integral psi^2, hence bounds
-    every level from above.
+    every level from above. A free end is what this form has of itself; on a ring the function of its last edge is that
+    of its first, times exp(i theta).
 
     elements: equal elements in each piece between breakpoints (of the half box, where V is even); None lets the phase
     of psi and its decay into barriers choose them.
@@ -53,23 +56,25 @@ def spectral_elements(
     fixed = None if elements is None else whole("elements", elements, 1)
     box = box_of(potential)
 
-    def solve(part: Box, natural: bool, count: int) -> Solution:
+    def solve(part: Box, count: int) -> Solution:
         if fixed is None:
-            mesh = _mesh(potential, part, natural, states, degree)
+            mesh = _mesh(potential, part, states, degree)
         else:
             mesh = np.append(cut(part.edges, fixed), part.edges[-1])
+        if part.ends.ring and len(mesh) == 2:  # a seam, and one more edge
+            mesh = _halved(mesh)
         if (len(mesh) - 1) * degree - 1 < count:
             raise ValueError(f"degree={degree} and elements={elements}: too few for states={states}")
         if not checked:
-            return _galerkin(potential, part, mesh, natural, count, degree)
+            return _galerkin(potential, part, mesh, count, degree)
         coarse_mesh, mesh = mesh, _halved(mesh)
-        fine = _galerkin(potential, part, mesh, natural, count, degree)
-        coarse = _galerkin(potential, part, coarse_mesh, natural, count, degree)
+        fine = _galerkin(potential, part, mesh, count, degree)
+        coarse = _galerkin(potential, part, coarse_mesh, count, degree)
         nodes, weights = gauss(degree + 8)
         t = (mesh[:-1, None] + np.diff(mesh)[:, None] * (nodes + 1) / 2).ravel()
         weight = (np.diff(mesh)[:, None] * weights / 2).ravel()
-        size = (weight * np.abs(sample(potential, part.left, t))) @ fine.wave(t).T ** 2
-        size = size + np.abs(part.strength) @ fine.wave(part.edges).T ** 2
+        size = (weight * np.abs(sample(potential, part.left, t))) @ np.abs(fine.wave(t).T) ** 2
+        size = size + np.abs(part.strength) @ np.abs(fine.wave(part.edges).T) ** 2
         return compared(fine, coarse, t, weight, rounding(part, fine.energies, size))
 
     return eigenstates("spectral elements", box, states, solve)
@@ -79,7 +84,7 @@ MOST_ELEMENTS = 4000
 """Elements up to which they are halved."""
 
 
-def _mesh(potential: Any, box: Box, natural: bool, states: int, degree: int) -> np.ndarray:
+def _mesh(potential: Any, box: Box, states: int, degree: int) -> np.ndarray:
     """Elements, halved until a polynomial of `degree` resolves psi of the lowest `states` levels in each of them.
 
     exp(+-i q x) needs a phase of at most degree / 3 for 1e-16, and V is to be a polynomial to what levels can notice or
@@ -95,6 +100,8 @@ def _mesh(potential: Any, box: Box, natural: bool, states: int, degree: int) -> 
     depth = np.concatenate([[0.0], np.cumsum(cells.decay(bound)[0])])
     allowed = cells.allowed(bound)
     open_to = np.unique(np.concatenate([depth[allowed], depth[allowed + 1]]))
+    if cells.ends.ring:  # the next allowed region may lie beyond the seam
+        open_to = np.unique(np.concatenate([open_to - depth[-1], open_to, open_to + depth[-1]]))
     nodes = cells.edges - box.left
     seams = np.asarray(getattr(potential, "seams", ()), np.float64) - box.left
     mesh = np.union1d(box.edges, seams[(seams > 0) & (seams < box.edges[-1])])
@@ -142,15 +149,15 @@ def _halved(mesh: np.ndarray) -> np.ndarray:
 class _Elements:
     """S elements of degree p with V at their Gauss points, and what of the form H - floor each of them contributes.
 
-    mesh (S + 1,); mass (S,); v (S, points); strength (S + 1,) of the delta at each edge; natural: psi' is free at the
-    last edge. stiffness, overlap (S, p + 1, p + 1): integral psi_i' psi_j' / m + (V - floor) psi_i psi_j, psi_i psi_j.
+    mesh (S + 1,); mass (S,); v (S, points); strength (S + 1,) of the delta at each edge. stiffness, overlap
+    (S, p + 1, p + 1): integral psi_i' psi_j' / m + (V - floor) psi_i psi_j, psi_i psi_j.
     """
 
     mesh: np.ndarray
     mass: np.ndarray
     v: np.ndarray
     strength: np.ndarray
-    natural: bool
+    ends: Ends
     floor: float
     degree: int
     stiffness: np.ndarray
@@ -161,9 +168,10 @@ class _Elements:
         return np.diff(self.mesh)
 
     @property
-    def free(self) -> slice:
-        """The unknowns, psi at the walls is none of them."""
-        return slice(1, None if self.natural else -1)
+    def walls(self) -> np.ndarray:
+        """Numbers of the coefficients that are 0, those of psi at walls."""
+        last = (len(self.mesh) - 1) * self.degree
+        return np.array([0] * (self.ends.left == "wall") + [last] * (self.ends.right == "wall"), int)
 
     @property
     def places(self) -> np.ndarray:
@@ -171,7 +179,7 @@ class _Elements:
         return np.arange(len(self.mesh) - 1)[:, None] * self.degree + np.arange(self.degree + 1)
 
 
-def _assembled(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, degree: int) -> _Elements:
+def _assembled(potential: Potential, box: Box, mesh: np.ndarray, degree: int) -> _Elements:
     """Raises SizeError, before anything is allocated, if there are more than `MOST_UNKNOWNS`."""
     unknowns = (len(mesh) - 1) * degree
     if unknowns > MOST_UNKNOWNS:
@@ -179,7 +187,7 @@ def _assembled(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, 
     nodes, weights, basis, slopes, _ = _basis(degree)
     sizes = np.diff(mesh)
     v = sample(potential, box.left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
-    floor = box.floor(float(v.min()), natural)
+    floor = box.floor(float(v.min()))
     mass = box.mass[np.clip(np.searchsorted(box.edges, (mesh[:-1] + mesh[1:]) / 2) - 1, 0, len(box.mass) - 1)]
     strength = np.zeros(len(mesh))
     deltas = np.flatnonzero(box.strength)
@@ -187,7 +195,7 @@ def _assembled(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, 
     kinetic = (2 / sizes / mass)[:, None, None] * ((slopes * weights) @ slopes.T)
     stiffness = kinetic + (basis * (weights * (v - floor) * sizes[:, None] / 2)[:, None, :]) @ basis.T
     overlap = (sizes / 2)[:, None, None] * ((basis * weights) @ basis.T)
-    return _Elements(mesh=mesh, mass=mass, v=v, strength=strength, natural=natural, floor=floor, degree=degree,
+    return _Elements(mesh=mesh, mass=mass, v=v, strength=strength, ends=box.ends, floor=floor, degree=degree,
                      stiffness=stiffness, overlap=overlap)  # fmt: skip
 
 
@@ -196,7 +204,8 @@ def _levels(elements: _Elements, count: int) -> np.ndarray:
 
     With psi clamped at its ends an element has levels of its own; expanded in them, what is inside it is eliminated,
     and the balance of fluxes at the edges is D(E) u = 0 with a tridiagonal D. Below E lie as many levels as clamped
-    ones and negative pivots of D (Wittrick & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets each.
+    ones and negative pivots of D (Wittrick & Williams, Q. J. Mech. Appl. Math. 24 (1971) 263), which brackets each. On
+    a ring D has corners; all of psi but that at the seam and at one more edge is eliminated first.
     """
     inside, ends = slice(1, elements.degree), [0, elements.degree]
     root = np.linalg.inv(np.linalg.cholesky(elements.overlap[:, inside, inside]))
@@ -221,9 +230,12 @@ def _levels(elements: _Elements, count: int) -> np.ndarray:
         diagonal = np.tile(elements.strength, (len(energies), 1))
         diagonal[:, :-1] += first
         diagonal[:, 1:] += last
-        last_edge = None if elements.natural else -1
-        inner = (diagonal[:, 1:last_edge].tolist(), (cross[:, 1:last_edge] ** 2).tolist())
-        return np.sum(gap < 0, axis=(1, 2)) + [_negative_pivots(*row) for row in zip(*inner, strict=True)]
+        clamped_below = np.sum(gap < 0, axis=(1, 2))
+        if elements.ends.ring:
+            return clamped_below + _negative_on_ring(diagonal, cross, elements.ends)
+        first_edge, last_edge = int(elements.ends.left == "wall"), -1 if elements.ends.right == "wall" else None
+        inner = (diagonal[:, first_edge:last_edge].tolist(), (cross[:, first_edge:last_edge] ** 2).tolist())
+        return clamped_below + [_negative_pivots(*row) for row in zip(*inner, strict=True)]
 
     top = np.array([(count * np.pi / elements.mesh[-1]) ** 2])
     while below(top)[0] < count:
@@ -246,10 +258,65 @@ def _negative_pivots(diagonal: list[float], cross2: list[float]) -> int:
     return found + (pivot < 0)
 
 
+def _negative_on_ring(diagonal: np.ndarray, cross: np.ndarray, ends: Ends) -> np.ndarray:
+    """Negative eigenvalues (k,) of tridiagonal matrices with corners: diagonal (k, n + 1), cross (k, n).
+
+    Its first and last rows are one, with a factor exp(i theta) in the last column.
+    """
+    count = cross.shape[1]
+    clamp = min(max(int(GOLDEN * count), 1), count - 1)
+    below, edges, links = np.zeros(len(cross), int), [], []
+    for start, stop in ((0, clamp), (clamp, count)):
+        first, last, link = diagonal[:, start] * 0.0, diagonal[:, start + 1], cross[:, start]
+        for j in range(start + 1, stop):
+            pivot = np.where(last == 0, 1e-100, last)
+            below += pivot < 0
+            first, last = first - link**2 / pivot, diagonal[:, j + 1] - cross[:, j] ** 2 / pivot
+            link = -link * cross[:, j] / pivot
+        edges.append((first, last))
+        links.append(link)
+    seam = diagonal[:, 0] + edges[0][0] + edges[1][1]
+    across2 = (links[0] + ends.cosine * links[1]) ** 2 + (ends.sine * links[1]) ** 2
+    return below + negative(seam, edges[0][1] + edges[1][0], across2)
+
+
+def _vectors_on_ring(elements: _Elements, energies: np.ndarray) -> np.ndarray:
+    """Coefficients (n, k), all of them and complex where psi is, as `_vectors`: inverse iteration, sparse."""
+    from scipy import sparse
+    from scipy.sparse import linalg
+
+    degree, places, phase = elements.degree, elements.places, elements.ends.phase
+    total, count = int(places[-1, -1]), len(energies)
+    rows, columns = np.repeat(places, degree + 1, axis=1).ravel(), np.tile(places, degree + 1).ravel()
+    every = np.arange(total + 1)  # the last is the first, times the phase
+    joined = sparse.csc_array((np.append(np.ones(total), phase), (every, every % total)), shape=(total + 1, total))
+
+    def assembled(blocks: np.ndarray) -> Any:
+        return sparse.csc_array((blocks.ravel(), (rows, columns)), shape=(total + 1, total + 1))
+
+    contacts = np.zeros(total + 1)
+    contacts[::degree] = elements.strength
+    stiffness, overlap = (
+        joined.conj().T @ matrix @ joined
+        for matrix in (assembled(elements.stiffness) + sparse.diags_array(contacts), assembled(elements.overlap))
+    )
+    start = np.random.default_rng(0).standard_normal((total, count)).astype(type(phase))
+    for j, energy in enumerate(energies):
+        solver = linalg.splu(sparse.csc_array(stiffness - energy * (1 - 1e-9) * overlap))
+        vector = start[:, j]
+        for _ in range(3):
+            vector = solver.solve(overlap @ vector)
+            vector = vector / np.abs(vector).max()
+        start[:, j] = vector
+    return np.asarray(joined @ start)
+
+
 def _vectors(elements: _Elements, energies: np.ndarray) -> np.ndarray:
     """Coefficients (n, k) of functions that span those of the levels `energies` (k,): inverse iteration, banded."""
     from scipy import linalg
 
+    if elements.ends.ring:
+        return _vectors_on_ring(elements, energies)
     degree, places = elements.degree, elements.places
     total, count = int(places[-1, -1]) + 1, len(energies)
     row, column = places[:, :, None], places[:, None, :]
@@ -260,12 +327,12 @@ def _vectors(elements: _Elements, energies: np.ndarray) -> np.ndarray:
 
     stiffness, overlap = banded(elements.stiffness), banded(elements.overlap)
     stiffness[degree, ::degree] += elements.strength
+    walls = elements.walls
     for matrix in (stiffness, overlap):  # psi = 0 at the walls
-        for wall in [0] if elements.natural else [0, total - 1]:
+        for wall in walls:
             matrix[:, wall] = 0.0
             near = np.arange(max(wall - degree, 0), min(wall + degree + 1, total))
             matrix[degree + wall - near, near] = 0.0
-    walls = np.array([0] if elements.natural else [0, total - 1])
     start = np.random.default_rng(0).standard_normal((total, count))  # of one pair two vectors, as any two starts give
     start[walls] = 0.0
     for j, energy in enumerate(energies):
@@ -283,11 +350,11 @@ def _vectors(elements: _Elements, energies: np.ndarray) -> np.ndarray:
     return start
 
 
-def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, count: int, degree: int) -> Solution:
+def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, count: int, degree: int) -> Solution:
     from scipy import linalg
 
     nodes, weights, basis, slopes, coefficients = _basis(degree)
-    elements = _assembled(potential, box, mesh, natural, degree)
+    elements = _assembled(potential, box, mesh, degree)
     sizes, v = elements.sizes, elements.v
     levels = _levels(elements, count)
     polished = _vectors(elements, levels)
@@ -300,10 +367,11 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, natural: bool, c
     # Rayleigh-Ritz by sums over points, about the lowest level: rounding relative to what psi has of V and of slope,
     # not to the largest eigenvalue of the matrices, nor to the depth of a notch.
     lowest = elements.floor + float(levels[0])
-    stiffness = slope.T @ slope + psi.T @ ((v.ravel() - lowest)[:, None] * psi)
-    stiffness += contact.T @ (elements.strength[:, None] * contact)
-    energies, mix = linalg.eigh(stiffness, psi.T @ psi)
-    mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T)
+    across, over = psi.conj().T, contact.conj().T
+    stiffness = slope.conj().T @ slope + across @ ((v.ravel() - lowest)[:, None] * psi)
+    stiffness += over @ (elements.strength[:, None] * contact)
+    energies, mix = linalg.eigh(stiffness, across @ psi)
+    mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T).conj()
     unknown = np.full(count, np.nan)
     return Solution(
         energies=lowest + energies, wave=_legendre_wave(mesh, coefficients.T @ (local @ mix)),
@@ -320,7 +388,7 @@ def _legendre_wave(mesh: np.ndarray, coefficients: np.ndarray) -> Wave:
         element = np.clip(np.searchsorted(mesh, t, side="right") - 1, 0, len(sizes) - 1)
         xi = np.clip(2 * (t - mesh[element]) / sizes[element] - 1, -1.0, 1.0)
         before, here = np.zeros_like(xi), np.ones_like(xi)
-        values = np.zeros((len(t), coefficients.shape[2]))
+        values = np.zeros((len(t), coefficients.shape[2]), coefficients.dtype)
         for j in range(coefficients.shape[1]):
             values += here[:, None] * coefficients[element, j]
             before, here = here, ((2 * j + 1) * xi * here - j * before) / (j + 1)

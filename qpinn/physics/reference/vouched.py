@@ -31,5 +31,6 @@ def compared(fine: Solution, coarse: Solution, t: np.ndarray, weight: np.ndarray
     """`fine`, its errors those of `coarse` against it, on a quadrature (n,), and no less than `least` (k,)."""
     energies = np.abs(fine.energies - coarse.energies)
     psi, other = fine.wave(t), coarse.wave(t)
-    apart = np.minimum(*(np.sum(weight * (psi + sign * other) ** 2, axis=1) for sign in (-1, 1)))
+    turned = np.sign(np.sum(weight * psi * other.conj(), axis=1))  # 1 or -1, or the phase that complex ones differ by
+    apart = np.sum(weight * np.abs(psi - turned[:, None] * other) ** 2, axis=1)
     return fine._replace(errors=energies + least, psi_errors=np.sqrt(apart) + mixing(fine.energies, least))
