@@ -88,7 +88,7 @@ def _without_seconds(folder) -> list[dict[str, str]]:
     return [{name: text for name, text in row.items() if not name.startswith("seconds")} for row in _rows(folder)]
 
 
-@pytest.mark.parametrize("count", [2, 3])
+@pytest.mark.parametrize("count", [2, pytest.param(3, marks=pytest.mark.long)])
 def test_processes_side_by_side_give_the_table_of_one(one, tmp_path, count):
     ended = [
         process.communicate(timeout=240) for process in _processes(count, *QUICK, "sweep.seeds=7", f"output={tmp_path}")
@@ -103,7 +103,7 @@ def test_processes_side_by_side_give_the_table_of_one(one, tmp_path, count):
     assert {path.name for path in other.iterdir()} == {path.name for path in one[0].iterdir()}
 
 
-@pytest.mark.parametrize("order", [(0, 1), (2, 0, 1)])
+@pytest.mark.parametrize("order", [(1, 0), pytest.param((2, 0, 1), marks=pytest.mark.long)])
 def test_processes_one_after_the_other_give_the_table_of_one(one, tmp_path, order):
     words = [*QUICK, "sweep.seeds=7", f"sweep.processes={len(order)}", f"output={tmp_path}"]
     said = [_sweep(*words, f"sweep.process={process}").stdout for process in order]
@@ -113,7 +113,7 @@ def test_processes_one_after_the_other_give_the_table_of_one(one, tmp_path, orde
     assert _without_seconds(_only(tmp_path)) == _without_seconds(one[0])
 
 
-@pytest.mark.parametrize("again", [["sweep.processes=2", "sweep.process=0"], []])
+@pytest.mark.parametrize("again", [pytest.param(["sweep.processes=2", "sweep.process=0"], marks=pytest.mark.long), []])
 def test_what_a_killed_process_leaves_is_trained_by_a_later_command(tmp_path, again):
     words = [*QUICK, "sweep.seeds=120", f"output={tmp_path}"]
     alive, killed = _processes(2, *words)
@@ -168,7 +168,7 @@ def slurm(tmp_path):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("processes", [[], ["sweep.processes=distributed"]])
+@pytest.mark.parametrize("processes", [[], pytest.param(["sweep.processes=distributed"], marks=pytest.mark.long)])
 def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, slurm, processes):
     words = [*QUICK, "sweep.seeds=7", f"output={tmp_path / 'out'}", *processes]
     command = ["bash", str(ROOT / "scripts" / "jobs" / "slurm.sh"), *words]

@@ -13,6 +13,7 @@ from qpinn import potentials
 from qpinn.drivers.bands import bands
 
 
+@pytest.mark.long
 def test_a_free_particle_has_folded_parabolas():
     """Without V bands touch: bounds hold there too, of pairs of levels."""
     result = bands(potentials.infinite_well(), 4, 5)
@@ -33,7 +34,7 @@ def test_band_edges_of_mathieu():
     assert (result.upper - result.lower < 1e-7).all()
 
 
-@pytest.mark.parametrize("strength", [6.0, -3.0])
+@pytest.mark.parametrize("strength", [pytest.param(6.0, marks=pytest.mark.long), -3.0])
 def test_kronig_and_penney(strength):
     """cos(theta) = cos(q) + alpha / (2 q) sin(q), for deltas alpha at every whole number."""
     result = bands(potentials.delta([0, 1], center=0.4, strength=strength), 3, 7)

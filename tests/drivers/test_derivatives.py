@@ -135,7 +135,7 @@ def test_derivatives_are_those_of_independent_levels(name, tmp_path):
             assert error.max() < 1e-8, f"{key} {index}: {derivative} and {expected}"
 
 
-@pytest.mark.parametrize("interpolation", ["linear", "cubic"])
+@pytest.mark.parametrize("interpolation", ["linear", pytest.param("cubic", marks=pytest.mark.long)])
 def test_samples_have_derivatives(interpolation, tmp_path):
     v = np.array([40.0, 0.0, 8.0, 1.0, 3.0, 38.0])
     found = qpinn.gradients(qpinn.solve(from_samples(v, tmp_path, interpolation), states=2))["V"]
@@ -161,6 +161,7 @@ def test_units_are_those_of_the_solution(well):
     np.testing.assert_allclose(found["depth"], bare["depth"], rtol=1e-9)
 
 
+@pytest.mark.long
 def test_levels_that_are_not_separated_have_a_matrix():
     """Two wells that hardly feel each other: psi is any mixture, and what adds up is the sum of both levels."""
     keys = {"thickness": [5, 8, 12, 8, 6], "offset": [2.0, 0, 2.0, 0, 2.0], "mass": [1.0] * 5}
@@ -283,7 +284,7 @@ print(float(jax.jit(lambda potential: qpinn.energies(potential)[0])(table)))
 """
 
 
-@pytest.mark.parametrize("cores", [1, 2])
+@pytest.mark.parametrize("cores", [1, pytest.param(2, marks=pytest.mark.long)])
 def test_compiled_code_that_waits_for_a_level_does_not_wait_for_ever(cores, tmp_path):
     """JAX's threads are as many as cores, and one of them waits: for numbers that are late, and for many of them."""
     x = np.linspace(-3.0, 3.0, 5000)

@@ -46,7 +46,12 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
+LONG = ("free at the right", "Mathieu, antiperiodic")
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=pytest.mark.long) if case in LONG else case for case in CASES]
+)
 def test_levels_of_other_ends(case):
     build, ends, levels, known = CASES[case]
     solution = qpinn.solve(build(), states=len(levels), ends=ends, seed=1)

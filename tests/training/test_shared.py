@@ -13,7 +13,7 @@ from qpinn.drivers.settings import Settings, from_mapping
     ("name", "states", "exact"),
     [
         ("infinite_well", 48, lambda n: ((n + 1) * np.pi) ** 2),
-        ("harmonic", 65, lambda n: 2 * n + 1.0),
+        pytest.param("harmonic", 65, lambda n: 2 * n + 1.0, marks=pytest.mark.long),
     ],
 )
 def test_many_levels_in_one_basis(name, states, exact):

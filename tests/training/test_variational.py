@@ -45,7 +45,7 @@ def test_the_objective_is_the_energy_however_long_psi_is(well):
     np.testing.assert_allclose(overlap[0], jnp.sum(points.weight * psi**2), rtol=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_levenberg_marquardt_goes_on_from_there_to_the_level(well, seed):
     """From random parameters alone it does so from a few seeds only."""
     state = qpinn.solve(well, start="variational", seed=seed, optimizer={"steps": 60}).state
