@@ -119,7 +119,7 @@ EVERY = [FREE, WALL_FREE, FREE_WALL, ring(), ring(PI), ring(0.7), ring(-2.9), ri
 def check(problem, energies, count=None, tol=1e-11, best=None):
     """What counts, surveys and references say of a problem of which these levels are known."""
     count = count or len(energies)
-    energies, scale = np.asarray(energies)[:count], max(np.ptp(energies), np.abs(energies).max())
+    energies, scale = np.asarray(energies)[:count], max(np.ptp(energies), np.abs(energies).max(), 1.0)
     surveyed = survey.survey(problem, count)
     assert surveyed.lower.floor <= energies[0] + 1e-12 * scale
     assert (surveyed.low <= energies + 1e-11 * scale).all()
@@ -176,6 +176,14 @@ def test_a_free_particle_on_a_ring(theta):
     problem = hamiltonian(potentials.infinite_well((-0.5, 1.0)), ring(theta))
     assert check(problem, exact).method == "closed form"
     check(problem, exact, best=reference.spectral_elements(problem, 7, checked=True))
+
+
+@pytest.mark.parametrize("ends", [FREE, ring(), ring(1e-9)], ids=str)
+@pytest.mark.parametrize("offset", [0.0, -3.0, 1e6])
+def test_a_level_that_is_v_itself(ends, offset):
+    """psi is constant, and nowhere does it oscillate."""
+    steps = Steps(np.array([0.0, 0.3, 1.0]), np.full(2, offset), np.ones(2), (0.0,))
+    check(hamiltonian(steps, ends), [offset + ends.theta**2])
 
 
 @pytest.mark.parametrize("ends", EVERY, ids=str)

@@ -356,13 +356,14 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, count: int, degr
     nodes, weights, basis, slopes, coefficients = _basis(degree)
     elements = _assembled(potential, box, mesh, degree)
     sizes, v = elements.sizes, elements.v
-    levels = _levels(elements, count)
+    solved = count + elements.ends.ring  # the last of them may be one of a pair, which are told apart by both
+    levels = _levels(elements, solved)
     polished = _vectors(elements, levels)
     local = polished[elements.places]  # (elements, degree + 1, k)
     scale = np.sqrt(weights * sizes[:, None] / 2)[..., None]
-    psi = (scale * (basis.T @ local)).reshape(-1, count)
+    psi = (scale * (basis.T @ local)).reshape(-1, solved)
     steepness = scale * 2 / (sizes * np.sqrt(elements.mass))[:, None, None]
-    slope = (steepness * (slopes.T @ local)).reshape(-1, count)
+    slope = (steepness * (slopes.T @ local)).reshape(-1, solved)
     contact = polished[:: elements.degree]
     # Rayleigh-Ritz by sums over points, about the lowest level: rounding relative to what psi has of V and of slope,
     # not to the largest eigenvalue of the matrices, nor to the depth of a notch.
@@ -370,7 +371,7 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, count: int, degr
     across, over = psi.conj().T, contact.conj().T
     stiffness = slope.conj().T @ slope + across @ ((v.ravel() - lowest)[:, None] * psi)
     stiffness += over @ (elements.strength[:, None] * contact)
-    energies, mix = linalg.eigh(stiffness, across @ psi)
+    energies, mix = (part[..., :count] for part in linalg.eigh(stiffness, across @ psi))
     mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T).conj()
     unknown = np.full(count, np.nan)
     return Solution(
