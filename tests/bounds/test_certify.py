@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, localcontext
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,7 @@ def _values(functions, count=200, v=0.0):
     """(psi, psi', psi'') of x on Gauss-Legendre points of [0, 1]."""
     points = gauss_legendre(np.linspace(0, 1, 9), count // 8)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
-    psi, slope, curvature = (np.array(part) for part in zip(*[f(x) for f in functions], strict=True))
+    psi, slope, curvature = (np.array(values) for values in zip(*[f(x) for f in functions], strict=True))
     one, none = np.ones_like(x), np.zeros((len(psi), 0))
     return certify.Values(x=x, psi=psi, slope=slope, h_psi=v * psi - curvature, v=v * one, mass=one, weight=weight,
                           blur=0 * x, at_deltas=none, strength=np.zeros(0))  # fmt: skip
@@ -43,22 +45,22 @@ def test_the_levels_lie_within_the_bounds(seed):
     functions = [_wave(*(np.eye(8)[k] + noise * rng.normal(size=8) / np.arange(1, 9) ** 2)) for k in range(count)]
     fine, check = _values(functions), _values(functions, 160)
     mix = certify.ritz(fine)
-    found = certify.certify(fine.mixed(mix), check.mixed(mix), 0.99 * EXACT[count], 2e-16)
-    assert (found.lower <= EXACT[:count]).all()
-    assert (EXACT[:count] <= found.upper).all()
-    for energy, residual in zip(found.energies, found.residual, strict=True):
+    bound = certify.certify(fine.mixed(mix), check.mixed(mix), 0.99 * EXACT[count], 2e-16)
+    assert (bound.lower <= EXACT[:count]).all()
+    assert (EXACT[:count] <= bound.upper).all()
+    for energy, residual in zip(bound.energies, bound.residual, strict=True):
         assert np.abs(EXACT - energy).min() <= residual  # Weinstein
 
 
 def test_one_function_has_the_bound_of_temple():
     fine, check = _values([_wave(1.0, 0.01)]), _values([_wave(1.0, 0.01)], 160)
-    found = certify.certify(fine, check, EXACT[1], 2e-16)
+    bound = certify.certify(fine, check, EXACT[1], 2e-16)
     energy = (EXACT[0] + 1e-4 * EXACT[1]) / (1 + 1e-4)
     variance = (EXACT[0] ** 2 + 1e-4 * EXACT[1] ** 2) / (1 + 1e-4) - energy**2
-    np.testing.assert_allclose(found.energies, [energy], rtol=1e-12)
-    np.testing.assert_allclose(found.residual, [np.sqrt(variance)], rtol=1e-10)
-    np.testing.assert_allclose(found.lower, [energy - variance / (EXACT[1] - energy)], rtol=1e-11)
-    np.testing.assert_allclose(found.lower, EXACT[:1], rtol=1e-11)  # Temple's bound is sharp for two components
+    np.testing.assert_allclose(bound.energies, [energy], rtol=1e-12)
+    np.testing.assert_allclose(bound.residual, [np.sqrt(variance)], rtol=1e-10)
+    np.testing.assert_allclose(bound.lower, [energy - variance / (EXACT[1] - energy)], rtol=1e-11)
+    np.testing.assert_allclose(bound.lower, EXACT[:1], rtol=1e-11)  # Temple's bound is sharp for two components
 
 
 def test_ritz_separates_a_mixed_pair():
@@ -66,22 +68,22 @@ def test_ritz_separates_a_mixed_pair():
     fine = _values(functions)
     mixed = fine.mixed(certify.ritz(fine))
     np.testing.assert_allclose((mixed.weight * mixed.psi) @ mixed.psi.T, np.eye(2), atol=1e-13)
-    found = certify.certify(mixed, _values(functions, 160).mixed(certify.ritz(fine)), EXACT[2], 2e-16)
-    np.testing.assert_allclose(found.energies, EXACT[:2], rtol=1e-13)
-    assert (found.half_width < 1e-11).all()
+    bound = certify.certify(mixed, _values(functions, 160).mixed(certify.ritz(fine)), EXACT[2], 2e-16)
+    np.testing.assert_allclose(bound.energies, EXACT[:2], rtol=1e-13)
+    assert (bound.half_width < 1e-11).all()
     assert (mixed.slope[:, 0] > 0).all()
 
 
 def test_what_cannot_be_bounded_is_said_to_be_so():
     wrong = _values([_wave(0.0, 1.0)])
-    found = certify.certify(wrong, wrong, 0.9 * EXACT[1], 2e-16)  # the first excited state in place of the ground state
-    assert found.lower[0] == -np.inf
-    assert found.upper[0] >= EXACT[0]
+    bound = certify.certify(wrong, wrong, 0.9 * EXACT[1], 2e-16)  # the first excited state in place of the ground state
+    assert bound.lower[0] == -np.inf
+    assert bound.upper[0] >= EXACT[0]
     for bad in (0.0, np.nan):
         nothing = _values([_wave(bad)])
-        found = certify.certify(nothing, nothing, 30.0, 2e-16)
-        assert found.lower[0] == -np.inf
-        assert found.upper[0] == np.inf
+        bound = certify.certify(nothing, nothing, 30.0, 2e-16)
+        assert bound.lower[0] == -np.inf
+        assert bound.upper[0] == np.inf
 
 
 def _spiky(x):
@@ -125,3 +127,22 @@ def test_what_is_written_contains_the_interval(seed):
 def test_an_error_is_relative_to_the_level_or_to_the_spacing_around_it():
     np.testing.assert_allclose(certify.scale(np.array([-4.0, 0.0, 4.0])), [4.0, 0.4, 4.0])
     np.testing.assert_allclose(certify.scale(np.array([2.0])), [2.0])
+
+
+def test_a_low_level_beside_high_ones_keeps_its_digits():
+    """The eigenvalues of diag(E) - S, S of rank one and graded, against those of 60 digits."""
+    energies, residual = 10.0 ** np.arange(-18.0, 6.0, 3.0), 10.0 ** np.arange(-11.0, 5.0, 2.0) * 1e-6
+    shift = np.outer(residual, residual)
+    lower = certify._lehmann(energies, shift, 0 * shift)
+    with localcontext() as digits:
+        digits.prec = 60
+        squares = [Decimal(r) ** 2 for r in residual]
+
+        def below(at):
+            """Eigenvalues below `at`: by the signs of E - at and of the secular equation."""
+            secular = 1 - sum(s / (Decimal(e) - at) for s, e in zip(squares, energies, strict=True))
+            return int(np.sum(energies < float(at))) + (secular < 0)
+
+        for k, bound in enumerate(lower):
+            assert below(Decimal(float(bound))) <= k  # no more than k levels below: number k is not
+    assert (energies - lower <= 8 * np.cumsum(residual**2) + 1e-9 * energies).all()
