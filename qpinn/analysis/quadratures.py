@@ -22,7 +22,7 @@ from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.resolution import energy_unit, share_of_norm
 from qpinn.physics.survey import survey
 from qpinn.typing import Array, Params
-from qpinn.wavefunctions.networks import steepness
+from qpinn.wavefunctions.networks import MLP, ROUGH, steepness
 
 LEAST = 40
 """Points of a training in a segment that are measured on more than twice as many, at least."""
@@ -134,14 +134,16 @@ class Quadratures:
         )  # fmt: skip
         return values if self.center is None else values.mirrored(self.center)
 
-    def resolves(self, lanes: Params) -> bool:
-        """Whether no network of the lanes can vary faster than `fine` resolves to 1e-10.
+    def resolves(self, network: MLP, params: Params) -> bool:
+        """Whether psi of these parameters of `network` is in the domain of H, and known between the points of `fine`.
+
+        It has no kinks, and can vary no faster than `fine` resolves to 1e-10.
 
         n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
         points of every quadrature, nothing that is computed on them says anything of it.
         """
-        steepest = np.max(np.asarray(steepness(lanes["psi"]["network"])))
-        return bool(steepest <= self.resolution * np.pi / 23)
+        steepest = np.max(np.asarray(steepness(params["psi"]["network"])))
+        return network.activation not in ROUGH and bool(steepest <= self.resolution * np.pi / 23)
 
 
 def quadratures(

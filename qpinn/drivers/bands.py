@@ -17,17 +17,18 @@ import numpy as np
 
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
-from qpinn.drivers import discretize, eigenstates
+from qpinn.drivers import budget, discretize
+from qpinn.drivers.eigenstates import build_on, cast
 from qpinn.drivers.settings import BandsChoice, Settings
+from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.domain import Ends
 from qpinn.geometry.quadrature import FixedPoints, Points, gauss_legendre
 from qpinn.physics import units
-from qpinn.physics.counting import levels_of
-from qpinn.physics.hamiltonian import ends_of, hamiltonian
+from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.resolution import energy_unit
-from qpinn.physics.survey import survey
+from qpinn.physics.survey import Survey, survey, with_ends
 from qpinn.training import shared
-from qpinn.training.lanes import Lanes, System, side_by_side
+from qpinn.training.lanes import System
 
 EXTRA = 2
 """Bands beyond those asked for among which a gap is looked for: bounds from below rest on it."""
@@ -58,10 +59,17 @@ class Bands:
 def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings | None = None) -> Bands:
     """The lowest `count` bands of a potential whose domain is one period, at `phases` from 0 to pi.
 
-    Raises ValueError if the potential has no period, or more is asked for than can be computed.
+    Raises ValueError if the potential has no period, for settings that mean nothing here, or if memory does not do.
     """
     settings = settings or Settings()
     BandsChoice(count, phases)  # checks
+    for key in ("states", "state", "tol"):
+        if getattr(settings, key) is not None:
+            raise ValueError(f"{key}={getattr(settings, key)}: means nothing for bands; bands.count says how many")
+    if not settings.ends.ends.walls:
+        raise ValueError(f"ends.left={settings.ends.left}: bands have periodic ends of every phase; leave it out")
+    if settings.sampling.name != "gauss_legendre":
+        raise ValueError(f"sampling.name={settings.sampling.name}: bands need gauss_legendre")
     bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
     if None in bare.domain:
         raise ValueError(f"potential.domain: {bare.name} has no period; give potential.domain, one period of it")
@@ -74,64 +82,62 @@ def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings |
     return Bands(theta=theta, k=theta / period, energies=energies * scale, lower=lower * scale, upper=upper * scale)
 
 
+@jax.jit
+def _solved(system: System, seed: Any, places: Any, at: Points) -> tuple[Fields, Any]:
+    """Fields (K, ...) on `at` and parameters (K, ...) of the levels at `places` (K,) of the Ritz problem."""
+    params, _, _ = shared.levels(system, seed, places)
+    return jax.vmap(lambda level: system.equation.fields(level, at))(params), params
+
+
 def _levels(
     potential: Any, settings: Settings, count: int, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energies and bounds (T, count) of the lowest `count` levels at each of the phases `theta` (T,)."""
+    """Energies and bounds (T, count) of the lowest `count` levels at each of the phases `theta` (T,), one by one."""
     most = count + EXTRA
     rings = [hamiltonian(potential, Ends("periodic", "periodic", float(phase))) for phase in theta]
     edges, _ = discretize.segments(rings[0], most, settings.phase, by_parity=False)
+    budget.check(settings, 2 * (len(edges) - 1), 2 * most)
     unit = settings.loss.unit or energy_unit(rings[0], most)
-    points = gauss_legendre(edges, settings.sampling.points)
-    sampling = FixedPoints(jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), points))
-    systems = [
-        eigenstates.build_on(ring, settings, edges, unit, sheets=2)._replace(sampling=sampling) for ring in rings
-    ]
-    lanes = eigenstates.cast(settings.precision, side_by_side(systems))
-    places = jnp.tile(jnp.arange(2 * most), (len(theta), 1))
+    sampling = FixedPoints(_twice(gauss_legendre(edges, settings.sampling.points)))
     rules = _on_both_sheets(quadratures(rings[0], edges, edges, settings.sampling.points, most))
-    at = eigenstates.cast(settings.precision, rules.points)
-
-    @jax.jit
-    def solve(lanes: Lanes, seed: Any, places: Any, at: Points) -> Any:
-        def levels(system: System, places: Any) -> Any:
-            params, _, _ = shared.levels(system, seed, places)
-            return jax.vmap(lambda level: system.equation.fields(level, at))(params)
-
-        return lanes.over(levels, places)
-
-    fields = jax.device_get(solve(lanes, jnp.asarray(settings.seed), places, at))
-    lower_steps = survey(rings[0], most + 1).lower.joined()
+    at, surveyed = cast(settings.precision, rules.points), survey(rings[0], most + 1)
     eps = float(jnp.finfo(settings.precision).eps)
     columns = []
-    for at_phase, ring in enumerate(rings):
-        of_phase = jax.tree.map(lambda leaf, t=at_phase: leaf[t], fields)
-        fine, check = (rules.values(of_phase, name) for name in ("fine", "check"))
+    for ring in rings:
+        system = build_on(ring, settings, edges, unit, sheets=2)._replace(sampling=sampling)
+        system = cast(settings.precision, system)
+        fields, params = jax.device_get(_solved(system, jnp.asarray(settings.seed), jnp.arange(2 * most), at))
+        fine, check = (rules.values(fields, name) for name in ("fine", "check"))
         mix = certify.ritz(fine)
-        fine, check = fine.mixed(mix), check.mixed(mix)
-        steps = dataclasses.replace(lower_steps, ends=ends_of(ring))
-        above = levels_of(steps, np.arange(count, most + 1))[0]  # below the levels count, ..., most
-        columns.append(_certified(fine, check, above, count, eps))
+        columns.append(_certified(fine.mixed(mix), check.mixed(mix), with_ends(surveyed, ring.ends), count, eps))
+        if not rules.resolves(system.equation.ansatz.wavefunction.mlp, params):
+            columns[-1] = columns[-1][0], np.full(count, np.nan), np.full(count, np.nan)
     energies, lower, upper = (np.array(column) for column in zip(*columns, strict=True))
     return energies, lower, upper
 
 
 def _certified(
-    fine: certify.Values, check: certify.Values, above: np.ndarray, count: int, eps: float
+    fine: certify.Values, check: certify.Values, brackets: Survey, count: int, eps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Energies and bounds (count,) from twice as many functions and more, all levels double.
+    """Energies and bounds (count,) of the lowest levels, from real functions of which every level has two.
 
-    above  energies below the levels count, count + 1, ...: the one with the widest gap below it is taken
+    The bounds rest on a level above those that are looked at, the one with the widest gap below it. NaN where there is
+    none, or where one contradicts the bracket of its level.
     """
     energies = np.array([np.sum(fine.energy_of(k)) for k in range(len(fine.psi))])
-    gap = above - energies[2 * np.arange(count, count + len(above)) - 1]
-    kept = count + int(np.argmax(gap))
-    first = slice(0, 2 * kept)
-    bound = certify.certify(fine.some(first), check.some(first), float(above[kept - count]), eps)
-    lower, upper = (np.where(np.isfinite(side), side, np.nan) for side in (bound.lower, bound.upper))
-    # both of a pair are bounds of the same level
-    pairs = slice(0, 2 * count)
-    return bound.energies[pairs][::2], lower[pairs].reshape(-1, 2).max(axis=1), upper[pairs].reshape(-1, 2).min(axis=1)
+    above = np.arange(count, len(fine.psi) // 2 + 1)
+    kept = int(above[np.argmax(brackets.low[above] - energies[2 * above - 1])])
+    first, pairs = slice(0, 2 * kept), slice(0, 2 * count)
+    bound = certify.certify(fine.some(first), check.some(first), float(brackets.low[kept]), eps)
+    lower, upper = bound.lower[pairs].reshape(-1, 2).max(axis=1), bound.upper[pairs].reshape(-1, 2).min(axis=1)
+    wrong = (lower > brackets.high[:count]) | (upper < brackets.low[:count]) | (lower > upper)
+    lower, upper = (np.where(np.isfinite(side) & ~wrong, side, np.nan) for side in (lower, upper))
+    return bound.energies[pairs][::2], lower, upper
+
+
+def _twice(points: Points) -> Points:
+    """Points of the real and of the imaginary part, one after the other."""
+    return jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), points)
 
 
 def _on_both_sheets(rules: Quadratures) -> Quadratures:
@@ -140,5 +146,4 @@ def _on_both_sheets(rules: Quadratures) -> Quadratures:
         name: (columns, np.tile(weight, (2, 1)), np.tile(blur, (2, 1)))
         for name, (columns, weight, blur) in rules.rules.items()
     }
-    points = jax.tree.map(lambda leaf: np.concatenate([leaf, leaf]), rules.points)
-    return dataclasses.replace(rules, points=points, rules=doubled, strength=np.tile(rules.strength, 2))
+    return dataclasses.replace(rules, points=_twice(rules.points), rules=doubled, strength=np.tile(rules.strength, 2))

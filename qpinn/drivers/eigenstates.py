@@ -33,7 +33,7 @@ from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import ansatz_of, is_linear
-from qpinn.wavefunctions.networks import MLP, ROUGH
+from qpinn.wavefunctions.networks import MLP
 
 LEVELS = 8
 """Levels of the reference that a trained state is compared with at least, to say which it is."""
@@ -299,7 +299,8 @@ def _train(
         fit = loop.together(lanes, jnp.asarray(settings.seed), places, course(settings), callbacks, inherited)
     clock.lap("train", compile=fit.seconds["compile"])
     fields, ended = jax.device_get(measure(lanes, fit.params, at))
-    measured, mix = _measured(plan, settings, rules, fit, fields, np.asarray(ended, np.float64))
+    network = ansatz.wavefunction.mlp
+    measured, mix = _measured(plan, settings, rules, network, fit, fields, np.asarray(ended, np.float64))
     clock.lap("measure")
     return _Trained(lanes=lanes, fit=fit, mix=mix, measured=measured)
 
@@ -347,7 +348,13 @@ def _systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy
 
 
 def _measured(
-    plan: discretize.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
+    plan: discretize.Plan,
+    settings: Settings,
+    rules: Quadratures,
+    network: MLP,
+    fit: loop.Fit,
+    fields: Fields,
+    energy: np.ndarray,
 ) -> tuple[observables.Measured, np.ndarray]:
     """The functions of a fit with their bounds, and the matrix (K, K) that makes them of the lanes.
 
@@ -361,8 +368,8 @@ def _measured(
     lost = observables.contradicted(plan, bound)
     if settings.start.name == "ritz":
         lost = lost or bool(observables.strayed(plan, bound.energies).any())
-    if settings.network.activation in ROUGH or not rules.resolves(fit.params) or lost:
-        bound = bound.withdrawn()  # psi is not in the domain of H, is not known between the points, or they are wrong
+    if lost or not rules.resolves(network, fit.params):
+        bound = bound.withdrawn()
     if settings.start.name == "ritz":
         energies = np.stack([bound.energies, fit.energy_start])
         measured = observables.Measured(fine=mixed, grid=on_grid, bound=bound, energies=energies, losses=fit.losses)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.geometry.domain import Ends
 from qpinn.physics import enclosure
 from qpinn.physics.counting import Steps, levels_of
 from qpinn.physics.hamiltonian import ends_of
@@ -84,6 +85,16 @@ def _survey(potential: Any, states: int) -> Survey:
         if not cut.any() or len(ends) > MOST_CELLS:
             break
         ends = np.sort(np.concatenate([ends, ((ends[:-1] + ends[1:]) / 2)[cut]]))
+    return _bracketed(lower, upper, states)
+
+
+def with_ends(surveyed: Survey, ends: Ends) -> Survey:
+    """The same cells with other ends, and the brackets that the levels then have."""
+    lower, upper = (dataclasses.replace(steps, ends=ends) for steps in (surveyed.lower, surveyed.upper))
+    return _bracketed(lower, upper, len(surveyed.low))
+
+
+def _bracketed(lower: Steps, upper: Steps, states: int) -> Survey:
     every = np.arange(states)
     low, high = levels_of(lower.joined(), every, 16)[0], levels_of(upper.joined(), every, 16)[1]
     # positions are known to eps |x|, V to eps |V|: a thousand times that is far below what cells cost

@@ -11,6 +11,7 @@ from tests_support import call
 
 from qpinn import potentials
 from qpinn.drivers.bands import bands
+from qpinn.drivers.settings import Settings, from_mapping
 
 
 @pytest.mark.long
@@ -22,6 +23,35 @@ def test_a_free_particle_has_folded_parabolas():
     assert (result.lower <= levels).all()
     assert (levels <= result.upper).all()
     assert (result.gaps[:, 1] - result.gaps[:, 0] < 1e-6).all()
+
+
+@pytest.mark.parametrize("network", [{"activation": "selu"}, {"scale": 300.0}])
+def test_what_is_not_in_the_domain_of_h_or_not_resolved_has_no_bounds(network):
+    """SELU has kinks; large weights make jumps between all points."""
+    result = bands(potentials.infinite_well(), 2, 2, from_mapping(Settings, {"network": network}))
+    assert np.isnan(result.lower).all()
+    assert np.isnan(result.upper).all()
+
+
+def test_the_lowest_level_of_a_ring_is_inside_its_bounds_though_it_is_zero():
+    result = bands(potentials.infinite_well(), 2, 2)
+    assert result.lower[0, 0] <= 0 <= result.upper[0, 0]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"states": 3}, "states=3: means nothing for bands"),
+        ({"tol": 1e-6}, "tol=1e-06: means nothing for bands"),
+        ({"ends": {"left": "free"}}, "ends.left=free: bands have periodic ends"),
+        ({"sampling": {"name": "uniform"}}, "sampling.name=uniform: bands need gauss_legendre"),
+        ({"ansatz": "envelope", "start": "random"}, "ansatz=piecewise start=ritz"),
+        ({"network": {"width": 4000}}, "network.width=4000"),
+    ],
+)
+def test_settings_that_mean_nothing_for_bands_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        bands(potentials.infinite_well(), 2, 2, from_mapping(Settings, settings))
 
 
 def test_band_edges_of_mathieu():
@@ -41,7 +71,7 @@ def test_kronig_and_penney(strength):
 
     def trace(energies):
         q = np.sqrt(np.asarray(energies, complex))
-        return (np.cos(q) + strength / (2 * q) * np.sin(q)).real
+        return (np.cos(q) + strength / 2 * np.sinc(q / np.pi)).real
 
     np.testing.assert_allclose(
         trace(result.energies), np.broadcast_to(np.cos(result.theta)[:, None], (7, 3)), atol=1e-9
