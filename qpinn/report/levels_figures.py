@@ -42,7 +42,7 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     """
     data = states[0]
     figure, axes = one_panel(title, height=4.6, attention=bool(_remarks(states)))
-    style.box(axes, data.walls, data.breakpoints)
+    style.box(axes, data)
     shown = [k for k, state in enumerate(states) if not state.empty and np.isfinite(state.energy)]
     energies = np.array([states[k].energy for k in shown])
     bottom, top = min([data.v.min(), *energies]), max(energies, default=data.v.min())
@@ -51,7 +51,8 @@ def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str)
     reach = max((float(np.abs(curves[k]).max()) for k in shown), default=1.0)
     apart = np.diff(np.sort(energies))
     height = 0.9 * max(gap, float(np.median(apart)) if apart.size else 0.0) / reach
-    low, high = bottom - 0.06 * (top - bottom), top + 1.3 * height * reach
+    deepest = min((states[k].energy + height * float(np.nanmin(curves[k])) for k in shown), default=bottom)
+    low, high = min(bottom, deepest) - 0.06 * (top - bottom), top + 1.3 * height * reach
     axes.plot(data.x, np.clip(data.v, low, 2 * high - low), color=GREY, linewidth=1.1)
     axes.fill_between(data.x, np.clip(data.v, low, 2 * high - low), low, color="#BBBBBB", alpha=0.35, linewidth=0)
     style.deltas(axes, data.deltas, low, high)
@@ -168,7 +169,7 @@ def residuals(states: Sequence[RunData]) -> Figure:
     figure, axes = _each(
         states, lambda state: (nothing, nothing) if state.empty else _peaks(state.x, state.residual)
     )  # fmt: skip
-    style.box(axes, states[0].walls, states[0].breakpoints)
+    style.box(axes, states[0])
     axes.set_xlabel(states[0].position)
     axes.set_ylabel(states[0].residual_label)
     return figure

@@ -27,6 +27,7 @@ class RunData:
     reference        psi of the reference, None where it is not known; named `reference_name`, "exact" or "reference"
     reference_error  its error of E, relative
     fixed            whether E was given
+    ends             kind of the left and of the right one: wall, free or periodic
     deltas           positions and strengths (d, 2) of Dirac deltas
     bounds           of the level; None where there is none
     units            of lengths and of energies
@@ -47,6 +48,7 @@ class RunData:
     breakpoints: np.ndarray
     deltas: np.ndarray
     walls: tuple[float, float]
+    ends: tuple[str, str]
     energy: float
     reference_energy: float | None
     fixed: bool
@@ -122,6 +124,7 @@ def _of_state(
     state, units = results["states"][k], results["units"]
     index = state["index"]
     psi = grid["psi_reference"][k] if "psi_reference" in grid else None
+    ends = results["settings"].get("ends", {})  # runs from before there were any have walls
     return RunData(
         name=results["potential"]["name"].replace("_", " "),
         index=index,
@@ -138,6 +141,7 @@ def _of_state(
         breakpoints=np.array(results["breakpoints"]),
         deltas=np.reshape(results.get("deltas", []), (-1, 2)),
         walls=(results["walls"][0], results["walls"][1]),
+        ends=(ends.get("left", "wall"), ends.get("right", "wall")),
         energy=np.nan if state["energy"] is None else state["energy"],
         reference_energy=state["energy_reference"],
         fixed=words.is_fixed(results),

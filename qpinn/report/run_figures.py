@@ -70,7 +70,7 @@ def _per(symbol: str, length: str, power: str) -> str:
 
 def _curves(axes: Axes, data: RunData, psi: np.ndarray, reference: np.ndarray | None) -> None:
     """A function of the network over that of the reference, on V."""
-    style.box(axes, data.walls, data.breakpoints)
+    style.box(axes, data)
     _potential(axes, data)
     axes.plot(data.x, psi, color=BLUE, label="network")
     shown = [psi, np.zeros(1)]
@@ -88,7 +88,7 @@ def wavefunction(data: RunData) -> Figure:
     figure, upper, lower = two_panels(data.title, attention=bool(data.remark))
     _curves(upper, data, psi, data.reference)
     upper.set_ylabel(_per("\\psi(x)", data.units[0], "-1/2"))
-    style.box(lower, data.walls, data.breakpoints)
+    style.box(lower, data)
     lower.set_xlabel(data.position)
     if data.reference is None or data.empty:
         off, label = data.residual, data.residual_label
@@ -113,7 +113,7 @@ def density(data: RunData) -> Figure:
 def residual(data: RunData) -> Figure:
     """|H psi - E psi| along x, with the segments of the ansatz."""
     figure, axes = _panel(data)
-    style.box(axes, data.walls, data.breakpoints)
+    style.box(axes, data)
     for edge in data.edges:
         axes.axvline(edge, ymax=0.03, color="black", linewidth=0.9)
     axes.plot(data.x, positive(data.residual), color=BLUE, linewidth=1.0)

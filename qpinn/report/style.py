@@ -62,13 +62,16 @@ def _titled(axes: Axes, title: str, attention: bool) -> None:
     axes.set_title(title, fontsize=10, loc="left", color=RED if attention else "black")
 
 
-def box(axes: Axes, walls: tuple[float, float], breakpoints: np.ndarray) -> None:
-    """Walls as hatched bars, breakpoints as dotted lines, and a little room beyond the walls."""
-    left, right = walls
+def box(axes: Axes, data: Any) -> None:
+    """Walls of a `RunData` as hatched bars, other ends as thin lines, breakpoints as dotted ones, and a little room."""
+    left, right = data.walls
     margin = 0.035 * (right - left)
-    for start, stop in ((left - margin, left), (right, right + margin)):
-        axes.axvspan(start, stop, facecolor="#DDDDDD", edgecolor=GREY, hatch="////", linewidth=0, zorder=0)
-    for point in breakpoints:
+    for end, start, stop in ((data.ends[0], left - margin, left), (data.ends[1], right, right + margin)):
+        if end == "wall":
+            axes.axvspan(start, stop, facecolor="#DDDDDD", edgecolor=GREY, hatch="////", linewidth=0, zorder=0)
+        else:
+            axes.axvline(left if stop == left else right, color=GREY, linewidth=0.7, zorder=1)
+    for point in data.breakpoints:
         axes.axvline(point, color=GREY, linestyle=":", linewidth=0.9, zorder=1)
     axes.set_xlim(left - margin, right + margin)
 
