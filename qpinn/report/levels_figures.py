@@ -175,31 +175,41 @@ def residuals(states: Sequence[RunData]) -> Figure:
     return figure
 
 
+def _steps(state: RunData) -> np.ndarray:
+    """The steps of its history; the index of the level where there is but one, as without any training."""
+    return state.history["step"] if len(state.history["step"]) > 1 else np.array([state.index])
+
+
+def _axis(states: Sequence[RunData]) -> str:
+    """What `_steps` are."""
+    return "step" if len(states[0].history["step"]) > 1 else "level n"
+
+
 def energies(states: Sequence[RunData]) -> Figure:
     """The error of E of every level against step, before the last Rayleigh-Ritz; E where no error is known."""
     errors = {state.index: state.energy_errors for state in states}
     if all(error is None for error in errors.values()):
-        figure, axes = _each(states, lambda state: (state.history["step"], state.history["energy"]), log=False)
+        figure, axes = _each(states, lambda state: (_steps(state), state.history["energy"]), log=False)
         axes.set_ylabel(f"E / {states[0].energy_unit}")
     else:
         nothing = np.full(1, np.nan)
 
         def curve(state: RunData) -> tuple[np.ndarray, np.ndarray]:
             error = errors[state.index]
-            return (nothing, nothing) if error is None else (state.history["step"], error)
+            return (nothing, nothing) if error is None else (_steps(state), error)
 
         figure, axes = _each(states, curve)
         axes.set_ylabel("relative error of E")
-    style.whole_steps(axes)
+    style.whole_steps(axes, _axis(states))
     if any(state.reference_error > run_data.ROUNDING for state in states):
-        axes.set_xlabel("step   (errors end at that of the reference)")
+        axes.set_xlabel(f"{_axis(states)}   (errors end at that of the reference)")
     return figure
 
 
 def losses(states: Sequence[RunData]) -> Figure:
     """The loss of every level against step."""
-    figure, axes = _each(states, lambda state: (state.history["step"], state.history["total"]))
-    style.whole_steps(axes)
+    figure, axes = _each(states, lambda state: (_steps(state), state.history["total"]))
+    style.whole_steps(axes, _axis(states))
     axes.set_ylabel("weighted loss")
     return figure
 

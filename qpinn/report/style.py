@@ -82,10 +82,10 @@ def deltas(axes: Axes, positions_and_strengths: np.ndarray, bottom: float, top: 
         axes.vlines(position, 0.0, top if strength > 0 else bottom, color="#999999", linewidth=2.2, zorder=1)
 
 
-def whole_steps(axes: Axes) -> None:
-    """An x axis of steps."""
+def whole_steps(axes: Axes, label: str = "step") -> None:
+    """An x axis of steps, or of other whole numbers."""
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_xlabel("step")
+    axes.set_xlabel(label)
 
 
 def legend_row(axes: Axes) -> None:
