@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from qpinn.geometry.quadrature import Points
-from qpinn.linalg.jacobian import Dense, Jacobian, Residuals, dense
+from qpinn.linalg.jacobian import Jacobian, Residuals
 from qpinn.typing import Array, Params, Scalar
 
 
@@ -22,7 +21,7 @@ class Equation(Protocol):
         ...
 
     def linearize(self, params: Params, points: Points) -> tuple[Residuals, Jacobian]:
-        """The residuals and their Jacobian."""
+        """The residuals and their Jacobian, which `qpinn.linalg.jacobian.dense` gives for any equation."""
         ...
 
     def moved(self, params: Params, step: Any) -> Params:
@@ -32,10 +31,3 @@ class Equation(Protocol):
     def report(self, params: Params, points: Points) -> dict[str, Scalar]:
         """Numbers for the history of a training, such as an energy."""
         ...
-
-
-def linearize_densely(
-    residuals: Callable[[Params, Points], Residuals], params: Params, points: Points
-) -> tuple[Residuals, Dense]:
-    """`Equation.linearize` for any equation; its steps are flat vectors, see `qpinn.linalg.jacobian.dense`."""
-    return dense(lambda moved: residuals(moved, points), params)

@@ -75,6 +75,10 @@ class Eigenvalue:
             params["energy"] = jnp.asarray(self.energy_value, self.ansatz.dtype)
         return params
 
+    def with_psi(self, params: Params, psi: Params, energy: Scalar) -> Params:
+        """`params` with these of psi, and with E where it is trained."""
+        return {**params, "psi": psi, **({"energy": energy} if self.energy_mode == "trainable" else {})}
+
     def fields(self, params: Params, points: Points) -> Fields:
         """psi, its derivatives, V and m on points grouped by the segments of the ansatz."""
         psi = jax.vmap(self._jets)(self.ansatz.segments(params["psi"]), points.x)

@@ -78,8 +78,6 @@ def levels(equation: Eigenvalue, params: Params, points: Points, states: Array) 
 
     def trained(energy: Scalar, solution: Array) -> Params:
         first_slope = gradient[0] @ solution
-        psi = with_linear(jnp.where(first_slope < 0, -1, 1) * solution)
-        energies = {"energy": energy} if equation.energy_mode == "trainable" else {}
-        return {**params, "psi": psi, **energies}
+        return equation.with_psi(params, with_linear(jnp.where(first_slope < 0, -1, 1) * solution), energy)
 
     return jax.vmap(trained)(above + lowest, solutions.T), above + lowest

@@ -57,20 +57,28 @@ class Adam:
             return self.learning_rate * self.final**share
         return self.learning_rate * jnp.ones_like(share)
 
-    def init(self, equation: Equation, params: Params, points: Points) -> Descent:
+    def begin(self, params: Params) -> Descent:
+        """Before the first step, whatever the gradients are of."""
         import optax
 
         return Descent(params, jnp.zeros((), int), optax.scale_by_adam().init(params))
 
-    def step(self, equation: Equation, carry: Descent, points: Points) -> tuple[Descent, Record]:
+    def moved(self, carry: Descent, gradient: Params) -> tuple[Descent, Scalar]:
+        """After a step against `gradient`, and the length of the step."""
         import optax
 
-        gradient, at = jax.grad(partial(_loss, equation, points), has_aux=True)(carry.params)
         updates, adam = optax.scale_by_adam().update(gradient, carry.adam)
         rate = self.rate(carry.done)
         params = jax.tree.map(lambda p, u: p - (rate * u).astype(p.dtype), carry.params, updates)
-        size = rate * optax.tree.norm(updates)
-        return carry._replace(params=params, done=carry.done + 1, adam=adam), at._replace(step_size=size)
+        return carry._replace(params=params, done=carry.done + 1, adam=adam), rate * optax.tree.norm(updates)
+
+    def init(self, equation: Equation, params: Params, points: Points) -> Descent:
+        return self.begin(params)
+
+    def step(self, equation: Equation, carry: Descent, points: Points) -> tuple[Descent, Record]:
+        gradient, at = jax.grad(partial(_loss, equation, points), has_aux=True)(carry.params)
+        carry, size = self.moved(carry, gradient)
+        return carry, at._replace(step_size=size)
 
 
 @jax.tree_util.register_dataclass
@@ -87,7 +95,7 @@ class AdamLBFGS:
         return optax.lbfgs(memory_size=self.memory)
 
     def init(self, equation: Equation, params: Params, points: Points) -> Descent:
-        return self.adam.init(equation, params, points)._replace(lbfgs=self._lbfgs().init(params))
+        return self.adam.begin(params)._replace(lbfgs=self._lbfgs().init(params))
 
     def step(self, equation: Equation, carry: Descent, points: Points) -> tuple[Descent, Record]:
         return jax.lax.cond(
