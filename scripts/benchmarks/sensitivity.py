@@ -4,7 +4,8 @@
     python scripts/benchmarks/sensitivity.py --starts 8 --output bench
 
 Every entry is one `sweep.py`, in a process of its own, one after the other. Its folder stays under --sweeps; what is
-there already is not run again. The page shows what is there, and names what is not.
+there already is not run again. The page shows what is there and what it had before of other sweeps,
+and names what it lacks.
 """
 
 from __future__ import annotations
@@ -68,29 +69,42 @@ def main() -> int:
 
 
 def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> None:
-    """The page with its numbers and figures, from the sweeps that are finished."""
+    """The page with its numbers and figures, from the sweeps that are finished.
+
+    Of a sweep that is not there, what the output folder has of it from before is kept, with the commit that it is of.
+    """
     import pages
 
     from qpinn.report import study
     from qpinn.runs import run_folder
 
     folders = {entry: folder for entry in everything if (folder := entry.finished(sweeps, starts))}
+    stored = output / "sensitivity.json"
+    before: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {"entries": [], "git": ""}
+    kept = {tuple(entry["words"]): entry for entry in before["entries"]}
     if not folders:
         _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of {starts} starts of the study")
     summaries = {entry: run_folder.read_summary(folder) for entry, folder in folders.items()}
-    found = [{**entry._asdict(), "statistics": summary["statistics"]} for entry, summary in summaries.items()]
+    entries = [
+        {**entry._asdict(), "statistics": summaries[entry]["statistics"]} if entry in summaries else kept[entry.words]
+        for entry in everything if entry in summaries or entry.words in kept
+    ]  # fmt: skip
     last = list(summaries.values())[-1]
+    commits = [*(before["git"].split(", ") if len(entries) > len(summaries) else []),
+               *(str(summary["git"]) for summary in summaries.values())]  # fmt: skip
     measured = {
-        "git": ", ".join(dict.fromkeys(str(summary["git"]) for summary in summaries.values())),
+        "git": ", ".join(dict.fromkeys(commits)),
         **{key: last[key] for key in ("versions", "device")},
-        "missing": [" ".join(entry.words) for entry in everything if entry not in folders],
-        "entries": found,
+        "missing": [
+            " ".join(entry.words) for entry in everything if entry not in summaries and entry.words not in kept
+        ],
+        "entries": entries,
     }
     output.mkdir(parents=True, exist_ok=True)
-    (output / "sensitivity.json").write_text(json.dumps(measured, indent=1) + "\n")
+    stored.write_text(json.dumps(measured, indent=1) + "\n")
     (output / "sensitivity.md").write_text(study.page(measured))
     energy = {entry.well: folder for entry, folder in folders.items() if entry.factor == "energy"}
-    study.save_figures(found, energy, output)
+    study.save_figures(entries, energy, output)
     if output.resolve() == _cli.ROOT / "docs":
         pages.put_into(_cli.ROOT / "README.md", study.summary(measured), "sensitivity")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import many
 import pages
 import pytest
 from tests_support import ROOT, train
@@ -58,7 +59,7 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
 
 @pytest.mark.parametrize(
     ("name", "page"),
-    [("sensitivity", study.page), ("sweeps", pages.sweeps_page), ("levels", pages.levels_page)],
+    [("sensitivity", study.page), ("sweeps", pages.sweeps_page), ("levels", pages.levels_page), ("many", many.page)],
 )
 def test_the_pages_are_those_of_their_numbers(name, page):
     measured = json.loads((ROOT / "docs" / f"{name}.json").read_text())
