@@ -68,7 +68,7 @@ def survey(potential: Any, states: int) -> Survey:
     """Cells of a potential between walls that tell the lowest `states` levels apart, and the levels' brackets."""
     size = 6
     while size < states:  # few sizes, so that what was found for one question serves the next
-        size = 2 * size + 2
+        size = 3 * size // 2 + 1
     whole = _survey(potential, size)
     return dataclasses.replace(whole, low=whole.low[:states], high=whole.high[:states])
 
@@ -96,7 +96,7 @@ def with_ends(surveyed: Survey, ends: Ends) -> Survey:
 
 def _bracketed(lower: Steps, upper: Steps, states: int) -> Survey:
     every = np.arange(states)
-    low, high = levels_of(lower.joined(), every, 16)[0], levels_of(upper.joined(), every, 16)[1]
+    low, high = levels_of(lower.joined(), every, 10)[0], levels_of(upper.joined(), every, 10)[1]
     # positions are known to eps |x|, V to eps |V|: a thousand times that is far below what cells cost
     rounding = 1e-12 * (high - lower.floor) + 64 * EPS * np.maximum(np.abs(high), abs(lower.floor))
     return Survey(lower=lower, upper=upper, low=low - rounding, high=high + rounding)
