@@ -276,9 +276,9 @@ def _adversaries(entries: Sequence[Entry]) -> list[str]:
         "## Potentials drawn to break bounds",
         "Three levels each, tol=1e-8. A Gaussian, a step tanh, a Lorentzian or a notch, of 1e-6 to 1e-2 of the box, "
         "anywhere in it and of either sign, up to 1e4 spacings high, on a parabola, a wall 1/x^12, an exponential or a "
-        "flat floor of up to 1e6 either way, in boxes of 1e-3 to 1e3 (`scripts/benchmarks/adversaries.py`). The run knows "
-        "the formula alone; the reference is spectral elements on a mesh that is laid on the feature, and is granted its "
-        "own error. *Falsely converged*: said to be within tol, and not.",
+        "flat floor of up to 1e6 either way, in boxes of 1e-3 to 1e3 (`scripts/benchmarks/adversaries.py`). The "
+        "run knows the formula alone; the reference is spectral elements on a mesh that is laid on the feature, and is "
+        "granted its own error. *Falsely converged*: said to be within tol, and not.",
         _adversaries_table(entries),
     ]  # fmt: skip
 
