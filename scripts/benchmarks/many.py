@@ -102,9 +102,9 @@ def page(measured: Mapping[str, Any]) -> str:
         f"Written by `scripts/benchmarks/many.py`. {measured['machine']['cpu']}, {measured['machine']['system']}; "
         f"commit {measured['git']}; {versions}. *One each*: every level trains a network of its own, from a "
         "Rayleigh-Ritz solve. *One*: `network.shared=true`, all levels from one Rayleigh-Ritz solve in the basis of "
-        "one network (one for each parity), whose hidden units stay as they were drawn: nothing is trained, and E before "
-        "training differs from E by one more Rayleigh-Ritz solve, on a finer quadrature. Seed 0, no tol; errors and "
-        "half-widths are relative to the level.",
+        "one network (one for each parity), whose hidden units stay as they were drawn: nothing is trained, and E "
+        "before training differs from E by one more Rayleigh-Ritz solve, on a finer quadrature. Seed 0, no tol; errors "
+        "and half-widths are relative to the level.",
         markdown(header, rows),
     ]) + "\n"  # fmt: skip
 
