@@ -1,7 +1,8 @@
 """qpinn: Schroedinger eigenproblems with neural wavefunctions, in JAX."""
 
 from qpinn.drivers.derivatives import energies, gradients
-from qpinn.drivers.eigenstates import Solution, solve
+from qpinn.drivers.eigenstates import solve
+from qpinn.drivers.solution import Solution
 from qpinn.physics import potentials
 
 __version__ = "0.1.0"

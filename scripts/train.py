@@ -96,11 +96,11 @@ def train(config: Any, folder: Path, started: float) -> int:
 
 def _reference(solution: Any) -> tuple[Any, str | None]:
     """The reference of a solution, or None and why there is none."""
-    from qpinn.drivers import eigenstates
+    from qpinn.drivers.solution import reference_of
     from qpinn.physics import reference
 
     try:
-        return eigenstates.reference_of(solution.plan), None
+        return reference_of(solution.plan), None
     except reference.SizeError as error:
         say(f"no reference: {error}")
         return None, str(error)
@@ -168,7 +168,8 @@ class Keep:
     def __call__(self, progress: Any) -> bool:
         from qpinn.runs import run_folder
 
-        log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, progress.energy)
+        energy = progress.report["energy"]
+        log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, energy)
         _signals.keep(partial(run_folder.write_stopped, self._folder, progress, self._units))
         return bool(_signals.came())
 
@@ -188,7 +189,7 @@ class progress_bar:  # noqa: N801  (used like a function)
         from tqdm import tqdm
 
         self._bar = self._bar or tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.energy:.9g}")
+        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}")
         self._bar.update(progress.step - self._bar.n)
 
     def __exit__(self, *_: Any) -> None:
@@ -207,8 +208,9 @@ def _written(solution: Any, folder: Path) -> None:
 def _ended(solution: Any) -> int:
     if solution.status != "non-finite":
         return 0
+    frozen = "; ".join(f"level {level} at step {steps + 1}" for level, steps in solution.frozen.items())
     message = (
-        f"error: not finite at step {solution.steps + 1}; the state after step {solution.steps} is saved. "
+        f"error: not finite: {frozen}; what it was after the step before is saved. "
         "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
     )
     log.error(message)

@@ -229,7 +229,7 @@ def expectation(values: certify.Values, k: int) -> dict[str, float | None]:
     norm = max(float(norm_of(psi, weight)), 1e-300)
     densities = values.x * psi**2, values.x**2 * psi**2, values.slope[k] ** 2
     x, x2, p2 = (float(np.sum(weight * density) / norm) for density in densities)
-    kinetic, v = (energy / norm for energy in values.energy_of(k))
+    kinetic, v = float(values.kinetic()[k] / norm), float(values.potential()[k] / norm)
     spread = math.sqrt(max(x2 - x * x, 0.0) * p2)
     mirrored = np.interp(values.x[0] + values.x[-1] - values.x, values.x, psi)
     parity = float(np.sum(weight * psi * mirrored) / norm)
@@ -247,7 +247,7 @@ def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
     The ends of pieces are those of `grid`, a hair inside.
     """
     middle = (fine.x[0] + fine.x[-1]) / 2
-    kinetic, potential = fine.energy_of(k)
+    kinetic, potential = fine.kinetic()[k], fine.potential()[k]
     torque = np.sum(fine.weight * fine.v * (fine.x - middle) * fine.psi[k] * fine.slope[k])
     ends = (grid.x - middle) * grid.slope[k] ** 2 / grid.mass
     # ascending, and twice at every edge of a segment: what flows over an edge without a delta or a mass cancels

@@ -9,6 +9,7 @@ between the points widens them.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.resolution import energy_unit, share_of_norm
 from qpinn.physics.survey import survey
 from qpinn.typing import Array, Params
-from qpinn.wavefunctions.networks import MLP, ROUGH, steepness
+from qpinn.wavefunctions.networks import ROUGH, steepness
 
 LEAST = 40
 """Points of a training in a segment that are measured on more than twice as many, at least."""
@@ -117,8 +118,14 @@ class Quadratures:
     resolution: float
     center: float | None
 
-    def values(self, fields: Fields, name: str) -> certify.Values:
-        """The functions of `observables.measure` on one of the rules."""
+    def only(self, name: str) -> Quadratures:
+        """One of the rules alone."""
+        columns, weight, blur = self.rules[name]
+        points = Points(self.points.x[:, columns], self.points.weight[:, columns])
+        return dataclasses.replace(self, points=points, rules={name: (slice(None), weight, blur)})
+
+    def values(self, fields: Fields, name: str, parities: Sequence[float | None] | None = None) -> certify.Values:
+        """The functions of `observables.measure` on one of the rules; with their parities (K,) on the whole box."""
         where, weight, blur = self.rules[name]
 
         def flat(values: Array) -> np.ndarray:
@@ -132,10 +139,10 @@ class Quadratures:
             x=x, psi=psi, slope=flat(fields.psi.gradient[..., 0]), h_psi=h_psi, v=v, mass=mass, weight=weight.ravel(),
             blur=blur.ravel(), at_deltas=np.asarray(fields.at_deltas, np.float64), strength=self.strength,
         )  # fmt: skip
-        return values if self.center is None else values.mirrored(self.center)
+        return values if self.center is None else values.mirrored(self.center, np.asarray(parities, np.float64))
 
-    def resolves(self, network: MLP, params: Params) -> bool:
-        """Whether psi of these parameters of `network` is in the domain of H, and known between the points of `fine`.
+    def resolves(self, activation: str, params: Params) -> bool:
+        """Whether psi of networks with these parameters is in the domain of H, and known between the points of `fine`.
 
         It has no kinks, and can vary no faster than `fine` resolves to 1e-10.
 
@@ -143,7 +150,7 @@ class Quadratures:
         points of every quadrature, nothing that is computed on them says anything of it.
         """
         steepest = np.max(np.asarray(steepness(params["psi"]["network"])))
-        return network.activation not in ROUGH and bool(steepest <= self.resolution * np.pi / 23)
+        return activation not in ROUGH and bool(steepest <= self.resolution * np.pi / 23)
 
 
 def quadratures(

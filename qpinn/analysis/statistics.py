@@ -9,16 +9,73 @@ NaN if it does not), and energies (the frames of its history).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from qpinn.analysis import observables
+from qpinn.bounds.certify import Values
+from qpinn.bounds.certify import scale as scale_of
+from qpinn.physics import operators
+from qpinn.physics.reference import Eigenstates
+from qpinn.training.loop import Fit
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6)
 OUTCOMES = ("right state", "wrong state", "psi = 0", "not converged", "non-finite")
 Columns = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Exact:
+    """What starts are compared with: `levels`, and which of them is wanted.
+
+    fixed      whether E is fixed, so that it converges to nothing
+    projected  whether the Rayleigh quotient of psi, normalised, stands for the trained E, as after a Ritz start
+    """
+
+    levels: Eigenstates
+    index: int
+    fixed: bool
+    projected: bool
+
+
+def columns(values: Values, energy: np.ndarray, fit: Fit, exact: Exact, frames: np.ndarray) -> Columns:
+    """The columns of B starts, but for number and seconds.
+
+    values  psi of each on a quadrature
+    energy  (B,) the trained E
+    frames  steps at which energies are kept
+    """
+    levels, index, norm = exact.levels, exact.index, values.norms()
+    scale, there = scale_of(levels.energies), levels.psi(values.x)
+    rayleigh, psi = (values.kinetic() + values.potential()) / np.maximum(norm, 1e-300), values.psi
+    if exact.projected:
+        energy, psi, norm = rayleigh, psi / np.sqrt(np.maximum(norm, 1e-300))[:, None], np.ones(len(norm))
+    overlaps = observables.overlaps_with(psi, there, values.weight)
+    nearest = np.argmax(overlaps, axis=1)
+    history = fit.filled("energy")
+    off = np.abs(history - levels.energies[index]) / scale[index]
+    return {
+        "energy": energy, "energy_start": fit.start["energy"], "energy_rayleigh": rayleigh,
+        "relative_error_energy": np.abs(energy - levels.energies[index]) / scale[index],
+        "relative_l2_psi": observables.l2_error(psi, there[index], values.weight),
+        "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
+        "off_nearest": (energy - levels.energies[nearest]) / scale[nearest],
+        "node_count": np.array([operators.node_count(row) for row in psi]),
+        "norm": norm, "loss": fit.losses, "steps": fit.steps, "asked": np.full(len(psi), len(history)),
+        "energies": history[frames].T.astype(np.float32),
+        **{f"steps_to_{tolerance:.0e}": np.full(len(psi), np.nan) if exact.fixed else steps_to(off, tolerance)
+           for tolerance in TOLERANCES},
+    }  # fmt: skip
+
+
+def steps_to(off: np.ndarray, tolerance: float) -> np.ndarray:
+    """Steps (B,) after which the relative error of E (steps, B) stays within `tolerance` to the end; NaN if never."""
+    outside = ~(off <= tolerance)
+    steps = np.where(outside.any(axis=0), len(off) - np.argmax(outside[::-1], axis=0), 0)
+    return np.where(outside[-1], np.nan, steps)
 
 
 def outcomes(columns: Mapping[str, np.ndarray]) -> np.ndarray:

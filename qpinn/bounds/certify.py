@@ -53,10 +53,9 @@ class Values:
         """The functions sum_j mix_jk psi_j."""
         return self._each(lambda functions: mix.T @ functions)
 
-    def mirrored(self, center: float) -> Values:
-        """Functions of the whole box from those of its left half: even, odd, even, ..."""
-        parity = 1.0 - 2.0 * (np.arange(len(self.psi)) % 2)[:, None]
-
+    def mirrored(self, center: float, parity: np.ndarray) -> Values:
+        """Functions of the whole box from those of its left half, with their parities (K,), +1 or -1."""
+        parity = parity[:, None]
         even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight", "blur")}
         return dataclasses.replace(
             self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=reflected(self.psi, parity),
@@ -72,11 +71,17 @@ class Values:
         return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, blur=self.blur * scale,
                                    strength=self.strength * scale)  # fmt: skip
 
-    def energy_of(self, k: int) -> tuple[float, float]:
-        """<psi'|psi' / m> and <psi|V psi>, deltas included, of function k as it is."""
-        kinetic = np.sum(self.weight * self.slope[k] ** 2 / self.mass)
-        potential = np.sum(self.weight * self.v * self.psi[k] ** 2) + np.sum(self.strength * self.at_deltas[k] ** 2)
-        return float(kinetic), float(potential)
+    def norms(self) -> np.ndarray:
+        """integral psi^2 dx (K,)."""
+        return np.sum(self.weight * self.psi**2, axis=1)
+
+    def kinetic(self) -> np.ndarray:
+        """<psi'|psi' / m> (K,), of the functions as they are."""
+        return np.sum(self.weight * self.slope**2 / self.mass, axis=1)
+
+    def potential(self) -> np.ndarray:
+        """<psi|V psi> (K,), deltas included, of the functions as they are."""
+        return np.sum(self.weight * self.v * self.psi**2, axis=1) + np.sum(self.strength * self.at_deltas**2, axis=1)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -208,7 +213,7 @@ def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarr
     V = p + e with p integrated by the quadrature and |e| <= blur: 2 integral |e| psi^2 for the energy; for residuals
     r + e psi the terms in e of their products by Schwarz's inequality, twice.
     """
-    norm = np.sum(values.weight * values.psi**2, axis=1)
+    norm = values.norms()
     size = np.sqrt(np.maximum(np.diag(residuals), 0.0))
     felt = np.sqrt(np.sum(values.weight * (values.blur * values.psi) ** 2, axis=1) / norm)
     products = np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)
@@ -217,7 +222,7 @@ def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 def unresolved(values: Values, allowed: np.ndarray) -> list[tuple[float, float]]:
     """Intervals of x whose `blur` contributes to an error of more than `allowed` (K,) in some energy k."""
-    norm = np.sum(values.weight * values.psi**2, axis=1)
+    norm = values.norms()
     felt = 2 * values.weight * values.blur * values.psi**2 / norm[:, None]
     wanting = felt.sum(axis=1) > allowed
     if not wanting.any():
@@ -250,9 +255,9 @@ def beyond_walls(bound: Certificate, grid: Values, chosen: tuple[bool, bool]) ->
 
 def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Rayleigh quotients (K,), <r_i|r_j> (K, K), and the energies with all signs positive (K,), all for unit norm."""
-    norm = np.sum(values.weight * values.psi**2, axis=1)
+    norm = values.norms()
     unit = values._each(lambda functions: functions / np.sqrt(norm)[:, None])
-    kinetic = np.sum(unit.weight * unit.slope**2 / unit.mass, axis=1)
+    kinetic = unit.kinetic()
     potential = np.concatenate([unit.weight * unit.v * unit.psi**2, unit.strength * unit.at_deltas**2], axis=1)
     energies = kinetic + potential.sum(axis=1)
     residual = unit.h_psi - energies[:, None] * unit.psi

@@ -18,7 +18,7 @@ import numpy as np
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
 from qpinn.drivers import budget, discretize
-from qpinn.drivers.eigenstates import build_on, cast
+from qpinn.drivers.build import build_on, cast
 from qpinn.drivers.settings import BandsChoice, Settings
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.domain import Ends
@@ -83,9 +83,9 @@ def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings |
 
 
 @jax.jit
-def _solved(system: System, seed: Any, places: Any, at: Points) -> tuple[Fields, Any]:
-    """Fields (K, ...) on `at` and parameters (K, ...) of the levels at `places` (K,) of the Ritz problem."""
-    params, _, _ = shared.levels(system, seed, places)
+def _solved(system: System, at: Points) -> tuple[Fields, Any]:
+    """Fields (K, ...) on `at` and parameters (K, ...) of the levels `system.level` (K,) of the Ritz problem."""
+    params, _, _ = shared.levels(system)
     return jax.vmap(lambda level: system.equation.fields(level, at))(params), params
 
 
@@ -98,19 +98,19 @@ def _levels(
     edges, _ = discretize.segments(rings[0], most, settings.phase, by_parity=False)
     budget.check(settings, 2 * (len(edges) - 1), 2 * most)
     unit = settings.loss.unit or energy_unit(rings[0], most)
-    sampling = FixedPoints(_twice(gauss_legendre(edges, settings.sampling.points)))
+    sampling = cast(settings.precision, FixedPoints(_twice(gauss_legendre(edges, settings.sampling.points))))
     rules = _on_both_sheets(quadratures(rings[0], edges, edges, settings.sampling.points, most))
     at, surveyed = cast(settings.precision, rules.points), survey(rings[0], most + 1)
     eps = float(jnp.finfo(settings.precision).eps)
     columns = []
     for ring in rings:
-        system = build_on(ring, settings, edges, unit, sheets=2)._replace(sampling=sampling)
-        system = cast(settings.precision, system)
-        fields, params = jax.device_get(_solved(system, jnp.asarray(settings.seed), jnp.arange(2 * most), at))
+        system = build_on(ring, settings, edges, unit, sheets=2)
+        system = system._replace(sampling=sampling, seed=np.asarray(settings.seed), level=np.arange(2 * most))
+        fields, params = jax.device_get(_solved(system, at))
         fine, check = (rules.values(fields, name) for name in ("fine", "check"))
         mix = certify.ritz(fine)
         columns.append(_certified(fine.mixed(mix), check.mixed(mix), with_ends(surveyed, ring.ends), count, eps))
-        if not rules.resolves(system.equation.ansatz.wavefunction.mlp, params):
+        if not rules.resolves(settings.network.activation, params):
             columns[-1] = columns[-1][0], np.full(count, np.nan), np.full(count, np.nan)
     energies, lower, upper = (np.array(column) for column in zip(*columns, strict=True))
     return energies, lower, upper
@@ -124,7 +124,7 @@ def _certified(
     The bounds rest on a level above those that are looked at, the one with the widest gap below it. NaN where there is
     none, or where one contradicts the bracket of its level.
     """
-    energies = np.array([np.sum(fine.energy_of(k)) for k in range(len(fine.psi))])
+    energies = fine.kinetic() + fine.potential()
     above = np.arange(count, len(fine.psi) // 2 + 1)
     kept = int(above[np.argmax(brackets.low[above] - energies[2 * above - 1])])
     first, pairs = slice(0, 2 * kept), slice(0, 2 * count)

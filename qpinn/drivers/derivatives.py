@@ -13,8 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from qpinn.drivers import settings as settings_module
-from qpinn.drivers.eigenstates import Solution, run
+from qpinn.drivers.eigenstates import run
 from qpinn.drivers.settings import Settings
+from qpinn.drivers.solution import Solution
 from qpinn.physics.derivatives import Densities, slopes
 from qpinn.typing import Array
 
@@ -78,7 +79,7 @@ def _derivatives(solution: Solution, matrices: bool = False) -> Any:
                          "registered with jax.tree_util.register_dataclass")  # fmt: skip
     size = np.sqrt(np.sum(fine.weight * fine.psi**2, axis=1, keepdims=True))
     psi, slope, contact = fine.psi / size, fine.slope / size, fine.at_deltas / size
-    level = np.array([sum(fine.energy_of(k)) for k in range(len(psi))]) / size[:, 0] ** 2
+    level = (fine.kinetic() + fine.potential()) / size[:, 0] ** 2
     row, column = _pairs(len(psi)) if matrices else (np.arange(len(psi)),) * 2
     densities = Densities(
         x=fine.x, weight=fine.weight, density=psi[row] * psi[column],  # type: ignore[arg-type]

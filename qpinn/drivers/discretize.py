@@ -65,6 +65,16 @@ class Plan:
         """Indices (trained,) of the levels that are trained."""
         return self.first + np.arange(self.trained)
 
+    @property
+    def parities(self) -> list[float | None]:
+        """+1 for each even, -1 for each odd level that is trained; None where psi is taken to be neither."""
+        return [parity_of(index) if self.even else None for index in self.indices.tolist()]
+
+
+def parity_of(index: int) -> float:
+    """+1 or -1, the parity of a level of an even V."""
+    return 1.0 - 2.0 * (index % 2)
+
 
 def of(potential: Any, settings: settings_module.Settings) -> Plan:
     """Where to put missing walls and edges, and how many states to train, for a potential in the units of `settings`.

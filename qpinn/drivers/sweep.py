@@ -15,20 +15,18 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from qpinn.analysis import observables, statistics
-from qpinn.bounds import certify
-from qpinn.drivers import discretize, eigenstates
+from qpinn.analysis.quadratures import quadratures
+from qpinn.drivers import build, discretize, eigenstates
 from qpinn.drivers.settings import Settings, Sweep
-from qpinn.equations.eigenvalue import Eigenvalue
-from qpinn.geometry.mesh import reflected
-from qpinn.physics import operators, reference
+from qpinn.drivers.solution import exact_levels
+from qpinn.physics import reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
-from qpinn.training import batch as batch_module
-from qpinn.training.lanes import System
+from qpinn.training import loop
+from qpinn.training.lanes import Lanes, System, varied
 from qpinn.training.optimizers import OPTIMIZERS
 
 GPU_BLOCK = 1024
@@ -88,7 +86,7 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _levels(job: Job) -> reference.Eigenstates:
     """The lowest levels, that of the sweep among them."""
-    return eigenstates.exact_levels(job.potential, (job.settings.state or 0) + 1)
+    return exact_levels(job.potential, (job.settings.state or 0) + 1)
 
 
 def _with_walls(job: Job) -> Job:
@@ -97,7 +95,7 @@ def _with_walls(job: Job) -> Job:
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
-    on = batch_module.devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
+    on = devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
     width = _width(job, len(on))
     done = sweep_folder.finished(folder, job.sweep.seeds)
     share = _share(job.sweep, width * len(on), done)
@@ -107,19 +105,14 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     if not len(todo):
         return facts
     begun = time.perf_counter()
-    measurer = Measurer(job)
-    batch = _compile(job, measurer, width * len(on), on)
+    train = trainer(job, width * len(on), on)
     facts["compile"] = time.perf_counter() - begun
-    values = np.zeros(job.sweep.seeds) if job.values is None else job.values
     right = 0
-    for numbers in np.split(todo, np.flatnonzero(np.diff(todo // batch.size)) + 1):  # block by block
+    for numbers in np.split(todo, np.flatnonzero(np.diff(todo // (width * len(on)))) + 1):  # block by block
         at = time.perf_counter()
-        padded = np.pad(numbers, (0, batch.size - len(numbers)), mode="edge")
-        columns = measurer.columns(batch_module.train(batch, values[padded], job.settings.seed + padded))
-        columns = {name: column[: len(numbers)] for name, column in columns.items()}
-        columns["number"] = numbers
+        columns = train(numbers)
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
-        sweep_folder.write_block(folder, columns, measurer.frames)
+        sweep_folder.write_block(folder, columns, frames(job.settings))
         done[numbers] = True
         right += int(np.sum(statistics.outcomes(columns) == "right state"))
         callback(Report(
@@ -183,8 +176,8 @@ def finish(
     return summary
 
 
-def with_value(system: System, key: str, value: jax.Array) -> System:
-    """`system` with one of the numbers of `settings.VARIABLE` changed: under jit and vmap."""
+def with_value(system: System, key: str, value: Any) -> System:
+    """`system` with one of the numbers of `settings.VARIABLE` changed."""
     optimizer = system.optimizer
     name = OF_PROBLEM.get(key, key.removeprefix("optimizer."))
     number: dict[str, Any] = {name: value}
@@ -195,78 +188,51 @@ def with_value(system: System, key: str, value: jax.Array) -> System:
     return system._replace(optimizer=dataclasses.replace(optimizer, **number))
 
 
-def _compile(job: Job, measurer: Measurer, size: int, on: list[jax.Device]) -> batch_module.Batch:
-    system = eigenstates.build(job.potential, job.settings, _levels(job))
-    key, course = job.sweep.vary, eigenstates.course(job.settings)
-
-    def vary(system: System, value: jax.Array) -> System:
-        return with_value(system, key, value) if key else system
-
-    return batch_module.compile_batch(system, vary, size, job.settings.state or 0, course, on, measurer.measure)
+def devices(count: int | None) -> list[jax.Device]:
+    """The first `count` devices of this process, or all of them."""
+    there = jax.local_devices()
+    if count is not None and count > len(there):
+        raise ValueError(f"sweep.devices={count}: there are {len(there)} here")
+    return there[:count]
 
 
-class Measurer:
-    """What is computed of a start after training, and the columns that it gives."""
+def frames(settings: Settings) -> np.ndarray:
+    """Steps whose energies are kept."""
+    steps = build.course(settings).steps
+    return np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
-    def __init__(self, job: Job) -> None:
-        equation = eigenstates.build(job.potential, job.settings, _levels(job)).equation
-        points = observables.quadrature(
-            job.potential, np.asarray(equation.ansatz.edges), eigenstates.merged(job.settings)
-        )
-        self._even = "parity" in equation.ansatz.mesh
-        x, weight = np.asarray(points.x, np.float64).ravel(), np.asarray(points.weight, np.float64).ravel()
-        if self._even:
-            center = float(np.asarray(equation.ansatz.edges)[-1])
-            x, weight = np.concatenate([x, 2 * center - x[::-1]]), reflected(weight)
-            points = points.for_both_halves()
-        self._points = jax.tree.map(lambda leaf: jnp.asarray(leaf, job.settings.precision), points)
-        order = np.argsort(x)
-        exact = _levels(job)
-        self._weight, self._order = weight[order], order
-        self._levels, self._energies, self._scale = exact.psi(x[order]), exact.energies, certify.scale(exact.energies)
-        self._index = job.settings.state or 0
-        self._fixed = job.settings.energy.name == "fixed"
-        self._projected = job.settings.start.name == "ritz"
-        steps = eigenstates.course(job.settings).steps
-        self.frames = np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
-    def measure(self, equation: Eigenvalue, params: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """psi on the quadrature, E and the Rayleigh quotient of one start; under jit and vmap."""
-        fields = equation.fields(params, self._points)
-        rayleigh = equation.rayleigh_quotient(fields, self._points.weight)
-        return fields.psi.value.ravel(), equation.energy(params, self._points), rayleigh
+def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
+    """A function that trains and measures at most `size` starts, a multiple of the number of devices.
 
-    def columns(self, trained: batch_module.Trained) -> dict[str, np.ndarray]:
-        """One entry for each start, as `qpinn.analysis.statistics` describes them."""
-        psi, energy, rayleigh = (np.asarray(values, np.float64) for values in trained.measured)
-        if self._even:
-            psi = reflected(psi, 1 - 2 * (self._index % 2))
-        psi = psi[:, self._order]
-        if self._projected:  # as `eigenstates.run` does
-            energy, psi = rayleigh, psi / np.sqrt(observables.norm_of(psi, self._weight))[:, None]
-        index = self._index
-        exact = self._energies[index]
-        overlaps = observables.overlaps_with(psi, self._levels, self._weight)
-        nearest = np.argmax(overlaps, axis=1)
-        columns = {
-            "energy": energy, "energy_start": trained.energy_start, "energy_rayleigh": rayleigh,
-            "relative_error_energy": np.abs(energy - exact) / self._scale[index],
-            "relative_l2_psi": observables.l2_error(psi, self._levels[index], self._weight),
-            "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
-            "off_nearest": (energy - self._energies[nearest]) / self._scale[nearest],
-            "node_count": np.array([operators.node_count(row) for row in psi]),
-            "norm": observables.norm_of(psi, self._weight), "loss": trained.loss, "steps": trained.steps,
-            "asked": np.full(len(psi), len(trained.energy)),
-            "energies": trained.energy[self.frames].T.astype(np.float32),
-        }  # fmt: skip
-        for tolerance in statistics.TOLERANCES:
-            columns[f"steps_to_{tolerance:.0e}"] = self._steps_to(trained.energy, tolerance)
-        return columns
+    It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
+    """
+    settings, levels, index, course = job.settings, _levels(job), job.settings.state or 0, build.course(job.settings)
+    system = build.system(job.potential, settings, levels)
+    edges = np.asarray(system.equation.ansatz.edges, np.float64)
+    mesh, even = discretize.segments(job.potential, index + 1, settings.phase, settings.by_parity)
+    rules = quadratures(job.potential, edges, mesh, 0, index + 1, even).only("fine")
+    at = build.cast(settings.precision, rules.points)
+    exact = statistics.Exact(
+        levels=levels, index=index, fixed=settings.energy.name == "fixed", projected=settings.start.name == "ritz"
+    )
 
-    def _steps_to(self, energy: np.ndarray, tolerance: float) -> np.ndarray:
-        """Steps after which E (steps, B) stays within `tolerance` to the end; NaN where it does not, or E is fixed."""
-        if self._fixed:
-            return np.full(energy.shape[1], np.nan)
-        outside = ~(np.abs(energy - self._energies[self._index]) <= tolerance * self._scale[self._index])
-        steps = np.where(outside.any(axis=0), len(energy) - np.argmax(outside[::-1], axis=0), 0)
-        return np.where(outside[-1], np.nan, steps).astype(float)
+    def lanes(numbers: np.ndarray) -> Lanes:
+        many = system._replace(seed=settings.seed + np.pad(numbers, (0, size - len(numbers)), mode="edge"))
+        if job.sweep.vary and job.values is not None:
+            many = with_value(many, job.sweep.vary, job.values[many.seed - settings.seed].astype(settings.precision))
+        return varied(system, many, size, on)
+
+    first = lanes(np.arange(1))
+    programmes = loop.compiled(first, course, runs=-(-job.sweep.seeds // size))
+    measure = jax.jit(observables.measure).lower(first, loop.parameter_shapes(first), at).compile()
+
+    def train(numbers: np.ndarray) -> statistics.Columns:
+        block = lanes(numbers)
+        fit = loop.fit(programmes, block, course, kept=("energy", "total"))
+        fields, energies = jax.device_get(measure(block, fit.params, at))
+        fine = rules.values(fields, "fine", [discretize.parity_of(index)] * size)
+        columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings))
+        return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
+
+    return train

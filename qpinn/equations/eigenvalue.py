@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from qpinn.geometry.quadrature import Points
@@ -166,6 +168,17 @@ class Eigenvalue:
             change["energy"] = shared[-1]
         new = jax.tree.map(jnp.add, params, change)
         return {**new, "psi": self.ansatz.wavefunction.confined(new["psi"])}
+
+    def orthogonal_to(self, below: Sequence[Params], count: int, weight: float) -> Eigenvalue:
+        """The same for a function that is to be orthogonal to those `below` (parameters of psi), `count` at most.
+
+        weight  of each <psi_j|psi>^2 in the loss; 0 for those that are not there, so that their number compiles nothing
+        """
+        shapes = jax.eval_shape(self.ansatz.init, jax.random.key(0))
+        padded = [jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)] * (count - len(below))
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *below, *padded)
+        weights = np.where(np.arange(count) < len(below), weight, 0.0).astype(self.ansatz.dtype)
+        return dataclasses.replace(self, below=stacked, weight_below=weights)
 
     def overlaps_below(self, psi: Array, points: Points) -> Array:
         """<psi_j|psi> (K,) with the functions below, for psi (S, n) on the points."""

@@ -92,13 +92,13 @@ def summary(
         "reference": reference(levels, solution.units.scale),
         "no_reference": no_reference,
         "certificate": certificate(solution),
-        "rounds": solution.rounds,
+        "rounds": solution.stats.rounds,
         "comparison": [dataclasses.asdict(row) for row in rows],
         "steps": solution.steps,
         "parameters": solution.parameters,
         "seconds": dict(seconds),
         "versions": versions(),
-        "device": solution.device,
+        "device": solution.stats.device,
         "seed": solution.settings.seed,
         "git": git_commit(),
     }  # fmt: skip
@@ -203,7 +203,7 @@ def write_stopped(folder: Path, progress: Any, units: Any) -> str:
     """Parameters and history of a training that was stopped, from what a callback saw of it. Returns what was done."""
     lanes = jax.tree.leaves(progress.params)[0].shape[0]
     checkpoint.save(folder / "parameters.npz", {"lanes": progress.params, "mix": np.eye(lanes)})
-    history = progress.history()
+    history = progress.rows()
     _write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
     return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 

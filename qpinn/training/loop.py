@@ -1,4 +1,4 @@
-"""The training loop: chunks of steps, each one compiled scan, with callbacks between them."""
+"""The training loop: lanes side by side, in chunks of steps, each one compiled scan, with callbacks between them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.training.lanes import Lanes, System, alike
+from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record
 from qpinn.training.starts import Start
 from qpinn.typing import Array, Params, Scalar
 
+History = dict[str, np.ndarray]
+"""Columns (steps, lanes): the terms of the loss, "total", numbers of the equation, "step_size" and "seconds"."""
+
 
 class Carry(NamedTuple):
-    """State of the optimiser, and the number of good steps so far; a start that meets a NaN stops counting."""
+    """The memory of the optimiser, the number of good steps so far, and whether the next one may be taken."""
 
     state: Any
     good: Scalar
@@ -27,45 +30,75 @@ class Carry(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """What a callback sees between chunks. A true return value ends it.
+    """What a callback sees between chunks. A true return value ends the training.
 
-    loss, energy      the largest loss, the lowest state's E
-    params, history   as in `Fit`, on the host: of the mesh, or of the state whose turn it is, that is trained
+    loss     the largest of all lanes that go on
+    report   numbers of the equation, such as E, of the first lane
+    params   on the host, with an axis of lanes: of all lanes, or of the one whose turn it is
+    rows     their history up to now, see `Fit.rows`
     """
 
     step: int
     steps: int
     loss: float
-    energy: float
+    report: dict[str, float]
     params: Params
-    history: Callable[[], dict[str, np.ndarray]]
+    rows: Callable[[], dict[str, np.ndarray]]
 
 
 Callback = Callable[[Progress], bool | None]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Fit:
     """Result of a training of one or more lanes.
 
-    params        with an axis of lanes
-    history       columns with an entry for each step and lane
-    losses        (lanes,) at the last step; NaN for a lane whose turn did not come
-    energy_start  (lanes,)
-    seconds       compile, train
-    status        "finished", "stopped" (by a callback) or "non-finite" (then `params` is the last good state, after
-                  `steps` good steps)
-    asked         whether a callback wanted the end, even if it had come already
+    params   (lanes, ...) after the last good step of each
+    start    numbers of the equation before training, each (lanes,)
+    history  columns (steps, lanes); what a lane has after its last good step means nothing
+    steps    (lanes,) good steps
+    alive    (lanes,) False for a lane that met a NaN: it was frozen there, the others went on
+    seconds  compile, train
+    status   "finished", "stopped" (by a callback) or "non-finite" (in some lane)
+    asked    whether a callback wanted the end, even if it had come already
     """
 
     params: Params
-    history: dict[str, np.ndarray]
-    losses: np.ndarray
-    energy_start: np.ndarray
-    steps: int
+    start: dict[str, np.ndarray]
+    history: History
+    steps: np.ndarray
+    alive: np.ndarray
     seconds: dict[str, float]
     status: str
     asked: bool
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The loss (lanes,) at the last good step; NaN where there is none."""
+        return _at(self.history["total"], self.steps - 1)
+
+    def filled(self, name: str) -> np.ndarray:
+        """A column (steps, lanes) of numbers of the equation, which stays at its last good value."""
+        column = self.history[name]
+        last = np.where(self.steps > 0, _at(column, self.steps - 1), self.start[name])
+        return np.where(np.arange(len(column))[:, None] < self.steps, column, last)
+
+    def rows(self) -> dict[str, np.ndarray]:
+        """The history as columns with an entry for each step and lane, and its "step" and "state" (the lane)."""
+        return rows(self.history, self.steps, self.alive)
+
+
+def _at(column: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Entries (lanes,) of a column (steps, lanes) at a step (lanes,) of each lane; NaN for -1."""
+    with_none = np.append(column, np.full((1, column.shape[1]), np.nan), axis=0)
+    return np.array([lane[k] for lane, k in zip(with_none.T, step.tolist(), strict=True)])
+
+
+def rows(history: History, steps: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
+    """See `Fit.rows`. The step at which a lane met a NaN is the last of its rows."""
+    step, lane = np.indices(history["total"].shape).astype(int)
+    taken = step < steps + ~alive
+    return {"step": step[taken], "state": lane[taken], **{name: column[taken] for name, column in history.items()}}
 
 
 def keys(seed: Scalar) -> Array:
@@ -86,29 +119,37 @@ def compiler_options(quick: bool) -> dict[str, Any]:
     return options
 
 
-def begin(
-    system: System, seed: Scalar, start: Start, place: Any = 0, inherited: Params | None = None
-) -> tuple[Carry, Scalar]:
-    """What training starts from, and its E: what `start` makes of random parameters, or of `inherited` ones of psi."""
-    equation, optimizer, sampling = system
+def begin(system: System, start: Start, inherited: Params | None = None) -> tuple[Carry, dict[str, Scalar]]:
+    """What training starts from, and numbers of the equation there.
+
+    `start` is given random parameters, those of psi replaced by `inherited` ones where there are any.
+    """
+    equation, optimizer, sampling, seed, level = system
     init_key, points_key = keys(seed)
     points = sampling.draw(jax.random.fold_in(points_key, 0))
     params = equation.init(init_key)
     if inherited is not None:
         params = {**params, "psi": inherited}
-    params, energy = start(equation, params, points, place)
-    carry = Carry(optimizer.init(equation, params, points), jnp.zeros((), int), jnp.ones((), bool))
-    return carry, energy
+    params, report = start(equation, params, points, level)
+    return Carry(optimizer.init(equation, params, points), jnp.zeros((), int), jnp.ones((), bool)), report
 
 
-def run_chunk(system: System, carry: Carry, seed: Scalar, active: Scalar, length: int) -> tuple[Carry, Record]:
-    """`length` steps on one drawing of points, of which the first `active` count: (carry, records of all steps).
+def parameter_shapes(lanes: Lanes) -> Params:
+    """Shapes of the parameters of all lanes."""
 
-    The points come from the seed and the number of the step, so that a run that goes on draws the same.
+    def init(system: System) -> Params:
+        return system.equation.init(jax.random.key(0))
 
-    A step whose loss, energy or size is not finite is not taken, and nor is any after it.
+    return lanes.shapes(jax.eval_shape(lambda lanes: lanes.over(init), lanes))
+
+
+def run_chunk(system: System, carry: Carry, active: Scalar, length: int) -> tuple[Carry, Record]:
+    """`length` steps on one drawing of points, of which only the first `active` count; and the records of all.
+
+    The points come from the seed and the number of the step, so that a run that goes on draws the same. A step whose
+    loss, numbers or size are not finite is not taken, and nor is any after it.
     """
-    equation, optimizer, sampling = system
+    equation, optimizer, sampling, seed, _ = system
     points = sampling.draw(jax.random.fold_in(keys(seed)[1], carry.good))
 
     def body(carry: Carry, i: Scalar) -> tuple[Carry, Record]:
@@ -122,23 +163,14 @@ def run_chunk(system: System, carry: Carry, seed: Scalar, active: Scalar, length
     return jax.lax.scan(body, carry, jnp.arange(length))
 
 
-Chunk = Callable[[Carry, Scalar, Scalar], tuple[Carry, Record]]
+def begin_lanes(lanes: Lanes, start: Start, inherited: Params | None = None) -> tuple[Carry, dict[str, Array]]:
+    """`begin` of every lane."""
+    return lanes.over(lambda system, psi: begin(system, start, psi), inherited)
 
 
-def begin_lanes(
-    lanes: Lanes, seed: Scalar, places: Array, start: Start, inherited: Params | None = None
-) -> tuple[Carry, Scalar]:
-    """`begin` for every lane, that of number k at place `places` (lanes,) of its Ritz problem."""
-    return lanes.over(lambda system, place, psi: begin(system, seed, start, place, psi), places, inherited)
-
-
-def run_lanes(lanes: Lanes, carry: Carry, seed: Scalar, active: Scalar, length: int) -> tuple[Carry, Record]:
-    """`run_chunk` for every lane of `carry`; records are (lanes, length).
-
-    On a CPU one lane after the other: a batch of them is no faster (docs/sweeps.md has the same of starts).
-    """
-    one_by_one = jax.default_backend() == "cpu"
-    return lanes.over(lambda system, own: run_chunk(system, own, seed, active, length), carry, one_by_one=one_by_one)
+def run_lanes(lanes: Lanes, carry: Carry, active: Scalar, length: int, one_by_one: bool) -> tuple[Carry, Record]:
+    """`run_chunk` of every lane of `carry`; records are (lanes, length)."""
+    return lanes.over(lambda system, carry: run_chunk(system, carry, active, length), carry, one_by_one=one_by_one)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,9 +187,8 @@ class Course:
         return min(self.chunk, self.steps)
 
 
-@dataclasses.dataclass(frozen=True)
-class Programme:
-    """Compiled `begin_lanes` (lanes, seed, places) and `run_lanes` (lanes, carry, seed, active), and the seconds."""
+class Compiled(NamedTuple):
+    """`begin` (lanes, inherited) and `chunk` (lanes, carry, active), compiled for lanes of these shapes; seconds."""
 
     begin: Callable[..., Any]
     chunk: Callable[..., Any]
@@ -168,20 +199,24 @@ QUICK = 2e6
 """Steps x residuals x parameters below which less compiling is worth more than faster steps."""
 
 
-def compile_lanes(
-    lanes: Lanes, seed: Scalar, places: Array, course: Course, inherited: Params | None = None
-) -> Programme:
-    """Programmes for these shapes."""
+def compiled(lanes: Lanes, course: Course, inherited: Params | None = None, runs: int = 1) -> Compiled:
+    """Programmes that will be run `runs` times.
+
+    On a CPU the lanes of one device are trained one after the other: a batch of them is no faster, but for many starts,
+    whose number on a core was chosen for that (docs/sweeps.md).
+    """
     begun = time.perf_counter()
-    quick = compiler_options(quick=True)
-    jitted = jax.jit(begin_lanes, static_argnames=("start",), compiler_options=quick)
-    lowered = jitted.lower(lanes, seed, places, course.start, inherited=inherited)
-    carry, _ = lowered.out_info
-    work = float(course.steps) * _size(carry.state.params) * _size(lanes.system.sampling)
-    options = compiler_options(quick=work < QUICK)
-    run = jax.jit(partial(run_lanes, length=course.length), donate_argnums=1, compiler_options=options)
-    chunk = run.lower(lanes, carry, seed, jnp.asarray(course.length)).compile()
-    return Programme(lowered.compile(), chunk, time.perf_counter() - begun)
+    jitted = jax.jit(begin_lanes, static_argnames="start", compiler_options=compiler_options(quick=runs == 1))
+    lowered = jitted.lower(lanes, course.start, inherited=inherited)
+    carry, _ = lanes.shapes(lowered.out_info)
+    work = float(runs * course.steps) * _size(carry.state.params) * _size(lanes.system.sampling)
+    one_by_one = jax.default_backend() == "cpu" and lanes.devices is None
+    run = jax.jit(
+        partial(run_lanes, length=course.length, one_by_one=one_by_one), donate_argnums=1,
+        compiler_options=compiler_options(quick=work < QUICK),
+    )  # fmt: skip
+    chunk = run.lower(lanes, carry, jnp.asarray(course.length)).compile()
+    return Compiled(lowered.compile(), chunk, time.perf_counter() - begun)
 
 
 def _size(tree: Any) -> int:
@@ -190,124 +225,124 @@ def _size(tree: Any) -> int:
 
 
 def together(
-    lanes: Lanes, seed: Scalar, places: Array, course: Course, callbacks: Sequence[Callback] = (),
-    inherited: Params | None = None,
+    lanes: Lanes, course: Course, callbacks: Sequence[Callback] = (), inherited: Params | None = None
 ) -> Fit:  # fmt: skip
-    """Train all lanes side by side; lane k starts at place `places` (lanes,) of its Ritz problem, if it has one."""
-    programme = compile_lanes(lanes, seed, places, course, inherited)
-    carry, energy = programme.begin(lanes, seed, places, inherited=inherited)
-    trained = fit(partial(programme.chunk, lanes), carry, seed, course, callbacks)
-    seconds = {**trained.seconds, "compile": programme.seconds}
-    return dataclasses.replace(trained, energy_start=np.asarray(energy), seconds=seconds)
-
-
-def in_turn(
-    systems: Sequence[System], seed: int, course: Course, weight: float, callbacks: Sequence[Callback] = ()
-) -> Fit:
-    """Train one function after the other, each from a seed of its own, which follows from `seed`.
-
-    To the loss of each is added weight sum_j <psi_j|psi>^2 over those that were trained before it. Where one is stopped
-    or not finite, those after it stay what they start from.
-    """
-    count, ansatz = len(systems), systems[0].equation.ansatz
-    shapes = jax.eval_shape(ansatz.init, jax.random.key(0))
-    below = jax.tree.map(lambda leaf: jnp.zeros((count, *leaf.shape), leaf.dtype), shapes)
-    place = jnp.zeros(1, int)
-
-    def turn(k: int) -> Lanes:
-        weights = jnp.asarray(np.where(np.arange(count) < k, weight, 0.0), ansatz.dtype)
-        equation = dataclasses.replace(systems[k].equation, below=below, weight_below=weights)
-        return alike(systems[k]._replace(equation=equation))
-
-    programme = compile_lanes(turn(0), jnp.asarray(seed), place, course)
-    fits: list[Fit] = []
-    for k in range(count):
-        system, turn_seed = turn(k), jnp.asarray(_seed_of_turn(seed, k))
-        carry, energy = programme.begin(system, turn_seed, place, inherited=None)
-        if fits and fits[-1].status != "finished":
-            left = dataclasses.replace(fits[-1], params=carry.state.params, history={}, losses=np.full(1, np.nan))
-        else:
-            left = fit(partial(programme.chunk, system), carry, turn_seed, course, callbacks, (k, count))
-            below = jax.tree.map(lambda every, new, k=k: every.at[k].set(new[0]), below, left.params["psi"])
-        fits.append(dataclasses.replace(left, energy_start=np.asarray(energy)))
-    trained = [one for one in fits if one.history]
-    history = {name: np.concatenate([one.history[name] for one in trained]) for name in fits[0].history}
-    history["state"] = np.repeat(np.arange(len(trained)), [len(one.history["step"]) for one in trained])
-    return dataclasses.replace(
-        fits[-1],
-        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(one.params for one in fits)),
-        history=history,
-        losses=np.concatenate([one.losses for one in fits]),
-        energy_start=np.concatenate([one.energy_start for one in fits]),
-        seconds={"train": sum(one.seconds["train"] for one in trained), "compile": programme.seconds},
-    )
-
-
-def _seed_of_turn(seed: int, turn: int) -> int:
-    """The seed of a turn, such that no two turns of any seeds share one."""
-    return int(jax.random.bits(jax.random.fold_in(jax.random.key(seed), turn)) >> 1) if turn else seed
+    """Train all lanes side by side."""
+    programmes = compiled(lanes, course, inherited)
+    trained = fit(programmes, lanes, course, callbacks, inherited)
+    return dataclasses.replace(trained, seconds={**trained.seconds, "compile": programmes.seconds})
 
 
 def fit(
-    chunk: Chunk, carry: Carry, seed: Scalar, course: Course, callbacks: Sequence[Callback] = (),
-    turn: tuple[int, int] = (0, 1),
+    programmes: Compiled, lanes: Lanes, course: Course, callbacks: Sequence[Callback] = (),
+    inherited: Params | None = None, *, turn: tuple[int, int] = (0, 1), kept: Sequence[str] | None = None,
 ) -> Fit:  # fmt: skip
-    """Train all lanes with a compiled `chunk`. One NaN ends them all.
+    """Train lanes with compiled programmes. A lane that meets a NaN is frozen; the others go on.
 
     turn  how many such trainings went before, and how many there are: for callbacks
+    kept  columns of the history that are kept; by default all
     """
     begun = time.perf_counter()
-    columns: list[dict[str, np.ndarray]] = []
-    steps = course.steps
-    done, status, asked = 0, "finished", [False]
+    carry, start = programmes.begin(lanes, inherited=inherited)
+    chunks: list[History] = []
+    steps, done, status, asked = course.steps, 0, "finished", [False]
     while done < steps and status == "finished":
         active = min(course.length, steps - done)
-        carry, records = chunk(carry, seed, jnp.asarray(active))
-        alive, good = bool(np.all(carry.alive)), int(np.min(carry.good))
-        counted = active if alive else good - done + 1
-        columns.append(history(records, done, counted, time.perf_counter() - begun))
-        done = done + active if alive else good
-        if not alive:
+        carry, records = programmes.chunk(lanes, carry, jnp.asarray(active))
+        good, alive = np.array(carry.good), np.array(carry.alive)
+        columns = history(records, active, time.perf_counter() - begun)
+        chunks.append(columns if kept is None else {name: columns[name] for name in kept})
+        done += active
+        if not alive.any():
             status = "non-finite"
-        last = columns[-1]
-        progress = Progress(
-            step=done + turn[0] * steps,
-            steps=turn[1] * steps,
-            loss=float(np.max(last["total"][-1])),
-            energy=float(last["energy"][-1, 0]),
-            params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
-            history=partial(_joined, tuple(columns)),
-        )
-        asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
-        whole = done == steps and turn[0] + 1 == turn[1]
-        if any(asked) and status == "finished" and not whole:
-            status = "stopped"
-    seconds = {"compile": 0.0, "train": time.perf_counter() - begun}
-    losses, unknown = columns[-1]["total"][-1], np.full(len(carry.good), np.nan)
+        if callbacks:
+            progress = Progress(
+                step=turn[0] * steps + (done if alive.any() else int(good.max())),
+                steps=turn[1] * steps,
+                loss=float(np.max(columns["total"][-1], where=alive, initial=-np.inf)) if alive.any() else np.nan,
+                report={name: float(columns[name][-1, 0]) for name in records.report},
+                params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
+                rows=partial(_rows_of, tuple(chunks), good, alive),
+            )
+            asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
+            whole = done == steps and turn[0] + 1 == turn[1]
+            if any(asked) and status == "finished" and not whole:
+                status = "stopped"
+    if not alive.all():
+        status = "non-finite"
     return Fit(
-        params=carry.state.params, history=_joined(columns), losses=losses, energy_start=unknown, steps=done,
-        seconds=seconds, status=status, asked=any(asked),
+        params=carry.state.params, start={name: np.asarray(value, np.float64) for name, value in start.items()},
+        history=_joined(chunks), steps=good, alive=alive, status=status, asked=any(asked),
+        seconds={"compile": 0.0, "train": time.perf_counter() - begun},
     )  # fmt: skip
 
 
-def _joined(columns: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The history of all chunks, one entry for each step and lane."""
-    return {name: np.concatenate([column[name] for column in columns]).ravel() for name in columns[0]}
+def _rows_of(chunks: Sequence[History], steps: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
+    return rows(_joined(chunks), steps, alive)
 
 
-def history(records: Record, done: int, counted: int, seconds: float) -> dict[str, np.ndarray]:
-    """Columns (steps, lanes) of the history: step, state, terms of the loss, their total, E, step_size, seconds."""
+def _joined(chunks: Sequence[History]) -> History:
+    """The history of all chunks."""
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def history(records: Record, active: int, seconds: float) -> History:
+    """The history of the first `active` steps of `records`, whose leaves are (lanes, steps)."""
 
     def column(values: Any) -> np.ndarray:
-        return np.asarray(values, np.float64).T[:counted]
+        return np.asarray(values, np.float64).T[:active]
 
     total = column(records.loss)
     return {
-        "step": np.broadcast_to(done + np.arange(counted)[:, None], total.shape),
-        "state": np.broadcast_to(np.arange(total.shape[1]), total.shape),
         **{name: column(values) for name, values in records.losses.items()},
         "total": total,
         **{name: column(values) for name, values in records.report.items()},
         "step_size": column(records.step_size),
         "seconds": np.full(total.shape, seconds),
     }
+
+
+def in_turn(
+    lanes_after: Callable[[Sequence[Params]], Lanes], count: int, course: Course, callbacks: Sequence[Callback] = ()
+) -> Fit:
+    """Train one lane after the other, each with what those before it ended with.
+
+    lanes_after  the lane (of one system) whose turn it is, from the parameters of those that were trained before it
+
+    Where one is stopped or not finite, those after it stay what they start from.
+    """
+    programmes = compiled(lanes_after([]), course)
+    fits: list[Fit] = []
+    for k in range(count):
+        lanes = lanes_after([trained.params for trained in fits])
+        if not fits or fits[-1].status == "finished":
+            fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count)))
+            continue
+        carry, start = programmes.begin(lanes, inherited=None)
+        untrained = {name: np.zeros((0, 1)) for name in fits[-1].history}
+        fits.append(dataclasses.replace(
+            fits[-1], params=carry.state.params, history=untrained, steps=np.zeros(1, int), alive=np.ones(1, bool),
+            start={name: np.asarray(value, np.float64) for name, value in start.items()}, seconds={"train": 0.0},
+        ))  # fmt: skip
+    longest = max(len(one.history["total"]) for one in fits)
+    return dataclasses.replace(
+        fits[-1],
+        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(one.params for one in fits)),
+        start={name: np.concatenate([one.start[name] for one in fits]) for name in fits[0].start},
+        history={
+            name: np.concatenate([_padded(one.history[name], longest) for one in fits], axis=1)
+            for name in fits[0].history
+        },
+        steps=np.concatenate([one.steps for one in fits]),
+        alive=np.concatenate([one.alive for one in fits]),
+        seconds={"train": sum(one.seconds["train"] for one in fits), "compile": programmes.seconds},
+    )
+
+
+def _padded(column: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(column, ((0, length - len(column)), (0, 0)), constant_values=np.nan)
+
+
+def seed_of_turn(seed: int, turn: int) -> int:
+    """The seed of a turn, such that no two turns of any seeds share one."""
+    return int(jax.random.bits(jax.random.fold_in(jax.random.key(seed), turn)) >> 1) if turn else seed

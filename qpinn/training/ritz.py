@@ -39,10 +39,10 @@ def _eigh(matrix: Array) -> tuple[Array, Array]:
     return values, vectors
 
 
-def start(equation: Eigenvalue, params: Params, points: Points, state: Any = 0) -> tuple[Params, Scalar]:
-    """`params` with its linear part replaced by level `state` of the Ritz problem, and the Ritz energy."""
-    many, energies = levels(equation, params, points, jnp.asarray(state)[None])
-    return jax.tree.map(lambda leaf: leaf[0], many), energies[0]
+def start(equation: Eigenvalue, params: Params, points: Points, level: Any = 0) -> tuple[Params, dict[str, Scalar]]:
+    """`params` with its linear part replaced by `level` () of the Ritz problem, and the Ritz energy."""
+    many, energies = levels(equation, params, points, jnp.asarray(level)[None])
+    return jax.tree.map(lambda leaf: leaf[0], many), {"energy": energies[0]}
 
 
 def levels(equation: Eigenvalue, params: Params, points: Points, states: Array) -> tuple[Params, Array]:

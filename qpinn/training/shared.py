@@ -6,24 +6,43 @@ one trained network for each level starts from a solve of its own. Hidden units 
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import jax
+import numpy as np
 
 from qpinn.training import loop, ritz
-from qpinn.training.lanes import System
+from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record, record
-from qpinn.typing import Array, Params, Scalar
+from qpinn.typing import Array, Params
 
 
-def levels(system: System, seed: Scalar, places: Array) -> tuple[Params, Array, Record]:
-    """Parameters (K, ...), energies (K,) and records (K,) of the levels at `places` (K,) of the Ritz problem."""
-    equation, _, sampling = system
+def levels(system: System) -> tuple[Params, Array, Record]:
+    """Parameters (K, ...), energies (K,) and records (K,) of the levels `system.level` (K,) of the Ritz problem."""
+    equation, _, sampling, seed, level = system
     init_key, points_key = loop.keys(seed)
     points = sampling.draw(jax.random.fold_in(points_key, 0))
-    params, energies = ritz.levels(equation, equation.init(init_key), points, places)
+    params, energies = ritz.levels(equation, equation.init(init_key), points, level)
 
     def report(params: Params) -> Any:
         return record(equation, params, points, equation.residuals(params, points))
 
     return params, energies, jax.vmap(report)(params)
+
+
+def fit(networks: Lanes, count: int) -> loop.Fit:
+    """The lowest `count` levels of lanes that have the levels in turn (even, odd, even, ...): no steps, one record."""
+    begun = time.perf_counter()
+    options = loop.compiler_options(quick=False)
+    solve = jax.jit(lambda lanes: lanes.over(levels), compiler_options=options).lower(networks).compile()
+    compiled = time.perf_counter()
+    params, energies, records = jax.tree.map(
+        lambda leaf: np.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], solve(networks)
+    )
+    seconds = {"compile": compiled - begun, "train": time.perf_counter() - compiled}
+    columns = loop.history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, seconds["train"])
+    return loop.Fit(
+        params=params, start={"energy": np.asarray(energies, np.float64)}, history=columns, steps=np.ones(count, int),
+        alive=np.ones(count, bool), seconds=seconds, status="finished", asked=False,
+    )  # fmt: skip

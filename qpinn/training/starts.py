@@ -9,27 +9,32 @@ from qpinn.geometry.quadrature import Points
 from qpinn.training import ritz, variational
 from qpinn.typing import Params, Scalar
 
+Report = dict[str, Scalar]
+
 
 class Start(Protocol):
-    """From random parameters to those that training starts from, and E. `place`: which level of a Ritz solve."""
+    """From random parameters to those that training starts from, and numbers of the equation there.
 
-    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]: ...
+    level  () number of the level, for a start that can choose it
+    """
+
+    def __call__(self, equation: Any, params: Params, points: Points, level: Any) -> tuple[Params, Report]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Random:
     """Random parameters as they are."""
 
-    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
-        return params, equation.report(params, points)["energy"]
+    def __call__(self, equation: Any, params: Params, points: Points, level: Any) -> tuple[Params, Report]:
+        return params, equation.report(params, points)
 
 
 @dataclasses.dataclass(frozen=True)
 class Ritz:
     """A Rayleigh-Ritz solve on the parameters in which psi is linear, see `qpinn.training.ritz`."""
 
-    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
-        return ritz.start(equation, params, points, place)
+    def __call__(self, equation: Any, params: Params, points: Points, level: Any) -> tuple[Params, Report]:
+        return ritz.start(equation, params, points, level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,5 +44,5 @@ class Variational:
     steps: int = 5000
     learning_rate: float = 1e-2
 
-    def __call__(self, equation: Any, params: Params, points: Points, place: Any) -> tuple[Params, Scalar]:
+    def __call__(self, equation: Any, params: Params, points: Points, level: Any) -> tuple[Params, Report]:
         return variational.start(equation, params, points, self.steps, self.learning_rate)

@@ -46,7 +46,7 @@ def objective(equation: Eigenvalue, psi: Params, points: Points) -> tuple[Scalar
 
 def start(
     equation: Eigenvalue, params: Params, points: Points, steps: int, learning_rate: float
-) -> tuple[Params, Scalar]:
+) -> tuple[Params, dict[str, Scalar]]:
     """`params` after `steps` of Adam on `objective`: psi of unit norm, E its Rayleigh quotient where it is trained."""
     adam = Adam(learning_rate, FINAL, steps, schedule="cosine")
 
@@ -57,4 +57,4 @@ def start(
     carry, _ = jax.lax.scan(step, adam.begin(params["psi"]), length=steps)
     _, (energy, norm) = objective(equation, carry.params, points)
     psi = equation.ansatz.scaled(carry.params, 1 / jnp.sqrt(norm))
-    return equation.with_psi(params, psi, energy), energy
+    return equation.with_psi(params, psi, energy), {"energy": energy}

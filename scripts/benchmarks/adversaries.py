@@ -113,7 +113,7 @@ def measure(number: int, states: int = 3, tol: float = 1e-8) -> dict[str, Any]:
     return {
         "number": number, "base": adversary.base, "feature": adversary.feature, "formula": adversary.formula,
         "domain": list(adversary.domain), "width": adversary.width / (adversary.domain[1] - adversary.domain[0]),
-        "seconds": seconds, "rounds": solution.rounds, "segments": len(solution.edges) - 1,
+        "seconds": seconds, "rounds": solution.stats.rounds, "segments": len(solution.edges) - 1,
         "doubt": (doubt / solution.scale).tolist(),
         "outside": [bool(value > grant) for value, grant in zip(outside, granted, strict=True)],
         "false": [bool(said and value > tol * scale + grant) for said, value, scale, grant in

@@ -98,7 +98,7 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     import jax
 
     import qpinn
-    from qpinn.drivers import eigenstates
+    from qpinn.drivers.solution import reference_of
     from qpinn.physics import walls
 
     threshold = getattr(potential, "threshold", np.inf)
@@ -110,10 +110,10 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
     solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)
     seconds = time.perf_counter() - begun
     scale = solution.scale / solution.units.scale
-    exact = eigenstates.reference_of(solution.plan).energies[:states]
+    exact = reference_of(solution.plan).energies[:states]
     lower, upper = solution.bounds.T / solution.units.scale
     entry = {
-        "potential": name, "seed": seed, "states": states, "rounds": solution.rounds, "seconds": seconds,
+        "potential": name, "seed": seed, "states": states, "rounds": solution.stats.rounds, "seconds": seconds,
         "segments": len(solution.edges) - 1,
         "right": sum(state.outcome == "right state" for state in solution.states),
         "nodes": sum(state.node_count == state.index for state in solution.states),

@@ -11,10 +11,12 @@ import pytest
 
 import qpinn
 from qpinn.analysis import statistics
-from qpinn.drivers import discretize, eigenstates, sweep
+from qpinn.drivers import build, discretize, eigenstates, sweep
 from qpinn.drivers.settings import VARIABLE, Settings, Sweep, from_mapping, with_value
+from qpinn.drivers.solution import exact_levels
 from qpinn.runs import sweep_folder
-from qpinn.training import batch, loop
+from qpinn.training import loop
+from qpinn.training.lanes import varied
 from qpinn.training.starts import Random
 
 QUICK = {"network": {"width": 6}, "optimizer": {"steps": 6}}
@@ -149,21 +151,26 @@ def test_a_sweep_goes_on_with_other_blocks(five, tmp_path):
 def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
     job = _job({**QUICK, "start": "random"}, vary="loss.norm", range=(1.0, 2.0))
-    measurer, course = sweep.Measurer(job), loop.Course(Random(), 40, 40)
-    system = eigenstates.build(job.potential, job.settings, eigenstates.exact_levels(job.potential))
-    compiled = batch.compile_batch(
-        system, lambda system, norm: sweep.with_value(system, "loss.norm", norm), 3, 0, course, batch.devices(None),
-        measurer.measure,
-    )  # fmt: skip
-    before, after = (batch.train(compiled, np.array([1e3, other, 1e3]), np.arange(3)) for other in (1e3, value))
+    course = loop.Course(Random(), 40, 40)
+    system = build.system(job.potential, job.settings, exact_levels(job.potential))
+
+    def trained(weights):
+        many = sweep.with_value(system._replace(seed=np.arange(3)), "loss.norm", np.array(weights))
+        lanes = varied(system, many, 3, sweep.devices(1))
+        return loop.fit(loop.compiled(lanes, course), lanes, course)
+
+    before, after = (trained([1e3, other, 1e3]) for other in (1e3, value))
     others = np.array([0, 2])
-    np.testing.assert_array_equal(after.energy[:, others], before.energy[:, others])
-    np.testing.assert_array_equal(after.loss[others], before.loss[others])
-    np.testing.assert_array_equal(after.measured[0][others], before.measured[0][others])
-    assert np.any(after.measured[0][1] != before.measured[0][1])
+    for name in set(before.history) - {"seconds"}:
+        np.testing.assert_array_equal(after.history[name][:, others], before.history[name][:, others])
+    for a, b in zip(*(jax.tree.leaves(fit.params) for fit in (after, before)), strict=True):
+        np.testing.assert_array_equal(a[others], b[others])
+    assert any(np.any(a[1] != b[1]) for a, b in zip(*map(jax.tree.leaves, (after.params, before.params)), strict=True))
     if np.isnan(value):
         np.testing.assert_array_equal(after.steps, [40, 0, 40])
-        assert np.isfinite(after.measured[0]).all()  # the bad one keeps its last good parameters
+        np.testing.assert_array_equal(after.alive, [True, False, True])
+        # the bad one keeps its last good parameters
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.params))
 
 
 @pytest.mark.usefixtures("optax_promotion")
@@ -209,9 +216,9 @@ def test_what_varies_is_what_a_run_with_that_value_does(tmp_path, mapping, key, 
 )
 def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
     job = _job({"optimizer": optimizer, "energy": "fixed" if key == "energy.value" else "trainable"})
-    levels = eigenstates.exact_levels(job.potential)
+    levels = exact_levels(job.potential)
     changed = with_value(job.settings, key, 0.75)
-    one, other = (eigenstates.build(job.potential, settings, levels) for settings in (job.settings, changed))
+    one, other = (build.system(job.potential, settings, levels) for settings in (job.settings, changed))
     moved = sweep.with_value(one, key, jnp.asarray(0.75))
     assert jax.tree.structure(moved) == jax.tree.structure(other)
     for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(other), strict=True):
@@ -231,10 +238,8 @@ def test_a_varied_sweep_builds_its_mesh_no_more_often_for_more_starts(tmp_path, 
 
 
 def test_steps_to_a_tolerance_are_counted_to_where_e_stays():
-    measurer = sweep.Measurer(_job())
-    exact = np.pi**2
-    energy = exact * (1 + np.array([[0.5, 0.0, 0.5], [0.001, 0.0, 0.5], [0.5, 0.0, 0.5], [0.001, 0.0, 0.5]]))
-    np.testing.assert_array_equal(measurer._steps_to(energy, 1e-2), [3, 0, np.nan])
+    off = np.array([[0.5, 0.0, 0.5], [0.001, 0.0, 0.5], [0.5, 0.0, 0.5], [0.001, 0.0, 0.5]])
+    np.testing.assert_array_equal(statistics.steps_to(off, 1e-2), [3, 0, np.nan])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qpinn.drivers import build as builder
 from qpinn.drivers import eigenstates
 from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.solution import exact_levels
 from qpinn.equations import eigenvalue
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg.jacobian import dense, losses
@@ -21,9 +23,9 @@ SMALL = {"network": {"width": 4}, "sampling": {"points": 6}, "ansatz": {"parity"
 
 def build(potential, **settings):
     chosen = from_mapping(Settings, {**SMALL, **settings})
-    levels = eigenstates.exact_levels(potential)
-    problem, optimizer, sampling = eigenstates.build(potential, chosen, levels)
-    return problem, optimizer, sampling.draw(jax.random.key(0))
+    levels = exact_levels(potential)
+    system = builder.system(potential, chosen, levels)
+    return system.equation, system.optimizer, system.sampling.draw(jax.random.key(0))
 
 
 @pytest.mark.parametrize("state", [0, 1, 4])

@@ -11,6 +11,7 @@ import pytest
 
 import qpinn
 from qpinn.drivers import eigenstates
+from qpinn.drivers.solution import reference_of
 from qpinn.physics import potentials
 
 FILE = """
@@ -53,7 +54,7 @@ def test_a_new_file_and_its_yaml_are_trained_by_name():
     assert "slanted" in dir(qpinn.potentials)
     solution = eigenstates.run(potential, settings)
     assert solution.state.wall_shift is None  # the walls are its own
-    np.testing.assert_allclose(solution.state.energy, eigenstates.reference_of(solution.plan).energies[0], rtol=1e-8)
+    np.testing.assert_allclose(solution.state.energy, reference_of(solution.plan).energies[0], rtol=1e-8)
 
 
 @pytest.mark.usefixtures("slanted")

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.drivers import eigenstates
+from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.solution import exact_levels
 from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
-from qpinn.training.lanes import alike
+from qpinn.training.lanes import side_by_side
 from qpinn.training.starts import Random
 
 pytestmark = pytest.mark.usefixtures("optax_promotion")
@@ -48,26 +49,69 @@ def test_a_callback_stops_the_training_and_keeps_what_there_is():
     assert [progress.step for progress in seen] == [10, 20]
 
 
-def test_a_nan_freezes_the_last_good_state():
-    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    system = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
-    seed = jnp.asarray(0)
+def poisoned(system, step):
+    """The same system with an optimiser that reports a NaN at `step`, or never for None."""
+    adam = system.optimizer
 
-    class Poisoned(type(system.optimizer)):
+    class Poisoned(type(adam)):
         def step(self, problem, state, points):
             new, record = super().step(problem, state, points)
-            return new, record._replace(step_size=jnp.where(state.done == 7, jnp.nan, record.step_size))
+            bad = jnp.asarray(state.done, float) == jnp.round(self.final * 1e4)
+            return new, record._replace(step_size=jnp.where(bad, jnp.nan, record.step_size))
 
-    poisoned = jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
-    adam, place = system.optimizer, jnp.zeros(1, int)
-    bad = alike(system._replace(optimizer=poisoned(adam.learning_rate, adam.final, adam.steps, adam.schedule)))
-    fit = loop.together(bad, seed, place, loop.Course(Random(), 20, 5))
+    jax.tree_util.register_dataclass(Poisoned, ["learning_rate", "final", "steps"], ["schedule"])
+
+    def with_step(step):  # `final` means nothing to a constant schedule: it carries the number of the bad step
+        final = -1.0 if step is None else step / 1e4
+        return system._replace(optimizer=Poisoned(adam.learning_rate, final, adam.steps, adam.schedule))
+
+    return [with_step(each) for each in step]
+
+
+def test_a_nan_freezes_the_last_good_state():
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    fit = loop.together(side_by_side(poisoned(system, [7])), loop.Course(Random(), 20, 5))
     assert fit.status == "non-finite"
-    assert fit.steps == 7
-    assert len(fit.history["step"]) == 8  # the bad step is reported
-    clean = loop.together(alike(system), seed, place, loop.Course(Random(), 7, 7))
+    np.testing.assert_array_equal(fit.steps, [7])
+    assert len(fit.rows()["step"]) == 8  # the bad step is reported
+    clean = loop.together(side_by_side([system]), loop.Course(Random(), 7, 7))
     for a, b in zip(jax.tree.leaves(fit.params), jax.tree.leaves(clean.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(fit.losses, clean.losses, rtol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [3, 20])
+def test_a_lane_that_meets_a_nan_ends_no_other(chunk):
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    systems = poisoned(system, [None, 7, None, 0])
+    fit = loop.together(side_by_side(systems), loop.Course(Random(), 20, chunk))
+    alone = loop.together(side_by_side(systems[:1]), loop.Course(Random(), 20, chunk))
+    assert fit.status == "non-finite"
+    np.testing.assert_array_equal(fit.steps, [20, 7, 20, 0])
+    np.testing.assert_array_equal(fit.alive, [True, False, True, False])
+    np.testing.assert_allclose(fit.losses[[0, 2]], alone.losses[[0, 0]], rtol=1e-10)
+    assert np.isnan(fit.losses[3])
+    rows = fit.rows()
+    assert [int(np.sum(rows["state"] == lane)) for lane in range(4)] == [20, 8, 20, 1]
+    np.testing.assert_array_equal(rows["step"][rows["state"] == 1], np.arange(8))
+    energy = fit.filled("energy")
+    np.testing.assert_array_equal(energy[7:, 1], energy[6, 1])
+    np.testing.assert_array_equal(energy[:, 3], fit.start["energy"][3])
+    for leaf in jax.tree.leaves(fit.params):
+        np.testing.assert_allclose(leaf[0], leaf[2], rtol=1e-12)
+
+
+def test_all_lanes_at_a_nan_end_the_training():
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    seen = []
+    lanes = side_by_side(poisoned(system, [7, 3]))
+    fit = loop.together(lanes, loop.Course(Random(), 1000, 5), [lambda progress: seen.append(progress.step)])
+    assert fit.status == "non-finite"
+    assert seen == [5, 7]
+    assert len(fit.history["total"]) == 10
 
 
 def test_the_seed_moves_parameters_and_random_points():
@@ -86,7 +130,7 @@ def test_no_state_trained_in_turn_has_the_key_of_another_seed():
 
 def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
     settings = from_mapping(Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}})
-    _, _, sampling = eigenstates.build(BARRIER, settings, eigenstates.exact_levels(BARRIER))
+    sampling = build.system(BARRIER, settings, exact_levels(BARRIER)).sampling
     a, b = (sampling.draw(jax.random.key(i)).x for i in (0, 1))
     assert np.abs(np.asarray(a) - np.asarray(b)).max() > 1e-3
     fixed = FixedPoints(sampling.draw(jax.random.key(0)))

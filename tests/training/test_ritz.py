@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import linalg
 
-from qpinn.drivers import eigenstates
+from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.solution import exact_levels
 from qpinn.physics import reference
 from qpinn.training import ritz
 
@@ -35,11 +36,13 @@ def test_dependent_directions_are_left_out():
 @pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
 def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
-    problem, _, sampling = eigenstates.build(well, settings, eigenstates.exact_levels(well, state + 1))
+    system = build.system(well, settings, exact_levels(well, state + 1))
+    problem, sampling = system.equation, system.sampling
     points = sampling.draw(jax.random.key(0))
     place = state // 2 if "parity" in problem.ansatz.mesh else state
     init = jax.jit(problem.init)(jax.random.key(1))
-    params, energy = jax.jit(ritz.start)(problem, init, points, place)
+    params, start = jax.jit(ritz.start)(problem, init, points, place)
+    energy = start["energy"]
     level = reference.exact(well, state + 1).energies[state]
     assert -1e-12 * level < float(energy) - level < 1e-4 * level
     psi = jax.jit(problem.fields)(params, points).psi.value

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.drivers import eigenstates
+from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.solution import exact_levels
 from qpinn.physics import reference
 from qpinn.training import variational
 
@@ -20,10 +21,11 @@ pytestmark = pytest.mark.usefixtures("optax_promotion")
 
 def test_the_start_is_above_the_level_and_near_it(well):
     settings = from_mapping(Settings, {"start": "variational"})
-    system = eigenstates.build(well, settings, eigenstates.exact_levels(well))
+    system = build.system(well, settings, exact_levels(well))
     points = system.sampling.draw(jax.random.key(0))
     params = jax.jit(system.equation.init)(jax.random.key(2))
-    started, energy = jax.jit(lambda p: variational.start(system.equation, p, points, 600, 1e-2))(params)
+    started, start = jax.jit(lambda p: variational.start(system.equation, p, points, 600, 1e-2))(params)
+    energy = start["energy"]
     level = reference.exact(well, 1).energies[0]
     assert level < float(energy) < 1.1 * level
     assert float(started["energy"]) == float(energy)
@@ -32,7 +34,7 @@ def test_the_start_is_above_the_level_and_near_it(well):
 
 
 def test_the_objective_is_the_energy_however_long_psi_is(well):
-    system = eigenstates.build(well, from_mapping(Settings, {}), eigenstates.exact_levels(well))
+    system = build.system(well, from_mapping(Settings, {}), exact_levels(well))
     equation, points = system.equation, system.sampling.draw(jax.random.key(0))
     params = jax.jit(equation.init)(jax.random.key(1))
     longer = {**params, "psi": equation.ansatz.scaled(params["psi"], jnp.asarray(3.0))}

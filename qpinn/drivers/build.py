@@ -1,0 +1,117 @@
+"""From settings to what is trained: network, ansatz, equation, optimiser and points, as pytrees of arrays."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from qpinn.drivers import discretize
+from qpinn.drivers.settings import SamplingChoice, Settings
+from qpinn.equations.eigenvalue import Eigenvalue
+from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
+from qpinn.physics.reference import Eigenstates
+from qpinn.physics.resolution import energy_unit
+from qpinn.training import loop, starts
+from qpinn.training.lanes import Lanes, System, side_by_side
+from qpinn.training.optimizers import OPTIMIZERS
+from qpinn.typing import Params
+from qpinn.wavefunctions.ansatz import ansatz_of
+from qpinn.wavefunctions.networks import MLP
+
+
+def systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy: np.ndarray) -> list[System]:
+    """A system for each trained level, even and odd in turn where the plan says so.
+
+    energy  (trained,) E of each if it is fixed, or where it starts
+    """
+    unit = settings.loss.unit or energy_unit(plan.potential, plan.first + plan.trained)
+    built = {parity: build_on(plan.potential, settings, mesh, unit, parity) for parity in dict.fromkeys(plan.parities)}
+    levels = plan.indices // 2 if plan.even else plan.indices
+    return [
+        _at(built[parity], value, settings.seed, level)
+        for parity, value, level in zip(plan.parities, energy, levels, strict=True)
+    ]
+
+
+def networks(plan: discretize.Plan, levels: list[System]) -> Lanes:
+    """Lanes of the networks that the `levels` share, one for each parity, with the levels of each."""
+    parities = len(set(plan.parities))
+    numbers = np.arange(-(-plan.trained // parities))
+    return side_by_side([system._replace(level=numbers) for system in levels[:parities]])
+
+
+def system(potential: Any, settings: Settings, levels: Eigenstates) -> System:
+    """The system of a single level of a potential with walls, whose `levels` say what E is where it is to be fixed."""
+    index, energy = settings.state or 0, settings.energy.initial
+    if settings.energy.name == "fixed":
+        energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
+    mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
+    unit = settings.loss.unit or energy_unit(potential, index + 1)
+    on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if even else None)
+    return _at(on_mesh, energy, settings.seed, index // 2 if even else index)
+
+
+def _at(system: System, energy: Any, seed: int, level: Any) -> System:
+    dtype = system.equation.ansatz.dtype
+    equation = dataclasses.replace(system.equation, energy_value=np.asarray(energy, dtype))
+    return system._replace(equation=equation, seed=np.asarray(seed), level=np.asarray(level))
+
+
+def build_on(
+    potential: Any, settings: Settings, mesh: np.ndarray, unit: float, parity: float | None = None,
+    sheets: int | None = None,
+) -> System:  # fmt: skip
+    """A system on a given mesh (of the left half of the box, for a parity), in the precision of the settings."""
+    choice = settings.network
+    network = MLP(
+        width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
+        scale=choice.scale, dtype=jnp.dtype(settings.precision),
+    )  # fmt: skip
+    ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity, sheets)
+    equation = Eigenvalue(
+        potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
+        unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
+    )  # fmt: skip
+    sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh, parity is not None)
+    optimizer = settings.optimizer.build(course(settings).steps)
+    return System(*cast(settings.precision, (equation, optimizer, sampling)))
+
+
+def _sampling(choice: SamplingChoice, edges: np.ndarray, mesh: np.ndarray, half: bool) -> Sampling:
+    if choice.name == "random":
+        return RandomPoints(edges, choice.points)  # type: ignore[arg-type]
+    if choice.name == "uniform":
+        return FixedPoints(uniform(edges, choice.points))
+    points = gauss_legendre(mesh, choice.points)
+    points = points.for_both_halves() if half else points
+    return FixedPoints(points if len(edges) == len(mesh) else merge(points))
+
+
+def course(settings: Settings) -> loop.Course:
+    """How a run starts, and how many steps it takes."""
+    steps = settings.optimizer.steps or OPTIMIZERS[settings.optimizer.name].steps
+    start: starts.Start = starts.Variational(settings.start.steps, settings.start.learning_rate)
+    if settings.start.name != "variational":
+        start = starts.Ritz() if settings.start.name == "ritz" else starts.Random()
+    return loop.Course(start, steps, settings.optimizer.chunk)
+
+
+def orthogonal(system: System, trained: Sequence[Params], count: int, settings: Settings) -> Lanes:
+    """The lane of one of `count` functions that are trained in turn, orthogonal to those that have been `trained`.
+
+    trained  their parameters, each with an axis of one lane
+    """
+    below = [jax.tree.map(lambda leaf: leaf[0], params["psi"]) for params in trained]
+    equation = system.equation.orthogonal_to(below, count, settings.loss.orthogonality)
+    seed = np.asarray(loop.seed_of_turn(settings.seed, len(trained)))
+    return side_by_side([system._replace(equation=equation, seed=seed)])
+
+
+def cast(precision: str, tree: Any) -> Any:
+    """A tree with all of its arrays in this precision."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, precision), tree)
