@@ -208,9 +208,9 @@ def _written(solution: Any, folder: Path) -> None:
 def _ended(solution: Any) -> int:
     if solution.status != "non-finite":
         return 0
-    frozen = "; ".join(f"level {level} at step {steps + 1}" for level, steps in solution.frozen.items())
+    frozen = ", ".join(f"{steps + 1} (level {level})" for level, steps in solution.frozen.items())
     message = (
-        f"error: not finite: {frozen}; what it was after the step before is saved. "
+        f"error: not finite at step {frozen}; its last good state is saved. "
         "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
     )
     log.error(message)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.analysis import observables
+from qpinn.analysis.errors import SEPARATE
 from qpinn.bounds.certify import Values
 from qpinn.bounds.certify import scale as scale_of
 from qpinn.physics import operators
@@ -53,14 +54,18 @@ def columns(values: Values, energy: np.ndarray, fit: Fit, exact: Exact, frames: 
     rayleigh, psi = (values.kinetic() + values.potential()) / np.maximum(norm, 1e-300), values.psi
     if exact.projected:
         energy, psi, norm = rayleigh, psi / np.sqrt(np.maximum(norm, 1e-300))[:, None], np.ones(len(norm))
-    overlaps = observables.overlaps_with(psi, there, values.weight)
+    # psi of a degenerate level is any mixture: what counts is its part among them, and psi has no error
+    alike = np.abs(levels.energies - levels.energies[:, None]) <= SEPARATE * scale
+    overlaps = np.sqrt(observables.overlaps_with(psi, there, values.weight) ** 2 @ alike)
     nearest = np.argmax(overlaps, axis=1)
+    nearest = np.where(alike[nearest, index], index, nearest)
+    error = observables.l2_error(psi, there[index], values.weight)
     history = fit.filled("energy")
     off = np.abs(history - levels.energies[index]) / scale[index]
     return {
         "energy": energy, "energy_start": fit.start["energy"], "energy_rayleigh": rayleigh,
         "relative_error_energy": np.abs(energy - levels.energies[index]) / scale[index],
-        "relative_l2_psi": observables.l2_error(psi, there[index], values.weight),
+        "relative_l2_psi": error if alike[index].sum() == 1 else np.full(len(psi), np.nan),
         "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
         "off_nearest": (energy - levels.energies[nearest]) / scale[nearest],
         "node_count": np.array([operators.node_count(row) for row in psi]),

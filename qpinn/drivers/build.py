@@ -17,7 +17,7 @@ from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss
 from qpinn.physics.reference import Eigenstates
 from qpinn.physics.resolution import energy_unit
 from qpinn.training import loop, starts
-from qpinn.training.lanes import Lanes, System, side_by_side
+from qpinn.training.lanes import Lanes, System, side_by_side, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import ansatz_of
@@ -47,7 +47,7 @@ def networks(plan: discretize.Plan, levels: list[System]) -> Lanes:
 
 def system(potential: Any, settings: Settings, levels: Eigenstates) -> System:
     """The system of a single level of a potential with walls, whose `levels` say what E is where it is to be fixed."""
-    index, energy = settings.state or 0, settings.energy.initial
+    index, energy = settings.level, settings.energy.initial
     if settings.energy.name == "fixed":
         energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
     mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
@@ -101,15 +101,20 @@ def course(settings: Settings) -> loop.Course:
     return loop.Course(start, steps, settings.optimizer.chunk)
 
 
-def orthogonal(system: System, trained: Sequence[Params], count: int, settings: Settings) -> Lanes:
-    """The lane of one of `count` functions that are trained in turn, orthogonal to those that have been `trained`.
+def orthogonal(
+    system: System, many: System, trained: Sequence[Params], count: int, weight: float, lanes: int,
+    on: Sequence[jax.Device] = (),
+) -> Lanes:  # fmt: skip
+    """Lanes of one of `count` functions that are trained in turn, orthogonal to those that have been `trained`.
 
-    trained  their parameters, each with an axis of one lane
+    many     `system` with an axis of lanes on what differs
+    trained  parameters of the functions before it, each with an axis of lanes
     """
-    below = [jax.tree.map(lambda leaf: leaf[0], params["psi"]) for params in trained]
-    equation = system.equation.orthogonal_to(below, count, settings.loss.orthogonality)
-    seed = np.asarray(loop.seed_of_turn(settings.seed, len(trained)))
-    return side_by_side([system._replace(equation=equation, seed=seed)])
+    below = [params["psi"] for params in trained]
+    one, several = system.equation, many.equation.orthogonal_to(below, count, weight, (lanes,))
+    return varied(
+        system._replace(equation=one.orthogonal_to([], count, weight)), many._replace(equation=several), lanes, on
+    )
 
 
 def cast(precision: str, tree: Any) -> Any:

@@ -20,8 +20,9 @@ from qpinn.drivers.solution import Solution, Stats, Trained, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
-from qpinn.training.lanes import side_by_side
+from qpinn.training.lanes import Lanes, side_by_side
 from qpinn.training.optimizers import OPTIMIZERS
+from qpinn.typing import Params
 
 ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
@@ -101,10 +102,13 @@ def _train(
     if settings.shared:
         fit = shared.fit(build.networks(plan, systems), plan.trained)
     elif settings.in_turn:
-        fit = loop.in_turn(
-            lambda trained: build.orthogonal(systems[len(trained)], trained, plan.trained, settings), plan.trained,
-            course, callbacks,
-        )  # fmt: skip
+
+        def turn(trained: Sequence[Params]) -> Lanes:
+            seed = loop.seeds_of_turn(settings.seed, len(trained))
+            system = systems[len(trained)]._replace(seed=seed)
+            return build.orthogonal(system, system, trained, plan.trained, settings.loss.orthogonality, 1)
+
+        fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, callbacks)
     else:
         inherited = None
         if before is not None:

@@ -314,6 +314,11 @@ class Settings:
         return piecewise and self.start.name == "ritz" and self.sampling.name == "gauss_legendre"
 
     @property
+    def level(self) -> int:
+        """Index of the highest level that was asked for."""
+        return (self.state or 0) if self.states is None else int(self.states) - 1
+
+    @property
     def in_turn(self) -> bool:
         """Whether states are trained one after the other, each orthogonal to those below, instead of each by itself."""
         return self.start.name != "ritz" and self.states is not None
@@ -405,9 +410,11 @@ class Sweep:
     def check(self, settings: Settings) -> None:
         """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""
         whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
-        for key, value in (("states", settings.states), ("tol", settings.tol)):
-            if value is not None:
-                raise ValueError(f"{key}={value}: a sweep trains one level, on one mesh; leave it out, or give state")
+        if settings.tol is not None:
+            raise ValueError(f"tol={settings.tol}: a sweep trains on one mesh; leave it out")
+        if settings.states is not None and not (settings.in_turn and isinstance(settings.states, int)):
+            raise ValueError(f"states={settings.states}: a sweep trains one level, or with start=random or variational "
+                             "several in turn, and speaks of the last; give state, or a whole number")  # fmt: skip
         if settings.units.name != "dimensionless":
             raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
         if self.vary is None or self.range is None:

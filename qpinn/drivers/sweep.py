@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import loop
 from qpinn.training.lanes import Lanes, System, varied
 from qpinn.training.optimizers import OPTIMIZERS
+from qpinn.typing import Params
 
 GPU_BLOCK = 1024
 
@@ -48,11 +50,6 @@ class Job:
     potential: Any
     settings: Settings
     sweep: Sweep
-
-    def __post_init__(self) -> None:
-        if not self.settings.ends.ends.walls:
-            raise ValueError(f"ends.left={self.settings.ends.left}, ends.right={self.settings.ends.right}: a sweep "
-                             "knows the levels between two walls only; allowed: wall")  # fmt: skip
 
     @property
     def values(self) -> np.ndarray | None:
@@ -86,7 +83,7 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _levels(job: Job) -> reference.Eigenstates:
     """The lowest levels, that of the sweep among them."""
-    return exact_levels(job.potential, (job.settings.state or 0) + 1)
+    return exact_levels(job.potential, job.settings.level + 1)
 
 
 def _with_walls(job: Job) -> Job:
@@ -207,7 +204,8 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
 
     It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
     """
-    settings, levels, index, course = job.settings, _levels(job), job.settings.state or 0, build.course(job.settings)
+    settings, levels, index, course = job.settings, _levels(job), job.settings.level, build.course(job.settings)
+    turns = index + 1 if settings.in_turn else 1
     system = build.system(job.potential, settings, levels)
     edges = np.asarray(system.equation.ansatz.edges, np.float64)
     mesh, even = discretize.segments(job.potential, index + 1, settings.phase, settings.by_parity)
@@ -217,22 +215,31 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
         levels=levels, index=index, fixed=settings.energy.name == "fixed", projected=settings.start.name == "ritz"
     )
 
-    def lanes(numbers: np.ndarray) -> Lanes:
-        many = system._replace(seed=settings.seed + np.pad(numbers, (0, size - len(numbers)), mode="edge"))
+    def lanes(numbers: np.ndarray, trained: Sequence[Params] = ()) -> Lanes:
+        one, turn = system, len(trained)
+        if settings.energy.name == "fixed" and settings.energy.value is None and settings.in_turn:
+            one = with_value(system, "energy.value", np.asarray(levels.energies[turn], settings.precision))
+        padded = np.pad(numbers, (0, size - len(numbers)), mode="edge")
+        many = one._replace(seed=loop.seeds_of_turn(settings.seed + padded, turn))
         if job.sweep.vary and job.values is not None:
-            many = with_value(many, job.sweep.vary, job.values[many.seed - settings.seed].astype(settings.precision))
-        return varied(system, many, size, on)
+            many = with_value(many, job.sweep.vary, job.values[padded].astype(settings.precision))
+        if settings.in_turn:
+            return build.orthogonal(one, many, trained, turns, settings.loss.orthogonality, size, on)
+        return varied(one, many, size, on)
 
     first = lanes(np.arange(1))
-    programmes = loop.compiled(first, course, runs=-(-job.sweep.seeds // size))
+    programmes = loop.compiled(first, course, runs=turns * -(-job.sweep.seeds // size))
     measure = jax.jit(observables.measure).lower(first, loop.parameter_shapes(first), at).compile()
 
     def train(numbers: np.ndarray) -> statistics.Columns:
-        block = lanes(numbers)
-        fit = loop.fit(programmes, block, course, kept=("energy", "total"))
-        fields, energies = jax.device_get(measure(block, fit.params, at))
+        block = partial(lanes, numbers)
+        every = loop.in_turn(programmes, block, turns, course, kept=("energy", "total"))
+        fit = every.some(slice(-size, None))
+        last = block([fit.params] * (turns - 1))
+        fields, energies = jax.device_get(measure(last, fit.params, at))
         fine = rules.values(fields, "fine", [discretize.parity_of(index)] * size)
         columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings))
+        columns["steps"] = every.steps.reshape(turns, size).min(axis=0)  # a NaN in any of its functions ends a start
         return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
 
     return train

@@ -169,14 +169,18 @@ class Eigenvalue:
         new = jax.tree.map(jnp.add, params, change)
         return {**new, "psi": self.ansatz.wavefunction.confined(new["psi"])}
 
-    def orthogonal_to(self, below: Sequence[Params], count: int, weight: float) -> Eigenvalue:
+    def orthogonal_to(
+        self, below: Sequence[Params], count: int, weight: float, lanes: tuple[int, ...] = ()
+    ) -> Eigenvalue:
         """The same for a function that is to be orthogonal to those `below` (parameters of psi), `count` at most.
 
         weight  of each <psi_j|psi>^2 in the loss; 0 for those that are not there, so that their number compiles nothing
+        lanes   leading axes of `below`
         """
         shapes = jax.eval_shape(self.ansatz.init, jax.random.key(0))
-        padded = [jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)] * (count - len(below))
-        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *below, *padded)
+        absent = jax.tree.map(lambda leaf: np.zeros((*lanes, *leaf.shape), leaf.dtype), shapes)
+        every = [*below, *[absent] * (count - len(below))]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves, axis=len(lanes)), *every)
         weights = np.where(np.arange(count) < len(below), weight, 0.0).astype(self.ansatz.dtype)
         return dataclasses.replace(self, below=stacked, weight_below=weights)
 

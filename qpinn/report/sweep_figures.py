@@ -196,10 +196,12 @@ FIGURES: dict[str, Callable[[SweepData], Figure]] = {
 
 
 def save_all(folder: Path) -> list[Path]:
-    """Draw every figure of a sweep into its folder; none of an E that was given."""
+    """Draw every figure of a sweep into its folder; none of an E that was given, nor of psi of a degenerate level."""
     data = load(folder)
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
         left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
+        if not np.isfinite(data.columns["relative_l2_psi"]).any():
+            left_out.append("loss_and_error")
         return style.save_all({name: draw(data) for name, draw in FIGURES.items() if name not in left_out}, folder)
 
 

@@ -89,8 +89,8 @@ def side_by_side(systems: Sequence[Any]) -> Lanes:
     return Lanes(system=jax.tree.unflatten(jax.tree.structure(systems[0]), leaves), differs=differs, count=len(systems))
 
 
-def varied(system: Any, many: Any, count: int, devices: Sequence[jax.Device]) -> Lanes:
+def varied(system: Any, many: Any, count: int, devices: Sequence[jax.Device] = ()) -> Lanes:
     """`count` lanes of a system on `devices`, from the same system, some of whose leaves have an axis of lanes."""
     differs = tuple(np.ndim(b) > np.ndim(a) for a, b in zip(*map(jax.tree.leaves, (system, many)), strict=True))
-    mesh = Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,))
+    mesh = Mesh(np.asarray(devices), (AXIS,), axis_types=(AxisType.Auto,)) if devices else None
     return Lanes(system=many, differs=differs, count=count, devices=mesh)

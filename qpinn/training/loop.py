@@ -83,6 +83,15 @@ class Fit:
         last = np.where(self.steps > 0, _at(column, self.steps - 1), self.start[name])
         return np.where(np.arange(len(column))[:, None] < self.steps, column, last)
 
+    def some(self, which: slice) -> Fit:
+        """Some of the lanes."""
+        return dataclasses.replace(
+            self, params=jax.tree.map(lambda leaf: leaf[which], self.params),
+            start={name: value[which] for name, value in self.start.items()},
+            history={name: column[:, which] for name, column in self.history.items()}, steps=self.steps[which],
+            alive=self.alive[which],
+        )  # fmt: skip
+
     def rows(self) -> dict[str, np.ndarray]:
         """The history as columns with an entry for each step and lane, and its "step" and "state" (the lane)."""
         return rows(self.history, self.steps, self.alive)
@@ -303,29 +312,31 @@ def history(records: Record, active: int, seconds: float) -> History:
 
 
 def in_turn(
-    lanes_after: Callable[[Sequence[Params]], Lanes], count: int, course: Course, callbacks: Sequence[Callback] = ()
-) -> Fit:
-    """Train one lane after the other, each with what those before it ended with.
+    programmes: Compiled, lanes_after: Callable[[Sequence[Params]], Lanes], count: int, course: Course,
+    callbacks: Sequence[Callback] = (), kept: Sequence[str] | None = None,
+) -> Fit:  # fmt: skip
+    """Train `count` blocks of lanes one after the other, each with what those before it ended with.
 
-    lanes_after  the lane (of one system) whose turn it is, from the parameters of those that were trained before it
+    programmes   for each of the blocks, all of the same shapes
+    lanes_after  the block whose turn it is, from the parameters of those that were trained before it
 
-    Where one is stopped or not finite, those after it stay what they start from.
+    The lanes of the result are those of the first block, then those of the second, and so on. Where one is stopped,
+    those after it stay what they start from.
     """
-    programmes = compiled(lanes_after([]), course)
     fits: list[Fit] = []
     for k in range(count):
         lanes = lanes_after([trained.params for trained in fits])
-        if not fits or fits[-1].status == "finished":
-            fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count)))
+        if not fits or fits[-1].status != "stopped":
+            fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count), kept=kept))
             continue
         carry, start = programmes.begin(lanes, inherited=None)
-        untrained = {name: np.zeros((0, 1)) for name in fits[-1].history}
         fits.append(dataclasses.replace(
-            fits[-1], params=carry.state.params, history=untrained, steps=np.zeros(1, int), alive=np.ones(1, bool),
-            start={name: np.asarray(value, np.float64) for name, value in start.items()}, seconds={"train": 0.0},
+            fits[-1], params=carry.state.params, steps=np.zeros(lanes.count, int), alive=np.ones(lanes.count, bool),
+            history={name: column[:0] for name, column in fits[-1].history.items()}, seconds={"train": 0.0},
+            start={name: np.asarray(value, np.float64) for name, value in start.items()},
         ))  # fmt: skip
     longest = max(len(one.history["total"]) for one in fits)
-    return dataclasses.replace(
+    whole = dataclasses.replace(
         fits[-1],
         params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(one.params for one in fits)),
         start={name: np.concatenate([one.start[name] for one in fits]) for name in fits[0].start},
@@ -337,12 +348,16 @@ def in_turn(
         alive=np.concatenate([one.alive for one in fits]),
         seconds={"train": sum(one.seconds["train"] for one in fits), "compile": programmes.seconds},
     )
+    return whole if whole.alive.all() else dataclasses.replace(whole, status="non-finite")
 
 
 def _padded(column: np.ndarray, length: int) -> np.ndarray:
     return np.pad(column, ((0, length - len(column)), (0, 0)), constant_values=np.nan)
 
 
-def seed_of_turn(seed: int, turn: int) -> int:
-    """The seed of a turn, such that no two turns of any seeds share one."""
-    return int(jax.random.bits(jax.random.fold_in(jax.random.key(seed), turn)) >> 1) if turn else seed
+def seeds_of_turn(seeds: Any, turn: int) -> np.ndarray:
+    """Seeds (...) of a turn, such that no two turns of any seeds share one."""
+    if turn == 0:
+        return np.asarray(seeds)
+    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), turn))(jnp.ravel(jnp.asarray(seeds)))
+    return np.asarray(jax.vmap(jax.random.bits)(keys) >> 1).astype(int).reshape(np.shape(seeds))

@@ -12,7 +12,8 @@ import pytest
 import qpinn
 from qpinn.analysis import compare, errors, observables
 from qpinn.bounds import certify
-from qpinn.drivers import budget, eigenstates, settings
+from qpinn.drivers import budget, settings
+from qpinn.drivers import solution as solution_module
 from qpinn.physics import potentials, reference
 from qpinn.runs import run_folder
 
@@ -128,7 +129,7 @@ def test_outcomes_without_a_reference(norm, energy, lower, upper, outside, expec
 def test_nothing_is_computed_that_nobody_asked_for(monkeypatch):
     """Energies, bounds and a complete results.json need no reference; errors fetch it once."""
     asked = []
-    monkeypatch.setattr(eigenstates, "exact_levels", lambda *given: asked.append(given) or EXACT)
+    monkeypatch.setattr(solution_module, "exact_levels", lambda *given: asked.append(given) or EXACT)
     solution = qpinn.solve(potentials.infinite_well())
     written = json.loads(json.dumps(run_folder.summary(solution, {}, solution.seconds)))
     assert solution.converged == [True]

@@ -41,7 +41,7 @@ def test_float32_meets_the_tolerance_that_it_is_allowed_on_the_first_mesh(name, 
         getattr(qpinn.potentials, name)(), precision="float32", states=states, tol=settings.REACH["float32"]
     )
     assert all(solution.converged)
-    assert solution.rounds == 1
+    assert solution.stats.rounds == 1
 
 
 def test_psi_satisfies_the_equation_where_v_is_smooth(solved):

@@ -220,10 +220,10 @@ def test_all_bound_states():
 def test_segments_are_cut_until_the_tolerance_is_met():
     coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
     rough = qpinn.solve(potentials.barrier(), states=1, **coarse)
-    assert rough.rounds == 1
+    assert rough.stats.rounds == 1
     tol = float(rough.states[0].upper - rough.states[0].lower) / 2 / rough.scale[0] / 30
     fine = qpinn.solve(potentials.barrier(), states=1, tol=tol, **coarse)
-    assert fine.rounds > 1
+    assert fine.stats.rounds > 1
     assert all(fine.converged)
     _check(fine, 1)
     assert len(fine.edges) > len(rough.edges)
@@ -325,7 +325,7 @@ def test_two_wells_that_are_far_apart_cost_no_more():
 def test_a_callback_ends_the_cutting_of_segments_too():
     coarse = {"ansatz": {"phase": 4.0}, "network": {"width": 6}}
     solution = qpinn.solve(potentials.barrier(), states=1, tol=1e-13, callbacks=[lambda progress: True], **coarse)
-    assert solution.rounds == 1
+    assert solution.stats.rounds == 1
 
 
 def test_bound_states_of_a_soft_well_are_counted():

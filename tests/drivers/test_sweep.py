@@ -87,6 +87,57 @@ def test_a_start_alone_is_the_start_of_the_sweep(five):
     assert statistics.outcomes(columns)[3] == alone.state.outcome
 
 
+IN_TURN = {"start": {"name": "variational", "steps": 300}, "states": 3, "optimizer": {"steps": 40}}
+
+
+@pytest.mark.usefixtures("optax_promotion")
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        {**IN_TURN, "network": {"width": 6}},
+        {**PAPER, **IN_TURN, "optimizer": PAPER["optimizer"], "sampling": "gauss_legendre"},
+        {**PAPER, "states": 2, "energy": "fixed"},
+    ],
+)
+def test_a_start_of_functions_in_turn_is_that_of_the_sweep(tmp_path, mapping):
+    well = qpinn.potentials.finite_well()
+    job = _job({**mapping, "seed": 4}, well, seeds=3, block=2)
+    _, columns, _ = _run(job, tmp_path)
+    alone = qpinn.solve(well, **mapping, seed=5)
+    index = mapping["states"] - 1
+    np.testing.assert_array_equal(columns["index"], index)
+    np.testing.assert_allclose(columns["energy"][1], alone.states[index].energy, rtol=1e-7)
+    rows = alone.history["state"] == index
+    np.testing.assert_allclose(columns["loss"][1], alone.history["total"][rows][-1], rtol=1e-3)
+    assert statistics.outcomes(columns)[1] == alone.states[index].outcome
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_nan_in_the_first_of_two_functions_ends_a_start(tmp_path):
+    mapping = {**PAPER, "optimizer": {"name": "adam", "steps": 40}, "precision": "float32", "states": 2}
+    job = _job(mapping, seeds=4, block=4, vary="optimizer.learning_rate", range=(1e-3, 1e11))
+    _, columns, _ = _run(job, tmp_path)
+    np.testing.assert_array_equal(statistics.outcomes(columns)[1:], "non-finite")
+    assert statistics.outcomes(columns)[0] != "non-finite"
+
+
+@pytest.mark.parametrize(
+    ("ends", "state", "exact"),
+    [
+        ({"left": "free", "right": "free"}, 2, 4 * np.pi**2),
+        ({"left": "wall", "right": "free"}, 1, (1.5 * np.pi) ** 2),
+        ({"left": "periodic", "right": "periodic"}, 2, 4 * np.pi**2),  # one of two: any mixture of sine and cosine
+        ({"left": "periodic", "right": "periodic", "theta": np.pi}, 0, np.pi**2),  # the same
+    ],
+)
+def test_other_ends(tmp_path, ends, state, exact):
+    _, columns, _ = _run(_job({**QUICK, "ends": ends, "state": state}, seeds=3), tmp_path)
+    np.testing.assert_allclose(columns["energy"], exact, rtol=1e-9)
+    np.testing.assert_array_equal(statistics.outcomes(columns), "right state")
+    degenerate = ends["left"] == "periodic"
+    assert np.all(np.isnan(columns["relative_l2_psi"]) == degenerate)
+
+
 def test_more_seeds_train_only_the_new_ones_elsewhere(five, tmp_path):
     _, _, columns, _ = five
     job = _job({**QUICK, "seed": 3}, seeds=2, block=2)
