@@ -108,15 +108,15 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
             hint = suggestion(str(value), allowed)
             fail(f"{override.key_or_group}={value}: unknown; {hint}allowed: {', '.join(allowed)}")
         chosen.append(override.input_line)
-    known = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
+    keys = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
     for override in overrides:
         name = override.key_or_group
-        if name in groups or name in known or re.match(r"hydra[./]", name):
+        if name in groups or name in keys or re.match(r"hydra[./]", name):
             continue
-        hint = suggestion(name, known + groups)
+        hint = suggestion(name, keys + groups)
         value = override.get_value_element_as_str()
-        siblings = [key for key in known if key.rpartition(".")[0] == name.rpartition(".")[0]]
-        top = [key for key in known if "." not in key]
+        siblings = [key for key in keys if key.rpartition(".")[0] == name.rpartition(".")[0]]
+        top = [key for key in keys if "." not in key]
         fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or top)}")
 
 
@@ -209,8 +209,8 @@ def plain(config: Any) -> dict[str, Any]:
     """A composed config without Hydra's part, resolved, as dictionaries."""
     from omegaconf import OmegaConf
 
-    own = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
-    values: Any = OmegaConf.to_container(own, resolve=True)
+    without = OmegaConf.masked_copy(config, [key for key in config if key != "hydra"])
+    values: Any = OmegaConf.to_container(without, resolve=True)
     return values
 
 
@@ -337,13 +337,13 @@ def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, A
         raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
     from qpinn.runs import run_folder
 
-    found = []
+    finished = []
     for argument in argv[1:]:
         folders = run_folder.find_runs(Path(argument))
         if not folders:
             fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
         try:
-            found += [(folder, run_folder.read_summary(folder)) for folder in folders]
+            finished += [(folder, run_folder.read_summary(folder)) for folder in folders]
         except ValueError as error:
             fail(str(error))
-    return found
+    return finished

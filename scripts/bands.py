@@ -62,10 +62,10 @@ def _table(result: Any, settings: Any) -> str:
         for n, (column, gap) in enumerate(zip(result.energies.T, gaps, strict=True))
     ]
     energy = f" ({settings.units.units.energy})"
-    known = ~np.isnan(result.lower)
-    width = float(np.max((result.upper - result.lower)[known], initial=0.0)) / 2
+    bounded = ~np.isnan(result.lower)
+    width = float(np.max((result.upper - result.lower)[bounded], initial=0.0)) / 2
     lines = [tables.plain(["band", f"bottom{energy}", f"top{energy}", f"gap above{energy}"], rows)]
-    lines.append(f"  {known.sum()} of {known.size} levels with bounds, the widest +- {width:.1e}")
+    lines.append(f"  {bounded.sum()} of {bounded.size} levels with bounds, the widest +- {width:.1e}")
     return "\n".join(lines)
 
 

@@ -16,9 +16,9 @@ import _cli
 def main() -> int:
     from qpinn.report import tables
 
-    found = [results for _, results in _cli.runs(sys.argv, __doc__)]
-    runs = [results for results in found if "states" in results]
-    sweeps = [results for results in found if "statistics" in results]
+    summaries = [results for _, results in _cli.runs(sys.argv, __doc__)]
+    runs = [results for results in summaries if "states" in results]
+    sweeps = [results for results in summaries if "statistics" in results]
     try:
         if runs:
             print(tables.report(runs[0]) if len(runs) == 1 else tables.overview(runs))

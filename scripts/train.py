@@ -64,9 +64,9 @@ def train(config: Any, folder: Path, started: float) -> int:
     _open_log(folder)
     _write_config(config, folder)
     route = eigenstates.describe_route(settings)
-    known, units = discretize.of(potential, settings), settings.units.units
-    say(_heading(known.with_walls(potential), settings))
-    if any(known.chosen):
+    plan, units = discretize.of(potential, settings), settings.units.units
+    say(_heading(plan.with_walls(potential), settings))
+    if any(plan.chosen):
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
     clock.lap("planning")

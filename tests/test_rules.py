@@ -84,8 +84,8 @@ def _fields_of_dataclasses():
     for node in classes:
         if any("dataclass" in (text := ast.unparse(mark)) or text == "pytree" for mark in node.decorator_list):
             notes = [entry for entry in node.body if isinstance(entry, ast.AnnAssign)]
-            own = [entry.target.id for entry in notes if not ast.unparse(entry.annotation).startswith("ClassVar")]
-            fields.setdefault(node.name, []).extend(own)
+            names = [entry.target.id for entry in notes if not ast.unparse(entry.annotation).startswith("ClassVar")]
+            fields.setdefault(node.name, []).extend(names)
 
     def of(name):
         return [field for base in bases.get(name, ()) for field in of(base)] + fields.get(name, [])

@@ -86,15 +86,15 @@ def _derivatives(solution: Solution, matrices: bool = False) -> Any:
         kinetic=slope[row] * slope[column], contact=contact[row] * contact[column],  # type: ignore[arg-type]
         energy=(level[row] + level[column]) / 2,  # type: ignore[arg-type]
     )  # fmt: skip
-    found = slopes(given, solution.plan.potential.domain, densities, solution.units)
+    derivatives = slopes(given, solution.plan.potential.domain, densities, solution.units)
     if matrices:
-        return found
+        return derivatives
     close = ~_separated(solution)
 
-    def known(leaf: np.ndarray) -> np.ndarray:
+    def of_separated(leaf: np.ndarray) -> np.ndarray:
         return np.where(close.reshape(-1, *(1,) * (leaf.ndim - 1)), np.nan, leaf)
 
-    return jax.tree.map(known, found)
+    return jax.tree.map(of_separated, derivatives)
 
 
 def _separated(solution: Solution) -> np.ndarray:
@@ -168,18 +168,18 @@ def _differentiable(solved: Solved, count: int) -> Callable[[list[Array]], Array
         kind = jnp.result_type(float)
 
         def rounded(energy: np.ndarray, slope: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-            return energy.astype(kind), [part.astype(kind) for part in slope]
+            return energy.astype(kind), [array.astype(kind) for array in slope]
 
         if not any(isinstance(number, jax.core.Tracer) for number in numbers):
             return jax.tree.map(jnp.asarray, rounded(*_apart(lambda: solved(numbers))))
         sizes = [jnp.shape(number) for number in numbers]
         shapes = [jax.ShapeDtypeStruct((count, *size), kind) for size in sizes]
         flat = [jnp.ravel(number) for number in numbers]
-        blocks = [[part[first : first + BLOCK] for first in range(0, max(part.size, 1), BLOCK)] for part in flat]
+        blocks = [[array[first : first + BLOCK] for first in range(0, max(array.size, 1), BLOCK)] for array in flat]
 
         def on_host(blocks: list[list[Any]]) -> tuple[np.ndarray, list[np.ndarray]]:
-            flat = [np.concatenate([np.asarray(block, np.float64) for block in part]) for part in blocks]
-            values = [part.reshape(size) for part, size in zip(flat, sizes, strict=True)]
+            flat = [np.concatenate([np.asarray(block, np.float64) for block in array]) for array in blocks]
+            values = [array.reshape(size) for array, size in zip(flat, sizes, strict=True)]
             return rounded(*_apart(lambda: solved(values), _device_of_its_own()))
 
         shape = jax.ShapeDtypeStruct((count,), kind)
@@ -197,8 +197,8 @@ def _differentiable(solved: Solved, count: int) -> Callable[[list[Array]], Array
     def _once(primals: Any, tangents: Any) -> tuple[Array, Array]:
         energy, slope = both(*primals)
         moved = [
-            jnp.tensordot(part, jnp.asarray(tangent, part.dtype), jnp.ndim(tangent))
-            for part, tangent in zip(slope, *tangents, strict=True)
+            jnp.tensordot(array, jnp.asarray(tangent, array.dtype), jnp.ndim(tangent))
+            for array, tangent in zip(slope, *tangents, strict=True)
         ]
         return energy, sum(moved[1:], moved[0])
 

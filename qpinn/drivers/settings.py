@@ -439,15 +439,15 @@ def with_value(settings: Settings, key: str, value: float) -> Settings:
 def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
     """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
     hints = get_type_hints(cls)
-    known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if "numbers" in known:  # those of an optimiser stand beside its name
-        numbers = {key: value for key, value in values.items() if key not in known}
-        values = {**{key: value for key, value in values.items() if key in known}, "numbers": numbers}
+    keys = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if "numbers" in keys:  # those of an optimiser stand beside its name
+        numbers = {key: value for key, value in values.items() if key not in keys}
+        values = {**{key: value for key, value in values.items() if key in keys}, "numbers": numbers}
     converted = {}
     for key, value in values.items():
-        if key not in known:
-            hint = suggestion(str(key), known)
-            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(known))}")
+        if key not in keys:
+            hint = suggestion(str(key), keys)
+            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(keys))}")
         converted[key] = _convert(f"{prefix}{key}", value, hints[key])
     return cls(**converted)
 
@@ -486,10 +486,10 @@ def build_potential(values: Mapping[str, Any]) -> Any:
     """The potential that the `potential` group names. Raises ValueError for an unknown name, key or number."""
     one_of("potential.name", values.get("name"), BUILDERS)
     builder = BUILDERS[values["name"]]
-    known = list(inspect.signature(builder).parameters)
+    keys = list(inspect.signature(builder).parameters)
     numbers = {key: value for key, value in values.items() if key != "name"}
     for key, value in numbers.items():
-        if key not in known:
-            hint = suggestion(str(key), known)
-            raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(known)}")
+        if key not in keys:
+            hint = suggestion(str(key), keys)
+            raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(keys)}")
     return builder(**numbers)

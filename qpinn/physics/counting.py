@@ -180,7 +180,7 @@ def _count_on_ring(steps: Steps, energies: np.ndarray) -> np.ndarray:
         strength=np.append(0.0, steps.strength[cell + 1 :]),
     )  # fmt: skip
     (zeros, seam_before, clamp_before, across), (more, clamp_after, seam_after, around) = (
-        _fluxes(part, energies) for part in (before, after)
+        _fluxes(side, energies) for side in (before, after)
     )
     across2 = (across + steps.ends.cosine * around) ** 2 + (steps.ends.sine * around) ** 2
     return (zeros + more + negative(seam_before + seam_after, clamp_before + clamp_after, across2)).astype(int)

@@ -77,8 +77,8 @@ def slopes(potential: Any, walls: tuple[float, float], densities: Densities, uni
         numbers = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), potential)
         arrays = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), densities)
         ends = jnp.asarray(walls, jnp.float64)
-        found = _slopes(numbers, ends, order, piece, arrays, units, count <= FORWARD)
-        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), found)
+        by_number = _slopes(numbers, ends, order, piece, arrays, units, count <= FORWARD)
+        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), by_number)
 
 
 @functools.partial(jax.jit, static_argnames=("units", "forward"))

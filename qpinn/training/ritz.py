@@ -21,8 +21,8 @@ def solve(gram: Array, stiffness: Array, states: Any, cutoff: float) -> tuple[Ar
     Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
     times its largest are left out. They move to energies above all others, so that shapes stay static.
     """
-    own = jnp.diagonal(gram)
-    norm = jnp.where(own > 0, 1 / jnp.sqrt(jnp.where(own > 0, own, 1)), 0)
+    diagonal = jnp.diagonal(gram)
+    norm = jnp.where(diagonal > 0, 1 / jnp.sqrt(jnp.where(diagonal > 0, diagonal, 1)), 0)
     gram, stiffness = (norm[:, None] * matrix * norm for matrix in (gram, stiffness))
     size, vectors = _eigh(gram)
     kept = size > cutoff * size[-1]

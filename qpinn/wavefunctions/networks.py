@@ -47,14 +47,14 @@ NOT_SMOOTH = {
 
 def activation(name: str) -> Callable[[Array], Array]:
     """The activation called `name`. Raises ValueError for one that is unknown or that the equation excludes."""
-    known = {**ACTIVATIONS, **ROUGH}
-    if name in known:
-        return known[name]
+    named = {**ACTIVATIONS, **ROUGH}
+    if name in named:
+        return named[name]
     if name in NOT_SMOOTH:
-        raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(known)}")
-    close = difflib.get_close_matches(str(name), known, n=1)
+        raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(named)}")
+    close = difflib.get_close_matches(str(name), named, n=1)
     hint = f"did you mean {close[0]}? " if close else ""
-    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(known)}")
+    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(named)}")
 
 
 @dataclasses.dataclass(frozen=True)

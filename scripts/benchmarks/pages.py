@@ -166,8 +166,8 @@ def _spread(group: Sequence[Entry], key: str) -> str:
 
 
 def _outcomes(group: Sequence[Entry]) -> str:
-    found = [entry["outcome"] for entry in group]
-    return ", ".join(f"{found.count(name)} {name}" for name in dict.fromkeys(found))
+    outcomes = [entry["outcome"] for entry in group]
+    return ", ".join(f"{outcomes.count(name)} {name}" for name in dict.fromkeys(outcomes))
 
 
 def _seconds(entry: Entry) -> float:

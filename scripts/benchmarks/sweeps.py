@@ -124,9 +124,9 @@ class Sweeps:
     def _read(words: list[str], output: Path, usage: resource.struct_rusage) -> dict[str, Any]:
         (path,) = output.glob("*/summary.json")
         summary = json.loads(path.read_text())
-        found = summary["statistics"]
+        of_starts = summary["statistics"]
         entry = {
-            "words": " ".join(words), "starts": found["starts"], "right": found["success"]["count"],
+            "words": " ".join(words), "starts": of_starts["starts"], "right": of_starts["success"]["count"],
             "steps": summary["settings"]["optimizer"]["steps"], "peak_memory_mb": usage.ru_maxrss / 1024,
             **{key: summary[key] for key in ("block", "devices", "processes", "seconds", "git", "versions")},
         }  # fmt: skip

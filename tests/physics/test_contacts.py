@@ -15,11 +15,11 @@ from qpinn.physics import potentials, reference, walls
 def test_one_delta_binds_one_level(strength):
     potential = potentials.delta(center=2.0, strength=strength)
     assert walls.bound_states(potential) == 1
-    found = reference.exact(walls.on_box(potential, 1), 1)
-    np.testing.assert_allclose(found.energies, [-(strength**2) / 4], rtol=1e-13)
+    levels = reference.exact(walls.on_box(potential, 1), 1)
+    np.testing.assert_allclose(levels.energies, [-(strength**2) / 4], rtol=1e-13)
     x = 2.0 + np.array([0.0, 0.7, -1.1]) / abs(strength)
     expected = np.sqrt(-strength / 2) * np.exp(strength / 2 * np.abs(x - 2.0))
-    np.testing.assert_allclose(found.psi(x)[0], expected, rtol=1e-12)
+    np.testing.assert_allclose(levels.psi(x)[0], expected, rtol=1e-12)
     with pytest.raises(ValueError, match="holds 1 bound state, asked for 2"):
         walls.on_box(potential, 2)
 

@@ -24,9 +24,9 @@ def test_a_count_at_a_level_itself_is_off_by_no_more_than_that_level(length, cel
 
 @pytest.mark.parametrize("length", [1.0, 2.0, 0.3, 7.7])
 def test_levels_of_an_empty_box_lie_in_their_brackets(length):
-    found, exact = survey(potentials.infinite_well((0.0, length)), 8), (np.arange(1, 9) * np.pi / length) ** 2
-    assert (found.low <= exact).all()
-    assert (exact <= found.high).all()
+    brackets, exact = survey(potentials.infinite_well((0.0, length)), 8), (np.arange(1, 9) * np.pi / length) ** 2
+    assert (brackets.low <= exact).all()
+    assert (exact <= brackets.high).all()
 
 
 def test_the_density_of_a_state_is_that_of_its_tails_where_the_well_is_narrow():

@@ -17,15 +17,18 @@ def box(right, levels):
     nodes, weights = np.polynomial.legendre.leggauss(80)
     x, k = right * (1 + nodes) / 2, np.pi * (1 + np.arange(levels))[:, None] / right
     psi, slope = np.sqrt(2 / right) * np.sin(k * x), np.sqrt(2 / right) * k * np.cos(k * x)
-    return derivatives.Densities(x, weights * right / 2, psi**2, slope**2, np.zeros((levels, 0)), k[:, 0] ** 2)
+    return derivatives.Densities(
+        x=x, weight=weights * right / 2, density=psi**2, kinetic=slope**2, contact=np.zeros((levels, 0)),
+        energy=k[:, 0] ** 2,
+    )  # fmt: skip
 
 
 def test_walls_of_an_empty_box():
     """E = (n pi / L)^2, and so dE/dL = -2 E / L."""
     densities = box(2.5, 4)
-    found = derivatives.slopes(potentials.infinite_well((0.0, 2.5)), (0.0, 2.5), densities)
-    np.testing.assert_allclose(found.right, -2 * densities.energy / 2.5, rtol=1e-12)
-    np.testing.assert_allclose(found.left, 2 * densities.energy / 2.5, rtol=1e-12)
+    by_number = derivatives.slopes(potentials.infinite_well((0.0, 2.5)), (0.0, 2.5), densities)
+    np.testing.assert_allclose(by_number.right, -2 * densities.energy / 2.5, rtol=1e-12)
+    np.testing.assert_allclose(by_number.left, 2 * densities.energy / 2.5, rtol=1e-12)
 
 
 def test_a_barrier_of_no_height_changes_levels_by_the_share_of_psi_in_it():
@@ -35,17 +38,20 @@ def test_a_barrier_of_no_height_changes_levels_by_the_share_of_psi_in_it():
     x = np.concatenate([(a + b) / 2 + (b - a) / 2 * nodes[0] for a, b in itertools.pairwise(ends)])
     weight = np.concatenate([(b - a) / 2 * nodes[1] for a, b in itertools.pairwise(ends)])
     psi, slope = np.sqrt(2) * np.sin(np.pi * x)[None], np.sqrt(2) * np.pi * np.cos(np.pi * x)[None]
-    densities = derivatives.Densities(x, weight, psi**2, slope**2, np.zeros((1, 0)), np.array([np.pi**2]))
-    found = derivatives.slopes(potentials.wells.Barrier(0.0, 1.0, 0.5, 0.2, 0.0), domain, densities)
-    assert found.height[0] == pytest.approx(0.2 + np.sin(0.2 * np.pi) / np.pi, rel=1e-12)
-    np.testing.assert_allclose([found.width[0], found.center[0]], 0.0, atol=1e-12)
+    flat = potentials.wells.Barrier(left=0.0, right=1.0, center=0.5, width=0.2, height=0.0)
+    densities = derivatives.Densities(
+        x=x, weight=weight, density=psi**2, kinetic=slope**2, contact=np.zeros((1, 0)), energy=np.array([np.pi**2])
+    )  # fmt: skip
+    by_number = derivatives.slopes(flat, domain, densities)
+    assert by_number.height[0] == pytest.approx(0.2 + np.sin(0.2 * np.pi) / np.pi, rel=1e-12)
+    np.testing.assert_allclose([by_number.width[0], by_number.center[0]], 0.0, atol=1e-12)
 
 
 def test_walls_that_a_potential_does_not_have_stay():
     densities = box(2.5, 1)
-    found = derivatives.slopes(potentials.linear(slope=3.0), (0.0, 2.5), densities)
-    assert found.right is None
-    assert found.slope[0] == pytest.approx(1.25, rel=1e-12)
+    by_number = derivatives.slopes(potentials.linear(slope=3.0), (0.0, 2.5), densities)
+    assert by_number.right is None
+    assert by_number.slope[0] == pytest.approx(1.25, rel=1e-12)
 
 
 def test_many_numbers_are_carried_backwards():
@@ -59,7 +65,7 @@ def test_many_numbers_are_carried_backwards():
     )
     assert table.coefficients.size > derivatives.FORWARD
     densities = box(2.5, 2)
-    found = derivatives.slopes(table, (0.0, 2.5), densities)
+    by_number = derivatives.slopes(table, (0.0, 2.5), densities)
     piece = np.clip(np.searchsorted(x, densities.x, side="right") - 1, 0, 98)
     share = np.stack([np.bincount(piece, row, 99) for row in densities.weight * densities.density])
-    np.testing.assert_allclose(found.coefficients[:, -1], share, rtol=1e-12)
+    np.testing.assert_allclose(by_number.coefficients[:, -1], share, rtol=1e-12)

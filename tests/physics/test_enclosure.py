@@ -40,14 +40,14 @@ def _cells(seed):
 def test_values_lie_in_their_interval(text):
     left, right, inside = _cells(1)
     tree = formulas.parse(text)
-    found, v = formulas.compute(tree, Interval(left, right)), formulas.compute(tree, inside)
-    assert (found.lo[:, None] <= v).all()
-    assert (v <= found.hi[:, None]).all()
-    narrow = (right - left < 1e-5) & np.isfinite(found.hi - found.lo)
+    enclosed, v = formulas.compute(tree, Interval(left, right)), formulas.compute(tree, inside)
+    assert (enclosed.lo[:, None] <= v).all()
+    assert (v <= enclosed.hi[:, None]).all()
+    narrow = (right - left < 1e-5) & np.isfinite(enclosed.hi - enclosed.lo)
     assert narrow.any()
     slack = 1e-9 * (1 + np.abs(v).max(axis=1)) + 1e3 * np.ptp(v, axis=1)
     if text != SWITCHED:  # it jumps within cells
-        assert (found.hi - found.lo <= slack)[narrow].all()
+        assert (enclosed.hi - enclosed.lo <= slack)[narrow].all()
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -57,17 +57,17 @@ def test_complex_values_lie_in_their_region(text):
     half, middle = (right - left) / 2, (right + left) / 2
     wide, high = 1.1 * half, 0.3 * half
     region = Region(Interval(middle - wide, middle + wide), Interval(-high, high), Interval(left, right))
-    found = formulas.compute(formulas.parse(text), region)
+    enclosed = formulas.compute(formulas.parse(text), region)
     share, turn = np.sqrt(rng.uniform(0, 1, (400, 60))), rng.uniform(0, 2 * np.pi, (400, 60))
     z = middle[:, None] + share * (wide[:, None] * np.cos(turn) + 1j * high[:, None] * np.sin(turn))
-    known = np.isfinite(found.size.hi)
-    assert known.mean() > 0.8
+    bounded = np.isfinite(enclosed.size.hi)
+    assert bounded.mean() > 0.8
     with np.errstate(all="ignore"):
         v = formulas.compute(formulas.parse(text), z)
-    slack = 1e-12 * np.maximum(found.size.hi, 1e-300)[:, None]
-    for part, values in ((found.re, v.real), (found.im, v.imag), (found.size, np.abs(v))):
-        assert (values >= part.lo[:, None] - slack)[known].all()
-        assert (values <= part.hi[:, None] + slack)[known].all()
+    slack = 1e-12 * np.maximum(enclosed.size.hi, 1e-300)[:, None]
+    for side, values in ((enclosed.re, v.real), (enclosed.im, v.imag), (enclosed.size, np.abs(v))):
+        assert (values >= side.lo[:, None] - slack)[bounded].all()
+        assert (values <= side.hi[:, None] + slack)[bounded].all()
 
 
 LIBRARY = [name for name in potentials.BUILDERS if name not in ("layers", "sampled", "expression")]
@@ -174,7 +174,7 @@ def test_a_denominator_that_only_becomes_small_is_none(walls, text):
 
 @pytest.mark.parametrize("smooth", [True, False])
 def test_how_far_a_spline_is_from_a_polynomial(tmp_path, smooth):
-    """No polynomial of that degree is stated to be nearer than the best one, found by least squares on many points."""
+    """No polynomial of that degree is stated to be nearer than the best one, enclosed by least squares on many points."""
     rng = np.random.default_rng(8)
     x = np.linspace(-1, 1, 60)
     v = np.exp(x) if smooth else rng.normal(size=60)

@@ -57,8 +57,8 @@ def test_a_formula_means_what_it_says(text, function):
     ],
 )
 def test_breakpoints_are_found(text, kinks):
-    found = potentials.expression((-1.9, 1.9), text).breakpoints
-    np.testing.assert_allclose(found, kinks, atol=1e-6 if "**2)" in text else 1e-12)
+    kinks_of_formula = potentials.expression((-1.9, 1.9), text).breakpoints
+    np.testing.assert_allclose(kinks_of_formula, kinks, atol=1e-6 if "**2)" in text else 1e-12)
 
 
 def test_a_formula_of_a_well_is_the_well():

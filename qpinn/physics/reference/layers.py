@@ -54,11 +54,11 @@ def exact(potential: Potential, states: int) -> Eigenstates:
             "exact levels on a ring need a potential that is even about its middle, and a phase of 1 or -1"
         )
 
-    def solve(part: Box, count: int) -> Solution:
+    def solve(box: Box, count: int) -> Solution:
         if constant:
-            return _constant(part, float(layers[0]), count)
-        bound = upper_bound(potential, part, count, cuts=(1,))
-        return _solve_layers(part, layers[: len(part.mass)], count, bound)
+            return _constant(box, float(layers[0]), count)
+        bound = upper_bound(potential, box, count, cuts=(1,))
+        return _solve_layers(box, layers[: len(box.mass)], count, bound)
 
     return eigenstates("closed form" if constant else "transcendental equation", box, states, solve)
 
@@ -113,14 +113,14 @@ def _stiffness(box: Box, values: np.ndarray, energy: float) -> _Stiffness:
     pieces: list[float] = []
     q2s: list[float] = []
     layers = (np.diff(box.edges), values, box.mass, box.strength[1:])
-    for length, value, mass, strength in zip(*(part.tolist() for part in layers), strict=True):
+    for length, value, mass, strength in zip(*(numbers.tolist() for numbers in layers), strict=True):
         q2 = mass * (energy - value)
         # Pieces with q l <= 2 stay clear of the pole at pi, where D overflows and the count needs a correction.
         parts = int(math.sqrt(max(q2, 0.0)) * length / 2) + 1
-        own, cross = (part / mass for part in _layer(length / parts, q2))
+        at_end, cross = (entry / mass for entry in _layer(length / parts, q2))
         for _ in range(parts):
-            diagonal[-1] += own
-            diagonal.append(own)
+            diagonal[-1] += at_end
+            diagonal.append(at_end)
             off.append(cross)
         diagonal[-1] += strength
         pieces += [length / parts] * parts
@@ -137,8 +137,8 @@ def _unknowns(box: Box, nodes: int) -> tuple[int, int]:
 def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
     """The pivots of Gaussian elimination of a tridiagonal matrix, from its first row on."""
     pivots = diagonal[:1]
-    for own, cross in zip(diagonal[1:], off, strict=True):
-        pivots.append(own - cross * cross / (pivots[-1] or 1e-300))
+    for entry, cross in zip(diagonal[1:], off, strict=True):
+        pivots.append(entry - cross * cross / (pivots[-1] or 1e-300))
     return pivots
 
 
@@ -225,6 +225,6 @@ def _norm2(lengths: np.ndarray, q2: np.ndarray, u: np.ndarray) -> np.ndarray:
     kappa = np.sqrt(np.abs(q2))
     reach = np.clip(kappa * lengths, 4.0, 300.0)  # beyond 300 both remainders are zero
     coth, csch = 1 / np.tanh(reach), 1 / np.sinh(reach)
-    own, cross = coth - reach * csch**2, (reach * coth - 1) * csch
-    steep = ((left**2 + right**2) * own + 2 * left * right * cross) / (2 * np.maximum(kappa, 1e-300))
+    squares, product = coth - reach * csch**2, (reach * coth - 1) * csch
+    steep = ((left**2 + right**2) * squares + 2 * left * right * product) / (2 * np.maximum(kappa, 1e-300))
     return np.where((q2 < 0.0) & (kappa * lengths > 4.0), steep, smooth)

@@ -56,26 +56,26 @@ def spectral_elements(
     fixed = None if elements is None else whole("elements", elements, 1)
     box = box_of(potential)
 
-    def solve(part: Box, count: int) -> Solution:
+    def solve(box: Box, count: int) -> Solution:
         if fixed is None:
-            mesh = _mesh(potential, part, states, degree)
+            mesh = _mesh(potential, box, states, degree)
         else:
-            mesh = np.append(cut(part.edges, fixed), part.edges[-1])
-        if part.ends.ring and len(mesh) == 2:  # a seam, and one more edge
+            mesh = np.append(cut(box.edges, fixed), box.edges[-1])
+        if box.ends.ring and len(mesh) == 2:  # a seam, and one more edge
             mesh = _halved(mesh)
         if (len(mesh) - 1) * degree - 1 < count:
             raise ValueError(f"degree={degree} and elements={elements}: too few for states={states}")
         if not checked:
-            return _galerkin(potential, part, mesh, count, degree)
+            return _galerkin(potential, box, mesh, count, degree)
         coarse_mesh, mesh = mesh, _halved(mesh)
-        fine = _galerkin(potential, part, mesh, count, degree)
-        coarse = _galerkin(potential, part, coarse_mesh, count, degree)
+        fine = _galerkin(potential, box, mesh, count, degree)
+        coarse = _galerkin(potential, box, coarse_mesh, count, degree)
         nodes, weights = gauss(degree + 8)
         t = (mesh[:-1, None] + np.diff(mesh)[:, None] * (nodes + 1) / 2).ravel()
         weight = (np.diff(mesh)[:, None] * weights / 2).ravel()
-        size = (weight * np.abs(sample(potential, part.left, t))) @ np.abs(fine.wave(t).T) ** 2
-        size = size + np.abs(part.strength) @ np.abs(fine.wave(part.edges).T) ** 2
-        return compared(fine, coarse, t, weight, rounding(part, fine.energies, size))
+        size = (weight * np.abs(sample(potential, box.left, t))) @ np.abs(fine.wave(t).T) ** 2
+        size = size + np.abs(box.strength) @ np.abs(fine.wave(box.edges).T) ** 2
+        return compared(fine, coarse, t, weight, rounding(box, fine.energies, size))
 
     return eigenstates("spectral elements", box, states, solve)
 
@@ -215,7 +215,7 @@ def _levels(elements: _Elements, count: int) -> np.ndarray:
         modes.transpose(0, 2, 1) @ matrix[:, inside][:, :, ends] for matrix in (elements.stiffness, elements.overlap)
     )
     tiny = 1e-15 * np.abs(clamped)
-    own, over = (matrix[:, ends][:, :, ends] for matrix in (elements.stiffness, elements.overlap))
+    at_ends, overlap = (matrix[:, ends][:, :, ends] for matrix in (elements.stiffness, elements.overlap))
 
     def below(energies: np.ndarray) -> np.ndarray:
         """How many levels lie below each of the energies (k,)."""
@@ -224,7 +224,7 @@ def _levels(elements: _Elements, count: int) -> np.ndarray:
         gap = clamped - e
         gap = np.where(np.abs(gap) < tiny, tiny, gap)  # a pole of D
         first, last, cross = (
-            own[:, i, j] - energies[:, None] * over[:, i, j] - np.sum(a * b / gap, axis=2)
+            at_ends[:, i, j] - energies[:, None] * overlap[:, i, j] - np.sum(a * b / gap, axis=2)
             for i, j, a, b in ((0, 0, left, left), (1, 1, right, right), (0, 1, left, right))
         )
         diagonal = np.tile(elements.strength, (len(energies), 1))
@@ -251,11 +251,11 @@ def _levels(elements: _Elements, count: int) -> np.ndarray:
 
 def _negative_pivots(diagonal: list[float], cross2: list[float]) -> int:
     """Negative pivots of a tridiagonal matrix: diagonal (n,), squares of what stands beside it (n - 1,)."""
-    pivot, found = diagonal[0] if diagonal else 1.0, 0
-    for own, square in zip(diagonal[1:], cross2, strict=True):
-        found += pivot < 0
-        pivot = own - square / (pivot or 1e-100)
-    return found + (pivot < 0)
+    pivot, negative = diagonal[0] if diagonal else 1.0, 0
+    for entry, square in zip(diagonal[1:], cross2, strict=True):
+        negative += pivot < 0
+        pivot = entry - square / (pivot or 1e-100)
+    return negative + (pivot < 0)
 
 
 def _negative_on_ring(diagonal: np.ndarray, cross: np.ndarray, ends: Ends) -> np.ndarray:
@@ -371,7 +371,7 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, count: int, degr
     across, over = psi.conj().T, contact.conj().T
     stiffness = slope.conj().T @ slope + across @ ((v.ravel() - lowest)[:, None] * psi)
     stiffness += over @ (elements.strength[:, None] * contact)
-    energies, mix = (part[..., :count] for part in linalg.eigh(stiffness, across @ psi))
+    energies, mix = (array[..., :count] for array in linalg.eigh(stiffness, across @ psi))
     mix = mix * first_sign((psi @ mix / np.sqrt(np.repeat(sizes, len(nodes)))[:, None]).T).conj()
     unknown = np.full(count, np.nan)
     return Solution(

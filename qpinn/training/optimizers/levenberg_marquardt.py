@@ -51,7 +51,9 @@ class LevenbergMarquardt:
         shapes = jax.eval_shape(_linearize, equation, params, points)
         residuals, jacobian = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         loss, damping = (jnp.asarray(number, points.weight.dtype) for number in (jnp.inf, self.damping))
-        return Damped(params, params, residuals, jacobian, loss, damping)
+        return Damped(
+            params=params, trial=params, residuals=residuals, jacobian=jacobian, loss=loss, damping=damping
+        )  # fmt: skip
 
     def step(self, equation: Equation, carry: Damped, points: Points) -> tuple[Damped, Record]:
         trial = _linearize(equation, carry.trial, points)
@@ -73,7 +75,8 @@ class LevenbergMarquardt:
         finite = jnp.where(jnp.isfinite(loss), 1.0, jnp.nan)  # not even the first point has a finite loss
         taken = record(equation, params, points, residuals, size)
         taken = taken._replace(losses={name: finite * term for name, term in taken.losses.items()})
-        return Damped(params, new, residuals, jacobian, loss, damping), taken
+        carry = Damped(params=params, trial=new, residuals=residuals, jacobian=jacobian, loss=loss, damping=damping)
+        return carry, taken
 
 
 @optimizer("levenberg_marquardt", label="Levenberg-Marquardt", steps=15, block=1, damping=1e-6)
