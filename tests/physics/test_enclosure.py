@@ -174,7 +174,7 @@ def test_a_denominator_that_only_becomes_small_is_none(walls, text):
 
 @pytest.mark.parametrize("smooth", [True, False])
 def test_how_far_a_spline_is_from_a_polynomial(tmp_path, smooth):
-    """No polynomial of that degree is stated to be nearer than the best one, enclosed by least squares on many points."""
+    """No polynomial of that degree is stated to be nearer than the best one, found by least squares on many points."""
     rng = np.random.default_rng(8)
     x = np.linspace(-1, 1, 60)
     v = np.exp(x) if smooth else rng.normal(size=60)
