@@ -214,6 +214,13 @@ def plain(config: Any) -> dict[str, Any]:
     return values
 
 
+def write_config(config: Any, folder: Path) -> None:
+    """config.yaml of a run."""
+    from omegaconf import OmegaConf
+
+    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+
+
 def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException

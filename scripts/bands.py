@@ -34,6 +34,7 @@ def main() -> int:
         result = bands(potential, config.bands.count, config.bands.phases, settings)
     except ValueError as error:
         _cli.fail(str(error))
+    _cli.write_config(config, folder)
     summary = run_folder.bands_summary(result, potential, settings)
     rows = io.StringIO()
     writer = csv.writer(rows, lineterminator="\n")

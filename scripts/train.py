@@ -62,7 +62,7 @@ def train(config: Any, folder: Path, started: float) -> int:
     clock.lap("import")
     potential, settings = _cli.read(config)
     _open_log(folder)
-    _write_config(config, folder)
+    _cli.write_config(config, folder)
     route = eigenstates.describe_route(settings)
     plan, units = discretize.of(potential, settings), settings.units.units
     say(_heading(plan.with_walls(potential), settings))
@@ -151,12 +151,6 @@ def _open_log(folder: Path) -> None:
     log.addHandler(handler)
     log.setLevel(logging.INFO)
     log.propagate = False
-
-
-def _write_config(config: Any, folder: Path) -> None:
-    from omegaconf import OmegaConf
-
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
 
 
 class Keep:

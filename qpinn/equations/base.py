@@ -25,7 +25,7 @@ class Equation(Protocol):
         ...
 
     def moved(self, params: Params, step: Any) -> Params:
-        """`params` after a step of that Jacobian, confined to those that the points resolve."""
+        """params + step, for a step of that Jacobian; an equation may clip what its points cannot resolve."""
         ...
 
     def report(self, params: Params, points: Points) -> dict[str, Scalar]:

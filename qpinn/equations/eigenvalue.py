@@ -158,7 +158,7 @@ class Eigenvalue:
         return ties.at[:, -1, -1].set(1)
 
     def moved(self, params: Params, step: tuple[Array, Array]) -> Params:
-        """`params` after a step, confined to those whose psi varies no faster than points resolve."""
+        """params + step, with hidden weights clipped so that psi varies no faster than the points resolve."""
         by_segment, shared = step
         _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], params["psi"]["network"]))
         change: Params = {"psi": {"network": jax.vmap(unravel)(by_segment)}}

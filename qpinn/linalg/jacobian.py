@@ -80,7 +80,8 @@ class Blocks:
 
     Below the rows of the segments stands a border: residuals to which every segment adds, such as that of a norm.
 
-    inner         (S, n + m, P)  derivatives by the parameters of the segment: n rows, and its part of the m border rows
+    inner         (S, n + m, P)  derivatives by the parameters of the segment: of its n rows, and of what it adds to the
+                                 m border rows
     shared        (S, n + m, k)  by what else the segment sees
     continuity    (S, k, q)      what each segment sees of the q shared parameters
     border        names of the residual vectors of the border; those of the segments, n each, are all the others
@@ -94,8 +95,9 @@ class Blocks:
     def damped_step(self, residuals: Residuals, damping: Scalar) -> tuple[Array, Array]:
         """The step, as (S, P) of the segments and (q,) of what they share.
 
-        Each column is scaled by its length, those of a segment by the length of its longest: with a length for each, a
-        hidden weight whose readout is small would take steps that no linearisation holds for.
+        Columns of shared parameters are scaled by their lengths; those of one segment all by the length of the longest
+        of them. With lengths of their own, hidden weights with a small readout would make steps so large that the
+        residuals are not linear over them.
 
         The parameters of a segment are eliminated from its rows by a QR decomposition, which leaves k rows for the
         shared parameters; those of all segments are one small dense problem. The border G, with residuals g, is put

@@ -1,7 +1,7 @@
 """Where an unbounded domain is cut: walls so far out that no level of interest feels them.
 
-V of these potentials is monotonic where psi decays, so that steps through its values are accurate enough: walls are
-estimates, and no bound rests on them.
+V of these potentials is monotonic where psi decays, so that steps through its values are accurate enough to say where
+psi is negligible. How far a wall raises a level is estimated from psi there (`qpinn.bounds.certify.beyond_walls`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Continuity as one linear map from free nodal parameters to what every segment has at its two ends.
 
-In every segment psi has a value and a slope at either end. They follow from the values u and the fluxes f = psi' / m at
-the edges, of which some are free parameters c and the others follow from them:
+psi has a value u and a flux f = psi' / m at every edge. Some of these numbers are free parameters c; the conditions at
+the edges give the others. So the values and slopes of psi at both ends of every segment are linear in c:
 
     (u_left, u'_left, u_right, u'_right) of segment j = C_j c,    C (segments, 4, parameters).
 
@@ -13,8 +13,8 @@ mass m makes a slope u' = m f of a flux. Ends and symmetries say which parameter
     odd       u = 0 there
     periodic  u and f of the last edge are those of the first one, times exp(i theta) (Bloch)
 
-A Bloch phase other than +-1 makes psi complex, psi = psi_1 + i psi_2. Both parts are real functions on the same
-segments, one after the other, tied by a rotation through theta.
+A Bloch phase other than +-1 makes psi complex, psi = psi_1 + i psi_2. psi_1 and psi_2 are real functions on the same
+segments (those of psi_2 are numbered after those of psi_1), and the periodic ends rotate one into the other by theta.
 """
 
 from __future__ import annotations

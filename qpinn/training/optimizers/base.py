@@ -45,10 +45,10 @@ class Entry:
     """An optimiser as a config knows it.
 
     build    (numbers, steps) -> Optimizer, from its numbers and the length of the training
-    label    in words
-    steps    of a training, by default
-    block    starts of a sweep that a core trains at once: a Jacobian fills its cache, a gradient does not
-    numbers  its numbers with their defaults; of a whole number, a number or a word the value given must be one too
+    label    its name in reports
+    steps    of a training where a config gives none
+    block    starts of a sweep that a core trains at once: one Jacobian fills its cache, one gradient does not
+    numbers  its numbers with their defaults; a config must give a value of the same type (int, float or str)
     """
 
     build: Callable[[Mapping[str, Any], int], Any]
