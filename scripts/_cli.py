@@ -93,7 +93,7 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
     """Refuse unknown groups, choices and keys, with a suggestion, before Hydra does so in its own words."""
     from omegaconf import OmegaConf
 
-    from qpinn.drivers.settings import suggestion
+    from qpinn.checks import suggestion
 
     groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
     chosen = []

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests_support import ROOT
 
 LAYERS = [
-    {"typing"}, {"geometry", "linalg"}, {"physics"}, {"wavefunctions"}, {"equations"}, {"training", "bounds"},
+    {"typing", "checks"}, {"geometry", "linalg"}, {"physics"}, {"wavefunctions"}, {"equations"}, {"training", "bounds"},
     {"analysis"}, {"runs"}, {"report"}, {"drivers"},
 ]  # fmt: skip
 """From the bottom up: a package imports from those below it, and from its own row."""

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.checks import LIMIT
 from qpinn.drivers import settings as settings_module
 from qpinn.geometry.mesh import left_half
 from qpinn.physics import enclosure, symmetry, units, walls
 from qpinn.physics.hamiltonian import hamiltonian
-from qpinn.physics.potentials.base import LIMIT, has_kinks
+from qpinn.physics.potentials.base import has_kinks
 from qpinn.physics.resolution import segment_edges
 from qpinn.physics.survey import pieces, survey
 

@@ -6,42 +6,21 @@ Every fault is a `ValueError` of one line that names the key as a user writes it
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import types
-import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from qpinn.checks import finite, one_of, positive, suggestion, whole
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
 from qpinn.physics.potentials import BUILDERS
-from qpinn.physics.potentials.base import finite, positive
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
 from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
 
 T = TypeVar("T")
-
-
-def one_of(key: str, value: Any, allowed: typing.Iterable[str]) -> None:
-    """Raise a ValueError that names `key`, with a suggestion, unless `value` is one of `allowed`."""
-    names = list(allowed)
-    if value not in names:
-        raise ValueError(f"{key}={value}: unknown; {suggestion(str(value), names)}allowed: {', '.join(names)}")
-
-
-def suggestion(word: str, names: typing.Iterable[str]) -> str:
-    """ "did you mean X? ", or nothing where no name is close."""
-    close = difflib.get_close_matches(word, list(names), n=1)
-    return f"did you mean {close[0]}? " if close else ""
-
-
-def whole(key: str, value: int, least: int, most: int) -> None:
-    """Raise a ValueError that names `key` unless least <= value <= most."""
-    if not least <= value <= most:
-        raise ValueError(f"{key}={value}: must be a whole number from {least} to {most}")
 
 
 @dataclasses.dataclass(frozen=True)

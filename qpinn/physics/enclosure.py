@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.checks import LIMIT
 from qpinn.physics.interval import EPS, Interval, Region
-from qpinn.physics.potentials.base import LIMIT
 
 HAIR = 32 * EPS
 """Relative distance from a breakpoint at which a cell that ends there is cut off, so that V is one-sided."""

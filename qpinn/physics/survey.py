@@ -18,12 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.checks import LIMIT
 from qpinn.geometry.domain import Ends
 from qpinn.physics import enclosure
 from qpinn.physics.counting import Steps, levels_of
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.interval import EPS
-from qpinn.physics.potentials.base import LIMIT, mass_at, strengths_at
+from qpinn.physics.potentials.base import mass_at, strengths_at
 
 CELLS = 160
 """Cells to begin with."""

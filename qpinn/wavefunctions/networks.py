@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 from collections.abc import Callable
@@ -14,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn.checks import one_of
 from qpinn.typing import Array, Params, Point, Scalar
 
 Initializer: TypeAlias = Callable[..., tuple[Array, Array]]
@@ -48,13 +48,10 @@ NOT_SMOOTH = {
 def activation(name: str) -> Callable[[Array], Array]:
     """The activation called `name`. Raises ValueError for one that is unknown or that the equation excludes."""
     named = {**ACTIVATIONS, **ROUGH}
-    if name in named:
-        return named[name]
     if name in NOT_SMOOTH:
         raise ValueError(f"network.activation={name}: {NOT_SMOOTH[name]}; allowed: {', '.join(named)}")
-    close = difflib.get_close_matches(str(name), named, n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    raise ValueError(f"network.activation={name}: unknown; {hint}allowed: {', '.join(named)}")
+    one_of("network.activation", name, named)
+    return named[name]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -103,5 +103,5 @@ def test_the_script_writes_bands_and_a_figure(tmp_path):
     summary = json.loads((folder / "bands.json").read_text())
     assert (summary["task"], summary["schema"]) == ("bands", 1)
     assert len((folder / "bands.csv").read_text().splitlines()) == 11
-    assert {"bands.png", "bands.svg"} <= {path.name for path in folder.iterdir()}
+    assert {"bands.png", "bands.svg", "config.yaml"} <= {path.name for path in folder.iterdir()}
     assert "10 of 10 levels with bounds" in ended.stdout

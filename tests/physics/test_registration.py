@@ -16,7 +16,8 @@ from qpinn.physics import potentials
 
 FILE = """
 from typing import ClassVar
-from qpinn.physics.potentials.base import Between, Number, builder, positive, pytree, walls
+from qpinn.checks import positive
+from qpinn.physics.potentials.base import Between, Number, builder, pytree, walls
 
 @pytree
 class Slanted(Between):

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 import jax
 import numpy as np
 
+from qpinn.checks import SMALLEST, finite, positive
 from qpinn.geometry.domain import WALLS, Ends
 
 Number = Any  # a Python float on the host, a tracer under jit
@@ -109,29 +110,6 @@ class Between(Potential):
     @property
     def breakpoints(self) -> tuple[Number, ...]:
         return ()
-
-
-LIMIT = 1e12
-SMALLEST = 1e-12
-
-
-def finite(key: str, value: Any) -> float:
-    """`value` as a float, or a ValueError that names `key` if it is not a finite number of a usable size."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{key}={value!r}: must be a number")
-    if not math.isfinite(value):
-        raise ValueError(f"{key}={value}: must be finite")
-    if abs(value) > LIMIT:
-        raise ValueError(f"{key}={value}: must lie within +-{LIMIT:g}")
-    return float(value)
-
-
-def positive(key: str, value: Any) -> float:
-    """`value` as a float, or a ValueError that names `key` if it is not a positive number of a usable size."""
-    number = finite(key, value)
-    if number < SMALLEST:
-        raise ValueError(f"{key}={value}: must be positive, at least {SMALLEST:g}")
-    return number
 
 
 def positives(**numbers: Any) -> dict[str, float]:

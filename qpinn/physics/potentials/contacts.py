@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.physics.potentials.base import Number, Potential, builder, finite, positive, positives, pytree
+from qpinn.checks import finite, positive
+from qpinn.physics.potentials.base import Number, Potential, builder, positives, pytree
 from qpinn.physics.potentials.smooth import Domain, _Line, _walls
 
 

@@ -10,7 +10,6 @@ where(a < b, p, q)    with < <= > >=
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import math
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from qpinn.checks import suggestion
 from qpinn.physics.interval import EPS, Interval
 
 LONGEST = 500
@@ -69,9 +69,7 @@ def _node(tree: ast.AST, text: str, depth: int) -> Node:
         if tree.id in CONSTANTS:
             return Node("number", (CONSTANTS[tree.id],))
         names = ["x", *CONSTANTS, *ARGUMENTS]
-        close = difflib.get_close_matches(tree.id, names, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
-        raise _refused(text, f"{tree.id} is unknown; {hint}allowed: {', '.join(names)}")
+        raise _refused(text, f"{tree.id} is unknown; {suggestion(tree.id, names)}allowed: {', '.join(names)}")
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         inner = _node(tree.operand, text, depth + 1)
         return Node("-", (Node("number", (0.0,)), inner)) if isinstance(tree.op, ast.USub) else inner
@@ -111,8 +109,7 @@ def _exponent(tree: ast.AST, text: str) -> float:
 def _call(tree: ast.Call, text: str, depth: int) -> Node:
     name = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)[:40]
     if name not in ARGUMENTS:
-        close = difflib.get_close_matches(name, ARGUMENTS, n=1)
-        hint = f"did you mean {close[0]}? " if close else ""
+        hint = suggestion(name, ARGUMENTS)
         raise _refused(text, f"{name}(...) is not a function here; {hint}allowed: {', '.join(ARGUMENTS)}")
     if tree.keywords or len(tree.args) != ARGUMENTS[name]:
         raise _refused(text, f"{name} takes {ARGUMENTS[name]} argument{'s' * (ARGUMENTS[name] > 1)}")

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
+from qpinn.checks import LIMIT, finite
 from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
-from qpinn.physics.potentials.base import LIMIT, Number, Potential, builder, finite, pytree, walls
+from qpinn.physics.potentials.base import Number, Potential, builder, pytree, walls
 
 MOST_KINKS = 48
 """Breakpoints that a mesh can take."""

@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.physics.potentials.base import Between, Number, builder, finite, positives, pytree, walls
+from qpinn.checks import finite
+from qpinn.physics.potentials.base import Between, Number, builder, positives, pytree, walls
 
 FARTHEST = 300.0
 """Arguments of exp and cosh beyond which a well has ended: they would overflow."""

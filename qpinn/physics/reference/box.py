@@ -171,12 +171,6 @@ def gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
     return np.polynomial.legendre.leggauss(count)
 
 
-def whole(name: str, value: int, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f"{name}={value!r}: must be an integer, at least {least}")
-    return int(value)
-
-
 def eigenstates(method: str, box: Box, states: int, solve: Solve) -> Eigenstates:
     """Solve on the whole box, or both parities on half of it, and put the states together."""
     if not box.even:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from qpinn.checks import whole
 from qpinn.physics.potentials import Potential
 from qpinn.physics.potentials.base import mass_at
-from qpinn.physics.reference.box import Box, Eigenstates, box_of, ended, first_sign, sample, whole
+from qpinn.physics.reference.box import Box, Eigenstates, box_of, ended, first_sign, sample
 
 
 def finite_differences(potential: Potential, states: int, points: int) -> Eigenstates:

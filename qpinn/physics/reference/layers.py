@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from qpinn.checks import whole
 from qpinn.physics.enclosure import constant_in_pieces
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
@@ -22,7 +23,6 @@ from qpinn.physics.reference.box import (
     inside,
     sample,
     upper_bound,
-    whole,
 )
 from qpinn.physics.reference.vouched import mixing, rounding
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.checks import whole
 from qpinn.geometry.domain import Ends
 from qpinn.physics.counting import GOLDEN, negative
 from qpinn.physics.enclosure import is_enclosed, stray
@@ -25,7 +26,6 @@ from qpinn.physics.reference.box import (
     first_sign,
     gauss,
     sample,
-    whole,
 )
 from qpinn.physics.reference.vouched import compared, rounding
 from qpinn.physics.survey import survey

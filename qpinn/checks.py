@@ -1,0 +1,56 @@
+"""Checks of what a user gives: a ValueError of one line that names the key, the value, and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+LIMIT = 1e12
+"""Largest size of a number, and of V, that is allowed."""
+
+SMALLEST = 1e-12
+"""Smallest positive number that is allowed."""
+
+
+def one_of(key: str, value: Any, allowed: Iterable[str]) -> None:
+    """Raise a ValueError, with a suggestion, unless `value` is one of `allowed`."""
+    names = list(allowed)
+    if value not in names:
+        raise ValueError(f"{key}={value}: unknown; {suggestion(str(value), names)}allowed: {', '.join(names)}")
+
+
+def suggestion(word: str, names: Iterable[str]) -> str:
+    """ "did you mean X? ", or nothing where no name is close."""
+    close = difflib.get_close_matches(word, list(names), n=1)
+    return f"did you mean {close[0]}? " if close else ""
+
+
+def whole(key: str, value: Any, least: int, most: int | None = None) -> int:
+    """`value` as an int, or a ValueError unless it is one with least <= value <= most."""
+    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not number or value < least or (most is not None and value > most):
+        raise ValueError(f"{key}={value}: must be a whole number from {least}{'' if most is None else f' to {most}'}")
+    return int(value)
+
+
+def finite(key: str, value: Any) -> float:
+    """`value` as a float, or a ValueError if it is not a finite number of a usable size."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"{key}={value!r}: must be a number")
+    if not math.isfinite(value):
+        raise ValueError(f"{key}={value}: must be finite")
+    if abs(value) > LIMIT:
+        raise ValueError(f"{key}={value}: must lie within +-{LIMIT:g}")
+    return float(value)
+
+
+def positive(key: str, value: Any) -> float:
+    """`value` as a float, or a ValueError if it is not a positive number of a usable size."""
+    number = finite(key, value)
+    if number < SMALLEST:
+        raise ValueError(f"{key}={value}: must be positive, at least {SMALLEST:g}")
+    return number
