@@ -83,11 +83,11 @@ def draw(number: int) -> Adversary:
 def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray]:
     """The lowest levels and what is granted to each, by spectral elements on a mesh that is laid on the feature."""
     from qpinn.physics import reference as methods
-    from qpinn.physics.potentials import given
+    from qpinn.physics.potentials.expressions import Expression
 
     left, right = adversary.domain
     edges = adversary.reference_edges
-    potential = given.Expression(left=left, right=right, formula=adversary.formula, breakpoints=edges)
+    potential = Expression(left=left, right=right, formula=adversary.formula, breakpoints=edges)
     levels = methods.spectral_elements(potential, states, degree=22, elements=1, checked=True)
     return levels.energies, levels.errors
 

@@ -9,7 +9,7 @@ import pytest
 from scipy import interpolate
 
 from qpinn.physics import derivatives, potentials
-from qpinn.physics.potentials import given
+from qpinn.physics.potentials.tables import Sampled
 
 
 def box(right, levels):
@@ -56,7 +56,7 @@ def test_walls_that_a_potential_does_not_have_stay():
 
 def test_many_numbers_are_carried_backwards():
     x = np.linspace(0.0, 2.5, 100)
-    table = given.Sampled(
+    table = Sampled(
         knots=x,
         coefficients=np.asarray(interpolate.CubicSpline(x, np.sin(x)).c),
         file="",

@@ -8,7 +8,7 @@ import pytest
 from qpinn.physics import enclosure, potentials, survey, symmetry
 from qpinn.physics.interval import Interval, Region
 from qpinn.physics.potentials import formula as formulas
-from qpinn.physics.potentials.given import Expression
+from qpinn.physics.potentials.expressions import Expression
 
 FORMULAS = [
     "10*(x**2-1)**2 + 0.3*x",

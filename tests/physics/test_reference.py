@@ -10,7 +10,8 @@ from scipy import interpolate
 
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference
-from qpinn.physics.potentials import barrier, expression, finite_well, given, harmonic, infinite_well, morse, two_deltas
+from qpinn.physics.potentials import barrier, expression, finite_well, harmonic, infinite_well, morse, two_deltas
+from qpinn.physics.potentials.tables import Sampled
 from qpinn.physics.resolution import segment_edges
 
 CASES = [
@@ -142,7 +143,7 @@ def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
 def _sampled(rows):
     """A spline through a parabola, V'' = 2, which it is itself: levels 2 k + 1 but for the walls at +-8."""
     x = np.linspace(-8.0, 8.0, rows)
-    return given.Sampled(
+    return Sampled(
         knots=x,
         coefficients=np.asarray(interpolate.CubicSpline(x, x**2).c),
         file="",

@@ -112,6 +112,10 @@ class Between(Potential):
         return ()
 
 
+MOST_KINKS = 48
+"""Breakpoints that a mesh can take."""
+
+
 def positives(**numbers: Any) -> dict[str, float]:
     """Fields of a potential that must be positive, by name."""
     return {key: positive(f"potential.{key}", value) for key, value in numbers.items()}

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.checks import finite, positive
-from qpinn.physics.potentials.base import Number, Potential, builder, positives, pytree
+from qpinn.checks import finite, positive, whole
+from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, positives, pytree
 from qpinn.physics.potentials.smooth import Domain, _Line, _walls
 
 
@@ -154,6 +154,5 @@ def two_deltas(
 @builder
 def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
     """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 48:
-        raise ValueError(f"potential.count={count}: must be a whole number from 1 to 48")
+    whole("potential.count", count, 1, MOST_KINKS)
     return DeltaComb(**positives(period=period), strength=_strength("strength", strength), count=count)
