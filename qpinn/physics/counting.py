@@ -134,7 +134,7 @@ def _shoot(steps: Steps, energies: np.ndarray) -> _Shot:
         # in a cell in which all but a rest of psi cancels, this grows and that decays: the rest has one psi' / psi
         deep, rest, rise = ~open_ & (phase > 1), np.exp(-2 * phase), q / mass
     decays = deep.any(axis=1)
-    size = np.where(open_, 0.0, phase + np.log1p(np.exp(-2 * phase)) - np.log(2)).sum(axis=0)
+    size = np.where(open_, 0.0, phase + np.log1p(rest) - np.log(2)).sum(axis=0)
     turns = np.where(open_, np.floor(phase / np.pi), 0.0)
     # where a cell holds a whole number of half-waves to rounding, the sign of its sine says whether it holds the last
     strays = open_ & (wave * (1 - 2 * (turns % 2)) < 0)
@@ -143,7 +143,7 @@ def _shoot(steps: Steps, energies: np.ndarray) -> _Shot:
     psi, flux = np.zeros(len(energies)), np.ones(len(energies))
     if steps.ends.left == "free":
         psi, flux = np.ones(len(energies)), np.full(len(energies), steps.strength[0])
-    sign, zeros = np.ones(len(energies)), turns.sum(axis=0)
+    after = np.empty((2, *q.shape))  # psi and flux at the right end of each cell
     for j in range(len(length)):
         before, flow = psi, flux
         psi, flux = same[j] * before + from_flux[j] * flow, to_flux[j] * before + same[j] * flow
@@ -154,12 +154,13 @@ def _shoot(steps: Steps, energies: np.ndarray) -> _Shot:
             flux = np.where(deep[j], (grows - falls) * rise[j] / (1 + rest[j]), flux)
         if steps.strength[j + 1]:
             flux = flux + steps.strength[j + 1] * psi
-        new = np.where(psi == 0, np.sign(flux), np.sign(psi))
-        zeros = zeros + (new != sign * odd[j])
-        sign = new
+        after[:, j] = psi, flux
         if j % 32 == 0:
             scale = np.abs(psi) + np.abs(flux)
             psi, flux, size = psi / scale, flux / scale, size + np.log(scale)
+    sign = np.where(after[0] == 0, np.sign(after[1]), np.sign(after[0]))
+    sign_before = np.concatenate([np.ones((1, len(energies))), sign[:-1]])
+    zeros = (turns + (sign != sign_before * odd)).sum(axis=0)
     return _Shot(zeros, psi, flux, size)
 
 
@@ -207,10 +208,17 @@ def negative(first: np.ndarray, last: np.ndarray, across2: np.ndarray) -> np.nda
         return (pivot < 0).astype(int) + (other - across2 / pivot < 0)
 
 
-def levels_of(steps: Steps, wanted: np.ndarray, digits: int = 30) -> tuple[np.ndarray, np.ndarray]:
+NEAR = np.array([-0.25, -0.016, 0.016, 0.25])
+"""Distances from a guess at which levels are counted first, in spacings of the levels."""
+
+
+def levels_of(
+    steps: Steps, wanted: np.ndarray, digits: int = 30, guess: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Energies (n,) below and above the levels with the indices `wanted` (n,), ascending.
 
-    They are 2^-digits of the spacing of the levels apart, or as near as rounding allows.
+    They are 2^-digits of the spacing of the levels apart, or as near as rounding allows. A `guess` of the levels (n,)
+    saves counts, whatever it is worth.
     """
     low = np.full(len(wanted), steps.floor)
     high = _above(steps, wanted)
@@ -221,7 +229,11 @@ def levels_of(steps: Steps, wanted: np.ndarray, digits: int = 30) -> tuple[np.nd
         spacing = max(float(np.ptp((low + high) / 2)) / max(np.ptp(wanted), 1), least)
         if (high - low).max() <= 2.0**-digits * spacing:
             break
-        between = np.unique(low + (high - low) * share)
+        if guess is not None:
+            spacing = max(float(np.ptp(guess)) / max(np.ptp(wanted), 1), least)
+            between, guess = np.unique(guess + spacing * NEAR[:, None]), None
+        else:
+            between = np.unique(low + (high - low) * share)
         below = count_below(steps, between)  # ascending, up to rounding; what is found of one level serves all
         first = np.searchsorted(np.maximum.accumulate(below), wanted, side="right")
         ends = np.concatenate([[-np.inf], between, [np.inf]])

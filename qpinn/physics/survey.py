@@ -58,6 +58,10 @@ class Survey:
         return _between(self.lower, self.upper)
 
 
+FEW = 20
+"""Levels whose brackets are as narrow as the cells allow; for more of them that would take longer than it is worth."""
+
+
 def pieces(potential: Any) -> np.ndarray:
     """Walls and breakpoints of a potential with concrete numbers, ascending: (pieces + 1,)."""
     left, right = potential.domain
@@ -79,25 +83,27 @@ def _survey(potential: Any, states: int) -> Survey:
     ends = first_ends(potential)
     wanted = np.unique(np.linspace(0, states - 1, min(states, 8)).round().astype(int))
     least = max(256 * EPS * np.abs(ends[[0, -1]]).max(), 1e-15 * (ends[-1] - ends[0]))
+    energies = None
     while True:
         lower, upper = steps_about(potential, ends)
-        energies = np.mean(levels_of(_between(lower, upper).joined(), wanted, digits=4), axis=0)
+        energies = np.mean(levels_of(_between(lower, upper).joined(), wanted, 4, energies), axis=0)
         cut = _coarse(lower, upper, wanted, energies) & (lower.sizes > 2 * least)
         if not cut.any() or len(ends) > MOST_CELLS:
             break
         ends = np.sort(np.concatenate([ends, ((ends[:-1] + ends[1:]) / 2)[cut]]))
-    return _bracketed(lower, upper, states)
+    return _bracketed(lower, upper, np.interp(np.arange(states), wanted, energies))
 
 
 def with_ends(surveyed: Survey, ends: Ends) -> Survey:
     """The same cells with other ends, and the brackets that the levels then have."""
     lower, upper = (dataclasses.replace(steps, ends=ends) for steps in (surveyed.lower, surveyed.upper))
-    return _bracketed(lower, upper, len(surveyed.low))
+    return _bracketed(lower, upper, (surveyed.low + surveyed.high) / 2)
 
 
-def _bracketed(lower: Steps, upper: Steps, states: int) -> Survey:
-    every = np.arange(states)
-    low, high = levels_of(lower.joined(), every, 10)[0], levels_of(upper.joined(), every, 10)[1]
+def _bracketed(lower: Steps, upper: Steps, guess: np.ndarray) -> Survey:
+    every, digits = np.arange(len(guess)), 14 if len(guess) <= FEW else 8
+    low = levels_of(lower.joined(), every, digits, guess)[0]
+    high = levels_of(upper.joined(), every, digits, low)[1]
     # positions are known to eps |x|, V to eps |V|: a thousand times that is far below what cells cost
     rounding = 1e-12 * (high - lower.floor) + 64 * EPS * np.maximum(np.abs(high), abs(lower.floor))
     return Survey(lower=lower, upper=upper, low=low - rounding, high=high + rounding)

@@ -42,10 +42,11 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
         raise ValueError(f"{key}: the well holds {bound} bound state{plural}, asked for {states} "
                          f"(none counts that a box of {FAR:g} lengths to either side does not hold)")  # fmt: skip
     reach = np.full(2, potential.length)
-    bottom = float(potential(np.array([potential.middle])))
+    bottom, levels = float(potential(np.array([potential.middle]))), None
     while True:
         trial = _between(potential, reach)
-        energy = float(levels_of(steps(trial).joined(), np.unique([0, states - 1]), digits=36)[1][-1])
+        levels = levels_of(steps(trial).joined(), np.unique([0, states - 1]), 12, levels)[1]
+        energy = float(levels[-1])
         if energy < potential.threshold:
             energy += min(1e-3 * abs(energy - bottom), (potential.threshold - energy) / 4)
             places = _decayed(trial, energy, decay)

@@ -137,3 +137,17 @@ def test_a_decay_layer_however_thin_is_counted():
     assert surveyed.low[0] < exact * (1 + 1e-7)
     assert exact * (1 - 1e-7) < surveyed.high[0]
     assert surveyed.high[0] - surveyed.low[0] < 1e-3
+
+
+@pytest.mark.parametrize("guess", [0.0, 1e6, -1e6, "levels", "half", "same"])
+def test_a_guess_of_levels_may_be_worth_nothing(guess):
+    steps = survey.survey(potentials.harmonic((-8.0, 8.0)), 12).lower.joined()
+    wanted = np.array([0, 1, 4, 11])
+    low, high = counting.levels_of(steps, wanted, 30)
+    guesses = {"levels": (low + high) / 2, "half": low / 2, "same": np.full(4, low[2])}
+    given = guesses[guess] if isinstance(guess, str) else np.full(4, guess)
+    other_low, other_high = counting.levels_of(steps, wanted, 30, given)
+    assert (np.maximum(low, other_low) <= np.minimum(high, other_high)).all()
+    assert (other_high - other_low <= 2.0**-30 * np.ptp(high) / 11).all()
+    np.testing.assert_array_equal(counting.count_below(steps, other_low), wanted)
+    np.testing.assert_array_equal(counting.count_below(steps, other_high), wanted + 1)
