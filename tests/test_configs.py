@@ -12,6 +12,7 @@ import sensitivity
 import yaml
 
 from qpinn.drivers import eigenstates
+from qpinn.drivers.settings import Sweep
 from qpinn.physics.potentials.base import has_kinks
 from qpinn.training.optimizers import OPTIMIZERS
 
@@ -116,7 +117,8 @@ def _study():
 def test_every_sweep_of_the_study_can_be_run(entry):
     potential, settings = _cli.read(_cli._compose([*entry.words, f"sweep.seeds={STARTS}"], "sweep"))
     assert potential.name == entry.well
-    assert settings.start.name == {"default": "ritz", "paper": "random", "variational": "variational"}[entry.route]
+    assert settings.start.name == {"default": "ritz", "paper": "random"}.get(entry.route, "variational")
+    Sweep(seeds=STARTS).check(settings)
 
 
 def test_the_study_has_enough_starts_and_no_sweep_twice():

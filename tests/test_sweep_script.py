@@ -84,6 +84,21 @@ def test_four_devices_give_the_energies_of_one(one, tmp_path):
     assert [row["outcome"] for row in _rows(other)] == [row["outcome"] for row in _rows(folder)]
 
 
+def test_two_devices_give_the_functions_in_turn_of_one(tmp_path):
+    words = [
+        "potential=barrier",
+        "network.width=4",
+        "start=variational",
+        "start.steps=20",
+        "optimizer.steps=4",
+        "states=2",
+    ]
+    for devices in (1, 2):
+        _sweep(*words, "sweep.seeds=4", f"sweep.devices={devices}", f"output={tmp_path / str(devices)}")
+    one, two = (_only(tmp_path / str(devices)) for devices in (1, 2))
+    np.testing.assert_allclose(_column(two, "energy"), _column(one, "energy"), rtol=1e-9)
+
+
 def _without_seconds(folder) -> list[dict[str, str]]:
     return [{name: text for name, text in row.items() if not name.startswith("seconds")} for row in _rows(folder)]
 

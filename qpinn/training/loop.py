@@ -338,7 +338,8 @@ def in_turn(
     longest = max(len(one.history["total"]) for one in fits)
     whole = dataclasses.replace(
         fits[-1],
-        params=jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *(one.params for one in fits)),
+        # on the host: several devices would keep it in pieces that no longer belong to lanes
+        params=jax.tree.map(lambda *leaves: np.concatenate(leaves), *(jax.device_get(one.params) for one in fits)),
         start={name: np.concatenate([one.start[name] for one in fits]) for name in fits[0].start},
         history={
             name: np.concatenate([_padded(one.history[name], longest) for one in fits], axis=1)
