@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from qpinn.analysis import observables
 from qpinn.analysis.observables import State
@@ -29,7 +30,7 @@ ROUNDING_PSI = 1e-7
 """The same for its psi."""
 
 
-def within_brackets(levels: Eigenstates, low: np.ndarray, high: np.ndarray) -> Eigenstates:
+def within_brackets(levels: Eigenstates, low: Float[np.ndarray, "n"], high: Float[np.ndarray, "n"]) -> Eigenstates:
     """The reference, its errors raised to its distance from the brackets low, high (n,) of the lowest levels.
 
     The brackets come from counting levels, independently of the reference: had it missed one, all above it would be
@@ -46,12 +47,12 @@ def within_brackets(levels: Eigenstates, low: np.ndarray, high: np.ndarray) -> E
     )  # fmt: skip
 
 
-def vouched(levels: Eigenstates) -> np.ndarray:
+def vouched(levels: Eigenstates) -> Bool[np.ndarray, "k"]:
     """Which energies (k,) of a reference are known well enough to state errors against them."""
     return np.asarray(levels.errors <= VOUCHED * certify.scale(levels.energies))
 
 
-def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
+def of_energy(energies: Any, levels: Eigenstates, index: int) -> Float[np.ndarray, "..."]:
     """Relative errors of energies (...) against level `index`; NaN within the error of the reference."""
     scale = float(certify.scale(levels.energies)[index])
     off = np.abs(np.asarray(energies, np.float64) - levels.energies[index])
@@ -59,7 +60,13 @@ def of_energy(energies: Any, levels: Eigenstates, index: int) -> np.ndarray:
     return np.where(stated, off / scale, np.nan)
 
 
-def of_psi(psi: np.ndarray, weight: np.ndarray, levels: Eigenstates, index: int, exact: np.ndarray) -> float:
+def of_psi(
+    psi: Float[np.ndarray, "n"],
+    weight: Float[np.ndarray, "n"],
+    levels: Eigenstates,
+    index: int,
+    exact: Float[np.ndarray, "n"],
+) -> float:
     """L2 error of psi (n,) against `exact` (n,), psi of level `index`; NaN within the error of the reference."""
     off, doubt = float(observables.l2_error(psi, exact, weight)), float(levels.psi_errors[index])
     stated = doubt <= VOUCHED_PSI and (doubt <= ROUNDING_PSI or off > doubt)

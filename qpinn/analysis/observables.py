@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Float
 
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
@@ -93,17 +94,21 @@ def measure(lanes: Lanes, params: Params, at: Points) -> tuple[Fields, Scalar]:
     return lanes.over(lane, params)
 
 
-def norm_of(psi: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def norm_of(psi: Float[np.ndarray, "... n"], weight: Float[np.ndarray, "n"]) -> Float[np.ndarray, "..."]:
     """integral psi^2 dx for psi (..., n)."""
     return np.sum(weight * psi**2, axis=-1)
 
 
-def overlaps_with(psi: np.ndarray, levels: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def overlaps_with(
+    psi: Float[np.ndarray, "... n"], levels: Float[np.ndarray, "k n"], weight: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "... k"]:
     """|<psi_k|psi>| / |psi| (..., k) for psi (..., n) and normalised levels (k, n)."""
     return np.abs((weight * psi) @ levels.T) / np.sqrt(np.maximum(norm_of(psi, weight), 1e-300))[..., None]
 
 
-def l2_error(psi: np.ndarray, level: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def l2_error(
+    psi: Float[np.ndarray, "... n"], level: Float[np.ndarray, "n"], weight: Float[np.ndarray, "n"]
+) -> Float[np.ndarray, "..."]:
     """The L2 norm of psi -+ level, whichever is smaller, for psi (..., n) and a normalised level (n,)."""
     return np.sqrt(np.minimum(norm_of(psi - level, weight), norm_of(psi + level, weight)))
 
@@ -119,11 +124,11 @@ class Measured:
     fine: certify.Values
     grid: certify.Values
     bound: certify.Certificate
-    energies: np.ndarray
-    losses: np.ndarray
+    energies: Float[np.ndarray, "2 K"]
+    losses: Float[np.ndarray, "K"]
 
 
-def scales(plan: Any, energies: np.ndarray) -> np.ndarray:
+def scales(plan: Any, energies: Float[np.ndarray, "K"]) -> Float[np.ndarray, "K"]:
     """`certify.scale` of each trained level (K,), from Rayleigh quotients `energies` (K,) clipped to their brackets.
 
     The neighbours below and above the trained levels are `floor` and `sigma` of the plan.
@@ -141,7 +146,7 @@ def contradicted(plan: Any, bound: certify.Certificate) -> bool:
     return bool(((bound.lower > high + slack) | (bound.upper < low - slack)).any())
 
 
-def strayed(plan: Any, energies: np.ndarray) -> np.ndarray:
+def strayed(plan: Any, energies: Float[np.ndarray, "K"]) -> Bool[np.ndarray, "K"]:
     """Which of the energies (K,) lie outside the bracket of their level by more than a tenth of its scale."""
     low, high = plan.low[plan.indices], plan.high[plan.indices]
     off = np.maximum(low - energies, energies - high)
@@ -256,7 +261,9 @@ def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
     return float((boundary - potential - 2 * torque) / max(2 * kinetic, 1e-300))
 
 
-def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarray:
+def oscillator_strengths(
+    energies: Float[np.ndarray, "K"], dipoles: Float[np.ndarray, "K K"]
+) -> Float[np.ndarray, "K K"]:
     """f_ij = (E_j - E_i) <i|x|j>^2 (K, K), dimensionless, H = p (1 / m) p + V.
 
     Over all j they add up to <i|1 / m|i>: to 1 for a single mass (Thomas, Reiche and Kuhn).
@@ -264,7 +271,7 @@ def oscillator_strengths(energies: np.ndarray, dipoles: np.ndarray) -> np.ndarra
     return (energies[None, :] - energies[:, None]) * dipoles**2
 
 
-def dipoles(values: certify.Values) -> np.ndarray:
+def dipoles(values: certify.Values) -> Float[np.ndarray, "K K"]:
     """<i|x|j> (K, K) of orthonormal functions."""
     return (values.weight * values.x * values.psi) @ values.psi.T
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
@@ -49,15 +50,17 @@ class Panels:
     share   of a panel in the length of its segment
     """
 
-    left: np.ndarray
-    right: np.ndarray
-    owner: np.ndarray
-    points: np.ndarray
-    blur: np.ndarray
-    share: np.ndarray
+    left: Float[np.ndarray, "n"]
+    right: Float[np.ndarray, "n"]
+    owner: Int[np.ndarray, "n"]
+    points: Int[np.ndarray, "n"]
+    blur: Float[np.ndarray, "n"]
+    share: Float[np.ndarray, "n"]
 
 
-def panels(potential: Any, edges: np.ndarray, mesh: np.ndarray, most: int, states: int) -> Panels:
+def panels(
+    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Float[np.ndarray, "mesh"], most: int, states: int
+) -> Panels:
     """Panels for an ansatz with segments between `edges`, cut at the `mesh` and until V is close to a polynomial.
 
     most    points in a panel that is a segment of the mesh

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from qpinn.analysis import observables
 from qpinn.analysis.errors import SEPARATE
@@ -42,7 +43,9 @@ class Exact:
     projected: bool
 
 
-def columns(values: Values, energy: np.ndarray, fit: Fit, exact: Exact, frames: np.ndarray) -> Columns:
+def columns(
+    values: Values, energy: Float[np.ndarray, "B"], fit: Fit, exact: Exact, frames: Int[np.ndarray, "frames"]
+) -> Columns:
     """The columns of B starts, but for number and seconds.
 
     values  psi of each on a quadrature
@@ -76,7 +79,7 @@ def columns(values: Values, energy: np.ndarray, fit: Fit, exact: Exact, frames: 
     }  # fmt: skip
 
 
-def steps_to(off: np.ndarray, tolerance: float) -> np.ndarray:
+def steps_to(off: Float[np.ndarray, "steps B"], tolerance: float) -> Float[np.ndarray, "B"]:
     """Steps (B,) after which the relative error of E (steps, B) stays within `tolerance` to the end; NaN if never."""
     outside = ~(off <= tolerance)
     steps = np.where(outside.any(axis=0), len(off) - np.argmax(outside[::-1], axis=0), 0)
@@ -104,7 +107,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
+def rank_correlation(a: Float[np.ndarray, "n"], b: Float[np.ndarray, "n"]) -> float | None:
     """Spearman's rank correlation of what is finite in both; None where a rank does not exist."""
     from scipy import stats
 
@@ -114,7 +117,7 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float | None:
     return float(stats.spearmanr(a[used], b[used]).statistic)
 
 
-def quantiles(values: np.ndarray) -> dict[str, float] | None:
+def quantiles(values: Float[np.ndarray, "n"]) -> dict[str, float] | None:
     """Least, 5, 25, 50, 75, 95 % and greatest of what is finite."""
     finite = values[np.isfinite(values)]
     if not finite.size:

@@ -19,6 +19,7 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.geometry.mesh import reflected
 
@@ -34,26 +35,26 @@ class Values:
     at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
     """
 
-    x: np.ndarray
-    psi: np.ndarray
-    slope: np.ndarray
-    h_psi: np.ndarray
-    v: np.ndarray
-    mass: np.ndarray
-    weight: np.ndarray
-    blur: np.ndarray
-    at_deltas: np.ndarray
-    strength: np.ndarray
+    x: Float[np.ndarray, "n"]
+    psi: Float[np.ndarray, "K n"]
+    slope: Float[np.ndarray, "K n"]
+    h_psi: Float[np.ndarray, "K n"]
+    v: Float[np.ndarray, "n"]
+    mass: Float[np.ndarray, "n"]
+    weight: Float[np.ndarray, "n"]
+    blur: Float[np.ndarray, "n"]
+    at_deltas: Float[np.ndarray, "K D"]
+    strength: Float[np.ndarray, "D"]
 
     def _each(self, change: Callable[[np.ndarray], np.ndarray]) -> Values:
         names = ("psi", "slope", "h_psi", "at_deltas")
         return dataclasses.replace(self, **{name: change(getattr(self, name)) for name in names})
 
-    def mixed(self, mix: np.ndarray) -> Values:
+    def mixed(self, mix: Float[np.ndarray, "J K"]) -> Values:
         """The functions sum_j mix_jk psi_j."""
         return self._each(lambda functions: mix.T @ functions)
 
-    def mirrored(self, center: float, parity: np.ndarray) -> Values:
+    def mirrored(self, center: float, parity: Float[np.ndarray, "K"]) -> Values:
         """Functions of the whole box from those of its left half, with their parities (K,), +1 or -1."""
         parity = parity[:, None]
         even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight", "blur")}
@@ -71,15 +72,15 @@ class Values:
         return dataclasses.replace(self, h_psi=self.h_psi * scale, v=self.v * scale, blur=self.blur * scale,
                                    strength=self.strength * scale)  # fmt: skip
 
-    def norms(self) -> np.ndarray:
+    def norms(self) -> Float[np.ndarray, "K"]:
         """integral psi^2 dx (K,)."""
         return np.sum(self.weight * self.psi**2, axis=1)
 
-    def kinetic(self) -> np.ndarray:
+    def kinetic(self) -> Float[np.ndarray, "K"]:
         """<psi'|psi' / m> (K,), of the functions as they are."""
         return np.sum(self.weight * self.slope**2 / self.mass, axis=1)
 
-    def potential(self) -> np.ndarray:
+    def potential(self) -> Float[np.ndarray, "K"]:
         """<psi|V psi> (K,), deltas included, of the functions as they are."""
         return np.sum(self.weight * self.v * self.psi**2, axis=1) + np.sum(self.strength * self.at_deltas**2, axis=1)
 
@@ -97,12 +98,12 @@ class Certificate:
     sigma       lower bound of level K
     """
 
-    energies: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
-    residual: np.ndarray
-    rounding: np.ndarray
-    truncation: np.ndarray
+    energies: Float[np.ndarray, "K"]
+    lower: Float[np.ndarray, "K"]
+    upper: Float[np.ndarray, "K"]
+    residual: Float[np.ndarray, "K"]
+    rounding: Float[np.ndarray, "K"]
+    truncation: Float[np.ndarray, "K"]
     sigma: float
 
     def withdrawn(self) -> Certificate:
@@ -111,12 +112,12 @@ class Certificate:
         return dataclasses.replace(self, lower=-nothing, upper=nothing)
 
     @property
-    def half_width(self) -> np.ndarray:
+    def half_width(self) -> Float[np.ndarray, "K"]:
         """Half the distance of the bounds (K,)."""
         return (self.upper - self.lower) / 2
 
 
-def ritz(values: Values, by_parity: bool = False) -> np.ndarray:
+def ritz(values: Values, by_parity: bool = False) -> Float[np.ndarray, "K K"]:
     """The mix (K, K) that makes functions orthonormal, diagonalises H among them and starts them upwards.
 
     by_parity  the functions are even, odd, even, ...: those of different parity are not mixed
@@ -220,7 +221,7 @@ def _unseen(values: Values, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return 2 * np.sum(values.weight * values.blur * values.psi**2, axis=1) / norm, 2 * products
 
 
-def unresolved(values: Values, allowed: np.ndarray) -> list[tuple[float, float]]:
+def unresolved(values: Values, allowed: Float[np.ndarray, "K"]) -> list[tuple[float, float]]:
     """Intervals of x whose `blur` contributes to an error of more than `allowed` (K,) in some energy k."""
     norm = values.norms()
     felt = 2 * values.weight * values.blur * values.psi**2 / norm[:, None]
@@ -264,7 +265,7 @@ def _forms(values: Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return energies, (unit.weight * residual) @ residual.T, kinetic + np.abs(potential).sum(axis=1)
 
 
-def scale(energies: np.ndarray) -> np.ndarray:
+def scale(energies: Float[np.ndarray, "K"]) -> Float[np.ndarray, "K"]:
     """The energy (K,) that errors of each level are divided by: |E|, or a tenth of the level spacing if that is larger.
 
     So relative errors stay finite for a level near zero. The spacing is the mean over two levels to either side.

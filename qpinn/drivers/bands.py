@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
@@ -45,14 +46,14 @@ class Bands:
              levels at them; negative where bands overlap or touch
     """
 
-    theta: np.ndarray
-    k: np.ndarray
-    energies: np.ndarray
-    lower: np.ndarray
-    upper: np.ndarray
+    theta: Float[np.ndarray, "T"]
+    k: Float[np.ndarray, "T"]
+    energies: Float[np.ndarray, "T K"]
+    lower: Float[np.ndarray, "T K"]
+    upper: Float[np.ndarray, "T K"]
 
     @property
-    def gaps(self) -> np.ndarray:
+    def gaps(self) -> Float[np.ndarray, "K-1 2"]:
         return np.stack([self.upper[:, :-1].max(axis=0), self.lower[:, 1:].min(axis=0)], axis=1)
 
 

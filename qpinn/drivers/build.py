@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.drivers import discretize
 from qpinn.drivers.settings import SamplingChoice, Settings
@@ -24,7 +25,12 @@ from qpinn.wavefunctions.ansatz import ansatz_of
 from qpinn.wavefunctions.networks import MLP
 
 
-def systems(plan: discretize.Plan, settings: Settings, mesh: np.ndarray, energy: np.ndarray) -> list[System]:
+def systems(
+    plan: discretize.Plan,
+    settings: Settings,
+    mesh: Float[np.ndarray, "segments+1"],
+    energy: Float[np.ndarray, "trained"],
+) -> list[System]:
     """A system for each trained level, even and odd in turn where the plan says so.
 
     energy  (trained,) E of each if it is fixed, or where it starts

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.drivers import settings as settings_module
 from qpinn.drivers.eigenstates import run
@@ -23,7 +24,7 @@ APART = 1e3
 """Half-widths of their bounds that two levels must be apart for each to have a derivative."""
 
 
-def gradients(solution: Solution, matrices: bool = False) -> dict[str, np.ndarray]:
+def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.ndarray, "K ..."]]:
     """dE_k/dtheta of every level of a solution, for every number theta of its potential: name -> array (K, ...).
 
     By the theorem of Hellmann (1937) and Feynman (1939) on a mesh that moves with walls, jumps and deltas
@@ -110,7 +111,7 @@ def _separated(solution: Solution) -> np.ndarray:
     return ~np.any(other & (gap < APART * (half[:, None] + half)), axis=1)
 
 
-def energies(potential: Any, states: int | None = 1, **settings: Any) -> Array:
+def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[Array, "K"]:
     """The lowest `states` levels (K,) of `potential`, as a function that JAX differentiates by its numbers.
 
     potential  a pytree dataclass of `qpinn.potentials`; its numbers may be traced, as in

@@ -7,6 +7,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from qpinn.checks import LIMIT
 from qpinn.drivers import settings as settings_module
@@ -50,9 +51,9 @@ class Plan:
     floor: float
     sigma: float
     chosen: tuple[bool, bool]
-    low: np.ndarray
-    high: np.ndarray
-    mesh: np.ndarray
+    low: Float[np.ndarray, "levels"]
+    high: Float[np.ndarray, "levels"]
+    mesh: Float[np.ndarray, "segments+1"]
     even: bool
     enclosed: bool
     left_out: float | None
@@ -62,7 +63,7 @@ class Plan:
         return potential.on(*self.potential.domain) if None in potential.domain else potential
 
     @property
-    def indices(self) -> np.ndarray:
+    def indices(self) -> Int[np.ndarray, "trained"]:
         """Indices (trained,) of the levels that are trained."""
         return self.first + np.arange(self.trained)
 
@@ -118,7 +119,9 @@ def _plan(
     )  # fmt: skip
 
 
-def segments(potential: Any, states: int, phase: float, by_parity: bool) -> tuple[np.ndarray, bool]:
+def segments(
+    potential: Any, states: int, phase: float, by_parity: bool
+) -> tuple[Float[np.ndarray, "segments+1"], bool]:
     """Edges for the lowest `states` levels: of the left half of the box, and True, if V is even and that is wanted.
 
     Raises ValueError if there are too many.

@@ -392,8 +392,8 @@ class Sweep:
         if settings.tol is not None:
             raise ValueError(f"tol={settings.tol}: a sweep trains on one mesh; leave it out")
         if settings.states is not None and not (settings.in_turn and isinstance(settings.states, int)):
-            raise ValueError(f"states={settings.states}: a sweep trains one level, or with start=random or variational "
-                             "several in turn, and speaks of the last; give state, or a whole number")  # fmt: skip
+            raise ValueError(f"states={settings.states}: a sweep trains one level (state=k); with start=random or "
+                             "variational also k in turn (states=k)")  # fmt: skip
         if settings.units.name != "dimensionless":
             raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
         if self.vary is None or self.range is None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.analysis import errors, observables
 from qpinn.bounds import certify
@@ -126,7 +127,7 @@ class Solution:
         return {int(indices[k]): int(fit.steps[k]) for k in np.flatnonzero(~fit.alive)}
 
     @property
-    def history(self) -> dict[str, np.ndarray]:
+    def history(self) -> dict[str, Float[np.ndarray, "rows"]]:
         rows = self.trained.fit.rows()
         return {**rows, "state": rows["state"] + self.plan.first, "energy": rows["energy"] * self.units.scale}
 
@@ -144,7 +145,7 @@ class Solution:
         return self.trained.measured.grid.some(self.plan.shown).times(self.units.scale)
 
     @property
-    def dipoles(self) -> np.ndarray:
+    def dipoles(self) -> Float[np.ndarray, "K K"]:
         """<i|x|j> (K, K)."""
         return observables.dipoles(self.fine)
 
@@ -198,17 +199,17 @@ class Solution:
         return self.measured[0].energy
 
     @property
-    def energies(self) -> np.ndarray:
+    def energies(self) -> Float[np.ndarray, "K"]:
         return np.array([state.energy for state in self.measured])
 
     @property
-    def bounds(self) -> np.ndarray:
+    def bounds(self) -> Float[np.ndarray, "K 2"]:
         """Energies (K, 2) below and above each level; NaN where a bound does not exist."""
         bounds = [(state.lower, state.upper) for state in self.measured]
         return np.array([[np.nan if bound is None else bound for bound in pair] for pair in bounds])
 
     @property
-    def scale(self) -> np.ndarray:
+    def scale(self) -> Float[np.ndarray, "K"]:
         """What `tol` and `converged` are relative to (K,): |E|, or a tenth of the spacing where E is near zero."""
         energies = np.array([state.energy_rayleigh for state in self._states])
         padded = np.full(self.plan.trained, np.nan)
@@ -228,7 +229,7 @@ class Solution:
         """Relative errors of E and of psi (L2) of the lowest state."""
         return {"energy": self.state.relative_error_energy, "psi": self.state.relative_l2_psi}
 
-    def psi(self, x: Any) -> np.ndarray:
+    def psi(self, x: Any) -> Float[np.ndarray, "..."]:
         x = np.asarray(x, np.float64)
         with jax.enable_x64(self.settings.precision == "float64"):
             flat = jnp.asarray(x.reshape(-1, 1), self.equation.ansatz.dtype)
@@ -240,7 +241,7 @@ class Solution:
         return shown[0] if self.settings.states is None else shown
 
     @property
-    def edges(self) -> np.ndarray:
+    def edges(self) -> Float[np.ndarray, "segments+1"]:
         """Edges of the segments of the ansatz."""
         edges = np.asarray(self.equation.ansatz.edges, np.float64)
         return mirrored(edges) if self.plan.even else edges

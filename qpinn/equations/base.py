@@ -6,13 +6,13 @@ from typing import Any, Protocol
 
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Jacobian, Residuals
-from qpinn.typing import Array, Params, Scalar
+from qpinn.typing import Key, Params, Scalar
 
 
 class Equation(Protocol):
     """A least-squares problem in `params`, whatever is in them. Equations are pytrees: their numbers are data."""
 
-    def init(self, key: Array) -> Params:
+    def init(self, key: Key) -> Params:
         """Random parameters."""
         ...
 

@@ -10,18 +10,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float
 
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Blocks, Residuals
 from qpinn.physics import operators
 from qpinn.physics.potentials.base import deltas_of, mass_at
-from qpinn.typing import Array, Params, Scalar
+from qpinn.typing import Array, Key, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
 ENERGY_MODES = ("fixed", "trainable", "rayleigh")
 
 
-def pde(h_psi: Array, psi: Array, energy: Scalar, weight: Array, unit: Scalar) -> Array:
+def pde(
+    h_psi: Float[Array, "n"], psi: Float[Array, "n"], energy: Scalar, weight: Float[Array, "n"], unit: Scalar
+) -> Float[Array, "n"]:
     """sqrt(w_i) (H psi - E psi)(x_i) / unit (n,), whose squares add up to integral (H psi - E psi)^2 dx / unit^2."""
     return jnp.sqrt(weight) * (h_psi - energy * psi) / unit
 
@@ -35,7 +38,7 @@ class Fields(NamedTuple):
     at_deltas: Any
 
     @property
-    def h_psi(self) -> Array:
+    def h_psi(self) -> Float[Array, "segments n"]:
         return -self.psi.laplacian / self.mass + self.v * self.psi.value
 
 
@@ -70,7 +73,7 @@ class Eigenvalue:
     below: Params | None = None
     weight_below: Any = None
 
-    def init(self, key: Array) -> Params:
+    def init(self, key: Key) -> Params:
         """Random parameters; a trained energy starts at `energy_value`."""
         params = {"psi": self.ansatz.init(key)}
         if self.energy_mode == "trainable":
@@ -93,11 +96,11 @@ class Eigenvalue:
                 at_deltas = jnp.concatenate([at_deltas.real, at_deltas.imag])
         return Fields(psi, self.potential(points.x), mass_at(self.potential, points.x), at_deltas)
 
-    def strengths(self) -> Array:
+    def strengths(self) -> Float[Array, "D"]:
         """Strengths (D,) of the deltas of the potential, for each real function that psi is made of."""
         return jnp.tile(jnp.asarray(deltas_of(self.potential)[1], self.ansatz.dtype), self.ansatz.sheets)
 
-    def rayleigh_quotient(self, fields: Fields, weight: Array) -> Scalar:
+    def rayleigh_quotient(self, fields: Fields, weight: Float[Array, "segments n"]) -> Scalar:
         """The Rayleigh quotient of psi from its fields on a quadrature."""
         contact = jnp.sum(self.strengths() * fields.at_deltas**2)
         return operators.rayleigh_quotient(fields.psi, fields.v, weight, fields.mass, contact)
@@ -157,7 +160,7 @@ class Eigenvalue:
         ties = jnp.pad(ties, ((0, 0), (0, 1), (0, 1)))
         return ties.at[:, -1, -1].set(1)
 
-    def moved(self, params: Params, step: tuple[Array, Array]) -> Params:
+    def moved(self, params: Params, step: tuple[Float[Array, "S P"], Float[Array, "q"]]) -> Params:
         """params + step, with hidden weights clipped so that psi varies no faster than the points resolve."""
         by_segment, shared = step
         _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], params["psi"]["network"]))
@@ -184,7 +187,7 @@ class Eigenvalue:
         weights = np.where(np.arange(count) < len(below), weight, 0.0).astype(self.ansatz.dtype)
         return dataclasses.replace(self, below=stacked, weight_below=weights)
 
-    def overlaps_below(self, psi: Array, points: Points) -> Array:
+    def overlaps_below(self, psi: Float[Array, "S n"], points: Points) -> Float[Array, "K"]:
         """<psi_j|psi> (K,) with the functions below, for psi (S, n) on the points."""
         return jnp.einsum("skn,sn->k", self._functions_below(points), points.weight * psi)
 

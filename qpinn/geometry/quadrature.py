@@ -11,8 +11,9 @@ from typing import Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
-from qpinn.typing import Array
+from qpinn.typing import Array, Key
 
 
 @jax.tree_util.register_dataclass
@@ -24,15 +25,15 @@ class Points:
     weight   (segments, n)      quadrature weights; they add up to the length of the domain
     """
 
-    x: Array
-    weight: Array
+    x: Float[Array, "segments n d"]
+    weight: Float[Array, "segments n"]
 
     def for_both_halves(self) -> Points:
         """Points of the left half of a box that stand for their mirror images too."""
         return dataclasses.replace(self, weight=2 * self.weight)
 
 
-def gauss_legendre(edges: np.ndarray, n: int) -> Points:
+def gauss_legendre(edges: Float[np.ndarray, "segments+1"], n: int) -> Points:
     """`n` Gauss-Legendre points in each segment, exact there for polynomials of degree 2 n - 1."""
     nodes, weights = np.polynomial.legendre.leggauss(n)
     left, right = edges[:-1, None], edges[1:, None]
@@ -40,7 +41,7 @@ def gauss_legendre(edges: np.ndarray, n: int) -> Points:
     return Points(x=((left + right) / 2 + half * nodes)[..., None], weight=half * weights)  # type: ignore[arg-type]
 
 
-def uniform(edges: np.ndarray, n: int) -> Points:
+def uniform(edges: Float[np.ndarray, "segments+1"], n: int) -> Points:
     """A uniform grid of `n` midpoints over the whole domain, blind to the breakpoints, as many programmes use it.
 
     Grouped by segment; a group with fewer points than the largest is filled up with points of weight zero.
@@ -57,7 +58,7 @@ def uniform(edges: np.ndarray, n: int) -> Points:
     return Points(x=points[..., None], weight=weight)  # type: ignore[arg-type]
 
 
-def random_uniform(key: Array, edges: Array, n: int) -> Points:
+def random_uniform(key: Key, edges: Float[Array, "segments+1"], n: int) -> Points:
     """`n` independent uniform points in each segment, each with weight length / n (Monte Carlo)."""
     left, right = edges[:-1, None], edges[1:, None]
     x = left + (right - left) * jax.random.uniform(key, (edges.shape[0] - 1, n), dtype=edges.dtype)
@@ -73,7 +74,7 @@ def merge(points: Points) -> Points:
 class Sampling(Protocol):
     """Where the residual is taken: drawn once for each chunk of steps."""
 
-    def draw(self, key: Array) -> Points: ...
+    def draw(self, key: Key) -> Points: ...
 
 
 @jax.tree_util.register_dataclass
@@ -83,7 +84,7 @@ class FixedPoints:
 
     points: Points
 
-    def draw(self, key: Array) -> Points:
+    def draw(self, key: Key) -> Points:
         return self.points
 
 
@@ -95,5 +96,5 @@ class RandomPoints:
     edges: Array
     n: int = dataclasses.field(metadata={"static": True})
 
-    def draw(self, key: Array) -> Points:
+    def draw(self, key: Key) -> Points:
         return random_uniform(key, self.edges, self.n)

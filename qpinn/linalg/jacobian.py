@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
+from jaxtyping import Float
 
 from qpinn.linalg.lapack import one_by_one
 from qpinn.typing import Array, Params, Scalar
@@ -46,9 +47,9 @@ def losses(residuals: Residuals) -> dict[str, Scalar]:
 class Dense:
     """matrix (rows, p), its rows in the order of the sorted names of the residual vectors."""
 
-    matrix: Array
+    matrix: Float[Array, "rows p"]
 
-    def damped_step(self, residuals: Residuals, damping: Scalar) -> Array:
+    def damped_step(self, residuals: Residuals, damping: Scalar) -> Float[Array, "p"]:
         """The step (p,)."""
         length = jnp.sqrt(jnp.sum(self.matrix**2, axis=0))
         inverse = _reciprocal(length)
@@ -87,12 +88,12 @@ class Blocks:
     border        names of the residual vectors of the border; those of the segments, n each, are all the others
     """
 
-    inner: Array
-    shared: Array
-    continuity: Array
+    inner: Float[Array, "S n+m P"]
+    shared: Float[Array, "S n+m k"]
+    continuity: Float[Array, "S k q"]
     border: tuple[str, ...] = dataclasses.field(metadata={"static": True})
 
-    def damped_step(self, residuals: Residuals, damping: Scalar) -> tuple[Array, Array]:
+    def damped_step(self, residuals: Residuals, damping: Scalar) -> tuple[Float[Array, "S P"], Float[Array, "q"]]:
         """The step, as (S, P) of the segments and (q,) of what they share.
 
         Columns of shared parameters are scaled by their lengths; those of one segment all by the length of the longest

@@ -23,6 +23,7 @@ import dataclasses
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.potentials.base import attraction
@@ -36,10 +37,10 @@ class Steps:
     end gives it psi' / m = alpha psi there, outwards -alpha psi.
     """
 
-    edges: np.ndarray
-    values: np.ndarray
-    mass: np.ndarray
-    strength: np.ndarray
+    edges: Float[np.ndarray, "m+1"]
+    values: Float[np.ndarray, "m"]
+    mass: Float[np.ndarray, "m"]
+    strength: Float[np.ndarray, "m+1"]
     ends: Ends = WALLS
 
     def joined(self) -> Steps:
@@ -58,7 +59,7 @@ class Steps:
         )
 
     @property
-    def sizes(self) -> np.ndarray:
+    def sizes(self) -> Float[np.ndarray, "m"]:
         """Lengths (m,) of the cells."""
         return np.diff(self.edges)
 
@@ -67,16 +68,16 @@ class Steps:
         """An energy that no level lies below."""
         return float(self.values.min()) - attraction(self.edges, self.strength, float(self.mass.max()), self.ends)
 
-    def wave_number(self, energy: float) -> np.ndarray:
+    def wave_number(self, energy: float) -> Float[np.ndarray, "m"]:
         """q^2 = m (E - V) (m,) in each cell."""
         return self.mass * (energy - self.values)
 
-    def allowed(self, energy: float) -> np.ndarray:
+    def allowed(self, energy: float) -> Int[np.ndarray, "cells"]:
         """Cells (m,) where psi of this energy oscillates, and those beside an attractive delta."""
         beside = (self.strength[:-1] < 0) | (self.strength[1:] < 0)
         return np.flatnonzero((self.values < energy) | beside)
 
-    def decay(self, energy: float) -> tuple[np.ndarray, np.ndarray]:
+    def decay(self, energy: float) -> tuple[Float[np.ndarray, "m"], Float[np.ndarray, "m"]]:
         """Decay lengths of psi in each cell (m,), and from its nearer end to where psi oscillates or has a delta."""
         decay = np.sqrt(np.maximum(-self.wave_number(energy), 0.0)) * self.sizes
         ends = np.concatenate([[0.0], np.cumsum(decay)])
@@ -90,7 +91,7 @@ class Steps:
         near = np.minimum(np.abs(places[after] - ends), np.abs(places[np.maximum(after - 1, 0)] - ends))
         return decay, np.minimum(near[:-1], near[1:])
 
-    def density(self, energy: float) -> np.ndarray:
+    def density(self, energy: float) -> Float[np.ndarray, "m"]:
         """About how large psi^2 of this energy is in each cell (m,), at its nearer end, for unit norm.
 
         An even psi where it oscillates, and one that decays by its decay length elsewhere.
@@ -101,7 +102,7 @@ class Steps:
         return near / float((near * tail * self.sizes).sum())
 
 
-def count_below(steps: Steps, energies: np.ndarray) -> np.ndarray:
+def count_below(steps: Steps, energies: Float[np.ndarray, "k"]) -> Int[np.ndarray, "k"]:
     """How many levels of `steps` lie below each of `energies` (k,)."""
     if steps.ends.ring:
         return _count_on_ring(steps, energies)
@@ -199,7 +200,9 @@ def _fluxes(steps: Steps, energies: np.ndarray) -> tuple[np.ndarray, np.ndarray,
     return shot.zeros, back.flux / mirrored, shot.flux / psi, -np.exp(-np.clip(shot.size, -300, 600)) / psi
 
 
-def negative(first: np.ndarray, last: np.ndarray, across2: np.ndarray) -> np.ndarray:
+def negative(
+    first: Float[np.ndarray, "k"], last: Float[np.ndarray, "k"], across2: Float[np.ndarray, "k"]
+) -> Int[np.ndarray, "k"]:
     """How many eigenvalues of [[first, c], [c*, last]], across2 = |c|^2, are negative; all (k,)."""
     larger = np.abs(first) >= np.abs(last)
     pivot, other = np.where(larger, first, last), np.where(larger, last, first)
@@ -213,8 +216,8 @@ NEAR = np.array([-0.25, -0.016, 0.016, 0.25])
 
 
 def levels_of(
-    steps: Steps, wanted: np.ndarray, digits: int = 30, guess: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
+    steps: Steps, wanted: Int[np.ndarray, "n"], digits: int = 30, guess: Float[np.ndarray, "n"] | None = None
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
     """Energies (n,) below and above the levels with the indices `wanted` (n,), ascending.
 
     They are 2^-digits of the spacing of the levels apart, or as near as rounding allows. A `guess` of the levels (n,)

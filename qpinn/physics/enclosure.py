@@ -15,6 +15,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from qpinn.checks import LIMIT
 from qpinn.physics.interval import EPS, Interval, Region
@@ -56,7 +57,9 @@ def _walls(potential: Any) -> tuple[float, float]:
     )
 
 
-def enclose(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def enclose(
+    potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
     """Lower and upper bounds (n,) of V on cells from `left` to `right`, (n,) each.
 
     A cell may not hold a breakpoint, but end at one.
@@ -75,7 +78,9 @@ def enclose(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
     return v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
 
 
-def stray(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray | int) -> np.ndarray:
+def stray(
+    potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Int[np.ndarray, "n"] | int
+) -> Float[np.ndarray, "n"]:
     """Bound (n,) on the distance of V from a polynomial of `degree` on panels from `left` to `right`, (n,) each."""
     left, right = _inside(potential, left, right)
     if hasattr(potential, "stray"):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.typing import Array, Point, Psi, Scalar
 
@@ -41,7 +42,9 @@ def h_psi(psi: Psi, potential: Any, x: Point) -> Scalar:
     return -at.laplacian + potential(x) * at.value
 
 
-def rayleigh_quotient(psi: Jet, v: Array, weight: Array, mass: Any = 1.0, contact: Any = 0.0) -> Scalar:
+def rayleigh_quotient(
+    psi: Jet, v: Float[Array, "*n"], weight: Float[Array, "*n"], mass: Any = 1.0, contact: Any = 0.0
+) -> Scalar:
     """(<psi'|psi' / m> + <psi|V psi> + contact) / <psi|psi> from jets, V, m and weights on a quadrature (...,).
 
     contact = sum_j alpha_j psi(c_j)^2 is the energy in Dirac deltas. The weak form of <psi|H psi> / <psi|psi>: the same
@@ -51,7 +54,7 @@ def rayleigh_quotient(psi: Jet, v: Array, weight: Array, mass: Any = 1.0, contac
     return (kinetic + jnp.sum(weight * v * psi.value**2) + contact) / jnp.sum(weight * psi.value**2)
 
 
-def node_count(psi: np.ndarray, floor: float = 1e-6) -> int:
+def node_count(psi: Float[np.ndarray, "n"], floor: float = 1e-6) -> int:
     """Sign changes of samples psi (n,), ascending in x, where |psi| exceeds `floor` times its maximum.
 
     By Sturm's theorem the level of number n has n of them. The floor keeps rounding in decayed tails from counting.

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.physics.enclosure import stray
 from qpinn.physics.survey import DEEP, Survey, pieces, survey
@@ -23,7 +24,7 @@ MOST_FEATURES = 200
 """Segments up to which they are halved for features of V."""
 
 
-def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> np.ndarray:
+def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[np.ndarray, "segments+1"]:
     """Edges (segments + 1,) of a mesh on which the lowest `states` levels vary slowly in every segment.
 
     Cuts at every breakpoint, and then so that no level has more than `phase` radians in a segment where it oscillates,
@@ -70,7 +71,7 @@ def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
     return edges
 
 
-def share_of_norm(surveyed: Survey, edges: np.ndarray) -> np.ndarray:
+def share_of_norm(surveyed: Survey, edges: Float[np.ndarray, "segments+1"]) -> Float[np.ndarray, "segments"]:
     """Estimate (n,) of the integral of psi^2 between neighbouring `edges` (n + 1,), the largest over the levels.
 
     From a psi of constant amplitude where it oscillates, and of its decay length elsewhere.

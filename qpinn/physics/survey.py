@@ -17,6 +17,7 @@ import functools
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.checks import LIMIT
 from qpinn.geometry.domain import Ends
@@ -44,11 +45,11 @@ class Survey:
 
     lower: Steps
     upper: Steps
-    low: np.ndarray
-    high: np.ndarray
+    low: Float[np.ndarray, "n"]
+    high: Float[np.ndarray, "n"]
 
     @property
-    def energies(self) -> np.ndarray:
+    def energies(self) -> Float[np.ndarray, "n"]:
         """The levels (n,) to a few digits."""
         return (self.low + self.high) / 2
 
@@ -62,7 +63,7 @@ FEW = 20
 """Levels whose brackets are as narrow as the cells allow; for more of them that would take longer than it is worth."""
 
 
-def pieces(potential: Any) -> np.ndarray:
+def pieces(potential: Any) -> Float[np.ndarray, "pieces+1"]:
     """Walls and breakpoints of a potential with concrete numbers, ascending: (pieces + 1,)."""
     left, right = potential.domain
     inner = sorted(point for point in potential.breakpoints if left < point < right)
@@ -109,7 +110,7 @@ def _bracketed(lower: Steps, upper: Steps, guess: np.ndarray) -> Survey:
     return Survey(lower=lower, upper=upper, low=low - rounding, high=high + rounding)
 
 
-def first_ends(potential: Any, cells: int = CELLS) -> np.ndarray:
+def first_ends(potential: Any, cells: int = CELLS) -> Float[np.ndarray, "cells+1"]:
     """Ends of cells: evenly spaced, more about the middle of a potential that is narrow in its box, and its pieces."""
     edges = pieces(potential)
     points = np.linspace(edges[0], edges[-1], (cells if enclosure.is_enclosed(potential) else 8 * cells) + 1)
@@ -126,7 +127,7 @@ def first_ends(potential: Any, cells: int = CELLS) -> np.ndarray:
     return np.sort(np.concatenate([edges, points[nearest > apart]]))
 
 
-def steps_about(potential: Any, ends: np.ndarray) -> tuple[Steps, Steps]:
+def steps_about(potential: Any, ends: Float[np.ndarray, "cells+1"]) -> tuple[Steps, Steps]:
     """Steps with cells between `ends`, one nowhere above V and one nowhere below."""
     lo, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
     mass = mass_at(potential, ((ends[:-1] + ends[1:]) / 2)[:, None])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Bool, Float, Int
 
 from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record
@@ -64,20 +65,20 @@ class Fit:
     """
 
     params: Params
-    start: dict[str, np.ndarray]
+    start: dict[str, Float[np.ndarray, "lanes"]]
     history: History
-    steps: np.ndarray
-    alive: np.ndarray
+    steps: Int[np.ndarray, "lanes"]
+    alive: Bool[np.ndarray, "lanes"]
     seconds: dict[str, float]
     status: str
     asked: bool
 
     @property
-    def losses(self) -> np.ndarray:
+    def losses(self) -> Float[np.ndarray, "lanes"]:
         """The loss (lanes,) at the last good step; NaN where there is none."""
         return _at(self.history["total"], self.steps - 1)
 
-    def filled(self, name: str) -> np.ndarray:
+    def filled(self, name: str) -> Float[np.ndarray, "steps lanes"]:
         """A column (steps, lanes) of numbers of the equation, which stays at its last good value."""
         column = self.history[name]
         last = np.where(self.steps > 0, _at(column, self.steps - 1), self.start[name])
@@ -92,7 +93,7 @@ class Fit:
             alive=self.alive[which],
         )  # fmt: skip
 
-    def rows(self) -> dict[str, np.ndarray]:
+    def rows(self) -> dict[str, Float[np.ndarray, "rows"]]:
         """The history as columns with an entry for each step and lane, and its "step" and "state" (the lane)."""
         return rows(self.history, self.steps, self.alive)
 
@@ -103,7 +104,9 @@ def _at(column: np.ndarray, step: np.ndarray) -> np.ndarray:
     return np.array([lane[k] for lane, k in zip(with_none.T, step.tolist(), strict=True)])
 
 
-def rows(history: History, steps: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
+def rows(
+    history: History, steps: Int[np.ndarray, "lanes"], alive: Bool[np.ndarray, "lanes"]
+) -> dict[str, Float[np.ndarray, "rows"]]:
     """See `Fit.rows`. The step at which a lane met a NaN is the last of its rows."""
     step, lane = np.indices(history["total"].shape).astype(int)
     taken = step < steps + ~alive
@@ -172,7 +175,9 @@ def run_chunk(system: System, carry: Carry, active: Scalar, length: int) -> tupl
     return jax.lax.scan(body, carry, jnp.arange(length))
 
 
-def begin_lanes(lanes: Lanes, start: Start, inherited: Params | None = None) -> tuple[Carry, dict[str, Array]]:
+def begin_lanes(
+    lanes: Lanes, start: Start, inherited: Params | None = None
+) -> tuple[Carry, dict[str, Float[Array, "lanes"]]]:
     """`begin` of every lane."""
     return lanes.over(lambda system, psi: begin(system, start, psi), inherited)
 

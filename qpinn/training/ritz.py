@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
+from jaxtyping import Float, Int
 
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import Points
@@ -15,7 +16,9 @@ from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import is_linear
 
 
-def solve(gram: Array, stiffness: Array, states: Any, cutoff: float) -> tuple[Array, Array]:
+def solve(
+    gram: Float[Array, "p p"], stiffness: Float[Array, "p p"], states: Int[Array, "K"], cutoff: float
+) -> tuple[Float[Array, "K"], Float[Array, "p K"]]:
     """Numbers `states` (K,) of S c = E M c, and c (p, K) with c^T M c = 1, on the well-conditioned part of M (p, p).
 
     Random features are nearly dependent: directions in which M, scaled to a unit diagonal, is smaller than `cutoff`
@@ -45,7 +48,9 @@ def start(equation: Eigenvalue, params: Params, points: Points, level: Any = 0) 
     return jax.tree.map(lambda leaf: leaf[0], many), {"energy": energies[0]}
 
 
-def levels(equation: Eigenvalue, params: Params, points: Points, states: Array) -> tuple[Params, Array]:
+def levels(
+    equation: Eigenvalue, params: Params, points: Points, states: Int[Array, "K"]
+) -> tuple[Params, Float[Array, "K"]]:
     """For each of the levels `states` (K,) `params` with the linear part replaced, (K, ...), and the energies (K,).
 
     psi = sum_p c_p phi_p with c the readouts, nodal values and slopes, and phi_p fixed by the random inner weights.

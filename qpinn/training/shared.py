@@ -11,6 +11,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.training import loop, ritz
 from qpinn.training.lanes import Lanes, System
@@ -18,7 +19,7 @@ from qpinn.training.optimizers import Record, record
 from qpinn.typing import Array, Params
 
 
-def levels(system: System) -> tuple[Params, Array, Record]:
+def levels(system: System) -> tuple[Params, Float[Array, "K"], Record]:
     """Parameters (K, ...), energies (K,) and records (K,) of the levels `system.level` (K,) of the Ritz problem."""
     equation, _, sampling, seed, level = system
     init_key, points_key = loop.keys(seed)

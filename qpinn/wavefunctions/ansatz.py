@@ -13,10 +13,11 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials.base import has_kinks, mass_at, strengths_at
-from qpinn.typing import Array, Params, Point, Scalar
+from qpinn.typing import Array, Key, Params, Point, Scalar
 from qpinn.wavefunctions.continuity import continuity
 from qpinn.wavefunctions.envelope import Envelope
 from qpinn.wavefunctions.networks import MLP
@@ -35,12 +36,12 @@ class Ansatz:
     mesh: Params
 
     @property
-    def edges(self) -> Array:
+    def edges(self) -> Float[Array, "segments+1"]:
         """Edges (segments + 1,) of the segments, of the left half of the box for a parity."""
         return self.mesh["edges"]
 
     @property
-    def continuity(self) -> Array:
+    def continuity(self) -> Float[Array, "segments 4 q"]:
         """What each segment sees (segments, 4, q) of the nodal parameters; (1, 0, 0) where there are none."""
         return self.mesh.get("continuity", jnp.zeros((1, 0, 0), self.dtype))
 
@@ -53,7 +54,7 @@ class Ansatz:
     def dtype(self) -> Any:
         return self.wavefunction.mlp.dtype
 
-    def init(self, key: Array) -> Params:
+    def init(self, key: Key) -> Params:
         """Random parameters."""
         _, created = self.wavefunction.apply(
             {"mesh": self.mesh}, jnp.zeros(1, self.dtype), rngs={"params": key}, mutable=["params"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count, uniform_draws
@@ -52,6 +53,6 @@ class Envelope(nn.Module):
         return params
 
     @nn.nowrap
-    def inherited(self, params: Params, coarse: Array, fine: Params) -> Params:
+    def inherited(self, params: Params, coarse: Float[Array, "edges"], fine: Params) -> Params:
         """`params` as they are: there is one segment, whatever the mesh."""
         return params

@@ -12,9 +12,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.checks import one_of
-from qpinn.typing import Array, Params, Point, Scalar
+from qpinn.typing import Array, Key, Params, Point, Scalar
 
 Initializer: TypeAlias = Callable[..., tuple[Array, Array]]
 
@@ -45,7 +46,7 @@ NOT_SMOOTH = {
 """Activations that people ask for and that a second-order equation excludes, each with its reason."""
 
 
-def activation(name: str) -> Callable[[Array], Array]:
+def activation(name: str) -> Callable[[Float[Array, "..."]], Float[Array, "..."]]:
     """The activation called `name`. Raises ValueError for one that is unknown or that the equation excludes."""
     named = {**ACTIVATIONS, **ROUGH}
     if name in NOT_SMOOTH:
@@ -203,12 +204,12 @@ def parameter_count(network: MLP) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(_shapes(network)))
 
 
-def uniform_draws(key: Array, count: int, dtype: Any) -> Array:
+def uniform_draws(key: Key, count: int, dtype: Any) -> Float[Array, "count"]:
     """Draws (count,), independent and uniform in [-1, 1), for `from_uniform`."""
     return jax.random.uniform(key, (count,), dtype, -1, 1)
 
 
-def from_uniform(network: MLP, draws: Array) -> Params:
+def from_uniform(network: MLP, draws: Float[Array, "parameters"]) -> Params:
     """Parameters of `network` made from draws (parameter_count,), independent and uniform in [-1, 1).
 
     One draw for all layers, because every call of a random generator costs 0.4 s of compiling on a CPU. The readout is
@@ -233,7 +234,7 @@ def from_uniform(network: MLP, draws: Array) -> Params:
     return params
 
 
-def steepness(params: Params) -> Array:
+def steepness(params: Params) -> Float[Array, "..."]:
     """How much faster than x a network can vary: the product of the largest row sums of its hidden layers.
 
     params  of networks with leading axes (...,), all of them kept: (...,)

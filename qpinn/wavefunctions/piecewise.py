@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count, uniform_draws
@@ -104,7 +105,7 @@ class Piecewise(nn.Module):
         return {**params, "network": hidden}
 
     @nn.nowrap
-    def inherited(self, params: Params, coarse: Array, fine: Params) -> Params:
+    def inherited(self, params: Params, coarse: Float[Array, "edges"], fine: Params) -> Params:
         """Parameters on the mesh `fine` from `params` (lanes first) on one with edges `coarse`, all of them in it.
 
         The network of a part of a segment is that of the whole, as a function of x; nodal parameters are zero, for a

@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.checks import SMALLEST, finite, positive
 from qpinn.geometry.domain import WALLS, Ends
@@ -70,7 +71,7 @@ class Potential:
         def __call__(self, x: Any) -> Any: ...
 
     @property
-    def seams(self) -> np.ndarray:
+    def seams(self) -> Float[np.ndarray, "seams"]:
         return np.zeros(0)
 
 
@@ -166,7 +167,7 @@ def has_kinks(potential: Any) -> bool:
     return hasattr(potential, "mass") or bool(deltas_of(potential)[0])
 
 
-def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
+def strengths_at(potential: Any, edges: Float[np.ndarray, "edges"]) -> Float[np.ndarray, "edges"]:
     """Strength (n,) of the delta at each of `edges` (n,), 0 where there is none; deltas beyond them are left out."""
     strengths = np.zeros(len(edges))
     slack = 1e-9 * (edges[-1] - edges[0])
@@ -179,7 +180,9 @@ def strengths_at(potential: Any, edges: np.ndarray) -> np.ndarray:
     return strengths
 
 
-def attraction(edges: np.ndarray, strength: np.ndarray, mass: float, ends: Ends = WALLS) -> float:
+def attraction(
+    edges: Float[np.ndarray, "edges"], strength: Float[np.ndarray, "edges"], mass: float, ends: Ends = WALLS
+) -> float:
     """How far below min V a level can lie with deltas `strength` (n,) at `edges` (n,), the two ends among them.
 
     With A the sum of the attractive alpha, all of them bind no more than one in one place. |psi|^2 there exceeds its

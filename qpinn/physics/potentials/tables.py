@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.checks import LIMIT, finite
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, walls
@@ -61,11 +62,13 @@ class Sampled(_Table):
         return _entries(self.knots[np.array(self.bends, np.intp)])
 
     @property
-    def seams(self) -> np.ndarray:
+    def seams(self) -> Float[np.ndarray, "seams"]:
         """Where one polynomial ends and the next begins."""
         return np.asarray(self.knots, np.float64)
 
-    def enclose(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def enclose(
+        self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
+    ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
         first, last = (_piece_of(np.asarray(self.knots), end) for end in (left, right))
         least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
@@ -79,7 +82,7 @@ class Sampled(_Table):
         blur = 8 * np.finfo(float).eps * np.maximum(np.abs(least), np.abs(most))
         return least - blur, most + blur
 
-    def stray(self, left: np.ndarray, right: np.ndarray, degree: Any) -> np.ndarray:
+    def stray(self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Any) -> Float[np.ndarray, "n"]:
         """How far V is from its Chebyshev interpolant of `degree` (n,) on panels; 0 within one piece.
 
         On a piece the difference is a polynomial, which at 2 m Chebyshev nodes is at least 1 / sqrt(2) of its largest
@@ -252,12 +255,14 @@ class Layers(_Table):
         thickness = np.cumsum(edges[..., :0:-1], axis=-1)[..., ::-1]
         return {"thickness": thickness, "offset": by_field["offset"], "mass": by_field["masses"], "edges": edges}
 
-    def enclose(self, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def enclose(
+        self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
+    ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """The offset on cells from `left` to `right` (n,), none of which holds the end of a layer."""
         value = np.asarray(self.offset, np.float64)[_piece_of(np.asarray(self.edges), (left + right) / 2)]
         return value, value
 
-    def stray(self, left: np.ndarray, right: np.ndarray, degree: Any) -> np.ndarray:
+    def stray(self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Any) -> Float[np.ndarray, "n"]:
         """0: V is constant in a layer."""
         return np.zeros(len(left))
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from qpinn.geometry.domain import Ends
 from qpinn.geometry.mesh import left_half
@@ -120,7 +121,7 @@ class Box:
         return [(parity, self.half(Ends(left, right)), count) for parity, right, left, count in each if count]
 
 
-def sample(potential: Potential, left: float, t: np.ndarray) -> np.ndarray:
+def sample(potential: Potential, left: float, t: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """V at left + t, same shape as t."""
     return np.asarray(potential((left + t)[..., None]), dtype=np.float64)
 
@@ -139,7 +140,7 @@ def box_of(potential: Potential) -> Box:
                even=reflects(potential))  # fmt: skip
 
 
-def inside(edges: np.ndarray, count: int) -> np.ndarray:
+def inside(edges: Float[np.ndarray, "m+1"], count: int) -> Float[np.ndarray, "m count"]:
     """`count` evenly spaced points within each piece, shape (pieces, count)."""
     return edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(count) + 0.5) / count
 
@@ -160,13 +161,13 @@ def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]
     return float(min(bounds))
 
 
-def cut(edges: np.ndarray, parts: int) -> np.ndarray:
+def cut(edges: Float[np.ndarray, "m+1"], parts: int) -> Float[np.ndarray, "m*parts"]:
     """The starts of `parts` equal cells in each piece."""
     return (edges[:-1, None] + np.diff(edges)[:, None] * np.arange(parts) / parts).ravel()
 
 
 @functools.cache
-def gauss(count: int) -> tuple[np.ndarray, np.ndarray]:
+def gauss(count: int) -> tuple[Float[np.ndarray, "count"], Float[np.ndarray, "count"]]:
     """Gauss-Legendre nodes and weights on (-1, 1)."""
     return np.polynomial.legendre.leggauss(count)
 
@@ -217,7 +218,7 @@ def ended(box: Box, wave: Wave) -> Wave:
     return psi
 
 
-def first_sign(values: np.ndarray) -> np.ndarray:
+def first_sign(values: Float[np.ndarray, "K n"]) -> Float[np.ndarray, "K"]:
     """The sign of the first visible lobe, or the phase of it, for values of shape (k, n): (k,)."""
     seen = np.abs(values) > VISIBLE * np.abs(values).max(axis=1, keepdims=True)
     return np.sign(values[np.arange(len(values)), seen.argmax(axis=1)])
