@@ -22,7 +22,7 @@ from qpinn.bounds.certify import Values
 from qpinn.bounds.certify import scale as scale_of
 from qpinn.physics import operators
 from qpinn.physics.reference import Eigenstates
-from qpinn.training.loop import Fit
+from qpinn.training.fit import Fit
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6)
 OUTCOMES = ("right state", "wrong state", "psi = 0", "not converged", "non-finite")

@@ -20,6 +20,7 @@ from qpinn.drivers.solution import Solution, Stats, Trained, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
+from qpinn.training.fit import Callback, Fit
 from qpinn.training.lanes import Lanes, side_by_side
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
@@ -28,7 +29,7 @@ ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
 
 
-def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings: Any) -> Solution:
+def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any) -> Solution:
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
     -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless unless units="semiconductor"
@@ -43,7 +44,7 @@ def solve(potential: Any, *, callbacks: Sequence[loop.Callback] = (), **settings
     return run(potential, chosen, callbacks)
 
 
-def run(potential: Any, settings: Settings, callbacks: Sequence[loop.Callback] = ()) -> Solution:
+def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) -> Solution:
     """`solve` for settings that are already checked."""
     clock = Clock()
     device = check_device(settings.precision)
@@ -80,7 +81,7 @@ def _train(
     settings: Settings,
     mesh: np.ndarray,
     energy: np.ndarray,
-    callbacks: Sequence[loop.Callback],
+    callbacks: Sequence[Callback],
     clock: Clock,
     before: Trained | None = None,
 ) -> Trained:
@@ -123,7 +124,7 @@ def _train(
 
 
 def _measured(
-    plan: discretize.Plan, settings: Settings, rules: Quadratures, fit: loop.Fit, fields: Fields, energy: np.ndarray
+    plan: discretize.Plan, settings: Settings, rules: Quadratures, fit: Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[np.ndarray, observables.Measured]:
     """The matrix (K, K) that makes functions of the lanes of a fit, and these functions with their bounds.
 

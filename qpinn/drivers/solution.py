@@ -22,7 +22,7 @@ from qpinn.physics import symmetry
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.units import Units
-from qpinn.training import loop
+from qpinn.training.fit import Fit
 from qpinn.training.lanes import Lanes, System
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import is_linear
@@ -54,7 +54,7 @@ class Trained:
     """
 
     lanes: Lanes
-    fit: loop.Fit
+    fit: Fit
     mix: np.ndarray
     measured: observables.Measured
 

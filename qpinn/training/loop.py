@@ -11,15 +11,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 
+from qpinn.training.fit import Callback, Fit, History, Progress, concatenated, history, joined, rows
 from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record
 from qpinn.training.starts import Start
 from qpinn.typing import Array, Params, Scalar
-
-History = dict[str, np.ndarray]
-"""Columns (steps, lanes): the terms of the loss, "total", numbers of the equation, "step_size" and "seconds"."""
 
 
 class Carry(NamedTuple):
@@ -28,89 +26,6 @@ class Carry(NamedTuple):
     state: Any
     good: Scalar
     alive: Scalar
-
-
-class Progress(NamedTuple):
-    """What a callback sees between chunks. A true return value ends the training.
-
-    loss     the largest of all lanes that go on
-    report   numbers of the equation, such as E, of the first lane
-    params   on the host, with an axis of lanes: of all lanes, or of the one whose turn it is
-    rows     their history up to now, see `Fit.rows`
-    """
-
-    step: int
-    steps: int
-    loss: float
-    report: dict[str, float]
-    params: Params
-    rows: Callable[[], dict[str, np.ndarray]]
-
-
-Callback = Callable[[Progress], bool | None]
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Fit:
-    """Result of a training of one or more lanes.
-
-    params   (lanes, ...) after the last good step of each
-    start    numbers of the equation before training, each (lanes,)
-    history  columns (steps, lanes); what a lane has after its last good step means nothing
-    steps    (lanes,) good steps
-    alive    (lanes,) False for a lane that met a NaN: it was frozen there, the others went on
-    seconds  compile, train
-    status   "finished", "stopped" (by a callback) or "non-finite" (in some lane)
-    asked    whether a callback wanted the end, even if it had come already
-    """
-
-    params: Params
-    start: dict[str, Float[np.ndarray, "lanes"]]
-    history: History
-    steps: Int[np.ndarray, "lanes"]
-    alive: Bool[np.ndarray, "lanes"]
-    seconds: dict[str, float]
-    status: str
-    asked: bool
-
-    @property
-    def losses(self) -> Float[np.ndarray, "lanes"]:
-        """The loss (lanes,) at the last good step; NaN where there is none."""
-        return _at(self.history["total"], self.steps - 1)
-
-    def filled(self, name: str) -> Float[np.ndarray, "steps lanes"]:
-        """A column (steps, lanes) of numbers of the equation, which stays at its last good value."""
-        column = self.history[name]
-        last = np.where(self.steps > 0, _at(column, self.steps - 1), self.start[name])
-        return np.where(np.arange(len(column))[:, None] < self.steps, column, last)
-
-    def some(self, which: slice) -> Fit:
-        """Some of the lanes."""
-        return dataclasses.replace(
-            self, params=jax.tree.map(lambda leaf: leaf[which], self.params),
-            start={name: value[which] for name, value in self.start.items()},
-            history={name: column[:, which] for name, column in self.history.items()}, steps=self.steps[which],
-            alive=self.alive[which],
-        )  # fmt: skip
-
-    def rows(self) -> dict[str, Float[np.ndarray, "rows"]]:
-        """The history as columns with an entry for each step and lane, and its "step" and "state" (the lane)."""
-        return rows(self.history, self.steps, self.alive)
-
-
-def _at(column: np.ndarray, step: np.ndarray) -> np.ndarray:
-    """Entries (lanes,) of a column (steps, lanes) at a step (lanes,) of each lane; NaN for -1."""
-    with_none = np.append(column, np.full((1, column.shape[1]), np.nan), axis=0)
-    return np.array([lane[k] for lane, k in zip(with_none.T, step.tolist(), strict=True)])
-
-
-def rows(
-    history: History, steps: Int[np.ndarray, "lanes"], alive: Bool[np.ndarray, "lanes"]
-) -> dict[str, Float[np.ndarray, "rows"]]:
-    """See `Fit.rows`. The step at which a lane met a NaN is the last of its rows."""
-    step, lane = np.indices(history["total"].shape).astype(int)
-    taken = step < steps + ~alive
-    return {"step": step[taken], "state": lane[taken], **{name: column[taken] for name, column in history.items()}}
 
 
 def keys(seed: Scalar) -> Array:
@@ -276,7 +191,7 @@ def fit(
                 loss=float(np.max(columns["total"][-1], where=alive, initial=-np.inf)) if alive.any() else np.nan,
                 report={name: float(columns[name][-1, 0]) for name in records.report},
                 params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
-                rows=partial(_rows_of, tuple(chunks), good, alive),
+                rows=partial(rows, tuple(chunks), good, alive),
             )
             asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
             whole = done == steps and turn[0] + 1 == turn[1]
@@ -286,34 +201,9 @@ def fit(
         status = "non-finite"
     return Fit(
         params=carry.state.params, start={name: np.asarray(value, np.float64) for name, value in start.items()},
-        history=_joined(chunks), steps=good, alive=alive, status=status, asked=any(asked),
+        history=joined(chunks), steps=good, alive=alive, status=status, asked=any(asked),
         seconds={"compile": 0.0, "train": time.perf_counter() - begun},
     )  # fmt: skip
-
-
-def _rows_of(chunks: Sequence[History], steps: np.ndarray, alive: np.ndarray) -> dict[str, np.ndarray]:
-    return rows(_joined(chunks), steps, alive)
-
-
-def _joined(chunks: Sequence[History]) -> History:
-    """The history of all chunks."""
-    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
-def history(records: Record, active: int, seconds: float) -> History:
-    """The history of the first `active` steps of `records`, whose leaves are (lanes, steps)."""
-
-    def column(values: Any) -> np.ndarray:
-        return np.asarray(values, np.float64).T[:active]
-
-    total = column(records.loss)
-    return {
-        **{name: column(values) for name, values in records.losses.items()},
-        "total": total,
-        **{name: column(values) for name, values in records.report.items()},
-        "step_size": column(records.step_size),
-        "seconds": np.full(total.shape, seconds),
-    }
 
 
 def in_turn(
@@ -337,28 +227,12 @@ def in_turn(
         carry, start = programmes.begin(lanes, inherited=None)
         fits.append(dataclasses.replace(
             fits[-1], params=carry.state.params, steps=np.zeros(lanes.count, int), alive=np.ones(lanes.count, bool),
-            history={name: column[:0] for name, column in fits[-1].history.items()}, seconds={"train": 0.0},
+            history={name: column[:0] for name, column in fits[-1].history.items()},
+            seconds=dict.fromkeys(fits[-1].seconds, 0.0),
             start={name: np.asarray(value, np.float64) for name, value in start.items()},
         ))  # fmt: skip
-    longest = max(len(one.history["total"]) for one in fits)
-    whole = dataclasses.replace(
-        fits[-1],
-        # on the host: several devices would keep it in pieces that no longer belong to lanes
-        params=jax.tree.map(lambda *leaves: np.concatenate(leaves), *(jax.device_get(one.params) for one in fits)),
-        start={name: np.concatenate([one.start[name] for one in fits]) for name in fits[0].start},
-        history={
-            name: np.concatenate([_padded(one.history[name], longest) for one in fits], axis=1)
-            for name in fits[0].history
-        },
-        steps=np.concatenate([one.steps for one in fits]),
-        alive=np.concatenate([one.alive for one in fits]),
-        seconds={"train": sum(one.seconds["train"] for one in fits), "compile": programmes.seconds},
-    )
-    return whole if whole.alive.all() else dataclasses.replace(whole, status="non-finite")
-
-
-def _padded(column: np.ndarray, length: int) -> np.ndarray:
-    return np.pad(column, ((0, length - len(column)), (0, 0)), constant_values=np.nan)
+    whole = concatenated(fits)
+    return dataclasses.replace(whole, seconds={**whole.seconds, "compile": programmes.seconds})
 
 
 def seeds_of_turn(seeds: Any, turn: int) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.training import loop, ritz
+from qpinn.training.fit import Fit, history
 from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record, record
 from qpinn.typing import Array, Params
@@ -32,7 +33,7 @@ def levels(system: System) -> tuple[Params, Float[Array, "K"], Record]:
     return params, energies, jax.vmap(report)(params)
 
 
-def fit(networks: Lanes, count: int) -> loop.Fit:
+def fit(networks: Lanes, count: int) -> Fit:
     """The lowest `count` levels of lanes that have the levels in turn (even, odd, even, ...): no steps, one record."""
     begun = time.perf_counter()
     options = loop.compiler_options(quick=False)
@@ -42,8 +43,8 @@ def fit(networks: Lanes, count: int) -> loop.Fit:
         lambda leaf: np.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], solve(networks)
     )
     seconds = {"compile": compiled - begun, "train": time.perf_counter() - compiled}
-    columns = loop.history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, seconds["train"])
-    return loop.Fit(
+    columns = history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, seconds["train"])
+    return Fit(
         params=params, start={"energy": np.asarray(energies, np.float64)}, history=columns, steps=np.ones(count, int),
         alive=np.ones(count, bool), seconds=seconds, status="finished", asked=False,
     )  # fmt: skip
