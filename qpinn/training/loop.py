@@ -135,17 +135,18 @@ def compiled(lanes: Lanes, course: Course, inherited: Params | None = None, runs
     whose number on a core was chosen for that (docs/sweeps.md).
     """
     begun = time.perf_counter()
-    jitted = jax.jit(begin_lanes, static_argnames="start", compiler_options=compiler_options(quick=runs == 1))
-    lowered = jitted.lower(lanes, course.start, inherited=inherited)
+    lowered = jax.jit(begin_lanes, static_argnames="start").lower(lanes, course.start, inherited=inherited)
     carry, _ = lanes.shapes(lowered.out_info)
-    work = float(runs * course.steps) * _size(carry.state.params) * _size(lanes.system.sampling)
+    work_of_step = float(runs) * _size(carry.state.params) * _size(lanes.system.sampling)
+
+    def options(steps: int) -> dict[str, Any]:
+        return compiler_options(quick=steps * work_of_step < QUICK)
+
     one_by_one = jax.default_backend() == "cpu" and lanes.devices is None
-    run = jax.jit(
-        partial(run_lanes, length=course.length, one_by_one=one_by_one), donate_argnums=1,
-        compiler_options=compiler_options(quick=work < QUICK),
-    )  # fmt: skip
-    chunk = run.lower(lanes, carry, jnp.asarray(course.length)).compile()
-    return Compiled(lowered.compile(), chunk, time.perf_counter() - begun)
+    run = jax.jit(partial(run_lanes, length=course.length, one_by_one=one_by_one), donate_argnums=1)
+    chunk = run.lower(lanes, carry, jnp.asarray(course.length)).compile(compiler_options=options(course.steps))
+    start = lowered.compile(compiler_options=options(getattr(course.start, "steps", 1)))
+    return Compiled(start, chunk, time.perf_counter() - begun)
 
 
 def _size(tree: Any) -> int:
