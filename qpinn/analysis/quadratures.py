@@ -124,8 +124,13 @@ class Quadratures:
     def only(self, name: str) -> Quadratures:
         """One of the rules alone."""
         columns, weight, blur = self.rules[name]
-        points = Points(self.points.x[:, columns], self.points.weight[:, columns])
+        points = Points(self.points.x[:, columns], weight if self.center is None else 2 * weight)  # type: ignore
         return dataclasses.replace(self, points=points, rules={name: (slice(None), weight, blur)})
+
+    def positions(self, name: str) -> np.ndarray:
+        """Points (n,) of one of the rules in the whole box."""
+        x = np.asarray(self.points.x[:, self.rules[name][0], 0], np.float64).ravel()
+        return x if self.center is None else np.concatenate([x, 2 * self.center - x[::-1]])
 
     def values(self, fields: Fields, name: str, parities: Sequence[float | None] | None = None) -> certify.Values:
         """The functions of `observables.measure` on one of the rules; with their parities (K,) on the whole box."""

@@ -31,13 +31,14 @@ Columns = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Exact:
-    """What starts are compared with: `levels`, and which of them is wanted.
+    """What starts are compared with: `levels`, their `psi` (k, n) on the quadrature, and which of them is wanted.
 
     fixed      whether E is fixed, so that it converges to nothing
     projected  whether the Rayleigh quotient of psi, normalised, stands for the trained E, as after a Ritz start
     """
 
     levels: Eigenstates
+    psi: Float[np.ndarray, "k n"]
     index: int
     fixed: bool
     projected: bool
@@ -53,7 +54,7 @@ def columns(
     frames  steps at which energies are kept
     """
     levels, index, norm = exact.levels, exact.index, values.norms()
-    scale, there = scale_of(levels.energies), levels.psi(values.x)
+    scale, there = scale_of(levels.energies), exact.psi
     rayleigh, psi = (values.kinetic() + values.potential()) / np.maximum(norm, 1e-300), values.psi
     if exact.projected:
         energy, psi, norm = rayleigh, psi / np.sqrt(np.maximum(norm, 1e-300))[:, None], np.ones(len(norm))

@@ -209,10 +209,14 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     system = build.system(job.potential, settings, levels)
     edges = np.asarray(system.equation.ansatz.edges, np.float64)
     mesh, even = discretize.segments(job.potential, index + 1, settings.phase, settings.by_parity)
-    rules = quadratures(job.potential, edges, mesh, 0, index + 1, even).only("fine")
+    rules = quadratures(job.potential, edges, mesh, 0, index + 1, even).only("check")
     at = build.cast(settings.precision, rules.points)
     exact = statistics.Exact(
-        levels=levels, index=index, fixed=settings.energy.name == "fixed", projected=settings.start.name == "ritz"
+        levels=levels,
+        psi=levels.psi(rules.positions("check")),
+        index=index,
+        fixed=settings.energy.name == "fixed",
+        projected=settings.start.name == "ritz",
     )
 
     def lanes(numbers: np.ndarray, trained: Sequence[Params] = ()) -> Lanes:
@@ -237,7 +241,7 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
         fit = every.some(slice(-size, None))
         last = block([fit.params] * (turns - 1))
         fields, energies = jax.device_get(measure(last, fit.params, at))
-        fine = rules.values(fields, "fine", [discretize.parity_of(index)] * size)
+        fine = rules.values(fields, "check", [discretize.parity_of(index)] * size)
         columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings))
         columns["steps"] = every.steps.reshape(turns, size).min(axis=0)  # a NaN in any of its functions ends a start
         return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
