@@ -45,13 +45,19 @@ class Exact:
 
 
 def columns(
-    values: Values, energy: Float[np.ndarray, "B"], fit: Fit, exact: Exact, frames: Int[np.ndarray, "frames"]
+    values: Values,
+    energy: Float[np.ndarray, "B"],
+    fit: Fit,
+    exact: Exact,
+    frames: Int[np.ndarray, "frames"],
+    asked: int,
 ) -> Columns:
     """The columns of B starts, but for number and seconds.
 
     values  psi of each on a quadrature
     energy  (B,) the trained E
     frames  steps at which energies are kept
+    asked   steps that each was to take
     """
     levels, index, norm = exact.levels, exact.index, values.norms()
     scale, there = scale_of(levels.energies), exact.psi
@@ -65,6 +71,8 @@ def columns(
     nearest = np.where(alike[nearest, index], index, nearest)
     error = observables.l2_error(psi, there[index], values.weight)
     history = fit.filled("energy")
+    # a training ends early where none of its lanes goes on
+    history = np.pad(history, ((0, asked - len(history)), (0, 0)), mode="edge")
     off = np.abs(history - levels.energies[index]) / scale[index]
     return {
         "energy": energy, "energy_start": fit.start["energy"], "energy_rayleigh": rayleigh,
@@ -73,7 +81,7 @@ def columns(
         "index": np.full(len(psi), index), "nearest": nearest, "overlap": np.max(overlaps, axis=1),
         "off_nearest": (energy - levels.energies[nearest]) / scale[nearest],
         "node_count": np.array([operators.node_count(row) for row in psi]),
-        "norm": norm, "loss": fit.losses, "steps": fit.steps, "asked": np.full(len(psi), len(history)),
+        "norm": norm, "loss": fit.losses, "steps": fit.steps, "asked": np.full(len(psi), asked),
         "energies": history[frames].T.astype(np.float32),
         **{f"steps_to_{tolerance:.0e}": np.full(len(psi), np.nan) if exact.fixed else steps_to(off, tolerance)
            for tolerance in TOLERANCES},

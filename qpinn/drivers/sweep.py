@@ -242,7 +242,7 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
         last = block([fit.params] * (turns - 1))
         fields, energies = jax.device_get(measure(last, fit.params, at))
         fine = rules.values(fields, "check", [discretize.parity_of(index)] * size)
-        columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings))
+        columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings), course.steps)
         columns["steps"] = every.steps.reshape(turns, size).min(axis=0)  # a NaN in any of its functions ends a start
         return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
 

@@ -222,7 +222,7 @@ def in_turn(
     fits: list[Fit] = []
     for k in range(count):
         lanes = lanes_after([trained.params for trained in fits])
-        if not fits or fits[-1].status != "stopped":
+        if not fits or not fits[-1].asked:
             fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count), kept=kept))
             continue
         carry, start = programmes.begin(lanes, inherited=None)

@@ -113,6 +113,20 @@ def test_a_start_of_functions_in_turn_is_that_of_the_sweep(tmp_path, mapping):
 
 
 @pytest.mark.usefixtures("optax_promotion")
+@pytest.mark.parametrize("block", [1, 2])
+def test_a_block_of_which_no_start_is_left_ends_no_sweep(tmp_path, block):
+    """All of its starts meet a NaN in the first of several chunks."""
+    mapping = {**PAPER, "optimizer": {"name": "adam", "steps": 60, "chunk": 10}, "precision": "float32"}
+    job = _job(mapping, seeds=3, block=block, vary="optimizer.learning_rate", range=(1e-3, 1e11))
+    _, columns, frames = _run(job, tmp_path)
+    np.testing.assert_array_equal(columns["asked"], 60)
+    assert columns["energies"].shape == (3, len(frames))
+    assert columns["steps"][0] == 60
+    assert (columns["steps"][1:] < 60).all()
+    np.testing.assert_array_equal(statistics.outcomes(columns)[1:], "non-finite")
+
+
+@pytest.mark.usefixtures("optax_promotion")
 def test_a_nan_in_the_first_of_two_functions_ends_a_start(tmp_path):
     mapping = {**PAPER, "optimizer": {"name": "adam", "steps": 40}, "precision": "float32", "states": 2}
     job = _job(mapping, seeds=4, block=4, vary="optimizer.learning_rate", range=(1e-3, 1e11))

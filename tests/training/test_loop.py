@@ -114,6 +114,19 @@ def test_all_lanes_at_a_nan_end_the_training():
     assert len(fit.history["total"]) == 10
 
 
+def test_who_asks_for_the_end_in_a_turn_that_meets_a_nan_is_heard():
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    (bad,) = poisoned(build.system(BARRIER, settings, exact_levels(BARRIER)), [7])
+    lanes, course, seen = side_by_side([bad]), loop.Course(Random(), 20, 5), []
+    fit = loop.in_turn(
+        loop.compiled(lanes, course), lambda trained: lanes, 3, course,
+        [lambda progress: seen.append(progress) or not np.isfinite(progress.loss)],
+    )  # fmt: skip
+    assert len(seen) == 2
+    assert fit.status == "non-finite"
+    np.testing.assert_array_equal(fit.steps, [7, 0, 0])
+
+
 def test_the_seed_moves_parameters_and_random_points():
     settings = {**PAPER, "sampling": {"name": "random", "points": 20}, "optimizer": {"name": "adam", "steps": 5}}
     losses = [qpinn.solve(BARRIER, seed=seed, **settings).history["total"] for seed in (0, 0, 1)]
