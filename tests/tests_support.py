@@ -45,3 +45,14 @@ def train(*arguments: str) -> subprocess.CompletedProcess[str]:
     finished = script("train", *arguments)
     assert finished.returncode == 0, finished.stderr
     return finished
+
+
+def system_of(potential, settings):
+    """The system of the level that `settings` ask for, as a sweep builds it."""
+    from qpinn.drivers import build, discretize
+    from qpinn.drivers.solution import exact_levels
+
+    index = settings.level
+    mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
+    levels = exact_levels(potential, index + 1).energies
+    return build.system(potential, settings, mesh, even, build.energies(settings, range(index + 1), levels)[index])

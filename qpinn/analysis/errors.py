@@ -52,6 +52,11 @@ def vouched(levels: Eigenstates) -> Bool[np.ndarray, "k"]:
     return np.asarray(levels.errors <= VOUCHED * certify.scale(levels.energies))
 
 
+def degenerate(levels: Eigenstates) -> Bool[np.ndarray, "k k"]:
+    """Which levels of a reference are as good as one, so that psi of each is any mixture; each with itself."""
+    return np.asarray(np.abs(levels.energies - levels.energies[:, None]) <= SEPARATE * certify.scale(levels.energies))
+
+
 def of_energy(energies: Any, levels: Eigenstates, index: int) -> Float[np.ndarray, "..."]:
     """Relative errors of energies (...) against level `index`; NaN within the error of the reference."""
     scale = float(certify.scale(levels.energies)[index])
@@ -76,8 +81,7 @@ def of_psi(
 def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) -> list[State]:
     """The states with their errors against the reference, from their functions `fine`. All dimensionless."""
     scale = certify.scale(levels.energies)
-    spacing = np.diff(levels.energies, prepend=-np.inf, append=np.inf)
-    single = np.minimum(spacing[:-1], spacing[1:]) > SEPARATE * scale
+    single = degenerate(levels).sum(axis=0) == 1
     exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI) & single
     compared = []
     for state, psi in zip(states, fine.psi, strict=True):

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis import observables
-from qpinn.analysis.errors import SEPARATE
+from qpinn.analysis.errors import degenerate
 from qpinn.bounds.certify import Values
 from qpinn.bounds.certify import scale as scale_of
 from qpinn.physics import operators
@@ -63,9 +63,9 @@ def columns(
     scale, there = scale_of(levels.energies), exact.psi
     rayleigh, psi = (values.kinetic() + values.potential()) / np.maximum(norm, 1e-300), values.psi
     if exact.projected:
-        energy, psi, norm = rayleigh, psi / np.sqrt(np.maximum(norm, 1e-300))[:, None], np.ones(len(norm))
+        energy, psi, norm = rayleigh, psi / np.sqrt(np.maximum(norm, 1e-300))[:, None], norm / np.maximum(norm, 1e-300)
     # psi of a degenerate level is any mixture: what counts is its part among them, and psi has no error
-    alike = np.abs(levels.energies - levels.energies[:, None]) <= SEPARATE * scale
+    alike = degenerate(levels)
     overlaps = np.sqrt(observables.overlaps_with(psi, there, values.weight) ** 2 @ alike)
     nearest = np.argmax(overlaps, axis=1)
     nearest = np.where(alike[nearest, index], index, nearest)

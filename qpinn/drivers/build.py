@@ -9,16 +9,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from qpinn.drivers import discretize
 from qpinn.drivers.settings import SamplingChoice, Settings
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
-from qpinn.physics.reference import Eigenstates
 from qpinn.physics.resolution import energy_unit
 from qpinn.training import loop, starts
-from qpinn.training.lanes import Lanes, System, side_by_side, varied
+from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import ansatz_of
@@ -51,15 +50,25 @@ def networks(plan: discretize.Plan, levels: list[System]) -> Lanes:
     return side_by_side([system._replace(level=numbers) for system in levels[:parities]])
 
 
-def system(potential: Any, settings: Settings, levels: Eigenstates) -> System:
-    """The system of a single level of a potential with walls, whose `levels` say what E is where it is to be fixed."""
-    index, energy = settings.level, settings.energy.initial
-    if settings.energy.name == "fixed":
-        energy = float(levels.energies[index]) if settings.energy.value is None else settings.energy.value
-    mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
+def system(
+    potential: Any, settings: Settings, mesh: Float[np.ndarray, "segments+1"], even: bool, energy: float
+) -> System:
+    """The system of a single level of a potential with walls, on a mesh for it (`discretize.segments`)."""
+    index = settings.level
     unit = settings.loss.unit or energy_unit(potential, index + 1)
     on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if even else None)
     return _at(on_mesh, energy, settings.seed, index // 2 if even else index)
+
+
+def energies(
+    settings: Settings, indices: Int[np.ndarray, "K"], levels: Float[np.ndarray, "levels"] | None
+) -> Float[np.ndarray, "K"]:
+    """E of each level if it is fixed, or where it starts; `levels` are needed where it is fixed to those of them."""
+    if settings.energy.to_reference:
+        assert levels is not None
+        return levels[indices]
+    fixed = settings.energy.name == "fixed"
+    return np.full(len(indices), settings.energy.value if fixed else settings.energy.initial)
 
 
 def _at(system: System, energy: Any, seed: int, level: Any) -> System:
@@ -108,19 +117,15 @@ def course(settings: Settings) -> loop.Course:
 
 
 def orthogonal(
-    system: System, many: System, trained: Sequence[Params], count: int, weight: float, lanes: int,
-    on: Sequence[jax.Device] = (),
-) -> Lanes:  # fmt: skip
-    """Lanes of one of `count` functions that are trained in turn, orthogonal to those that have been `trained`.
+    system: System, trained: Sequence[Params], count: int, settings: Settings, lanes: tuple[int, ...] = ()
+) -> System:
+    """The system of one of `count` functions that are trained in turn, orthogonal to those that have been `trained`.
 
-    many     `system` with an axis of lanes on what differs
-    trained  parameters of the functions before it, each with an axis of lanes
+    lanes  leading axes of the parameters of those
     """
     below = [params["psi"] for params in trained]
-    one, several = system.equation, many.equation.orthogonal_to(below, count, weight, (lanes,))
-    return varied(
-        system._replace(equation=one.orthogonal_to([], count, weight)), many._replace(equation=several), lanes, on
-    )
+    equation = system.equation.orthogonal_to(below, count, settings.loss.orthogonality, lanes)
+    return system._replace(equation=equation)
 
 
 def cast(precision: str, tree: Any) -> Any:

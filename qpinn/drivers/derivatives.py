@@ -60,15 +60,11 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
     named = by_key(values) if by_key else values
     count = len(solution.fine.psi)
     if matrices:
-        row, column = _pairs(count)
+        row, column = np.triu_indices(count)
         place = np.zeros((count, count), int)
         place[row, column] = place[column, row] = np.arange(len(row))
         return {name: value[place] for name, value in named.items()}
     return named
-
-
-def _pairs(count: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.triu_indices(count)
 
 
 def _derivatives(solution: Solution, matrices: bool = False) -> Any:
@@ -81,7 +77,7 @@ def _derivatives(solution: Solution, matrices: bool = False) -> Any:
     size = np.sqrt(np.sum(fine.weight * fine.psi**2, axis=1, keepdims=True))
     psi, slope, contact = fine.psi / size, fine.slope / size, fine.at_deltas / size
     level = (fine.kinetic() + fine.potential()) / size[:, 0] ** 2
-    row, column = _pairs(len(psi)) if matrices else (np.arange(len(psi)),) * 2
+    row, column = np.triu_indices(len(psi)) if matrices else (np.arange(len(psi)),) * 2
     densities = Densities(
         x=fine.x, weight=fine.weight, density=psi[row] * psi[column],  # type: ignore[arg-type]
         kinetic=slope[row] * slope[column], contact=contact[row] * contact[column],  # type: ignore[arg-type]

@@ -16,12 +16,12 @@ from qpinn.drivers import budget, build, discretize
 from qpinn.drivers import settings as settings_module
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.settings import Settings
-from qpinn.drivers.solution import Solution, Stats, Trained, reference_of
+from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
 from qpinn.training.fit import Callback, Fit
-from qpinn.training.lanes import Lanes, side_by_side
+from qpinn.training.lanes import Lanes, side_by_side, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 
@@ -56,7 +56,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) 
     tol = settings.tol or certify.TOLERANCE
     mesh = plan.mesh
     with jax.enable_x64(settings.precision == "float64"):
-        tried: list[tuple[float, Trained]] = []
+        tried: list[tuple[float, Round]] = []
         while True:
             last = _train(plan, settings, mesh, energy, callbacks, clock, tried[-1][1] if tried else None)
             bound = last.measured.bound
@@ -83,8 +83,8 @@ def _train(
     energy: np.ndarray,
     callbacks: Sequence[Callback],
     clock: Clock,
-    before: Trained | None = None,
-) -> Trained:
+    before: Round | None = None,
+) -> Round:
     """Train on `mesh`, going on from what was trained `before` on a coarser one, and measure.
 
     energy  (trained,), see `_energy_value`
@@ -105,9 +105,9 @@ def _train(
     elif settings.in_turn:
 
         def turn(trained: Sequence[Params]) -> Lanes:
-            seed = loop.seeds_of_turn(settings.seed, len(trained))
-            system = systems[len(trained)]._replace(seed=seed)
-            return build.orthogonal(system, system, trained, plan.trained, settings.loss.orthogonality, 1)
+            one = systems[len(trained)]._replace(seed=loop.seeds_of_turn(settings.seed, len(trained)))
+            many = build.orthogonal(one, trained, plan.trained, settings, lanes=(1,))
+            return varied(build.orthogonal(one, [], plan.trained, settings), many, 1)
 
         fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, callbacks)
     else:
@@ -120,7 +120,7 @@ def _train(
     fields, energies = jax.device_get(measure(lanes, fit.params, at))
     mix, measured = _measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
     clock.lap("measure")
-    return Trained(lanes=lanes, fit=fit, mix=mix, measured=measured)
+    return Round(lanes=lanes, fit=fit, mix=mix, measured=measured)
 
 
 def _measured(
@@ -180,10 +180,8 @@ def _energy_value(settings: Settings, plan: discretize.Plan) -> np.ndarray:
 
     Raises ValueError if it is to be that of a reference which cannot say.
     """
-    if settings.energy.name != "fixed":
-        return np.full(plan.trained, settings.energy.initial)
-    if settings.energy.value is not None:
-        return np.full(plan.trained, settings.energy.value)
+    if not settings.energy.to_reference:
+        return build.energies(settings, plan.indices, None)
     wanted = "energy.value=null: must be given, because the reference "
     try:
         levels = reference_of(plan)
@@ -191,7 +189,7 @@ def _energy_value(settings: Settings, plan: discretize.Plan) -> np.ndarray:
         raise ValueError(f"{wanted}is too large ({error})") from None
     if not errors.vouched(levels)[plan.indices].all():
         raise ValueError(f"{wanted}does not know E_{plan.indices[-1]} well enough")
-    return np.asarray(levels.energies)[plan.indices]
+    return build.energies(settings, plan.indices, levels.energies)
 
 
 def describe_route(settings: Settings) -> dict[str, Any]:

@@ -76,6 +76,11 @@ class Energy:
     value: float | None = None
     initial: float = 1.0
 
+    @property
+    def to_reference(self) -> bool:
+        """Whether E is fixed to the exact level."""
+        return self.name == "fixed" and self.value is None
+
     def __post_init__(self) -> None:
         one_of("energy.name", self.name, ENERGY_MODES)
         finite("energy.initial", self.initial)

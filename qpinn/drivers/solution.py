@@ -46,8 +46,8 @@ def reference_of(plan: discretize.Plan) -> Eigenstates:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Trained:
-    """The lanes that were trained on one mesh, and what came out; dimensionless.
+class Round:
+    """What was trained on one mesh, and what came out; dimensionless.
 
     mix       matrix (K, K) that makes the functions measured of the lanes: after a Ritz start the Ritz functions
     measured  the functions on quadratures and a grid, with their bounds
@@ -99,7 +99,7 @@ class Solution:
     given: Any
     settings: Settings
     plan: discretize.Plan
-    trained: Trained
+    trained: Round
     stats: Stats
 
     @property
@@ -117,8 +117,12 @@ class Solution:
 
     @property
     def steps(self) -> int:
-        """Steps of training: of the state that took most."""
-        return 0 if self.settings.shared else int(self.trained.fit.steps.max())
+        """Steps of training: of the state that took most, or of the last one whose turn came."""
+        taken = self.trained.fit.steps
+        if self.settings.in_turn:
+            taken = taken[: max(1, np.count_nonzero(taken))]
+            return int(taken[-1])
+        return 0 if self.settings.shared else int(taken.max())
 
     @property
     def frozen(self) -> dict[int, int]:
@@ -250,7 +254,7 @@ class Solution:
     def parameters(self) -> int:
         """Number of parameters of all lanes; hidden units that lanes share are counted once for each parity."""
         lanes = self.trained.fit.params
-        networks = 2 if self.plan.even and self.plan.trained > 1 else 1
+        networks = len(set(self.plan.parities))
         once = jax.tree.map(lambda linear: self.settings.shared and not linear, is_linear(lanes["psi"]))
         sizes = jax.tree.map(lambda leaf, flag: leaf[:networks].size if flag else leaf.size, lanes["psi"], once)
         return sum(jax.tree.leaves(sizes)) + (lanes["energy"].size if "energy" in lanes else 0)

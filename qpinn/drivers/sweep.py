@@ -206,9 +206,10 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     """
     settings, levels, index, course = job.settings, _levels(job), job.settings.level, build.course(job.settings)
     turns = index + 1 if settings.in_turn else 1
-    system = build.system(job.potential, settings, levels)
-    edges = np.asarray(system.equation.ansatz.edges, np.float64)
+    energies = build.energies(settings, np.arange(index + 1), levels.energies).astype(settings.precision)
     mesh, even = discretize.segments(job.potential, index + 1, settings.phase, settings.by_parity)
+    system = build.system(job.potential, settings, mesh, even, energies[index])
+    edges = np.asarray(system.equation.ansatz.edges, np.float64)
     rules = quadratures(job.potential, edges, mesh, 0, index + 1, even).only("check")
     at = build.cast(settings.precision, rules.points)
     exact = statistics.Exact(
@@ -220,15 +221,14 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     )
 
     def lanes(numbers: np.ndarray, trained: Sequence[Params] = ()) -> Lanes:
-        one, turn = system, len(trained)
-        if settings.energy.name == "fixed" and settings.energy.value is None and settings.in_turn:
-            one = with_value(system, "energy.value", np.asarray(levels.energies[turn], settings.precision))
-        padded = np.pad(numbers, (0, size - len(numbers)), mode="edge")
+        turn, padded = len(trained), np.pad(numbers, (0, size - len(numbers)), mode="edge")
+        one = with_value(system, "energy.value", energies[index + 1 - turns + turn])
         many = one._replace(seed=loop.seeds_of_turn(settings.seed + padded, turn))
         if job.sweep.vary and job.values is not None:
             many = with_value(many, job.sweep.vary, job.values[padded].astype(settings.precision))
         if settings.in_turn:
-            return build.orthogonal(one, many, trained, turns, settings.loss.orthogonality, size, on)
+            one = build.orthogonal(one, [], turns, settings)
+            many = build.orthogonal(many, trained, turns, settings, lanes=(size,))
         return varied(one, many, size, on)
 
     first = lanes(np.arange(1))

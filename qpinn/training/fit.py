@@ -21,7 +21,7 @@ class Progress(NamedTuple):
     """What a callback sees between chunks. A true return value ends the training.
 
     loss     the largest of all lanes that go on
-    report   numbers of the equation, such as E, of the first lane
+    report   numbers of the equation, such as E, of the first lane that goes on
     params   on the host, with an axis of lanes: of all lanes, or of the one whose turn it is
     rows     their history up to now, see `Fit.rows`
     """
@@ -87,8 +87,8 @@ class Fit:
 
 def _at(column: np.ndarray, step: np.ndarray) -> np.ndarray:
     """Entries (lanes,) of a column (steps, lanes) at a step (lanes,) of each lane; NaN for -1."""
-    with_none = np.append(column, np.full((1, column.shape[1]), np.nan), axis=0)
-    return np.array([lane[k] for lane, k in zip(with_none.T, step.tolist(), strict=True)])
+    values: np.ndarray = np.take_along_axis(column, np.maximum(step, 0)[None], axis=0)[0]
+    return np.where(step >= 0, values, np.nan)
 
 
 def rows(
@@ -101,20 +101,12 @@ def rows(
     return {"step": step[taken], "state": lane[taken], **{name: column[taken] for name, column in whole.items()}}
 
 
-def history(records: Record, active: int, seconds: float) -> History:
-    """The history of the first `active` steps of `records`, whose leaves are (lanes, steps)."""
-
-    def column(values: Any) -> np.ndarray:
-        return np.asarray(values, np.float64).T[:active]
-
-    total = column(records.loss)
-    return {
-        **{name: column(values) for name, values in records.losses.items()},
-        "total": total,
-        **{name: column(values) for name, values in records.report.items()},
-        "step_size": column(records.step_size),
-        "seconds": np.full(total.shape, seconds),
-    }
+def history(records: Record, active: int, seconds: float, kept: Sequence[str] | None = None) -> History:
+    """The history of the first `active` steps of `records`, whose leaves are (lanes, steps): all columns, or `kept`."""
+    total = records.loss
+    columns: dict[str, Any] = {**records.losses, "total": total, **records.report, "step_size": records.step_size}
+    columns["seconds"] = np.full(total.shape, seconds)
+    return {name: np.asarray(columns[name], np.float64).T[:active] for name in kept or columns}
 
 
 def joined(chunks: Sequence[History]) -> History:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.geometry.quadrature import Points
 from qpinn.training.fit import Callback, Fit, History, Progress, concatenated, history, joined, rows
 from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record
@@ -46,19 +47,23 @@ def compiler_options(quick: bool) -> dict[str, Any]:
     return options
 
 
+def drawn(system: System) -> tuple[Params, Points]:
+    """Random parameters and the first points of a training, both from its seed."""
+    init_key, points_key = keys(system.seed)
+    return system.equation.init(init_key), system.sampling.draw(jax.random.fold_in(points_key, 0))
+
+
 def begin(system: System, start: Start, inherited: Params | None = None) -> tuple[Carry, dict[str, Scalar]]:
     """What training starts from, and numbers of the equation there.
 
     `start` is given random parameters, those of psi replaced by `inherited` ones where there are any.
     """
-    equation, optimizer, sampling, seed, level = system
-    init_key, points_key = keys(seed)
-    points = sampling.draw(jax.random.fold_in(points_key, 0))
-    params = equation.init(init_key)
+    params, points = drawn(system)
     if inherited is not None:
         params = {**params, "psi": inherited}
-    params, report = start(equation, params, points, level)
-    return Carry(optimizer.init(equation, params, points), jnp.zeros((), int), jnp.ones((), bool)), report
+    params, report = start(system.equation, params, points, system.level)
+    state = system.optimizer.init(system.equation, params, points)
+    return Carry(state, jnp.zeros((), int), jnp.ones((), bool)), report
 
 
 def parameter_shapes(lanes: Lanes) -> Params:
@@ -180,17 +185,17 @@ def fit(
         active = min(course.length, steps - done)
         carry, records = programmes.chunk(lanes, carry, jnp.asarray(active))
         good, alive = np.array(carry.good), np.array(carry.alive)
-        columns = history(records, active, time.perf_counter() - begun)
-        chunks.append(columns if kept is None else {name: columns[name] for name in kept})
+        chunks.append(history(records, active, time.perf_counter() - begun, kept))
         done += active
         if not alive.any():
             status = "non-finite"
         if callbacks:
+            first, totals = int(np.argmax(alive)), np.asarray(records.loss)[:, active - 1]
             progress = Progress(
                 step=turn[0] * steps + (done if alive.any() else int(good.max())),
                 steps=turn[1] * steps,
-                loss=float(np.max(columns["total"][-1], where=alive, initial=-np.inf)) if alive.any() else np.nan,
-                report={name: float(columns[name][-1, 0]) for name in records.report},
+                loss=float(np.max(totals[alive])) if alive.any() else np.nan,
+                report={name: float(values[first, active - 1]) for name, values in records.report.items()},
                 params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
                 rows=partial(rows, tuple(chunks), good, alive),
             )
@@ -240,5 +245,8 @@ def seeds_of_turn(seeds: Any, turn: int) -> np.ndarray:
     """Seeds (...) of a turn, such that no two turns of any seeds share one."""
     if turn == 0:
         return np.asarray(seeds)
-    keys = jax.vmap(lambda seed: jax.random.fold_in(jax.random.key(seed), turn))(jnp.ravel(jnp.asarray(seeds)))
-    return np.asarray(jax.vmap(jax.random.bits)(keys) >> 1).astype(int).reshape(np.shape(seeds))
+
+    def of_turn(seed: Scalar) -> Array:
+        return jax.random.bits(jax.random.fold_in(jax.random.key(seed), turn)) >> 1
+
+    return np.asarray(jax.vmap(of_turn)(jnp.ravel(jnp.asarray(seeds)))).astype(int).reshape(np.shape(seeds))

@@ -22,10 +22,8 @@ from qpinn.typing import Array, Params
 
 def levels(system: System) -> tuple[Params, Float[Array, "K"], Record]:
     """Parameters (K, ...), energies (K,) and records (K,) of the levels `system.level` (K,) of the Ritz problem."""
-    equation, _, sampling, seed, level = system
-    init_key, points_key = loop.keys(seed)
-    points = sampling.draw(jax.random.fold_in(points_key, 0))
-    params, energies = ritz.levels(equation, equation.init(init_key), points, level)
+    equation, (params, points) = system.equation, loop.drawn(system)
+    params, energies = ritz.levels(equation, params, points, system.level)
 
     def report(params: Params) -> Any:
         return record(equation, params, points, equation.residuals(params, points))

@@ -118,11 +118,11 @@ QUICK = ("infinite_well", "finite_well", "barrier", "harmonic", "delta", "layers
 def test_derivatives_are_those_of_independent_levels(name, tmp_path):
     given, count = built(name, tmp_path), STATES.get(name, 3)
     solution = qpinn.solve(given, states=count, units="semiconductor" if name == "layers" else "dimensionless")
-    found, potential = qpinn.gradients(solution), solution.potential
+    slopes, potential = qpinn.gradients(solution), solution.potential
     walls = {key for key, wall in zip(("left", "right"), given.domain, strict=True) if wall is None}
     fields = {field.name for field in dataclasses.fields(given) if not field.metadata}
-    assert set(found) == (PARTS if name == "layers" else fields - walls)
-    for key, value in found.items():
+    assert set(slopes) == (PARTS if name == "layers" else fields - walls)
+    for key, value in slopes.items():
         for index in [None] if value.ndim == 1 else range(value.shape[1]):
             theta = value_of(potential, key, index)
             step = 0.02 if key == "edges" else 0.004 * (abs(theta) or 0.1)
@@ -138,8 +138,8 @@ def test_derivatives_are_those_of_independent_levels(name, tmp_path):
 @pytest.mark.parametrize("interpolation", ["linear", pytest.param("cubic", marks=pytest.mark.long)])
 def test_samples_have_derivatives(interpolation, tmp_path):
     v = np.array([40.0, 0.0, 8.0, 1.0, 3.0, 38.0])
-    found = qpinn.gradients(qpinn.solve(from_samples(v, tmp_path, interpolation), states=2))["V"]
-    assert found.shape == (2, 6)
+    slopes = qpinn.gradients(qpinn.solve(from_samples(v, tmp_path, interpolation), states=2))["V"]
+    assert slopes.shape == (2, 6)
     for index in (0, 2, 4):
 
         def level(at):
@@ -147,8 +147,8 @@ def test_samples_have_derivatives(interpolation, tmp_path):
             smooth, degree = reference.fitted(from_samples(changed, tmp_path, interpolation))
             return reference.spectral_elements(smooth, 2, degree).energies
 
-        np.testing.assert_allclose(found[:, index], difference(level, v[index], 0.05), rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(found.sum(axis=1), 1.0, rtol=1e-12)  # all of them raised raise every level
+        np.testing.assert_allclose(slopes[:, index], difference(level, v[index], 0.05), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(slopes.sum(axis=1), 1.0, rtol=1e-12)  # all of them raised raise every level
 
 
 def test_units_are_those_of_the_solution(well):
@@ -156,9 +156,9 @@ def test_units_are_those_of_the_solution(well):
     with_units = qpinn.solve(dataclasses.replace(WELL, depth=0.3), units={"name": "semiconductor", "mass": 0.067})
     scale = with_units.units.scale
     bare = qpinn.gradients(qpinn.solve(dataclasses.replace(WELL, depth=0.3 / scale)))
-    found = qpinn.gradients(with_units)
-    np.testing.assert_allclose(found["width"], scale * bare["width"], rtol=1e-9)
-    np.testing.assert_allclose(found["depth"], bare["depth"], rtol=1e-9)
+    slopes = qpinn.gradients(with_units)
+    np.testing.assert_allclose(slopes["width"], scale * bare["width"], rtol=1e-9)
+    np.testing.assert_allclose(slopes["depth"], bare["depth"], rtol=1e-9)
 
 
 @pytest.mark.long
@@ -191,14 +191,14 @@ class Polynomial:
 
 def test_a_field_of_several_numbers_has_an_array():
     terms = (1.0, 20.0, -3.0)
-    found = qpinn.gradients(qpinn.solve(Polynomial(terms), states=2))["terms"]
-    assert found.shape == (2, 3)
+    slopes = qpinn.gradients(qpinn.solve(Polynomial(terms), states=2))["terms"]
+    assert slopes.shape == (2, 3)
     for index in range(3):
 
         def level(at):
             return reference.spectral_elements(Polynomial((*terms[:index], at, *terms[index + 1 :])), 2, 30).energies
 
-        np.testing.assert_allclose(found[:, index], difference(level, terms[index], 0.02), rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(slopes[:, index], difference(level, terms[index], 0.02), rtol=1e-8, atol=1e-9)
 
 
 def test_a_potential_without_numbers_is_refused():

@@ -8,12 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests_support import system_of
 
 import qpinn
 from qpinn.analysis import statistics
-from qpinn.drivers import build, discretize, eigenstates, sweep
+from qpinn.drivers import discretize, eigenstates, sweep
 from qpinn.drivers.settings import VARIABLE, Settings, Sweep, from_mapping, with_value
-from qpinn.drivers.solution import exact_levels
 from qpinn.runs import sweep_folder
 from qpinn.training import loop
 from qpinn.training.lanes import varied
@@ -217,7 +217,7 @@ def test_a_lane_reaches_no_other(value):
     """Another norm weight, or a NaN, in the second of three starts: the other two are the same to the last bit."""
     job = _job({**QUICK, "start": "random"}, vary="loss.norm", range=(1.0, 2.0))
     course = loop.Course(Random(), 40, 40)
-    system = build.system(job.potential, job.settings, exact_levels(job.potential))
+    system = system_of(job.potential, job.settings)
 
     def trained(weights):
         many = sweep.with_value(system._replace(seed=np.arange(3)), "loss.norm", np.array(weights))
@@ -281,9 +281,8 @@ def test_what_varies_is_what_a_run_with_that_value_does(tmp_path, mapping, key, 
 )
 def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
     job = _job({"optimizer": optimizer, "energy": "fixed" if key == "energy.value" else "trainable"})
-    levels = exact_levels(job.potential)
     changed = with_value(job.settings, key, 0.75)
-    one, other = (build.system(job.potential, settings, levels) for settings in (job.settings, changed))
+    one, other = (system_of(job.potential, settings) for settings in (job.settings, changed))
     moved = sweep.with_value(one, key, jnp.asarray(0.75))
     assert jax.tree.structure(moved) == jax.tree.structure(other)
     for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(other), strict=True):

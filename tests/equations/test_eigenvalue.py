@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests_support import system_of
 
-from qpinn.drivers import build as builder
 from qpinn.drivers import eigenstates
 from qpinn.drivers.settings import Settings, from_mapping
-from qpinn.drivers.solution import exact_levels
 from qpinn.equations import eigenvalue
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg.jacobian import dense, losses
@@ -23,8 +22,7 @@ SMALL = {"network": {"width": 4}, "sampling": {"points": 6}, "ansatz": {"parity"
 
 def build(potential, **settings):
     chosen = from_mapping(Settings, {**SMALL, **settings})
-    levels = exact_levels(potential)
-    system = builder.system(potential, chosen, levels)
+    system = system_of(potential, chosen)
     return system.equation, system.optimizer, system.sampling.draw(jax.random.key(0))
 
 

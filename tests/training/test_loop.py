@@ -6,11 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests_support import system_of
 
 import qpinn
-from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
-from qpinn.drivers.solution import exact_levels
 from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
 from qpinn.training.lanes import side_by_side
@@ -70,7 +69,7 @@ def poisoned(system, step):
 
 def test_a_nan_freezes_the_last_good_state():
     settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    system = system_of(BARRIER, settings)
     fit = loop.together(side_by_side(poisoned(system, [7])), loop.Course(Random(), 20, 5))
     assert fit.status == "non-finite"
     np.testing.assert_array_equal(fit.steps, [7])
@@ -84,7 +83,7 @@ def test_a_nan_freezes_the_last_good_state():
 @pytest.mark.parametrize("chunk", [3, 20])
 def test_a_lane_that_meets_a_nan_ends_no_other(chunk):
     settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    system = system_of(BARRIER, settings)
     systems = poisoned(system, [None, 7, None, 0])
     fit = loop.together(side_by_side(systems), loop.Course(Random(), 20, chunk))
     alone = loop.together(side_by_side(systems[:1]), loop.Course(Random(), 20, chunk))
@@ -103,9 +102,31 @@ def test_a_lane_that_meets_a_nan_ends_no_other(chunk):
         np.testing.assert_allclose(leaf[0], leaf[2], rtol=1e-12)
 
 
+def test_a_callback_sees_a_lane_that_goes_on():
+    settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
+    system = system_of(BARRIER, settings)
+    seen = []
+    fit = loop.together(side_by_side(poisoned(system, [7, None])), loop.Course(Random(), 20, 5), [seen.append])
+    assert [progress.step for progress in seen] == [5, 10, 15, 20]
+    assert all(np.isfinite(progress.loss) for progress in seen)
+    for progress in seen[1:]:
+        step, lane = progress.step - 1, 1
+        np.testing.assert_array_equal(progress.report["energy"], fit.history["energy"][step, lane])
+        np.testing.assert_array_equal(progress.loss, fit.history["total"][step, lane])
+
+
+def test_a_training_in_turn_that_is_stopped_says_at_which_step_of_its_turn():
+    settings = {**PAPER, "states": 3, "optimizer": {"name": "adam", "steps": 20, "chunk": 5}}
+    solution = qpinn.solve(BARRIER, callbacks=[lambda progress: progress.step >= 30], **settings)
+    assert solution.status == "stopped"
+    np.testing.assert_array_equal(solution.trained.fit.steps, [20, 10, 0])
+    assert solution.steps == 10
+    assert [int(np.sum(solution.history["state"] == k)) for k in range(3)] == [20, 10, 0]
+
+
 def test_all_lanes_at_a_nan_end_the_training():
     settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    system = build.system(BARRIER, settings, exact_levels(BARRIER))
+    system = system_of(BARRIER, settings)
     seen = []
     lanes = side_by_side(poisoned(system, [7, 3]))
     fit = loop.together(lanes, loop.Course(Random(), 1000, 5), [lambda progress: seen.append(progress.step)])
@@ -116,7 +137,7 @@ def test_all_lanes_at_a_nan_end_the_training():
 
 def test_who_asks_for_the_end_in_a_turn_that_meets_a_nan_is_heard():
     settings = from_mapping(Settings, {**PAPER, "optimizer": {"name": "adam"}})
-    (bad,) = poisoned(build.system(BARRIER, settings, exact_levels(BARRIER)), [7])
+    (bad,) = poisoned(system_of(BARRIER, settings), [7])
     lanes, course, seen = side_by_side([bad]), loop.Course(Random(), 20, 5), []
     fit = loop.in_turn(
         loop.compiled(lanes, course), lambda trained: lanes, 3, course,
@@ -143,7 +164,7 @@ def test_no_state_trained_in_turn_has_the_key_of_another_seed():
 
 def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
     settings = from_mapping(Settings, {**PAPER, "sampling": {"name": "random"}, "optimizer": {"name": "adam"}})
-    sampling = build.system(BARRIER, settings, exact_levels(BARRIER)).sampling
+    sampling = system_of(BARRIER, settings).sampling
     a, b = (sampling.draw(jax.random.key(i)).x for i in (0, 1))
     assert np.abs(np.asarray(a) - np.asarray(b)).max() > 1e-3
     fixed = FixedPoints(sampling.draw(jax.random.key(0)))

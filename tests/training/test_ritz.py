@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import linalg
+from tests_support import system_of
 
-from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
-from qpinn.drivers.solution import exact_levels
 from qpinn.physics import reference
 from qpinn.training import ritz
 
@@ -36,7 +35,7 @@ def test_dependent_directions_are_left_out():
 @pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
 def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     settings = from_mapping(Settings, {"ansatz": {"parity": parity}, "state": state})
-    system = build.system(well, settings, exact_levels(well, state + 1))
+    system = system_of(well, settings)
     problem, sampling = system.equation, system.sampling
     points = sampling.draw(jax.random.key(0))
     place = state // 2 if "parity" in problem.ansatz.mesh else state

@@ -8,11 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests_support import system_of
 
 import qpinn
-from qpinn.drivers import build
 from qpinn.drivers.settings import Settings, from_mapping
-from qpinn.drivers.solution import exact_levels
 from qpinn.physics import reference
 from qpinn.training import variational
 
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("optax_promotion")
 
 def test_the_start_is_above_the_level_and_near_it(well):
     settings = from_mapping(Settings, {"start": "variational"})
-    system = build.system(well, settings, exact_levels(well))
+    system = system_of(well, settings)
     points = system.sampling.draw(jax.random.key(0))
     params = jax.jit(system.equation.init)(jax.random.key(2))
     started, start = jax.jit(lambda p: variational.start(system.equation, p, points, 600, 1e-2))(params)
@@ -34,7 +33,7 @@ def test_the_start_is_above_the_level_and_near_it(well):
 
 
 def test_the_objective_is_the_energy_however_long_psi_is(well):
-    system = build.system(well, from_mapping(Settings, {}), exact_levels(well))
+    system = system_of(well, from_mapping(Settings, {}))
     equation, points = system.equation, system.sampling.draw(jax.random.key(0))
     params = jax.jit(equation.init)(jax.random.key(1))
     longer = {**params, "psi": equation.ansatz.scaled(params["psi"], jnp.asarray(3.0))}
