@@ -226,20 +226,22 @@ def read(config: Any) -> tuple[Any, Any]:
     from omegaconf.errors import OmegaConfBaseException
 
     from qpinn.drivers import discretize, settings
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.sweep_settings import Sweep
 
     try:
         values = plain(config)
     except OmegaConfBaseException as error:
         raise ValueError(str(error)) from None
     groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep", "bands")}
-    chosen = settings.from_mapping(settings.Settings, groups)
+    chosen = from_mapping(settings.Settings, groups)
     for group in ("potential", "sweep", "bands"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
-        settings.from_mapping(settings.Sweep, values["sweep"], "sweep.").check(chosen)
+        from_mapping(Sweep, values["sweep"], "sweep.").check(chosen)
     if "bands" in values:
-        settings.from_mapping(settings.BandsChoice, values["bands"], "bands.")
+        from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
     discretize.of(potential, chosen)  # whether there are as many states
     return potential, chosen

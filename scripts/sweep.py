@@ -98,9 +98,7 @@ def prepare(config: Any) -> None:
     """Choose the devices: before JAX is used. Initialises `jax.distributed` where that is asked for."""
     import jax
 
-    from qpinn.drivers import settings
-
-    chosen = settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep.")
+    chosen = _chosen(config)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     alone = chosen.processes in (None, 1) or (chosen.processes, os.environ.get("SLURM_NTASKS")) == ("slurm", "1")
     try:
@@ -115,6 +113,13 @@ def prepare(config: Any) -> None:
         except (ValueError, RuntimeError) as error:
             raise ValueError(f"sweep.processes=distributed: jax.distributed finds no processes ({error})") from None
         _signals.arm()
+
+
+def _chosen(config: Any) -> Any:
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.sweep_settings import Sweep
+
+    return from_mapping(Sweep, _cli.plain(config)["sweep"], "sweep.")
 
 
 def settled(chosen: Any) -> Any:
@@ -149,12 +154,12 @@ def _hash(value: Any) -> str:
 
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
-    from qpinn.drivers import eigenstates, settings, sweep
+    from qpinn.drivers import eigenstates, sweep
     from qpinn.report import sweep_figures, tables
     from qpinn.runs import run_folder
 
     potential, chosen = _cli.read(config)
-    shared = settled(settings.from_mapping(settings.Sweep, _cli.plain(config)["sweep"], "sweep."))
+    shared = settled(_chosen(config))
     job = sweep.Job(potential, chosen, shared)
     _claim(config, folder)
     varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""

@@ -12,7 +12,7 @@ import sensitivity
 import yaml
 
 from qpinn.drivers import eigenstates
-from qpinn.drivers.settings import Sweep
+from qpinn.drivers.sweep_settings import Sweep
 from qpinn.physics.potentials.base import has_kinks
 from qpinn.training.optimizers import OPTIMIZERS
 

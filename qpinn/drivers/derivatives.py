@@ -13,8 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.drivers import settings as settings_module
 from qpinn.drivers.eigenstates import run
+from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Solution
 from qpinn.physics.derivatives import Densities, slopes
@@ -128,7 +128,7 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
     JaxRuntimeError with its text where the numbers are known only when compiled code runs (under `jit` and `vmap`).
     There the solver runs on the CPU, with threads of its own.
     """
-    chosen = settings_module.from_mapping(Settings, {"states": states, **settings})
+    chosen = from_mapping(Settings, {"states": states, **settings})
     if chosen.states == "all":
         raise ValueError("states=all: the number of levels must be known beforehand; give it")
     tree: Any

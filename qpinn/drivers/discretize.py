@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.checks import LIMIT
-from qpinn.drivers import settings as settings_module
+from qpinn.drivers.settings import MOST_STATES, Settings
 from qpinn.geometry.mesh import left_half
 from qpinn.physics import enclosure, symmetry, units, walls
 from qpinn.physics.hamiltonian import hamiltonian
@@ -78,7 +78,7 @@ def parity_of(index: int) -> float:
     return 1.0 - 2.0 * (index % 2)
 
 
-def of(potential: Any, settings: settings_module.Settings) -> Plan:
+def of(potential: Any, settings: Settings) -> Plan:
     """Where to put missing walls and edges, and how many states to train, for a potential in the units of `settings`.
 
     Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
@@ -153,7 +153,8 @@ def _asked(potential: Any, states: int | str) -> int:
     if not np.isfinite(getattr(potential, "threshold", np.inf)):
         raise ValueError(f"states=all: {potential.name} has no end of bound states; say how many")
     bound = walls.bound_states(potential)
-    if not 1 <= bound <= settings_module.MOST_STATES:
-        most = settings_module.MOST_STATES
-        raise ValueError(f"states=all: the well holds {bound} bound states; from 1 to {most} can be solved at once")
+    if not 1 <= bound <= MOST_STATES:
+        raise ValueError(
+            f"states=all: the well holds {bound} bound states; from 1 to {MOST_STATES} can be solved at once"
+        )
     return bound

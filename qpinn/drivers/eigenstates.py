@@ -13,8 +13,8 @@ from qpinn.analysis import errors, observables
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
 from qpinn.drivers import budget, build, discretize
-from qpinn.drivers import settings as settings_module
 from qpinn.drivers.clock import Clock
+from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
@@ -40,7 +40,7 @@ def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
-    chosen = settings_module.from_mapping(Settings, settings)
+    chosen = from_mapping(Settings, settings)
     return run(potential, chosen, callbacks)
 
 

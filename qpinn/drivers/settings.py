@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import types
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Mapping
+from typing import Any
 
 from qpinn.checks import finite, one_of, positive, suggestion, whole
+from qpinn.drivers.mapping import converted
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
@@ -19,8 +19,6 @@ from qpinn.physics.potentials import BUILDERS
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
 from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +111,7 @@ class OptimizerChoice:
             if key not in every:
                 names = ("name", "steps", "chunk", *defaults)
                 raise ValueError(f"{name}={value}: unknown key; {suggestion(key, names)}allowed: {', '.join(names)}")
-            _convert(name, value, type(every[key]))
+            converted(name, value, type(every[key]))
             if isinstance(every[key], float):
                 positive(name, float(value))
             elif isinstance(every[key], int):
@@ -318,23 +316,6 @@ REACH = {"float64": 1e-13, "float32": 1e-3}
 half-width of a bound is 1e-5 to 4e-4 of the level (a pair of deltas), and no mesh makes it less."""
 
 
-VARIABLE: dict[str, tuple[str, ...]] = {
-    "energy.initial": ("energy.name=trainable", "start.name=random"),
-    "energy.value": ("energy.name=fixed",),
-    "loss.residual": (),
-    "loss.norm": (),
-    "loss.unit": (),
-    "optimizer.learning_rate": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
-    "optimizer.final": ("optimizer.name=adam", "optimizer.name=adam_lbfgs"),
-    "optimizer.damping": ("optimizer.name=levenberg_marquardt",),
-}
-"""Numbers that may differ between the starts of a sweep, and where each has an effect."""
-
-
-LAUNCHERS = ("slurm", "distributed")
-"""Who can say how many processes a sweep has, and which of them this is."""
-
-
 @dataclasses.dataclass(frozen=True)
 class BandsChoice:
     """How many bands, and at how many Bloch phases k a from 0 to pi."""
@@ -345,125 +326,6 @@ class BandsChoice:
     def __post_init__(self) -> None:
         whole("bands.count", self.count, 1, 32)
         whole("bands.phases", self.phases, 1, 1000)
-
-
-@dataclasses.dataclass(frozen=True)
-class Sweep:
-    """A sweep over starts.
-
-    block      starts that one device trains at once
-    processes  how many share the sweep; "slurm": as the variables of `srun` say; "distributed": as `jax.distributed`
-               says, which is initialised for that. Only a TPU of several hosts needs it, to see the devices of a host;
-               it was not tried on one
-    process    which of them this is, from 0; None: a single one that trains everything
-    """
-
-    seeds: int = 64
-    block: int | None = None
-    devices: int | None = None
-    vary: str | None = None
-    range: tuple[float, float] | None = None
-    processes: int | str | None = None
-    process: int | None = None
-
-    def __post_init__(self) -> None:
-        whole("sweep.seeds", self.seeds, 1, 10_000_000)
-        for key in ("block", "devices"):
-            if getattr(self, key) is not None:
-                whole(f"sweep.{key}", getattr(self, key), 1, 10_000_000)
-        if self.vary is not None:
-            one_of("sweep.vary", self.vary, VARIABLE)
-        if (self.vary is None) != (self.range is None):
-            raise ValueError(f"sweep.vary={self.vary}: needs sweep.range=[first,last], and the other way round")
-        if isinstance(self.processes, int):
-            whole("sweep.processes", self.processes, 1, 1_000_000)
-        elif self.processes not in (None, *LAUNCHERS):
-            raise ValueError(
-                f"sweep.processes={self.processes}: must be a whole number from 1, or {' or '.join(LAUNCHERS)}"
-            )
-        if self.process is not None:
-            if not isinstance(self.processes, int):
-                raise ValueError(f"sweep.process={self.process}: needs sweep.processes, a whole number from 1")
-            whole("sweep.process", self.process, 0, self.processes - 1)
-
-    @property
-    def count(self) -> int:
-        """How many processes share the sweep; 1 before it is known."""
-        return self.processes if isinstance(self.processes, int) else 1
-
-    def check(self, settings: Settings) -> None:
-        """Raise a ValueError if what varies has no effect, or takes a value that is not allowed."""
-        whole("seed", settings.seed + self.seeds - 1, 0, 2**31 - 1)
-        if settings.tol is not None:
-            raise ValueError(f"tol={settings.tol}: a sweep trains on one mesh; leave it out")
-        if settings.states is not None and not (settings.in_turn and isinstance(settings.states, int)):
-            raise ValueError(f"states={settings.states}: a sweep trains one level (state=k); with start=random or "
-                             "variational also k in turn (states=k)")  # fmt: skip
-        if settings.units.name != "dimensionless":
-            raise ValueError(f"units={settings.units.name}: a sweep is dimensionless; leave it out")
-        if self.vary is None or self.range is None:
-            return
-        chosen = {f"{group}.name={getattr(settings, group).name}" for group in ("energy", "start", "optimizer")}
-        for condition in VARIABLE[self.vary]:
-            same = [other for other in VARIABLE[self.vary] if other.split("=")[0] == condition.split("=")[0]]
-            if not chosen & set(same):
-                raise ValueError(f"sweep.vary={self.vary}: has an effect only with {' or '.join(same)}")
-        for number in self.range:
-            with_value(settings, self.vary, number)
-
-
-def with_value(settings: Settings, key: str, value: float) -> Settings:
-    """`settings` with one of the numbers of `VARIABLE` changed, checked like any other."""
-    group, name = key.split(".")
-    choice = getattr(settings, group)
-    change: dict[str, Any] = {name: value} if group != "optimizer" else {"numbers": {**choice.numbers, name: value}}
-    return dataclasses.replace(settings, **{group: dataclasses.replace(choice, **change)})
-
-
-def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
-    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
-    hints = get_type_hints(cls)
-    keys = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    if "numbers" in keys:  # those of an optimiser stand beside its name
-        numbers = {key: value for key, value in values.items() if key not in keys}
-        values = {**{key: value for key, value in values.items() if key in keys}, "numbers": numbers}
-    converted = {}
-    for key, value in values.items():
-        if key not in keys:
-            hint = suggestion(str(key), keys)
-            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(keys))}")
-        converted[key] = _convert(f"{prefix}{key}", value, hints[key])
-    return cls(**converted)
-
-
-def _convert(key: str, value: Any, wanted: Any) -> Any:
-    if get_origin(wanted) is Mapping:
-        return dict(value)
-    if dataclasses.is_dataclass(wanted):
-        if isinstance(value, wanted):  # type: ignore[arg-type]
-            return value
-        if isinstance(value, str) and "name" in get_type_hints(wanted):
-            value = {"name": value}
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{key}={value}: must be a group of keys")
-        return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]
-    if get_origin(wanted) is types.UnionType:
-        if value is None:
-            return None
-        wanted = str if isinstance(value, str) and str in get_args(wanted) else get_args(wanted)[0]
-    if get_origin(wanted) is tuple:
-        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-            raise ValueError(f"{key}={value}: must be two numbers [first,last]")
-        return tuple(_convert(key, entry, float) for entry in value)
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if wanted is float and number:
-        return float(value)
-    if wanted is int and isinstance(value, int) and number:
-        return value
-    if wanted in (str, bool) and isinstance(value, wanted):
-        return value
-    names = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
-    raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
 
 
 def build_potential(values: Mapping[str, Any]) -> Any:

@@ -21,8 +21,9 @@ import numpy as np
 from qpinn.analysis import observables, statistics
 from qpinn.analysis.quadratures import quadratures
 from qpinn.drivers import build, discretize, eigenstates
-from qpinn.drivers.settings import Settings, Sweep
+from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import exact_levels
+from qpinn.drivers.sweep_settings import Sweep
 from qpinn.physics import reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
@@ -174,7 +175,7 @@ def finish(
 
 
 def with_value(system: System, key: str, value: Any) -> System:
-    """`system` with one of the numbers of `settings.VARIABLE` changed."""
+    """`system` with one of the numbers of `sweep_settings.VARIABLE` changed."""
     optimizer = system.optimizer
     name = OF_PROBLEM.get(key, key.removeprefix("optimizer."))
     number: dict[str, Any] = {name: value}

@@ -11,7 +11,8 @@ from tests_support import call
 
 from qpinn import potentials
 from qpinn.drivers.bands import bands
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 
 
 @pytest.mark.long

@@ -128,7 +128,7 @@ def test_parity_is_used_where_v_is_even_and_only_there(formula, even):
     potential = potentials.expression((-3.0, 3.0), formula)
     known = discretize.of(potential, qpinn.drivers.settings.Settings())
     assert known.even == even
-    assert len(known.mesh) < len(discretize.of(potential, qpinn.drivers.settings.from_mapping(
+    assert len(known.mesh) < len(discretize.of(potential, qpinn.drivers.mapping.from_mapping(
         qpinn.drivers.settings.Settings, {"ansatz": {"parity": "none"}}
     )).mesh) or not even  # fmt: skip
 

@@ -13,7 +13,9 @@ from tests_support import system_of
 import qpinn
 from qpinn.analysis import statistics
 from qpinn.drivers import discretize, eigenstates, sweep
-from qpinn.drivers.settings import VARIABLE, Settings, Sweep, from_mapping, with_value
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
+from qpinn.drivers.sweep_settings import VARIABLE, Sweep, with_value
 from qpinn.runs import sweep_folder
 from qpinn.training import loop
 from qpinn.training.lanes import varied

@@ -11,7 +11,8 @@ import pytest
 from tests_support import system_of
 
 from qpinn.drivers import eigenstates
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 from qpinn.equations import eigenvalue
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg.jacobian import dense, losses

@@ -272,7 +272,7 @@ def test_tables_of_the_same_numbers_are_one_potential():
     assert one == same
     assert hash(one) == hash(same)
     assert one != other
-    settings = qpinn.drivers.settings.from_mapping(qpinn.drivers.settings.Settings, {"units": "semiconductor"})
+    settings = qpinn.drivers.mapping.from_mapping(qpinn.drivers.settings.Settings, {"units": "semiconductor"})
     assert discretize.of(one, settings) is discretize.of(same, settings)
 
 

@@ -9,7 +9,8 @@ import pytest
 from tests_support import system_of
 
 import qpinn
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 from qpinn.geometry.quadrature import FixedPoints
 from qpinn.training import loop
 from qpinn.training.lanes import side_by_side

@@ -9,7 +9,8 @@ import pytest
 from scipy import linalg
 from tests_support import system_of
 
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 from qpinn.physics import reference
 from qpinn.training import ritz
 

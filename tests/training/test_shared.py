@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import qpinn
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 
 
 @pytest.mark.parametrize(

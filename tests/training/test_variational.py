@@ -11,7 +11,8 @@ import pytest
 from tests_support import system_of
 
 import qpinn
-from qpinn.drivers.settings import Settings, from_mapping
+from qpinn.drivers.mapping import from_mapping
+from qpinn.drivers.settings import Settings
 from qpinn.physics import reference
 from qpinn.training import variational
 

@@ -1,0 +1,59 @@
+"""A mapping, as a config or a keyword argument has it, as a dataclass of settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from qpinn.checks import suggestion
+
+T = TypeVar("T")
+
+
+def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
+    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
+    hints = get_type_hints(cls)
+    keys = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    if "numbers" in keys:  # those of an optimiser stand beside its name
+        numbers = {key: value for key, value in values.items() if key not in keys}
+        values = {**{key: value for key, value in values.items() if key in keys}, "numbers": numbers}
+    fields = {}
+    for key, value in values.items():
+        if key not in keys:
+            hint = suggestion(str(key), keys)
+            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(keys))}")
+        fields[key] = converted(f"{prefix}{key}", value, hints[key])
+    return cls(**fields)
+
+
+def converted(key: str, value: Any, wanted: Any) -> Any:
+    """`value` as the type `wanted`, or a ValueError that names `key`."""
+    if get_origin(wanted) is Mapping:
+        return dict(value)
+    if dataclasses.is_dataclass(wanted):
+        if isinstance(value, wanted):  # type: ignore[arg-type]
+            return value
+        if isinstance(value, str) and "name" in get_type_hints(wanted):
+            value = {"name": value}
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key}={value}: must be a group of keys")
+        return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]
+    if get_origin(wanted) is types.UnionType:
+        if value is None:
+            return None
+        wanted = str if isinstance(value, str) and str in get_args(wanted) else get_args(wanted)[0]
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
+            raise ValueError(f"{key}={value}: must be two numbers [first,last]")
+        return tuple(converted(key, entry, float) for entry in value)
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if wanted is float and number:
+        return float(value)
+    if wanted is int and isinstance(value, int) and number:
+        return value
+    if wanted in (str, bool) and isinstance(value, wanted):
+        return value
+    names = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
+    raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
