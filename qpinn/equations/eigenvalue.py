@@ -87,14 +87,17 @@ class Eigenvalue:
     def fields(self, params: Params, points: Points) -> Fields:
         """psi, its derivatives, V and m on points grouped by the segments of the ansatz."""
         psi = jax.vmap(self._jets)(self.ansatz.segments(params["psi"]), points.x)
+        mass = mass_at(self.potential, points.x)
+        return Fields(psi, self.potential(points.x), mass, self.at_deltas(params["psi"]))
+
+    def at_deltas(self, psi: Params) -> Float[Array, "D"]:
+        """psi at the deltas (D,) of the potential, one real function after the other, from its parameters."""
         places = deltas_of(self.potential)[0]
-        at_deltas = jnp.zeros(0, psi.value.dtype)
-        if len(places):
-            x = jnp.asarray(places, psi.value.dtype)[:, None]
-            at_deltas = jax.vmap(lambda place: self.ansatz.psi(params["psi"], place))(x)
-            if self.ansatz.sheets == 2:
-                at_deltas = jnp.concatenate([at_deltas.real, at_deltas.imag])
-        return Fields(psi, self.potential(points.x), mass_at(self.potential, points.x), at_deltas)
+        if not len(places):
+            return jnp.zeros(0, self.ansatz.dtype)
+        x = jnp.asarray(places, self.ansatz.dtype)[:, None]
+        values = jax.vmap(lambda place: self.ansatz.psi(psi, place))(x)
+        return jnp.concatenate([values.real, values.imag]) if self.ansatz.sheets == 2 else values
 
     def strengths(self) -> Float[Array, "D"]:
         """Strengths (D,) of the deltas of the potential, for each real function that psi is made of."""
