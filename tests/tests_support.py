@@ -53,6 +53,6 @@ def system_of(potential, settings):
     from qpinn.drivers.solution import exact_levels
 
     index = settings.level
-    mesh, even = discretize.segments(potential, index + 1, settings.phase, settings.by_parity)
+    mesh = discretize.mesh_of(potential, index + 1, settings.phase, settings.by_parity)
     levels = exact_levels(potential, index + 1).energies
-    return build.system(potential, settings, mesh, even, build.energies(settings, range(index + 1), levels)[index])
+    return build.system(potential, settings, mesh, build.energies(settings, range(index + 1), levels)[index])

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.analysis import errors
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference
 from qpinn.physics.hamiltonian import ends_of
@@ -41,7 +42,7 @@ def classical(potential: Any, exact: reference.Eigenstates | None, index: int = 
     """
     if not ends_of(potential).walls:
         return []
-    points = gauss_legendre(segment_edges(potential, index + 1, phase=0.5), 20)
+    points = gauss_legendre(Mesh(segment_edges(potential, index + 1, phase=0.5)), 20)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi = None if exact is None else exact.psi(x)[index]
     methods: dict[str, Callable[[], reference.Eigenstates]] = {

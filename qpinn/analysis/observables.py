@@ -11,15 +11,11 @@ from jaxtyping import Bool, Float
 
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
-from qpinn.geometry.quadrature import Points, gauss_legendre, merge
+from qpinn.geometry.quadrature import Points
 from qpinn.physics import operators
 from qpinn.physics.hamiltonian import ends_of
-from qpinn.physics.resolution import segment_edges
 from qpinn.training.lanes import Lanes, System
 from qpinn.typing import Params, Scalar
-
-QUADRATURE = 40
-"""Points in a segment, for a sweep."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,13 +72,6 @@ class State:
         expectation = {key: value * scale if key in ("kinetic", "potential") and value is not None else value
                        for key, value in self.expectation.items()}  # fmt: skip
         return dataclasses.replace(self, expectation=expectation, **scaled)
-
-
-def quadrature(potential: Any, edges: np.ndarray, merged: bool) -> Points:
-    """Gauss-Legendre points of every segment; `merged` into one group where the ansatz has a single segment."""
-    if not merged:
-        return gauss_legendre(edges, QUADRATURE)
-    return merge(gauss_legendre(segment_edges(potential, phase=1.5), QUADRATURE))
 
 
 def measure(lanes: Lanes, params: Params, at: Points) -> tuple[Fields, Scalar]:

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import Points
 from qpinn.physics.enclosure import is_enclosed, stray
 from qpinn.physics.interval import EPS
@@ -58,9 +59,7 @@ class Panels:
     share: Float[np.ndarray, "n"]
 
 
-def panels(
-    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Float[np.ndarray, "mesh"], most: int, states: int
-) -> Panels:
+def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, most: int, states: int) -> Panels:
     """Panels for an ansatz with segments between `edges`, cut at the `mesh` and until V is close to a polynomial.
 
     most    points in a panel that is a segment of the mesh
@@ -69,12 +68,12 @@ def panels(
     surveyed = survey(potential, states)
     unit = energy_unit(potential, states)
     seams = np.asarray(getattr(potential, "seams", ()), np.float64)  # a potential of a user may have none
-    ends = np.union1d(mesh, seams[(seams > mesh[0]) & (seams < mesh[-1])])
-    shortest = 64 * EPS * np.abs(mesh[[0, -1]]).max() if is_enclosed(potential) else 1e-3 * np.diff(mesh).min()
+    left, right = mesh.edges[[0, -1]]
+    ends = np.union1d(mesh.edges, seams[(seams > left) & (seams < right)])
+    shortest = 64 * EPS * max(abs(left), abs(right)) if is_enclosed(potential) else 1e-3 * mesh.lengths.min()
     while True:
         size, middle = np.diff(ends), (ends[:-1] + ends[1:]) / 2
-        whole = np.diff(mesh)[np.searchsorted(mesh, middle) - 1]
-        points = np.ceil(FEWEST + (most - FEWEST) * size / whole).astype(int)
+        points = np.ceil(FEWEST + (most - FEWEST) * size / mesh.lengths[mesh.segment(middle)]).astype(int)
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
         rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
         felt = blur * share_of_norm(surveyed, ends) / unit
@@ -82,8 +81,9 @@ def panels(
         if not cut.any() or len(ends) > MOST_PANELS:
             break
         ends = np.sort(np.concatenate([ends, middle[cut]]))
-    owner = np.clip(np.searchsorted(edges, middle) - 1, 0, len(edges) - 2)
-    share = size / np.diff(edges)[owner]
+    segments = Mesh(edges)
+    owner = segments.segment(middle)
+    share = size / segments.lengths[owner]
     return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, share=share)
 
 
@@ -162,23 +162,22 @@ class Quadratures:
 
 
 def quadratures(
-    potential: Any, edges: np.ndarray, mesh: np.ndarray, trained: int, states: int, even: bool = False
+    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, trained: int, states: int
 ) -> Quadratures:
     """Quadratures for an ansatz with these segments, on a `mesh` that follows V, for the lowest `states` levels.
 
     trained  points in a segment that it is trained on
-    even     the segments are those of the left half of the box
 
     fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
     """
-    trained = LEAST if len(edges) < len(mesh) else min(max(trained, LEAST), 400)
+    trained = LEAST if len(edges) <= len(mesh) else min(max(trained, LEAST), 400)
     most, segments = 2 * trained + 24, len(edges) - 1
     cut = panels(potential, edges, mesh, most, states)
     fine = _on_panels(cut, cut.points, segments)
     check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments)
     share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
     share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
-    grid = edges[:-1, None] + (edges[1:] - edges[:-1])[:, None] * share
+    grid = Mesh(edges).at(share)
     rules = {"fine": fine, "check": check, "grid": (grid, np.zeros_like(grid), np.zeros_like(grid))}
     ends = np.cumsum([0, *(x.shape[1] for x, _, _ in rules.values())])
     columns = {
@@ -186,10 +185,9 @@ def quadratures(
         for (name, (_, weight, blur)), first, last in zip(rules.items(), ends[:-1], ends[1:], strict=True)
     }
     x = np.concatenate([x for x, _, _ in rules.values()], axis=1)[..., None]
-    weight = np.concatenate([fine[1], 0 * check[1], 0 * grid], axis=1)
-    points = Points(x, weight)  # type: ignore[arg-type]
+    weight = np.concatenate([fine[1], 0 * check[1], 0 * grid], axis=1) * (2 if mesh.half else 1)
     return Quadratures(
-        points=points.for_both_halves() if even else points, rules=columns,
+        points=Points(x, weight), rules=columns,  # type: ignore[arg-type]
         strength=np.array(deltas_of(potential)[1], np.float64), resolution=float((cut.points / cut.share).min()),
-        center=float(edges[-1]) if even else None,
+        center=float(edges[-1]) if mesh.half else None,
     )  # fmt: skip

@@ -96,16 +96,16 @@ def _levels(
     """Energies and bounds (T, count) of the lowest `count` levels at each of the phases `theta` (T,), one by one."""
     most = count + EXTRA
     rings = [hamiltonian(potential, Ends("periodic", "periodic", float(phase))) for phase in theta]
-    edges, _ = discretize.segments(rings[0], most, settings.phase, by_parity=False)
-    budget.check(settings, 2 * (len(edges) - 1), 2 * most)
+    mesh = discretize.mesh_of(rings[0], most, settings.phase, by_parity=False)
+    budget.check(settings, 2 * len(mesh), 2 * most)
     unit = settings.loss.unit or energy_unit(rings[0], most)
-    sampling = cast(settings.precision, FixedPoints(_twice(gauss_legendre(edges, settings.sampling.points))))
-    rules = _on_both_sheets(quadratures(rings[0], edges, edges, settings.sampling.points, most))
+    sampling = cast(settings.precision, FixedPoints(_twice(gauss_legendre(mesh, settings.sampling.points))))
+    rules = _on_both_sheets(quadratures(rings[0], mesh.edges, mesh, settings.sampling.points, most))
     at, surveyed = cast(settings.precision, rules.points), survey(rings[0], most + 1)
     eps = float(jnp.finfo(settings.precision).eps)
     columns = []
     for ring in rings:
-        system = build_on(ring, settings, edges, unit, sheets=2)
+        system = build_on(ring, settings, mesh, unit, sheets=2)
         system = system._replace(sampling=sampling, seed=np.asarray(settings.seed), level=np.arange(2 * most))
         fields, params = jax.device_get(_solved(system, at))
         fine, check = (rules.values(fields, name) for name in ("fine", "check"))

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from qpinn.drivers import discretize
 from qpinn.drivers.settings import SamplingChoice, Settings
 from qpinn.equations.eigenvalue import Eigenvalue
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
 from qpinn.physics.resolution import energy_unit
 from qpinn.training import loop, starts
@@ -27,7 +28,7 @@ from qpinn.wavefunctions.networks import MLP
 def systems(
     plan: discretize.Plan,
     settings: Settings,
-    mesh: Float[np.ndarray, "segments+1"],
+    mesh: Mesh,
     energy: Float[np.ndarray, "trained"],
 ) -> list[System]:
     """A system for each trained level, even and odd in turn where the plan says so.
@@ -36,7 +37,7 @@ def systems(
     """
     unit = settings.loss.unit or energy_unit(plan.potential, plan.first + plan.trained)
     built = {parity: build_on(plan.potential, settings, mesh, unit, parity) for parity in dict.fromkeys(plan.parities)}
-    levels = plan.indices // 2 if plan.even else plan.indices
+    levels = plan.indices // 2 if mesh.half else plan.indices
     return [
         _at(built[parity], value, settings.seed, level)
         for parity, value, level in zip(plan.parities, energy, levels, strict=True)
@@ -50,14 +51,12 @@ def networks(plan: discretize.Plan, levels: list[System]) -> Lanes:
     return side_by_side([system._replace(level=numbers) for system in levels[:parities]])
 
 
-def system(
-    potential: Any, settings: Settings, mesh: Float[np.ndarray, "segments+1"], even: bool, energy: float
-) -> System:
+def system(potential: Any, settings: Settings, mesh: Mesh, energy: float) -> System:
     """The system of a single level of a potential with walls, on a mesh for it (`discretize.segments`)."""
     index = settings.level
     unit = settings.loss.unit or energy_unit(potential, index + 1)
-    on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if even else None)
-    return _at(on_mesh, energy, settings.seed, index // 2 if even else index)
+    on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if mesh.half else None)
+    return _at(on_mesh, energy, settings.seed, index // 2 if mesh.half else index)
 
 
 def energies(
@@ -78,33 +77,31 @@ def _at(system: System, energy: Any, seed: int, level: Any) -> System:
 
 
 def build_on(
-    potential: Any, settings: Settings, mesh: np.ndarray, unit: float, parity: float | None = None,
-    sheets: int | None = None,
-) -> System:  # fmt: skip
+    potential: Any, settings: Settings, mesh: Mesh, unit: float, parity: float | None = None, sheets: int | None = None
+) -> System:
     """A system on a given mesh (of the left half of the box, for a parity), in the precision of the settings."""
     choice = settings.network
     network = MLP(
         width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
         scale=choice.scale, dtype=jnp.dtype(settings.precision),
     )  # fmt: skip
-    ansatz = ansatz_of(settings.ansatz.name, network, mesh, potential, parity, sheets)
+    ansatz = ansatz_of(settings.ansatz.name, network, mesh.edges, potential, parity, sheets)
     equation = Eigenvalue(
         potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
         unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
     )  # fmt: skip
-    sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh, parity is not None)
+    sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh)
     optimizer = settings.optimizer.build(course(settings).steps)
     return System(*cast(settings.precision, (equation, optimizer, sampling)))
 
 
-def _sampling(choice: SamplingChoice, edges: np.ndarray, mesh: np.ndarray, half: bool) -> Sampling:
+def _sampling(choice: SamplingChoice, edges: np.ndarray, mesh: Mesh) -> Sampling:
     if choice.name == "random":
         return RandomPoints(edges, choice.points)  # type: ignore[arg-type]
     if choice.name == "uniform":
         return FixedPoints(uniform(edges, choice.points))
     points = gauss_legendre(mesh, choice.points)
-    points = points.for_both_halves() if half else points
-    return FixedPoints(points if len(edges) == len(mesh) else merge(points))
+    return FixedPoints(points if len(edges) - 1 == len(mesh) else merge(points))
 
 
 def course(settings: Settings) -> loop.Course:

@@ -102,7 +102,7 @@ def _separated(solution: Solution) -> np.ndarray:
     gap = np.abs(energies[:, None] - energies)
     index = solution.plan.indices[solution.plan.shown]
     other = index[:, None] != index
-    if solution.plan.even:
+    if solution.plan.mesh.half:
         other &= (index[:, None] - index) % 2 == 0
     return ~np.any(other & (gap < APART * (half[:, None] + half)), axis=1)
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 
 from qpinn.checks import LIMIT
 from qpinn.drivers.settings import MOST_STATES, Settings
-from qpinn.geometry.mesh import left_half
+from qpinn.geometry.mesh import Mesh
 from qpinn.physics import enclosure, symmetry, units, walls
 from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.potentials.base import has_kinks
@@ -38,8 +38,7 @@ class Plan:
     sigma       lower bound of level first + trained
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   lower and upper bounds of the levels from counting, their brackets
-    mesh        edges of the segments to begin with
-    even        whether psi is taken to be even or odd, and `mesh` is that of the left half of the box
+    mesh        to begin with; of the left half of the box where psi is taken to be even or odd
     enclosed    whether V is known between its samples, see `qpinn.physics.enclosure`
     left_out    with states=all, the binding energy below which levels were not counted; None if there are none
     """
@@ -53,8 +52,7 @@ class Plan:
     chosen: tuple[bool, bool]
     low: Float[np.ndarray, "levels"]
     high: Float[np.ndarray, "levels"]
-    mesh: Float[np.ndarray, "segments+1"]
-    even: bool
+    mesh: Mesh
     enclosed: bool
     left_out: float | None
 
@@ -70,7 +68,7 @@ class Plan:
     @property
     def parities(self) -> list[float | None]:
         """+1 for each even, -1 for each odd level that is trained; None where psi is taken to be neither."""
-        return [parity_of(index) if self.even else None for index in self.indices.tolist()]
+        return [parity_of(index) if self.mesh.half else None for index in self.indices.tolist()]
 
 
 def parity_of(index: int) -> float:
@@ -109,31 +107,28 @@ def _plan(
     end = asked + int(wide[0] if wide.size else np.argmax(gaps)) if projected else asked
     first = asked - 1 if alone else 0
     left, right = (wall is None for wall in potential.domain)
-    mesh, even = segments(boxed, end, phase, by_parity)
     return Plan(
         potential=boxed, first=first, trained=end - first,
         shown=slice(asked - 1 - first, asked - first) if states is None else slice(0, asked),
         floor=float(high[first - 1]) if first else -np.inf, sigma=float(low[end]), chosen=(left, right), low=low,
-        high=high, mesh=mesh, even=even, enclosed=enclosure.is_enclosed(boxed),
+        high=high, mesh=mesh_of(boxed, end, phase, by_parity), enclosed=enclosure.is_enclosed(boxed),
         left_out=walls.left_out(potential) if states == "all" else None,
     )  # fmt: skip
 
 
-def segments(
-    potential: Any, states: int, phase: float, by_parity: bool
-) -> tuple[Float[np.ndarray, "segments+1"], bool]:
-    """Edges for the lowest `states` levels: of the left half of the box, and True, if V is even and that is wanted.
+def mesh_of(potential: Any, states: int, phase: float, by_parity: bool) -> Mesh:
+    """The mesh for the lowest `states` levels: of the left half of the box, if V is even and that is wanted.
 
-    Raises ValueError if there are too many.
+    Raises ValueError if it has too many segments.
     """
-    edges = segment_edges(potential, states, phase)
-    half = left_half(edges)
-    even = by_parity and len(half) - 1 <= MOST_SEGMENTS and symmetry.is_even(potential)
-    mesh = half if even else edges
-    if len(mesh) - 1 > MOST_SEGMENTS:
-        raise ValueError(f"{potential.name}: {len(mesh) - 1} segments are needed for {states} levels, more than "
+    mesh = Mesh(segment_edges(potential, states, phase))
+    half = mesh.left_half()
+    if by_parity and len(half) <= MOST_SEGMENTS and symmetry.is_even(potential):
+        mesh = half
+    if len(mesh) > MOST_SEGMENTS:
+        raise ValueError(f"{potential.name}: {len(mesh)} segments are needed for {states} levels, more than "
                          f"{MOST_SEGMENTS}; a larger ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
-    return mesh, even
+    return mesh
 
 
 def _check(potential: Any) -> None:

@@ -18,6 +18,7 @@ from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
+from qpinn.geometry.mesh import Mesh
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
 from qpinn.training.fit import Callback, Fit
@@ -49,7 +50,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) 
     clock = Clock()
     device = check_device(settings.precision)
     plan = discretize.of(potential, settings)
-    budget.check(settings, len(plan.mesh) - 1, plan.trained)
+    budget.check(settings, len(plan.mesh), plan.trained)
     clock.lap("planning")
     energy = _energy_value(settings, plan)
     clock.lap("reference")
@@ -64,10 +65,10 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) 
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
             ended = last.fit.status != "finished" or last.fit.asked
-            if met or ended or len(tried) == ROUNDS or len(mesh) > discretize.MOST_SEGMENTS:
+            if met or ended or len(tried) == ROUNDS or len(mesh) >= discretize.MOST_SEGMENTS:
                 break
             mesh = _refined(mesh, last.measured, plan.shown, wide)
-            if budget.needed(settings, len(mesh) - 1, plan.trained) > budget.MOST_BYTES:
+            if budget.needed(settings, len(mesh), plan.trained) > budget.MOST_BYTES:
                 break
     if last.fit.status == "finished":
         last = min(reversed(tried), key=lambda one: one[0])[1]
@@ -79,7 +80,7 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) 
 def _train(
     plan: discretize.Plan,
     settings: Settings,
-    mesh: np.ndarray,
+    mesh: Mesh,
     energy: np.ndarray,
     callbacks: Sequence[Callback],
     clock: Clock,
@@ -93,9 +94,7 @@ def _train(
     lanes = side_by_side(systems)
     ansatz = lanes.system.equation.ansatz
     points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = quadratures(
-        plan.potential, np.asarray(ansatz.edges), mesh, points, plan.first + plan.trained, plan.even
-    )  # fmt: skip
+    rules = quadratures(plan.potential, np.asarray(ansatz.edges), mesh, points, plan.first + plan.trained)
     at = build.cast(settings.precision, rules.points)
     jitted = jax.jit(observables.measure, compiler_options=loop.compiler_options(quick=True))
     measure = jitted.lower(lanes, loop.parameter_shapes(lanes), at).compile()
@@ -131,7 +130,7 @@ def _measured(
     After a Ritz start they are the Ritz functions of the lanes, else the lanes themselves.
     """
     fine, check, grid = (rules.values(fields, name, plan.parities) for name in ("fine", "check", "grid"))
-    mix = certify.ritz(fine, plan.even)
+    mix = certify.ritz(fine, plan.mesh.half)
     mixed, coarse, on_grid = (values.mixed(mix) for values in (fine, check, grid))
     bound = certify.certify(mixed, coarse, plan.sigma, float(jnp.finfo(settings.precision).eps), plan.floor)
     bound = certify.beyond_walls(bound, on_grid, plan.chosen)
@@ -149,16 +148,16 @@ def _measured(
     return mix, observables.Measured(fine=fine, grid=grid, bound=bound, energies=energies, losses=fit.losses)
 
 
-def _refined(mesh: np.ndarray, last: observables.Measured, shown: slice, wide: np.ndarray) -> np.ndarray:
+def _refined(mesh: Mesh, last: observables.Measured, shown: slice, wide: np.ndarray) -> Mesh:
     """The mesh with those segments halved that make bounds wider (by a factor `wide`) than they may be."""
-    here = last.fine.x < mesh[-1]  # of the whole box, or of its left half
-    owner = np.searchsorted(mesh, last.fine.x[here], side="right") - 1
+    here = last.fine.x < mesh.edges[-1]  # of the whole box, or of its left half
+    owner = mesh.segment(last.fine.x[here])
     residual = (last.fine.h_psi - last.bound.energies[:, None] * last.fine.psi)[shown][:, here] ** 2
     residual = residual * last.fine.weight[here]
-    share = np.array([np.bincount(owner, row, len(mesh) - 1) for row in residual])
+    share = np.array([np.bincount(owner, row, len(mesh)) for row in residual])
     share = share / share.sum(axis=1, keepdims=True) * wide[:, None]  # above 1 in all: too wide
-    cut = (share * (len(mesh) - 1) > 0.3).any(axis=0) if np.isfinite(share).all() else np.ones(len(mesh) - 1, bool)
-    return np.sort(np.concatenate([mesh, (mesh[:-1] + mesh[1:])[cut] / 2]))
+    cut = (share * len(mesh) > 0.3).any(axis=0) if np.isfinite(share).all() else np.ones(len(mesh), bool)
+    return mesh.bisected(cut)
 
 
 def check_device(precision: str) -> str:

@@ -16,7 +16,7 @@ from qpinn.bounds import certify
 from qpinn.drivers import discretize
 from qpinn.drivers.settings import Settings
 from qpinn.equations.eigenvalue import Eigenvalue
-from qpinn.geometry.mesh import mirrored
+from qpinn.geometry.mesh import Mesh
 from qpinn.physics import reference as reference_module
 from qpinn.physics import symmetry
 from qpinn.physics.hamiltonian import ends_of
@@ -247,8 +247,7 @@ class Solution:
     @property
     def edges(self) -> Float[np.ndarray, "segments+1"]:
         """Edges of the segments of the ansatz."""
-        edges = np.asarray(self.equation.ansatz.edges, np.float64)
-        return mirrored(edges) if self.plan.even else edges
+        return Mesh(np.asarray(self.equation.ansatz.edges, np.float64), self.plan.mesh.half).whole.edges
 
     @property
     def parameters(self) -> int:

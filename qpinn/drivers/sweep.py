@@ -208,10 +208,10 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     settings, levels, index, course = job.settings, _levels(job), job.settings.level, build.course(job.settings)
     turns = index + 1 if settings.in_turn else 1
     energies = build.energies(settings, np.arange(index + 1), levels.energies).astype(settings.precision)
-    mesh, even = discretize.segments(job.potential, index + 1, settings.phase, settings.by_parity)
-    system = build.system(job.potential, settings, mesh, even, energies[index])
+    mesh = discretize.mesh_of(job.potential, index + 1, settings.phase, settings.by_parity)
+    system = build.system(job.potential, settings, mesh, energies[index])
     edges = np.asarray(system.equation.ansatz.edges, np.float64)
-    rules = quadratures(job.potential, edges, mesh, 0, index + 1, even).only("check")
+    rules = quadratures(job.potential, edges, mesh, 0, index + 1).only("check")
     at = build.cast(settings.precision, rules.points)
     exact = statistics.Exact(
         levels=levels,

@@ -1,22 +1,71 @@
-"""Edges of segments, and what mirrors them."""
+"""The mesh: segments of a box, the map from the place in a segment to a position, and what mirrors them."""
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 
-def left_half(edges: Float[np.ndarray, "edges"]) -> Float[np.ndarray, "half"]:
-    """The edges left of the centre of the box, and the centre."""
-    center = (edges[0] + edges[-1]) / 2
-    return np.append(edges[edges < center - 1e-9 * (edges[-1] - edges[0])], center)
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """S segments of a box, or of its left half where functions are even or odd about the centre.
 
+    x = edge_j + h_j s, with s in [0, 1] the share of the way through segment j of length h_j. Edges that move with a
+    number carry with them whatever is fixed in s.
 
-def mirrored(half: Float[np.ndarray, "half"]) -> Float[np.ndarray, "edges"]:
-    """The edges of the whole box, from those of its left half."""
-    return np.concatenate([half, 2 * half[-1] - half[-2::-1]])
+    edges  (S + 1,) ascending; those of NumPy, or of JAX where derivatives go through them
+    half   whether the last edge is the centre of the box
+    """
+
+    edges: Float[Any, "S+1"]
+    half: bool = False
+
+    def __len__(self) -> int:
+        return len(self.edges) - 1
+
+    @property
+    def lengths(self) -> Float[Any, "S"]:
+        return self.edges[1:] - self.edges[:-1]
+
+    @property
+    def middles(self) -> Float[Any, "S"]:
+        return (self.edges[1:] + self.edges[:-1]) / 2
+
+    def segment(self, x: Float[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
+        """The segment that x lies in: an inner edge belongs to the one right of it, and each end to the one there."""
+        return np.searchsorted(self.edges[1:-1], x, side="right")
+
+    def share(self, segment: Int[Any, "*n"], x: Float[Any, "*n"]) -> Float[Any, "*n"]:
+        """s of x, as seen from its segment."""
+        return (x - self.edges[segment]) / self.lengths[segment]
+
+    def position(self, segment: Int[Any, "*n"], share: Float[Any, "*n"]) -> Float[Any, "*n"]:
+        """x from s and the segment."""
+        return self.edges[segment] + self.lengths[segment] * share
+
+    def at(self, share: Float[Any, "n"]) -> Float[Any, "S n"]:
+        """x at these shares of every segment."""
+        return self.edges[:-1, None] + self.lengths[:, None] * share
+
+    def bisected(self, which: Bool[np.ndarray, "S"]) -> Mesh:
+        """The mesh with some of its segments cut in two."""
+        return dataclasses.replace(self, edges=np.sort(np.concatenate([self.edges, self.middles[which]])))
+
+    def left_half(self) -> Mesh:
+        """The segments left of the centre of the box, which cuts one in two where it is no edge."""
+        center = (self.edges[0] + self.edges[-1]) / 2
+        left = self.edges[self.edges < center - 1e-9 * (self.edges[-1] - self.edges[0])]
+        return Mesh(np.append(left, center), half=True)
+
+    @property
+    def whole(self) -> Mesh:
+        """The segments of the whole box."""
+        if not self.half:
+            return self
+        return Mesh(np.concatenate([self.edges, 2 * self.edges[-1] - self.edges[-2::-1]]))
 
 
 def reflected(values: Float[np.ndarray, "... n"], parity: Any = 1.0) -> Float[np.ndarray, "... 2*n"]:

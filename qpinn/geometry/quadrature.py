@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.geometry.mesh import Mesh
 from qpinn.typing import Array, Key
 
 
@@ -22,23 +23,23 @@ class Points:
     """Collocation points in groups, one group for each segment of an ansatz.
 
     x        (segments, n, d)   positions, inside their segment
-    weight   (segments, n)      quadrature weights; they add up to the length of the domain
+    weight   (segments, n)      quadrature weights; they add up to the length of the domain, also where the points are
+                                those of its left half
     """
 
     x: Float[Array, "segments n d"]
     weight: Float[Array, "segments n"]
 
-    def for_both_halves(self) -> Points:
-        """Points of the left half of a box that stand for their mirror images too."""
-        return dataclasses.replace(self, weight=2 * self.weight)
 
+def gauss_legendre(mesh: Mesh, n: int) -> Points:
+    """`n` Gauss-Legendre points in each segment, exact there for polynomials of degree 2 n - 1.
 
-def gauss_legendre(edges: Float[np.ndarray, "segments+1"], n: int) -> Points:
-    """`n` Gauss-Legendre points in each segment, exact there for polynomials of degree 2 n - 1."""
+    Those of half a box stand for their mirror images too.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(n)
-    left, right = edges[:-1, None], edges[1:, None]
-    half = (right - left) / 2
-    return Points(x=((left + right) / 2 + half * nodes)[..., None], weight=half * weights)  # type: ignore[arg-type]
+    half = mesh.lengths[:, None] / 2
+    x = mesh.middles[:, None] + half * nodes
+    return Points(x=x[..., None], weight=half * weights * (2 if mesh.half else 1))
 
 
 def uniform(edges: Float[np.ndarray, "segments+1"], n: int) -> Points:

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from qpinn.geometry.mesh import Mesh
 from qpinn.physics.potentials.base import deltas_of, mass_at
 from qpinn.physics.units import DIMENSIONLESS, Units, dimensionless
 from qpinn.typing import Array
@@ -98,10 +99,8 @@ def _quotients(potential: Any, walls: Array, order: Array, piece: Array, densiti
     left, right = (fixed(walls[end]) if wall is None else wall for end, wall in enumerate(bare.domain))
     places = [left, *bare.breakpoints, right]
     every = jnp.stack([jnp.asarray(place, jnp.float64) for place in places])
-    anchors = jnp.concatenate([every[:1], every[1:-1][order], every[-1:]])
-    start, size = anchors[piece], anchors[piece + 1] - anchors[piece]
-    share = fixed((densities.x - start) / size)
-    moved = start + share * size
+    mesh = Mesh(jnp.concatenate([every[:1], every[1:-1][order], every[-1:]]))
+    size, moved = mesh.lengths[piece], mesh.position(piece, fixed(mesh.share(piece, densities.x)))
     x = (densities.x + moved - fixed(moved))[:, None]  # to the last digit where it was: on its side of every jump
     stretch = densities.weight * size / fixed(size)
     offset = densities.energy.mean()

@@ -8,6 +8,7 @@ import pytest
 import qpinn
 from qpinn.analysis import compare, observables
 from qpinn.bounds import certify
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference, units
 from qpinn.physics.potentials.base import deltas_of, mass_at
@@ -83,7 +84,7 @@ def test_the_virial_ratio_of_an_exact_eigenfunction_is_one(potential):
     """psi and psi' of the reference; a psi of another width has another ratio."""
     exact = reference.exact(potential, 3)
     mesh = segment_edges(potential, 3)
-    rule = gauss_legendre(mesh, 100)
+    rule = gauss_legendre(Mesh(mesh), 100)
     edge = np.array([1e-9, *np.linspace(0, 1, 101)[1:-1], 1 - 1e-9])  # a hair inside every segment
     places, strength = (np.array(part, np.float64) for part in deltas_of(potential))
 
@@ -112,7 +113,7 @@ def test_oscillator_strengths_add_up_to_the_mean_of_one_over_the_mass():
     layers = qpinn.potentials.layers(thickness=[3, 2, 4], offset=[0.3, 0, 0.2], mass=[0.1, 0.067, 0.09])
     for potential in (qpinn.potentials.barrier(), units.dimensionless(layers, units.of("semiconductor"))):
         exact = reference.exact(potential, 60)
-        points = gauss_legendre(segment_edges(potential, 60, 1.0), 20)
+        points = gauss_legendre(Mesh(segment_edges(potential, 60, 1.0)), 20)
         x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
         psi = exact.psi(x)
         strengths = observables.oscillator_strengths(exact.energies, (weight * x * psi) @ psi.T)

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from qpinn.bounds import certify
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 
 
 def _values(functions, count=200, v=0.0):
     """(psi, psi', psi'') of x on Gauss-Legendre points of [0, 1]."""
-    points = gauss_legendre(np.linspace(0, 1, 9), count // 8)
+    points = gauss_legendre(Mesh(np.linspace(0, 1, 9)), count // 8)
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi, slope, curvature = (np.array(values) for values in zip(*[f(x) for f in functions], strict=True))
     one, none = np.ones_like(x), np.zeros((len(psi), 0))

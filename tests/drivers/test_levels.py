@@ -127,7 +127,7 @@ def test_parity_separates_what_rounding_cannot():
 def test_parity_is_used_where_v_is_even_and_only_there(formula, even):
     potential = potentials.expression((-3.0, 3.0), formula)
     known = discretize.of(potential, qpinn.drivers.settings.Settings())
-    assert known.even == even
+    assert known.mesh.half == even
     assert len(known.mesh) < len(discretize.of(potential, qpinn.drivers.mapping.from_mapping(
         qpinn.drivers.settings.Settings, {"ansatz": {"parity": "none"}}
     )).mesh) or not even  # fmt: skip
@@ -138,7 +138,7 @@ def test_parity_changes_no_level():
         qpinn.solve(potentials.finite_well(), states=3, ansatz={"phase": 2.0, "parity": parity})
         for parity in ("auto", "none")
     )
-    assert (with_parity.plan.even, without.plan.even) == (True, False)
+    assert (with_parity.plan.mesh.half, without.plan.mesh.half) == (True, False)
     np.testing.assert_allclose(with_parity.energies, without.energies, rtol=1e-12)
     x = np.linspace(-4, 4, 101)
     np.testing.assert_allclose(with_parity.psi(x), without.psi(x), atol=1e-5)

@@ -12,6 +12,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import qpinn
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, gauss_legendre
 from qpinn.linalg.jacobian import dense
 from qpinn.physics import operators
@@ -69,7 +70,7 @@ def test_it_is_trained_to_its_solution(optimizer, ansatz, steps, tolerance, stre
 
     def system(strength):
         psi = ansatz_of(ansatz, MLP(width=8, depth=1), edges, qpinn.potentials.infinite_well())
-        points = gauss_legendre(np.asarray(psi.edges), 12 if ansatz == "piecewise" else 30)
+        points = gauss_legendre(Mesh(np.asarray(psi.edges)), 12 if ansatz == "piecewise" else 30)
         equation = Source(ansatz=psi, strength=np.asarray(strength))
         built = OPTIMIZERS[optimizer].build(numbers, steps)
         return System(*jax.tree.map(jnp.asarray, (equation, built, FixedPoints(points))), seed=np.asarray(1))

@@ -14,6 +14,7 @@ from qpinn.drivers import eigenstates
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.equations import eigenvalue
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg.jacobian import dense, losses
 from qpinn.physics import operators, reference
@@ -34,7 +35,7 @@ def test_an_exact_eigenfunction_has_no_residual(state):
     def psi(x):
         return jnp.sqrt(2.0) * jnp.sin(k * x[0])
 
-    points = jax.tree.map(jnp.asarray, gauss_legendre(np.linspace(0, 1, 4), 20))
+    points = jax.tree.map(jnp.asarray, gauss_legendre(Mesh(np.linspace(0, 1, 4)), 20))
     jets = jax.vmap(jax.vmap(lambda x: operators.jet(psi, x)))(points.x)
     rows = eigenvalue.pde(-jets.laplacian, jets.value, k**2, points.weight, jnp.asarray(10.0))
     assert float(jnp.sum(rows**2)) < 1e-22
@@ -48,7 +49,7 @@ def test_exact_psi_of_a_jump_has_no_residual_when_fitted_piecewise(well):
     problem, _, _ = build(well, network={"width": 12}, sampling={"points": 24})
     solution = eigenstates.solve(well, ansatz={"parity": "none"})
     edges = np.asarray(problem.ansatz.edges)
-    points = jax.tree.map(jnp.asarray, gauss_legendre(edges, 31))
+    points = jax.tree.map(jnp.asarray, gauss_legendre(Mesh(edges), 31))
     terms = losses(jax.jit(problem.residuals)(jax.tree.map(lambda leaf: leaf[0], solution.params["lanes"]), points))
     assert float(terms["pde"]) < 1e-9
     assert float(terms["norm"]) < 1e-12

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre, random_uniform, uniform
 from qpinn.physics import survey
 from qpinn.physics.potentials import barrier, finite_well
@@ -13,7 +14,7 @@ from qpinn.physics.resolution import energy_unit, segment_edges
 
 
 def test_gauss_legendre_is_exact_for_polynomials_in_every_segment():
-    points = gauss_legendre(np.array([-1.0, 0.5, 2.0]), 4)
+    points = gauss_legendre(Mesh(np.array([-1.0, 0.5, 2.0])), 4)
     x = np.asarray(points.x)[..., 0]
     for power in range(8):
         exact = np.diff(np.array([-1.0, 0.5, 2.0]) ** (power + 1)) / (power + 1)
@@ -24,7 +25,7 @@ def test_gauss_legendre_is_exact_for_polynomials_in_every_segment():
 def test_every_rule_covers_the_domain_and_stays_in_its_segment(n):
     edges = np.array([-4.0, -1.0, 1.0, 1.1, 4.0])
     rules = [uniform(edges, n), random_uniform(jax.random.key(1), np.asarray(edges), n)]
-    for points in [*rules, gauss_legendre(edges, n)]:
+    for points in [*rules, gauss_legendre(Mesh(edges), n)]:
         x, weight = np.asarray(points.x)[..., 0], np.asarray(points.weight)
         np.testing.assert_allclose(weight.sum(), 8.0, rtol=1e-12)
         assert ((x >= edges[:-1, None]) & (x <= edges[1:, None])).all()

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import operators
 from qpinn.physics.potentials import infinite_well
@@ -39,7 +40,7 @@ def test_rayleigh_quotient_is_the_strong_form_for_a_function_that_vanishes_at_th
     def psi(x):
         return x[0] ** 2 * (1 - x[0]) * jnp.exp(x[0])
 
-    points = gauss_legendre(np.array([0.0, 1.0]), 30)
+    points = gauss_legendre(Mesh(np.array([0.0, 1.0])), 30)
     x = jnp.asarray(points.x[0])
     jets = jax.vmap(lambda y: operators.jet(psi, y))(x)
     weight = jnp.asarray(points.weight[0])

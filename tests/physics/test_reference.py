@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import interpolate
 
+from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference
 from qpinn.physics.potentials import barrier, expression, finite_well, harmonic, infinite_well, morse, two_deltas
@@ -29,7 +30,7 @@ CASES = [
 
 
 def _quadrature(potential, phase=0.5):
-    points = gauss_legendre(segment_edges(potential, 9, phase), 24)
+    points = gauss_legendre(Mesh(segment_edges(potential, 9, phase)), 24)
     return np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
 
 

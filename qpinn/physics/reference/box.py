@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.geometry.domain import Ends
-from qpinn.geometry.mesh import left_half
+from qpinn.geometry.mesh import Mesh
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials import Potential
 from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
@@ -98,7 +98,7 @@ class Box:
 
     def half(self, ends: Ends) -> Box:
         """The left half, with half the strength of a delta at its centre, which is the last of its edges."""
-        edges = left_half(self.edges)
+        edges = Mesh(self.edges).left_half().edges
         center = self.edges[-1] / 2
         last = 0.0 if len(self.edges) % 2 == 0 else self.strength[len(self.edges) // 2] / 2
         strength = np.append(self.strength[: len(edges) - 1], last)
@@ -142,7 +142,7 @@ def box_of(potential: Potential) -> Box:
 
 def inside(edges: Float[np.ndarray, "m+1"], count: int) -> Float[np.ndarray, "m count"]:
     """`count` evenly spaced points within each piece, shape (pieces, count)."""
-    return edges[:-1, None] + np.diff(edges)[:, None] * (np.arange(count) + 0.5) / count
+    return Mesh(edges).at((np.arange(count) + 0.5) / count)
 
 
 def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]) -> float:
@@ -163,7 +163,7 @@ def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]
 
 def cut(edges: Float[np.ndarray, "m+1"], parts: int) -> Float[np.ndarray, "m*parts"]:
     """The starts of `parts` equal cells in each piece."""
-    return (edges[:-1, None] + np.diff(edges)[:, None] * np.arange(parts) / parts).ravel()
+    return Mesh(edges).at(np.arange(parts) / parts).ravel()
 
 
 @functools.cache
