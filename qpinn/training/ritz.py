@@ -6,26 +6,37 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Bool, Float, Int
 
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import Points
+from qpinn.linalg.lapack import one_by_one
 from qpinn.physics.potentials.base import mass_at
 from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.basis import Basis, basis, eigh
 
 
 def solve(
-    stiffness: Float[Array, "p p"], kept: Bool[Array, "p"], states: Int[Array, "K"]
+    form: Float[Array, "p p"], kept: Bool[Array, "p"], states: Int[Array, "K"]
 ) -> tuple[Float[Array, "K"], Float[Array, "p K"]]:
-    """Numbers `states` (K,) of the eigenpairs S c = E c of the functions that are `kept`, which are orthonormal.
+    """Numbers `states` (K,) of the eigenpairs S c = E c of a positive form on the functions that are `kept`.
 
-    The others move to energies above all, so that shapes stay static.
+    They are the largest of S^-1, by a Cholesky decomposition of S scaled to a unit diagonal. Where segments are short
+    the largest numbers of S are 1e10 times its lowest levels, which an eigenproblem of S itself would know to a
+    rounding error of those. Functions that are left out have the eigenvalue 0 of S^-1, so that shapes stay static.
     """
-    above = 1 + 2 * jnp.max(jnp.sum(jnp.abs(stiffness), axis=1))
-    both = kept[:, None] & kept
-    energies, coefficients = eigh(jnp.where(both, stiffness, 0) + jnp.diag(jnp.where(kept, 0, above)))
-    return energies[states], coefficients[:, states]
+    inverse = jnp.where(kept, 1 / jnp.sqrt(jnp.where(kept, jnp.diagonal(form), 1)), 0)
+    unit = jnp.diag(jnp.where(kept, 0, 1)).astype(form.dtype)
+    corner = _cholesky(inverse[:, None] * form * inverse + unit)
+    half = solve_triangular(corner, jnp.diag(inverse), lower=True)
+    reciprocal, coefficients = eigh(half.T @ half)
+    return 1 / reciprocal[::-1][states], coefficients[:, ::-1][:, states]
+
+
+@one_by_one
+def _cholesky(matrix: Array) -> Array:
+    return jnp.linalg.cholesky(matrix)
 
 
 def start(equation: Eigenvalue, params: Params, points: Points, level: Any = 0) -> tuple[Params, dict[str, Scalar]]:
@@ -45,17 +56,25 @@ def levels(
     """
     functions = basis(equation.ansatz, params["psi"], points)
     v, mass = equation.potential(points.x), mass_at(equation.potential, points.x)
-    lowest = jnp.min(v)  # a constant in V only adds rounding
     inverse_mass = jnp.broadcast_to(1 / mass, v.shape)
+    lowest = jnp.min(v) - _below(equation, jnp.sum(points.weight), jnp.max(1 / inverse_mass))
     blocks = jnp.einsum("snp,sn,snq->spq", functions.slope, inverse_mass, functions.slope)
     blocks += jnp.einsum("snp,sn,snq->spq", functions.value, v - lowest, functions.value)
-    stiffness = functions.form(blocks) + _contacts(equation, params["psi"], functions)
-    above, solutions = solve(stiffness, functions.kept, states)
+    form = functions.form(blocks) + _contacts(equation, params["psi"], functions)
+    above, solutions = solve(form, functions.kept, states)
 
     def trained(energy: Scalar, solution: Array) -> Params:
         return equation.with_psi(params, functions.psi(params["psi"], solution), energy)
 
     return jax.vmap(trained)(above + lowest, solutions.T), above + lowest
+
+
+def _below(equation: Eigenvalue, length: Scalar, mass: Scalar) -> Scalar:
+    """How far below the least V to look from, so that the form is positive: m A^2 + A / L for the attraction A of all
+    deltas (see `qpinn.physics.potentials.base.attraction`), and the kinetic energy of a box, for a psi that may be
+    constant."""
+    attraction = -jnp.sum(jnp.minimum(equation.strengths(), 0))
+    return mass * attraction**2 + attraction / length + (jnp.pi / length) ** 2 / mass
 
 
 def _contacts(equation: Eigenvalue, psi: Params, functions: Basis) -> Float[Array, "p p"]:

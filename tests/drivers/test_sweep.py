@@ -293,8 +293,8 @@ def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
 
 
 def test_a_varied_sweep_builds_its_mesh_no_more_often_for_more_starts(tmp_path, monkeypatch):
-    built, build = [], discretize.segments
-    monkeypatch.setattr(discretize, "segments", lambda *words: (built.append(1), build(*words))[1])
+    built, build = [], discretize.mesh_of
+    monkeypatch.setattr(discretize, "mesh_of", lambda *words: (built.append(1), build(*words))[1])
     counts = []
     for seeds in (1, 4):
         built.clear()

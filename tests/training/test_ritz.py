@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,11 +20,35 @@ from qpinn.training import ritz
 @pytest.mark.parametrize("level", [0, 2])
 def test_functions_that_are_left_out_are_in_no_level(level):
     half = np.random.default_rng(level).normal(size=(6, 6))
-    stiffness, kept = half + half.T, np.array([True, False, True, True, False, True])
-    energy, c = ritz.solve(jnp.asarray(stiffness), jnp.asarray(kept), jnp.array([level]))
-    np.testing.assert_allclose(energy[0], linalg.eigvalsh(stiffness[np.ix_(kept, kept)])[level], rtol=1e-12)
+    form, kept = half @ half.T, np.array([True, False, True, True, False, True])
+    energy, c = ritz.solve(jnp.asarray(form), jnp.asarray(kept), jnp.array([level]))
+    np.testing.assert_allclose(energy[0], linalg.eigvalsh(form[np.ix_(kept, kept)])[level], rtol=1e-12)
     np.testing.assert_allclose(c[kept, 0] @ c[kept, 0], 1, rtol=1e-12)
     np.testing.assert_allclose(c[~kept], 0, atol=1e-14)
+
+
+def _below(form, energy):
+    """Eigenvalues below an energy by Sylvester's law of inertia, in rational numbers: exact."""
+    rest = [[Fraction(float(entry)) for entry in row] for row in form]
+    for j in range(len(rest)):
+        rest[j][j] -= Fraction(float(energy))
+    negative = 0
+    while rest:
+        (pivot, *row), *others = rest
+        negative += pivot < 0
+        rest = [[entry - line[0] * right / pivot for entry, right in zip(line[1:], row, strict=True)]
+                for line in others]  # fmt: skip
+    return negative
+
+
+def test_low_levels_are_not_drowned_by_the_largest_numbers_of_the_form():
+    """Levels of order 1 beside functions of up to 1e12 that are coupled to them."""
+    scale = 10.0 ** np.array([0, 0, 3, 6, 9, 12])
+    half = np.random.default_rng(1).normal(size=(6, 6))
+    form = np.sqrt(scale)[:, None] * (np.eye(6) + (half + half.T) / 20) * np.sqrt(scale)
+    energies, _ = ritz.solve(jnp.asarray(form), jnp.ones(6, bool), jnp.arange(3))
+    for level, energy in enumerate(np.asarray(energies)):
+        assert (_below(form, energy * (1 - 1e-13)), _below(form, energy * (1 + 1e-13))) == (level, level + 1)
 
 
 @pytest.mark.parametrize(("state", "parity"), [(0, "auto"), (1, "auto"), (3, "auto"), (3, "none")])
