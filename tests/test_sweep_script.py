@@ -88,8 +88,7 @@ def test_two_devices_give_the_functions_in_turn_of_one(tmp_path):
     words = [
         "potential=barrier",
         "network.width=4",
-        "start=variational",
-        "start.steps=20",
+        "start=random",
         "optimizer.steps=4",
         "states=2",
     ]

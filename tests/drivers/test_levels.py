@@ -190,8 +190,8 @@ def test_the_route_of_the_paper_trains_excited_states_in_turn():
     """With the term they are orthogonal and three different levels; without it they are not."""
     common = {
         "states": 2, "start": "random", "energy": {"name": "trainable", "initial": 5.0}, "ansatz": "envelope",
-        "network": {"width": 16, "depth": 2, "init": "glorot"},
-        "optimizer": {"name": "adam_lbfgs", "adam_steps": 800, "steps": 1600, "learning_rate": 3e-3},
+        "network": {"width": 12, "depth": 2, "init": "glorot"},
+        "optimizer": {"name": "adam_lbfgs", "adam_steps": 500, "steps": 900, "learning_rate": 3e-3},
     }  # fmt: skip
     solution = qpinn.solve(potentials.infinite_well(), **common)
     assert [int(np.argmax(state.overlaps)) for state in solution.states] == [0, 1]
@@ -206,8 +206,8 @@ def test_the_route_of_the_paper_trains_excited_states_in_turn():
     history = solution.history
     np.testing.assert_array_equal(np.unique(history["state"]), [0, 1])
     assert (history["orthogonality"][history["state"] == 0] == 0).all()
-    last = history["orthogonality"][history["state"] == 1][-1]
-    assert 0.05 < last / (1000 * overlap**2) < 20  # of the step before the last
+    term = history["orthogonality"][history["state"] == 1]
+    assert term[-1] < 1e-3 * term.max()
     free = qpinn.solve(potentials.infinite_well(), loss={"orthogonality": 0.0}, **common)
     assert np.argmax(free.states[1].overlaps) != 1
 

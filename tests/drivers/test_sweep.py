@@ -89,7 +89,7 @@ def test_a_start_alone_is_the_start_of_the_sweep(five):
     assert statistics.outcomes(columns)[3] == alone.state.outcome
 
 
-IN_TURN = {"start": {"name": "variational", "steps": 300}, "states": 3, "optimizer": {"steps": 40}}
+IN_TURN = {"start": {"name": "variational", "steps": 60}, "states": 2, "optimizer": {"steps": 40}}
 
 
 @pytest.mark.usefixtures("optax_promotion")
