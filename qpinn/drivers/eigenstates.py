@@ -21,7 +21,7 @@ from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
-from qpinn.training.fit import Callback, Fit
+from qpinn.training.fit import Callback, Fit, Snapshot
 from qpinn.training.lanes import Lanes, side_by_side, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
@@ -45,8 +45,13 @@ def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any
     return run(potential, chosen, callbacks)
 
 
-def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) -> Solution:
-    """`solve` for settings that are already checked."""
+def run(
+    potential: Any, settings: Settings, callbacks: Sequence[Callback] = (), snapshots: Sequence[Snapshot] = ()
+) -> Solution:
+    """`solve` for settings that are already checked.
+
+    snapshots  of the trainings of a run that was interrupted, in their order: it goes on from them
+    """
     clock = Clock()
     device = check_device(settings.precision)
     plan = discretize.of(potential, settings)
@@ -59,7 +64,9 @@ def run(potential: Any, settings: Settings, callbacks: Sequence[Callback] = ()) 
     with jax.enable_x64(settings.precision == "float64"):
         tried: list[tuple[float, Round]] = []
         while True:
-            last = _train(plan, settings, mesh, energy, callbacks, clock, tried[-1][1] if tried else None)
+            before = tried[-1][1] if tried else None
+            last = _train(plan, settings, mesh, energy, clock, before, callbacks=callbacks, snapshots=snapshots,
+                          number=len(tried) * (plan.trained if settings.in_turn else 1))  # fmt: skip
             bound = last.measured.bound
             wide = (bound.half_width / (tol * observables.scales(plan, bound.energies)))[plan.shown]
             tried.append((float(wide.max()), last))
@@ -82,13 +89,14 @@ def _train(
     settings: Settings,
     mesh: Mesh,
     energy: np.ndarray,
-    callbacks: Sequence[Callback],
     clock: Clock,
-    before: Round | None = None,
+    before: Round | None,
+    **watched: Any,
 ) -> Round:
     """Train on `mesh`, going on from what was trained `before` on a coarser one, and measure.
 
-    energy  (trained,), see `_energy_value`
+    energy   (trained,), see `_energy_value`
+    watched  callbacks, snapshots and the number of the (first) training, see `loop.fit`
     """
     systems, course = build.systems(plan, settings, mesh, energy), build.course(settings)
     lanes = side_by_side(systems)
@@ -108,13 +116,13 @@ def _train(
             many = build.orthogonal(one, trained, plan.trained, settings, lanes=(1,))
             return varied(build.orthogonal(one, [], plan.trained, settings), many, 1)
 
-        fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, callbacks)
+        fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, **watched)
     else:
         inherited = None
         if before is not None:
             coarse = before.lanes.system.equation.ansatz.edges
             inherited = ansatz.wavefunction.inherited(before.fit.params["psi"], coarse, ansatz.mesh)
-        fit = loop.together(lanes, course, callbacks, inherited)
+        fit = loop.together(lanes, course, inherited=inherited, **watched)
     clock.lap("train", compile=fit.seconds["compile"])
     fields, energies = jax.device_get(measure(lanes, fit.params, at))
     mix, measured = _measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))

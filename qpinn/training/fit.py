@@ -17,6 +17,21 @@ History = dict[str, np.ndarray]
 """Columns (steps, lanes): the terms of the loss, "total", numbers of the equation, "step_size" and "seconds"."""
 
 
+class Snapshot(NamedTuple):
+    """A training between two chunks, on the host: all that it needs to go on as if it had not been interrupted.
+
+    carry    leaves of the carry of all lanes
+    start    numbers of the equation before training
+    history  of the steps up to now
+    done     steps up to now
+    """
+
+    carry: list[np.ndarray]
+    start: dict[str, np.ndarray]
+    history: History
+    done: int
+
+
 class Progress(NamedTuple):
     """What a callback sees between chunks. A true return value ends the training.
 
@@ -24,6 +39,9 @@ class Progress(NamedTuple):
     report   numbers of the equation, such as E, of the first lane that goes on
     params   on the host, with an axis of lanes: of all lanes, or of the one whose turn it is
     rows     their history up to now, see `Fit.rows`
+    training  number of this training in the run: one for each mesh, and on it one for each turn
+    ended    whether this training takes no more steps
+    snapshot  of this training, to be called before the callback returns
     """
 
     step: int
@@ -32,6 +50,9 @@ class Progress(NamedTuple):
     report: dict[str, float]
     params: Params
     rows: Callable[[], dict[str, np.ndarray]]
+    training: int
+    ended: bool
+    snapshot: Callable[[], Snapshot]
 
 
 Callback = Callable[[Progress], bool | None]

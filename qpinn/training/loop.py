@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.geometry.quadrature import Points
-from qpinn.training.fit import Callback, Fit, History, Progress, concatenated, history, joined, rows
+from qpinn.training.fit import Callback, Fit, History, Progress, Snapshot, concatenated, history, joined, rows
 from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record
 from qpinn.training.starts import Start
@@ -122,10 +122,14 @@ class Course:
 
 
 class Compiled(NamedTuple):
-    """`begin` (lanes, inherited) and `chunk` (lanes, carry, active), compiled for lanes of these shapes; seconds."""
+    """`begin` (lanes, inherited) and `chunk` (lanes, carry, active), compiled for lanes of these shapes; seconds.
+
+    carry  the shapes of the carry of all lanes
+    """
 
     begin: Callable[..., Any]
     chunk: Callable[..., Any]
+    carry: Carry
     seconds: float
 
 
@@ -151,7 +155,7 @@ def compiled(lanes: Lanes, course: Course, inherited: Params | None = None, runs
     run = jax.jit(partial(run_lanes, length=course.length, one_by_one=one_by_one), donate_argnums=1)
     chunk = run.lower(lanes, carry, jnp.asarray(course.length)).compile(compiler_options=options(course.steps))
     start = lowered.compile(compiler_options=options(getattr(course.start, "steps", 1)))
-    return Compiled(start, chunk, time.perf_counter() - begun)
+    return Compiled(start, chunk, carry, time.perf_counter() - begun)
 
 
 def _size(tree: Any) -> int:
@@ -160,27 +164,40 @@ def _size(tree: Any) -> int:
 
 
 def together(
-    lanes: Lanes, course: Course, callbacks: Sequence[Callback] = (), inherited: Params | None = None
+    lanes: Lanes, course: Course, callbacks: Sequence[Callback] = (), inherited: Params | None = None, *,
+    number: int = 0, snapshots: Sequence[Snapshot] = (),
 ) -> Fit:  # fmt: skip
-    """Train all lanes side by side."""
+    """Train all lanes side by side; see `fit`."""
     programmes = compiled(lanes, course, inherited)
-    trained = fit(programmes, lanes, course, callbacks, inherited)
+    trained = fit(programmes, lanes, course, callbacks, inherited, number=number, snapshots=snapshots)
     return dataclasses.replace(trained, seconds={**trained.seconds, "compile": programmes.seconds})
 
 
 def fit(
     programmes: Compiled, lanes: Lanes, course: Course, callbacks: Sequence[Callback] = (),
     inherited: Params | None = None, *, turn: tuple[int, int] = (0, 1), kept: Sequence[str] | None = None,
+    number: int = 0, snapshots: Sequence[Snapshot] = (),
 ) -> Fit:  # fmt: skip
     """Train lanes with compiled programmes. A lane that meets a NaN is frozen; the others go on.
 
-    turn  how many such trainings went before, and how many there are: for callbacks
-    kept  columns of the history that are kept; by default all
+    turn       how many such trainings went before on this mesh, and how many there are: for callbacks
+    kept       columns of the history that are kept; by default all
+    number     of this training in the run
+    snapshots  of the trainings of the run, in their order: where there is one of this number it goes on from there
     """
     begun = time.perf_counter()
-    carry, start = programmes.begin(lanes, inherited=inherited)
+    steps, asked = course.steps, [False]
     chunks: list[History] = []
-    steps, done, status, asked = course.steps, 0, "finished", [False]
+    if number < len(snapshots):
+        carry, start = _restored(programmes.carry, snapshots[number]), snapshots[number].start
+        past, done = snapshots[number].history, snapshots[number].done
+        chunks.append(past)
+        begun -= float(np.max(past["seconds"], initial=0.0)) if "seconds" in past else 0.0
+    else:
+        carry, start = programmes.begin(lanes, inherited=inherited)
+        done = 0
+    good, alive = np.array(carry.good), np.array(carry.alive)
+    status = "finished" if alive.any() else "non-finite"
     while done < steps and status == "finished":
         active = min(course.length, steps - done)
         carry, records = programmes.chunk(lanes, carry, jnp.asarray(active))
@@ -198,6 +215,9 @@ def fit(
                 report={name: float(values[first, active - 1]) for name, values in records.report.items()},
                 params=jax.tree.map(np.array, carry.state.params),  # copies: the next chunk takes the arrays
                 rows=partial(rows, tuple(chunks), good, alive),
+                training=number,
+                ended=done == steps or not alive.any(),
+                snapshot=partial(_snapshot, carry, start, tuple(chunks), done),
             )
             asked = [bool(callback(progress)) for callback in callbacks]  # every one of them sees the progress
             whole = done == steps and turn[0] + 1 == turn[1]
@@ -212,9 +232,26 @@ def fit(
     )  # fmt: skip
 
 
+def _snapshot(carry: Carry, start: Mapping[str, Any], chunks: Sequence[History], done: int) -> Snapshot:
+    """Copies, since the next chunk takes the arrays of the carry."""
+    numbers = {name: np.array(value, np.float64) for name, value in start.items()}
+    return Snapshot([np.array(leaf) for leaf in jax.tree.leaves(carry)], numbers, joined(chunks), done)
+
+
+def _restored(shapes: Carry, snapshot: Snapshot) -> Carry:
+    """The carry of a snapshot. Raises ValueError if its leaves are not those of this training."""
+    leaves, treedef = jax.tree.flatten(shapes)
+    wanted = [(leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves]
+    if wanted != [(leaf.shape, leaf.dtype) for leaf in snapshot.carry]:
+        raise ValueError("the save is of another training, or of another version of qpinn or JAX")
+    placed = [jax.device_put(saved, leaf.sharding) for saved, leaf in zip(snapshot.carry, leaves, strict=True)]
+    return jax.tree.unflatten(treedef, placed)
+
+
 def in_turn(
     programmes: Compiled, lanes_after: Callable[[Sequence[Params]], Lanes], count: int, course: Course,
-    callbacks: Sequence[Callback] = (), kept: Sequence[str] | None = None,
+    callbacks: Sequence[Callback] = (), kept: Sequence[str] | None = None, *, number: int = 0,
+    snapshots: Sequence[Snapshot] = (),
 ) -> Fit:  # fmt: skip
     """Train `count` blocks of lanes one after the other, each with what those before it ended with.
 
@@ -228,7 +265,8 @@ def in_turn(
     for k in range(count):
         lanes = lanes_after([trained.params for trained in fits])
         if not fits or not fits[-1].asked:
-            fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count), kept=kept))
+            fits.append(fit(programmes, lanes, course, callbacks, turn=(k, count), kept=kept, number=number + k,
+                            snapshots=snapshots))  # fmt: skip
             continue
         carry, start = programmes.begin(lanes, inherited=None)
         fits.append(dataclasses.replace(
