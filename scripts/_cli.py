@@ -204,6 +204,9 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
 
 OVERRIDES = "overrides.txt"
 
+RUNNING = ("output", "resume", "save_every", "requeue")
+"""Keys that say where and how a run is made, not what it is."""
+
 
 def plain(config: Any) -> dict[str, Any]:
     """A composed config without Hydra's part, resolved, as dictionaries."""
@@ -221,6 +224,21 @@ def write_config(config: Any, folder: Path) -> None:
     (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
 
 
+def stored(folder: Path) -> dict[str, Any]:
+    """The config of a run folder. Raises ValueError if there is none, or it is damaged."""
+    from omegaconf import OmegaConf
+
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=False)
+    except OSError as error:
+        raise ValueError(f"config.yaml: {error.strerror}") from None
+    except Exception:  # what a damaged YAML raises is not one class
+        raise ValueError("config.yaml is damaged") from None
+    if not isinstance(values, dict):
+        raise ValueError("config.yaml is damaged")
+    return {str(key): value for key, value in values.items()}
+
+
 def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException
@@ -233,7 +251,7 @@ def read(config: Any) -> tuple[Any, Any]:
         values = plain(config)
     except OmegaConfBaseException as error:
         raise ValueError(str(error)) from None
-    groups = {key: value for key, value in values.items() if key not in ("output", "potential", "sweep", "bands")}
+    groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
     chosen = from_mapping(settings.Settings, groups)
     for group in ("potential", "sweep", "bands"):
         if group in values and not isinstance(values[group], dict):

@@ -25,7 +25,11 @@ LIMIT = 1.8
 
 NUMBERS = (int(signal.SIGINT), int(signal.SIGTERM))
 
+REQUEUE = 75
+"""The status (EX_TEMPFAIL) that asks a scheduler to queue the job again."""
+
 _came = 0
+_requeue = False
 _rescue: Callable[[], str] | None = None
 
 
@@ -66,6 +70,16 @@ def keep(save: Callable[[], str] | None) -> None:
     _rescue = save
 
 
+def requeue(wanted: bool) -> None:
+    """Whether a signal is to end this process with status 75 instead of 128 and its number."""
+    global _requeue
+    _requeue = wanted
+
+
+def _status() -> int:
+    return REQUEUE if _requeue else 128 + _came
+
+
 def came() -> int:
     """The number of the signal that came, or 0."""
     return _came
@@ -74,7 +88,7 @@ def came() -> int:
 def check() -> None:
     """End here in order if a signal came."""
     if _came:
-        raise SystemExit(128 + _came)
+        raise SystemExit(_status())
 
 
 @functools.cache
@@ -100,14 +114,13 @@ def _end(signals: int) -> None:
     """The thread: waits for a signal, lets the main thread end where it has something to save, or saves it."""
     global _came
     _came = os.read(signals, 1)[0]
-    status = 128 + _came
     try:
         if _rescue is not None:
             time.sleep(GRACE)
         if _rescue is not None:
             say(_rescue())
     finally:
-        os._exit(status)
+        os._exit(_status())
 
 
 def _help(main: int, signals: int, thread: int, message: str) -> None:

@@ -6,6 +6,8 @@ python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import sys
 import time
@@ -14,9 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _resume
 import _signals
 
 STARTED = _cli.process_started()
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.ENOENT, errno.ESTALE)
+"""What a disk may be that was fine before: full, over quota, broken, read-only or gone."""
+
 log = logging.getLogger("qpinn")
 
 
@@ -29,15 +35,16 @@ def main() -> int:
     import qpinn  # noqa: F401
 
     config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
+    _resume.check(config)
     _cli.check_writable(config.output)
     _cli.use_cache()
     if not multirun:
-        return train(config, _cli.fresh(Path(config.hydra.run.dir)), STARTED)
+        return run(config, _resume.place(config, Path(config.hydra.run.dir)), STARTED)
     statuses: list[int] = []
 
     def job(config: Any, folder: Path) -> None:
         try:
-            statuses.append(train(config, folder, time.time() if statuses else STARTED))
+            statuses.append(run(config, _resume.new(folder), time.time() if statuses else STARTED))
         except ValueError as error:  # two values that do not go together
             print(f"error: {error}", file=sys.stderr)
             statuses.append(_cli.BAD_INPUT)
@@ -47,16 +54,48 @@ def main() -> int:
     return max(statuses, default=0)
 
 
-def train(config: Any, folder: Path, started: float) -> int:
-    """One run, begun at `started`, from a checked config to a complete folder. Returns the exit status.
+def run(config: Any, place: _resume.Place, started: float) -> int:
+    """One run in its folder, which says what became of it. Returns the exit status."""
+    from qpinn.report import tables
+    from qpinn.runs import run_folder, status
+
+    folder, claim = place.folder, place.claim
+    begun = {"config": status.identity(_resume.asked(config)), "reason": None}
+    if place.before and place.before["status"] == "finished" and place.before.get("config") == begun["config"]:
+        print(f"\n{tables.report(run_folder.read_summary(folder))}\n  finished before: {folder}")
+        claim.release()
+        return 0
+    ended = "failed"
+    try:
+        claim.write("running", **begun)
+        exit_status, ended = train(config, place, started)
+        return exit_status
+    except SystemExit:
+        ended = "stopped" if _signals.came() else "failed"
+        raise
+    except Exception as error:
+        begun["reason"] = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.errno in DISK:
+            _cli.fail(f"{folder}: {error.strerror}; the run has stopped, and its last save is as it was", 1)
+        raise
+    finally:
+        with contextlib.suppress(OSError):  # the disk may be what failed
+            claim.write(ended, reason=begun["reason"])
+        claim.release()
+        _close_log()
+
+
+def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
+    """One run, begun at `started`, from a checked config to a complete folder. Returns its exit status and status.
 
     The run's own result is written before anything is computed to compare it with.
     """
+    folder = place.folder
     from qpinn.analysis import compare
     from qpinn.drivers import discretize, eigenstates
     from qpinn.drivers.clock import Clock
     from qpinn.report import tables
-    from qpinn.runs import run_folder
+    from qpinn.runs import run_folder, saves
 
     clock = Clock(already=time.time() - started)
     clock.lap("import")
@@ -70,8 +109,17 @@ def train(config: Any, folder: Path, started: float) -> int:
         say("walls put where psi of the highest state has decayed by exp(-20)")
     say(f"{route['label']}; seed {settings.seed}")
     clock.lap("planning")
+    if place.before:
+        done = place.snapshots[-1].done if place.snapshots else 0
+        say(f"goes on after step {done} in {folder}; resume=never begins anew")
+
+    def saved(progress: Any) -> None:
+        place.claim.write("running", step=progress.step, steps=progress.steps)
+
+    saver = saves.Saver(folder, config.save_every, saved, place.snapshots, versions=run_folder.versions())
     with progress_bar() as bar:
-        solution = eigenstates.run(potential, settings, [bar, Keep(folder, units)])
+        solution = eigenstates.run(potential, settings, [saver, bar, Keep(folder, units, saver)], place.snapshots)
+    saver.close()
     clock.lap("planning", **solution.seconds)
     run_folder.write_arrays(folder, solution)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds))
@@ -91,7 +139,7 @@ def train(config: Any, folder: Path, started: float) -> int:
     summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
     run_folder.write_summary(folder, summary)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
-    return _ended(solution)
+    return _ended(solution), solution.status
 
 
 def _reference(solution: Any) -> tuple[Any, str | None]:
@@ -142,10 +190,14 @@ def say(text: str) -> None:
     log.info(text)
 
 
-def _open_log(folder: Path) -> None:
+def _close_log() -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
+
+
+def _open_log(folder: Path) -> None:
+    _close_log()
     handler = logging.FileHandler(folder / "train.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
@@ -156,16 +208,20 @@ def _open_log(folder: Path) -> None:
 class Keep:
     """A callback that writes the log and keeps what a signal is to save. Ends training after one."""
 
-    def __init__(self, folder: Path, units: Any) -> None:
-        self._folder, self._units = folder, units
+    def __init__(self, folder: Path, units: Any, saver: Any) -> None:
+        self._folder, self._units, self._saver = folder, units, saver
 
     def __call__(self, progress: Any) -> bool:
-        from qpinn.runs import run_folder
-
         energy = progress.report["energy"]
         log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, energy)
-        _signals.keep(partial(run_folder.write_stopped, self._folder, progress, self._units))
+        _signals.keep(partial(self._stopped, progress))
         return bool(_signals.came())
+
+    def _stopped(self, progress: Any) -> str:
+        from qpinn.runs import run_folder
+
+        self._saver.save()
+        return run_folder.write_stopped(self._folder, progress, self._units)
 
 
 class progress_bar:  # noqa: N801  (used like a function)
@@ -214,6 +270,7 @@ def _ended(solution: Any) -> int:
 
 if __name__ == "__main__":
     _signals.watch("stopping")
+    _signals.requeue("requeue=true" in sys.argv)
     status = main()
     _signals.check()
     sys.exit(status)

@@ -10,7 +10,8 @@ import pytest
 from tests_support import call, script, start, train
 
 FILES = {
-    "config.yaml", "history.csv", "results.json", "wavefunction.npz", "parameters.npz", "parameters.json", "train.log",
+    "config.yaml", "history.csv", "results.json", "wavefunction.npz", "parameters.npz", "parameters.json",
+    "train.log", "status.json",
 }  # fmt: skip
 FIGURES = {"wavefunction", "density", "residual", "energy", "loss"}
 QUICK = ["optimizer.steps=20", "network.width=4", "network.depth=1"]
@@ -28,7 +29,7 @@ def run(tmp_path_factory):
 def test_a_run_folder_is_complete(run):
     folder, _ = run
     figures = {f"{name}.{kind}" for name in FIGURES for kind in ("png", "svg")}
-    assert {path.name for path in folder.iterdir()} == FILES | figures
+    assert {path.name for path in folder.iterdir()} == FILES | figures | {"saves"}
     results = json.loads((folder / "results.json").read_text())
     assert results["potential"] == {
         "name": "barrier", "left": 0.0, "right": 1.0, "center": 0.5, "width": 0.2, "height": 50.0
@@ -95,7 +96,7 @@ def test_figures_come_back_the_same_from_the_files_alone(run):
         (folder / name).unlink()
     finished = script("plot", folder)
     assert finished.returncode == 0, finished.stderr
-    assert {path.name for path in folder.iterdir()} == FILES | set(before)
+    assert {path.name for path in folder.iterdir()} == FILES | {"saves"} | set(before)
     for name, content in before.items():
         assert (folder / name).read_bytes() == content, name
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,20 @@ from qpinn.typing import Params
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to the disk and rename it: a reader sees the old file or the new one."""
+    """Write `data` beside `path`, flush it to the disk and rename it: a reader sees the old file or the new one.
+
+    Raises OSError, and leaves nothing behind, where that fails.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    with temporary.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _names(params: Params) -> list[str]:
@@ -30,20 +39,44 @@ def _names(params: Params) -> list[str]:
     return ["/".join(str(getattr(entry, "key", entry)) for entry in path) for path, _ in paths]
 
 
-def save(path: Path, params: Params) -> None:
-    """Write a pytree of arrays to `path` (.npz) and its description to the same name with .json."""
-    import io
-
-    arrays = dict(zip(_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True))
+def save(path: Path, params: Params, **facts: Any) -> None:
+    """Write a pytree of arrays to `path` (.npz) and its description, `facts` in it, to the same name with .json."""
+    by_name = dict(zip(_names(params), map(np.asarray, jax.tree.leaves(params)), strict=True))
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)  # type: ignore[arg-type]
+    np.savez(buffer, **by_name)  # type: ignore[arg-type]
     data = buffer.getvalue()
-    about: dict[str, Any] = {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "arrays": {name: {"shape": list(array.shape), "dtype": str(array.dtype)} for name, array in arrays.items()},
-    }
+    described = {name: _about(array) for name, array in by_name.items()}
+    about = {**facts, "sha256": hashlib.sha256(data).hexdigest(), "arrays": described}
     write_atomically(path, data)
     write_atomically(path.with_suffix(".json"), json.dumps(about, indent=2).encode())
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays saved at `path`, by name.
+
+    Raises ValueError, naming the file, if it is missing, damaged, or not what its description says.
+    """
+    try:
+        data = path.read_bytes()
+        about = json.loads(path.with_suffix(".json").read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(about, dict) or hashlib.sha256(data).hexdigest() != about.get("sha256"):
+        raise ValueError(
+            f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged"
+        )
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
+            by_name = {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if {name: _about(array) for name, array in by_name.items()} != about.get("arrays"):
+        raise ValueError(f"{path}: holds other arrays than {path.with_suffix('.json').name} says")
+    return by_name
+
+
+def _about(array: np.ndarray) -> dict[str, Any]:
+    return {"shape": list(array.shape), "dtype": str(array.dtype)}
 
 
 def load(path: Path, like: Params) -> Params:
@@ -51,24 +84,14 @@ def load(path: Path, like: Params) -> Params:
 
     Raises ValueError, naming the file, if it is missing, damaged, or of another shape.
     """
-    try:
-        data = path.read_bytes()
-        about = json.loads(path.with_suffix(".json").read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
-    if hashlib.sha256(data).hexdigest() != about.get("sha256"):
-        raise ValueError(
-            f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged"
-        )
-    with np.load(path, allow_pickle=False) as stored:
-        leaves = []
-        for name, leaf in zip(_names(like), jax.tree.leaves(like), strict=True):
-            if name not in stored:
-                raise ValueError(f"{path}: has no array {name}")
-            array = stored[name]
-            if array.shape != leaf.shape or array.dtype != leaf.dtype:
-                raise ValueError(
-                    f"{path}: {name} is {array.dtype}{list(array.shape)}, expected {leaf.dtype}{list(leaf.shape)}"
-                )
-            leaves.append(array)
+    stored, leaves = arrays(path), []
+    for name, leaf in zip(_names(like), jax.tree.leaves(like), strict=True):
+        if name not in stored:
+            raise ValueError(f"{path}: has no array {name}")
+        array = stored[name]
+        if array.shape != leaf.shape or array.dtype != leaf.dtype:
+            raise ValueError(
+                f"{path}: {name} is {array.dtype}{list(array.shape)}, expected {leaf.dtype}{list(leaf.shape)}"
+            )
+        leaves.append(array)
     return jax.tree.unflatten(jax.tree.structure(like), leaves)

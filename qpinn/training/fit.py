@@ -22,13 +22,13 @@ class Snapshot(NamedTuple):
 
     carry    leaves of the carry of all lanes
     start    numbers of the equation before training
-    history  of the steps up to now
+    chunks   the history of the steps up to now, in one piece or more
     done     steps up to now
     """
 
     carry: list[np.ndarray]
     start: dict[str, np.ndarray]
-    history: History
+    chunks: Sequence[History]
     done: int
 
 

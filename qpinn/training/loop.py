@@ -190,9 +190,8 @@ def fit(
     chunks: list[History] = []
     if number < len(snapshots):
         carry, start = _restored(programmes.carry, snapshots[number]), snapshots[number].start
-        past, done = snapshots[number].history, snapshots[number].done
-        chunks.append(past)
-        begun -= float(np.max(past["seconds"], initial=0.0)) if "seconds" in past else 0.0
+        chunks, done = list(snapshots[number].chunks), snapshots[number].done
+        begun -= max((float(np.max(chunk["seconds"])) for chunk in chunks if "seconds" in chunk), default=0.0)
     else:
         carry, start = programmes.begin(lanes, inherited=inherited)
         done = 0
@@ -235,7 +234,7 @@ def fit(
 def _snapshot(carry: Carry, start: Mapping[str, Any], chunks: Sequence[History], done: int) -> Snapshot:
     """Copies, since the next chunk takes the arrays of the carry."""
     numbers = {name: np.array(value, np.float64) for name, value in start.items()}
-    return Snapshot([np.array(leaf) for leaf in jax.tree.leaves(carry)], numbers, joined(chunks), done)
+    return Snapshot([np.array(leaf) for leaf in jax.tree.leaves(carry)], numbers, chunks, done)
 
 
 def _restored(shapes: Carry, snapshot: Snapshot) -> Carry:

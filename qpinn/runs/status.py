@@ -1,0 +1,99 @@
+"""What a run folder is at the moment: status.json, and a lock that the process that works there holds.
+
+status   running, finished, stopped (by a signal), non-finite (a loss that was), failed, or killed: it is said to run,
+         and nobody holds its lock
+pid, host, started, updated   of the process
+step, steps                   of the training
+config                        hash of what is asked, see `identity`
+reason                        why it failed
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from qpinn.runs.checkpoint import write_atomically
+
+NAME = "status.json"
+UNFINISHED = ("killed", "stopped")
+"""What a run can go on from."""
+
+
+def identity(config: Mapping[str, Any]) -> str:
+    """A hash of what is asked."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
+
+
+class Claim:
+    """The lock on a run folder, held until the process ends; the system takes it from one that was killed."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ValueError if another process holds it, OSError if the folder cannot be written."""
+        self._folder, self._facts = folder, {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
+        self._lock = _locked(folder)
+        if self._lock is None:
+            raise ValueError(f"{folder}: another process works in this folder; wait for it, or choose another")
+
+    def write(self, status: str, **facts: Any) -> None:
+        """Say what the run is; facts that were said before stay."""
+        self._facts.update(facts, status=status, updated=time.time())
+        write_atomically(self._folder / NAME, (json.dumps(self._facts, indent=2) + "\n").encode())
+
+    def release(self) -> None:
+        if self._lock is not None:
+            _unlocked(self._folder, self._lock)
+            self._lock = None
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the lock of a folder, or None where another process does."""
+    path = folder / ".lock"
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return None
+        try:
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)  # of a file that another process has removed since: of no use
+
+
+def _unlocked(folder: Path, descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        (folder / ".lock").unlink()
+    os.close(descriptor)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """What a folder says of itself, None if nothing. One that is said to run and does not is marked as killed."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / NAME).read_text())
+        status = facts["status"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if status == "running":
+        try:
+            lock = _locked(folder)
+        except OSError:  # a folder that may only be read
+            return facts
+        if lock is not None:
+            facts["status"] = "killed"
+            try:
+                write_atomically(folder / NAME, (json.dumps(facts, indent=2) + "\n").encode())
+            finally:
+                _unlocked(folder, lock)
+    return facts

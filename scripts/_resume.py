@@ -1,0 +1,132 @@
+"""Which folder a run works in: a new one, or that of the same run that was interrupted."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import _cli
+
+MAY_DIFFER = (*_cli.RUNNING, "optimizer.steps")
+"""Keys that may be others when a run goes on; optimizer.steps may only grow."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """A folder that this process has claimed (`qpinn.runs.status.Claim`), and the snapshots that it goes on from.
+
+    before  what the folder said of itself, None if it is new
+    """
+
+    folder: Path
+    claim: Any
+    snapshots: list[Any]
+    before: dict[str, Any] | None = None
+
+
+def check(config: Any) -> None:
+    """End with one line where a key says nothing that can be done."""
+    if not isinstance(config.resume, str) or not config.resume:
+        _cli.fail(f"resume={config.resume}: must be auto, never or the folder of a run")
+    every = config.save_every
+    if isinstance(every, bool) or not isinstance(every, (int, float)) or not 0 < every < float("inf"):
+        _cli.fail(f"save_every={every}: must be a number of seconds above 0")
+    if not isinstance(config.requeue, bool):
+        _cli.fail(f"requeue={config.requeue}: must be true or false")
+
+
+def place(config: Any, wanted: Path) -> Place:
+    """The folder of a run, by its key `resume`; a new one is `wanted`, or that with a number."""
+    if config.resume == "never":
+        return new(_cli.fresh(wanted))
+    if config.resume != "auto":
+        return named(config, Path(config.resume))
+    from qpinn.runs import status
+
+    hashed = status.identity(asked(config))
+    others = Path(config.output).glob(f"{config.potential.name}-*")
+    there = [(status.read(folder), folder) for folder in {wanted, *others} if (folder / status.NAME).is_file()]
+    same = [
+        (facts.get("started", 0.0), folder)
+        for facts, folder in there
+        if facts and facts.get("config") == hashed and facts["status"] in status.UNFINISHED
+    ]
+    for _, folder in sorted(same, reverse=True):
+        try:
+            return _go_on(folder, status.Claim(folder))
+        except (ValueError, OSError):  # another process was faster, or the folder is not ours
+            continue
+    return new(_cli.fresh(wanted))
+
+
+def new(folder: Path) -> Place:
+    """A folder that has just been made."""
+    from qpinn.runs import status
+
+    try:
+        return Place(folder, status.Claim(folder), [])
+    except (ValueError, OSError) as error:
+        _cli.fail(f"{folder}: cannot be used ({error})")
+
+
+def named(config: Any, folder: Path) -> Place:
+    """The folder of `resume=<folder>`, whose run must be this one but for what may differ."""
+    from qpinn.runs import status
+
+    try:
+        stored = _cli.stored(folder)
+    except ValueError as error:
+        _cli.fail(f"resume={config.resume}: {error}; must be auto, never or the folder of a run")
+    differ = _differences(flat(stored), flat(_cli.plain(config)))
+    if differ:
+        _cli.fail(
+            f"resume={folder}: holds another run: {'; '.join(differ)}; allowed to differ: {', '.join(MAY_DIFFER)}"
+        )
+    try:
+        found = _go_on(folder, status.Claim(folder))
+    except ValueError as error:
+        _cli.fail(f"resume={config.resume}: {error}")
+    except OSError as error:
+        _cli.fail(f"resume={folder}: cannot be written; {error.strerror}")
+    steps, done = config.optimizer.steps, max((snapshot.done for snapshot in found.snapshots), default=0)
+    if steps is not None and steps < done:
+        _cli.fail(f"optimizer.steps={steps}: must be at least {done}, which the run in {folder} has taken")
+    before = stored.get("optimizer", {}).get("steps")
+    if steps != before and len(found.snapshots) > 1:  # later trainings began where the first one ended then
+        found = dataclasses.replace(found, snapshots=found.snapshots[:1])
+    return found
+
+
+def _go_on(folder: Path, claim: Any) -> Place:
+    from qpinn.runs import saves, status
+
+    snapshots, damaged = saves.read(folder)
+    for line in damaged:
+        print(f"warning: {line}; the save before it is used", file=sys.stderr)
+    return Place(folder, claim, snapshots, status.read(folder))
+
+
+def asked(config: Any) -> dict[str, Any]:
+    """What makes two runs the same."""
+    return {key: value for key, value in _cli.plain(config).items() if key not in _cli.RUNNING}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested keys as `group.key`."""
+    leaves: dict[str, Any] = {}
+    for key, value in values.items():
+        leaves.update(flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
+    return leaves
+
+
+def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
+    keys = [key for key in sorted({**there, **here}) if key not in MAY_DIFFER and there.get(key) != here.get(key)]
+    return [f"{key}={_text(there.get(key))} there, {_text(here.get(key))} here" for key in keys]
+
+
+def _text(value: Any) -> str:
+    """As a config says it."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,162 @@
+"""Runs that were interrupted go on with the same command, as processes: what was computed before is not lost."""
+
+from __future__ import annotations
+
+import errno
+import json
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+from tests_support import call, script, start, train
+
+from qpinn.runs import saves, status
+
+QUICK = ["experiment=paper/barrier", "network.width=4", "optimizer.steps=20"]
+LONG = ["experiment=paper/barrier", "network.width=8", "network.depth=1", "optimizer.steps=12000",
+        "optimizer.chunk=300", "save_every=0.3"]  # fmt: skip
+
+
+def _only(output):
+    (folder,) = (path for path in output.iterdir() if path.is_dir())
+    return folder
+
+
+def _until(condition, process, seconds=90):
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+
+
+def _run(*words) -> str:
+    """A run in this process; its terminal output."""
+    finished = call("train", *words)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
+def _same(one, other):
+    """Parameters and history, but for the seconds."""
+    with np.load(one / "parameters.npz") as a, np.load(other / "parameters.npz") as b:
+        assert set(a.files) == set(b.files)
+        for name in a.files:
+            np.testing.assert_array_equal(a[name], b[name])
+    first, second = ((folder / "history.csv").read_text().splitlines() for folder in (one, other))
+    assert [row.rpartition(",")[0] for row in first] == [row.rpartition(",")[0] for row in second]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The run that was not interrupted."""
+    output = tmp_path_factory.mktemp("whole")
+    train(*LONG, f"output={output}")
+    return _only(output)
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(1, 10))])
+def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, seed):
+    moments = random.Random(seed)
+    for _ in range(3):
+        process = start("train", *LONG, f"output={tmp_path}")
+        time.sleep(moments.uniform(2.5, 5.5))
+        process.kill()
+        process.communicate()
+    finished = train(*LONG, f"output={tmp_path}")
+    folder = _only(tmp_path)
+    assert status.read(folder)["status"] == "finished"
+    assert "resume=never" in finished.stdout or not (folder / "saves" / "00000000.npz").exists()
+    _same(whole, folder)
+
+
+def test_a_run_that_a_signal_stopped_goes_on_with_the_same_command(whole, tmp_path):
+    words = [*LONG, f"output={tmp_path}", "save_every=1000", "requeue=true"]
+    process = start("train", *words)
+    _until(lambda: any("step 1500" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 75, errors
+    folder = _only(tmp_path)
+    assert status.read(folder)["status"] == "stopped"
+    shown = train(*words).stdout
+    (line,) = (line for line in shown.splitlines() if line.startswith("goes on after step "))
+    assert int(line.split()[4]) >= 1500
+    assert _only(tmp_path) == folder
+    _same(whole, folder)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_never_begins_anew_and_a_run_of_other_settings_is_not_taken(tmp_path):
+    quick, folder = [*QUICK, f"output={tmp_path}"], tmp_path / "barrier-before"
+    _run(*quick, f"hydra.run.dir={folder}")
+    facts = json.loads((folder / "status.json").read_text())
+    (folder / "status.json").write_text(json.dumps({**facts, "status": "running"}))  # as a killed one leaves it
+    _run(*quick, "resume=never")
+    _run(*quick, "seed=1")
+    assert len(list(tmp_path.iterdir())) == 3
+    assert status.read(folder)["status"] == "killed"
+    assert "goes on after step 20" in _run(*quick)
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
+    quick, folder = [*QUICK, "sampling=gauss_legendre", "optimizer.schedule=constant"], tmp_path / "here"
+    _run(*quick, f"hydra.run.dir={folder}")
+    assert "finished before" in _run(*quick, f"resume={folder}")
+    for words, line in [
+        (["network.width=5", "loss.unit=2"], f"resume={folder}: holds another run: loss.unit=1.0 there, 2 here; "
+         "network.width=4 there, 5 here; allowed to differ: output, resume, save_every, requeue, optimizer.steps"),
+        (["optimizer.steps=10"], f"optimizer.steps=10: must be at least 20, which the run in {folder} has taken"),
+        ([f"resume={tmp_path / 'nowhere'}"], f"resume={tmp_path / 'nowhere'}: config.yaml: No such file or directory; "
+         "must be auto, never or the folder of a run"),
+    ]:  # fmt: skip
+        refused = call("train", *quick, *([] if "nowhere" in words[0] else [f"resume={folder}"]), *words)
+        assert (refused.returncode, refused.stderr) == (2, f"error: {line}\n")
+    assert "goes on after step 20" in _run(*quick, f"resume={folder}", "optimizer.steps=40")
+    _run(*quick, "optimizer.steps=40", f"hydra.run.dir={tmp_path / 'straight'}")
+    _same(tmp_path / "straight", folder)
+
+
+def test_of_two_that_go_on_in_one_folder_one_is_refused(tmp_path):
+    folder = tmp_path / "here"
+    process = start("train", *LONG, "optimizer.steps=1000000", f"hydra.run.dir={folder}")
+    _until(lambda: (folder / "saves").is_dir(), process)
+    refused = script("train", *LONG, "optimizer.steps=1000000", f"resume={folder}")
+    assert refused.returncode == 2
+    assert "another process works in this folder" in refused.stderr
+    assert status.read(folder)["status"] == "running"
+    process.kill()
+    process.communicate()
+    assert status.read(folder)["status"] == "killed"
+    assert json.loads((folder / "status.json").read_text())["status"] == "killed"
+
+
+@pytest.mark.parametrize(
+    "word", ["resume=null", "resume=", "save_every=0", "save_every=-1", "save_every=.nan", "save_every=x", "requeue=1"]
+)
+def test_what_cannot_be_done_is_one_line(tmp_path, word):
+    refused = call("train", word, f"output={tmp_path / 'out'}")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: {word.partition('=')[0]}=")
+    assert refused.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_run_that_fails_says_so(tmp_path, monkeypatch):
+    """The disk fills up while it trains."""
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(saves, "write", full)
+    failed = call("train", *QUICK, f"hydra.run.dir={tmp_path / 'run'}")
+    assert failed.returncode == 1
+    assert failed.stderr == f"error: {tmp_path / 'run'}: No space left on device; the run has stopped, and its last " \
+        "save is as it was\n"  # fmt: skip
+    facts = status.read(tmp_path / "run")
+    assert (facts["status"], facts["reason"]) == ("failed", "OSError: [Errno 28] No space left on device")
