@@ -88,11 +88,12 @@ def named(config: Any, folder: Path) -> Place:
     try:
         found = _go_on(folder, status.Claim(folder))
     except ValueError as error:
-        _cli.fail(f"resume={config.resume}: {error}")
+        _cli.fail(f"resume={error}")
     except OSError as error:
         _cli.fail(f"resume={folder}: cannot be written; {error.strerror}")
     steps, done = config.optimizer.steps, max((snapshot.done for snapshot in found.snapshots), default=0)
     if steps is not None and steps < done:
+        found.claim.release()
         _cli.fail(f"optimizer.steps={steps}: must be at least {done}, which the run in {folder} has taken")
     before = stored.get("optimizer", {}).get("steps")
     if steps != before and len(found.snapshots) > 1:  # later trainings began where the first one ended then

@@ -127,7 +127,8 @@ def test_of_two_that_go_on_in_one_folder_one_is_refused(tmp_path):
     _until(lambda: (folder / "saves").is_dir(), process)
     refused = script("train", *LONG, "optimizer.steps=1000000", f"resume={folder}")
     assert refused.returncode == 2
-    assert "another process works in this folder" in refused.stderr
+    line = f"error: resume={folder}: another process works in this folder; wait for it, or choose another\n"
+    assert refused.stderr == line
     assert status.read(folder)["status"] == "running"
     process.kill()
     process.communicate()
