@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,13 @@ import _cli
 
 MAY_DIFFER = (*_cli.RUNNING, "optimizer.steps")
 """Keys that may be others when a run goes on; optimizer.steps may only grow."""
+
+
+MULTIRUN = "multirun.txt"
+"""The overrides of a multirun, in its folder."""
+
+ENDED = ("finished", "non-finite")
+"""What a job is that is not done again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +67,52 @@ def place(config: Any, wanted: Path) -> Place:
         except (ValueError, OSError):  # another process was faster, or the folder is not ours
             continue
     return new(_cli.fresh(wanted))
+
+
+def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
+    """The folder of a multirun, by its key `resume`: that of the same one if it has jobs that are not finished."""
+    from qpinn.runs import status
+
+    free = tuple(f"{key}=" for key in _cli.RUNNING)
+    text = "".join(f"{word}\n" for word in sorted(overrides) if not word.startswith((*free, "hydra.", "hydra/")))
+
+    def same(folder: Path) -> bool:
+        return (folder / MULTIRUN).is_file() and (folder / MULTIRUN).read_text() == text
+
+    if config.resume not in ("auto", "never"):
+        if not same(Path(config.resume)):
+            _cli.fail(f"resume={config.resume}: must be auto, never or the folder of the same multirun")
+        return Path(config.resume)
+    if config.resume == "auto":
+        for folder in sorted({wanted, *Path(config.output).glob("multirun-*")}, reverse=True):
+            if not same(folder):
+                continue
+            jobs = [status.read(path) or {} for path in folder.iterdir() if path.is_dir()]
+            if sum(job.get("status") in ENDED for job in jobs) < _cli.jobs(overrides):
+                print(f"goes on in {folder}; resume=never begins anew", flush=True)
+                return folder
+    folder = _cli.fresh(wanted)
+    (folder / MULTIRUN).write_text(text)
+    return folder
+
+
+def job(config: Any, folder: Path) -> Place | None:
+    """The place of a job of a multirun in its folder; None, and a line, where it is finished or at work elsewhere."""
+    from qpinn.runs import status
+
+    facts = status.read(folder)
+    if facts is None:
+        return new(folder)
+    if facts.get("config") != status.identity(asked(config)):
+        _cli.fail(f"{folder}: holds another run; choose another output or remove it")
+    if facts["status"] in ENDED:
+        print(f"{facts['status']} before: {folder}", flush=True)
+        return None
+    try:
+        return _go_on(folder, status.Claim(folder))
+    except ValueError as error:
+        print(error, flush=True)
+        return None
 
 
 def new(folder: Path) -> Place:

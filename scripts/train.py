@@ -44,13 +44,15 @@ def main() -> int:
 
     def job(config: Any, folder: Path) -> None:
         try:
-            statuses.append(run(config, _resume.new(folder), time.time() if statuses else STARTED))
+            place = _resume.job(config, folder)
+            if place is not None:
+                statuses.append(run(config, place, time.time() if statuses else STARTED))
         except ValueError as error:  # two values that do not go together
             print(f"error: {error}", file=sys.stderr)
             statuses.append(_cli.BAD_INPUT)
 
     overrides = [argument for argument in arguments if argument not in options]
-    _cli.multirun(job, overrides, options, _cli.fresh(Path(config.hydra.sweep.dir)))
+    _cli.multirun(job, overrides, options, _resume.multirun(config, overrides, Path(config.hydra.sweep.dir)))
     return max(statuses, default=0)
 
 

@@ -161,3 +161,24 @@ def test_a_run_that_fails_says_so(tmp_path, monkeypatch):
         "save is as it was\n"  # fmt: skip
     facts = status.read(tmp_path / "run")
     assert (facts["status"], facts["reason"]) == ("failed", "OSError: [Errno 28] No space left on device")
+
+
+def test_a_multirun_that_is_killed_goes_on_with_the_jobs_that_are_not_finished(tmp_path):
+    quick = ["experiment=paper/barrier", "network.width=4", "optimizer.chunk=100", "save_every=0.2"]
+    words = ["-m", "optimizer.steps=100,20000", *quick, f"output={tmp_path}"]
+    process = start("train", *words)
+    _until(lambda: list(tmp_path.glob("*/1/saves/*.npz")), process)
+    process.kill()
+    process.communicate()
+    (folder,) = tmp_path.iterdir()
+    assert [status.read(folder / job)["status"] for job in "01"] == ["finished", "killed"]
+    kept = (folder / "0" / "results.json").stat().st_mtime_ns
+    shown = train(*words).stdout
+    assert f"goes on in {folder}" in shown
+    assert f"finished before: {folder / '0'}" in shown
+    assert "goes on after step" in shown
+    assert (folder / "0" / "results.json").stat().st_mtime_ns == kept
+    assert [status.read(folder / job)["status"] for job in "01"] == ["finished"] * 2
+    listed = call("status", folder)
+    assert listed.stdout.splitlines()[-1].strip() == "2 finished"
+    assert list(tmp_path.iterdir()) == [folder]

@@ -24,7 +24,7 @@ from typing import Any
 from qpinn.runs.checkpoint import write_atomically
 
 NAME = "status.json"
-UNFINISHED = ("killed", "stopped")
+UNFINISHED = ("killed", "stopped", "failed")
 """What a run can go on from."""
 
 
