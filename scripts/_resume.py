@@ -63,9 +63,12 @@ def place(config: Any, wanted: Path) -> Place:
     ]
     for _, folder in sorted(same, reverse=True):
         try:
-            return _go_on(folder, status.Claim(folder))
+            claim = status.Claim(folder)
         except (ValueError, OSError):  # another process was faster, or the folder is not ours
             continue
+        if (status.read(folder) or {}).get("status") not in ENDED:
+            return _go_on(folder, claim)
+        claim.release()  # the other has ended meanwhile
     return new(_cli.fresh(wanted))
 
 
@@ -100,19 +103,22 @@ def job(config: Any, folder: Path) -> Place | None:
     """The place of a job of a multirun in its folder; None, and a line, where it is finished or at work elsewhere."""
     from qpinn.runs import status
 
-    facts = status.read(folder)
+    try:
+        claim = status.Claim(folder)
+    except ValueError:
+        print(f"another process works in {folder}", flush=True)
+        return None
+    facts = status.read(folder)  # which nobody else changes now
     if facts is None:
-        return new(folder)
+        return Place(folder, claim, [])
     if facts.get("config") != status.identity(asked(config)):
+        claim.release()
         _cli.fail(f"{folder}: holds another run; choose another output or remove it")
     if facts["status"] in ENDED:
+        claim.release()
         print(f"{facts['status']} before: {folder}", flush=True)
         return None
-    try:
-        return _go_on(folder, status.Claim(folder))
-    except ValueError as error:
-        print(error, flush=True)
-        return None
+    return _go_on(folder, claim)
 
 
 def new(folder: Path) -> Place:

@@ -182,3 +182,17 @@ def test_a_multirun_that_is_killed_goes_on_with_the_jobs_that_are_not_finished(t
     listed = call("status", folder)
     assert listed.stdout.splitlines()[-1].strip() == "2 finished"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_processes_that_are_given_the_same_multirun_share_its_jobs(tmp_path):
+    words = ["-m", "seed=0,1,2", "experiment=paper/barrier", "network.width=4", "optimizer.steps=500"]
+    first = start("train", *words, f"output={tmp_path}")
+    _until(lambda: list(tmp_path.glob("*/0/status.json")), first)
+    second = start("train", *words, f"output={tmp_path}")
+    shown = [process.communicate(timeout=120) for process in (first, second)]
+    assert [process.returncode for process in (first, second)] == [0, 0], shown
+    (folder,) = tmp_path.iterdir()
+    assert [status.read(folder / job)["status"] for job in "012"] == ["finished"] * 3
+    trained = [out.count("before training") for out, _ in shown]
+    assert sum(trained) == 3
+    assert min(trained) > 0

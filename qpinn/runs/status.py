@@ -39,8 +39,13 @@ class Claim:
     def __init__(self, folder: Path) -> None:
         """Raises ValueError if another process holds it, OSError if the folder cannot be written."""
         self._folder, self._facts = folder, {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
-        self._lock = _locked(folder)
-        if self._lock is None:
+        self._lock = None
+        for _ in range(10):  # a reader holds it for a moment
+            self._lock = _locked(folder)
+            if self._lock is not None:
+                break
+            time.sleep(0.05)
+        else:
             raise ValueError(f"{folder}: another process works in this folder; wait for it, or choose another")
 
     def write(self, status: str, **facts: Any) -> None:
@@ -80,20 +85,28 @@ def _unlocked(folder: Path, descriptor: int) -> None:
 
 def read(folder: Path) -> dict[str, Any] | None:
     """What a folder says of itself, None if nothing. One that is said to run and does not is marked as killed."""
+    facts = _facts(folder)
+    if facts is None or facts["status"] != "running":
+        return facts
     try:
-        facts: dict[str, Any] = json.loads((folder / NAME).read_text())
-        status = facts["status"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    if status == "running":
-        try:
-            lock = _locked(folder)
-        except OSError:  # a folder that may only be read
-            return facts
-        if lock is not None:
+        lock = _locked(folder)
+    except OSError:  # a folder that may only be read
+        return facts
+    if lock is None:
+        return facts
+    try:
+        facts = _facts(folder)  # it may have ended in between
+        if facts is not None and facts["status"] == "running":
             facts["status"] = "killed"
-            try:
-                write_atomically(folder / NAME, (json.dumps(facts, indent=2) + "\n").encode())
-            finally:
-                _unlocked(folder, lock)
+            write_atomically(folder / NAME, (json.dumps(facts, indent=2) + "\n").encode())
+    finally:
+        _unlocked(folder, lock)
     return facts
+
+
+def _facts(folder: Path) -> dict[str, Any] | None:
+    try:
+        facts = json.loads((folder / NAME).read_text())
+    except (OSError, ValueError):
+        return None
+    return facts if isinstance(facts, dict) and isinstance(facts.get("status"), str) else None
