@@ -184,13 +184,15 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
     def begin(config: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
 
+        from qpinn.runs.checkpoint import write_atomically
+
         if os.getpid() != script:
             _signals.follow()
         _signals.check()
         use_cache()
         place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
         place.mkdir(parents=True, exist_ok=True)
-        (place / OVERRIDES).write_text("".join(f"{word}\n" for word in words))
+        write_atomically(place / OVERRIDES, "".join(f"{word}\n" for word in words).encode())
         print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)
         job(config, place)
 
@@ -221,7 +223,9 @@ def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
     from omegaconf import OmegaConf
 
-    (folder / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(plain(config))))
+    from qpinn.runs.checkpoint import write_atomically
+
+    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
 
 
 def stored(folder: Path) -> dict[str, Any]:

@@ -75,6 +75,7 @@ def place(config: Any, wanted: Path) -> Place:
 def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
     """The folder of a multirun, by its key `resume`: that of the same one if it has jobs that are not finished."""
     from qpinn.runs import status
+    from qpinn.runs.checkpoint import write_atomically
 
     free = tuple(f"{key}=" for key in _cli.RUNNING)
     text = "".join(f"{word}\n" for word in sorted(overrides) if not word.startswith((*free, "hydra.", "hydra/")))
@@ -95,7 +96,7 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
                 print(f"goes on in {folder}; resume=never begins anew", flush=True)
                 return folder
     folder = _cli.fresh(wanted)
-    (folder / MULTIRUN).write_text(text)
+    write_atomically(folder / MULTIRUN, text.encode())
     return folder
 
 

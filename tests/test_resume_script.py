@@ -6,11 +6,13 @@ import errno
 import json
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
-from tests_support import call, script, start, train
+from tests_support import ROOT, call, script, start, train
 
 from qpinn.runs import saves, status
 
@@ -196,3 +198,22 @@ def test_processes_that_are_given_the_same_multirun_share_its_jobs(tmp_path):
     trained = [out.count("before training") for out, _ in shown]
     assert sum(trained) == 3
     assert min(trained) > 0
+
+
+@pytest.mark.parametrize("kib", [20, 100, pytest.param(180, marks=pytest.mark.long)])
+def test_a_disk_that_is_full_is_one_line_and_the_same_command_goes_on(tmp_path, kib):
+    """No file may be larger than so much: the save, then the arrays, then the figures are refused by the system."""
+    folder = tmp_path / "run"
+    words = [sys.executable, "scripts/train.py", "potential=barrier", f"hydra.run.dir={folder}"]
+    limited = ["bash", "-c", f'ulimit -f {kib}; exec "$@"', "limited", *words]
+    full = subprocess.run(limited, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert full.returncode == 1
+    assert full.stderr == f"error: {folder}: File too large; the run has stopped, and its last save is as it was\n"
+    assert status.read(folder)["status"] == "failed"
+    assert not list(folder.rglob(".[!l]*"))  # no halves
+    if kib > 60:
+        json.loads((folder / "results.json").read_text())
+    again = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+    assert again.returncode == 0, again.stderr
+    assert f"goes on after step {15 if kib > 80 else 0} in {folder}" in again.stdout
+    assert {"loss.svg", "results.json", "wavefunction.npz"} <= {path.name for path in folder.iterdir()}
