@@ -1,7 +1,7 @@
 """Measure the routes, the traps and the time to the first figure, and write the tables.
 
-    python scripts/pages.py               # 8 seeds, everything, about ten minutes
-    python scripts/pages.py --seeds 2 --output bench
+    python scripts/benchmarks/routes.py               # 8 seeds, everything, about ten minutes
+    python scripts/benchmarks/routes.py --seeds 2 --output bench
 
 Every run is a process of its own on one core, one after the other. Writes benchmark.json and benchmark.md into the
 output folder (default docs), and the summary between the marks in README.md if the output folder is docs.
