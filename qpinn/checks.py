@@ -16,6 +16,16 @@ SMALLEST = 1e-12
 """Smallest positive number that is allowed."""
 
 
+OTHER_WORDS = {
+    "xavier": "glorot", "kaiming": "he", "silu": "swish", "logistic": "sigmoid", "lm": "levenberg_marquardt",
+    "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well", "box": "infinite_well",
+    "oscillator": "harmonic", "quartic": "anharmonic", "dirac": "delta", "dirichlet": "walls", "neumann": "free",
+    "bloch": "periodic", "ring": "periodic", "formula": "expression", "table": "sampled", "csv": "sampled",
+    "semiconductors": "semiconductor", "rayleigh_ritz": "ritz", "pinn": "envelope",
+}  # fmt: skip
+"""What people call some of the names."""
+
+
 def one_of(key: str, value: Any, allowed: Iterable[str]) -> None:
     """Raise a ValueError, with a suggestion, unless `value` is one of `allowed`."""
     names = list(allowed)
@@ -25,7 +35,9 @@ def one_of(key: str, value: Any, allowed: Iterable[str]) -> None:
 
 def suggestion(word: str, names: Iterable[str]) -> str:
     """ "did you mean X? ", or nothing where no name is close."""
-    close = difflib.get_close_matches(word, list(names), n=1)
+    known = list(names)
+    other = OTHER_WORDS.get(word.lower().replace("-", "_"))
+    close = [other] if other in known else difflib.get_close_matches(word, known, n=1)
     return f"did you mean {close[0]}? " if close else ""
 
 

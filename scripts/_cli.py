@@ -111,6 +111,8 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
     keys = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
     for override in overrides:
         name = override.key_or_group
+        if name == "potential.name":
+            fail(f"{override.input_line}: a potential is chosen with its numbers; allowed: potential=<name>")
         if name in groups or name in keys or re.match(r"hydra[./]", name):
             continue
         hint = suggestion(name, keys + groups)
@@ -279,7 +281,11 @@ def _parse(parser: Any, argument: str) -> Any:
 
 
 def command_line() -> list[str]:
-    """The arguments of this process, a formula among them in the quotes that Hydra wants and a shell takes away."""
+    """The arguments of this process, a formula among them in the quotes that Hydra wants and a shell takes away.
+
+    Without experiment=null, which is what Hydra does by itself and has no word for.
+    """
+    sys.argv = [argument for argument in sys.argv if argument != "experiment=null"]
     for i, argument in enumerate(sys.argv):
         key, _, value = argument.partition("=")
         if key.lstrip("+") == "potential.formula" and not value.startswith(("'", '"')):
@@ -311,6 +317,10 @@ def check(
         if swept and not multirun:
             fail(f"{swept[0].input_line}: several values need -m (multirun)")
         _check_hydra(parsed, multirun)
+        names = [override.key_or_group for override in parsed]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            fail(f"{twice[0]}: is given twice")
         for overrides in _expand(parsed):
             _check_names(parser.parse_overrides(overrides), primary)
             _check_underflow(parser.parse_overrides(overrides))
@@ -323,6 +333,66 @@ def check(
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         fail(str(error))
     return config
+
+
+def options(arguments: Sequence[str], about: str | None, primary: str = "config") -> list[str]:
+    """The options on a command line. --help and --version are answered here, an unknown one ends with one line."""
+    given = [argument for argument in arguments if argument.startswith("-")]
+    for option in given:
+        if option.partition("=")[0] not in OPTIONS:
+            fail(f"{option}: unknown option; allowed: {', '.join(OPTIONS)}, and group=choice, key=value")
+    if "--version" in given:
+        from importlib import metadata
+
+        print(f"qpinn {metadata.version('qpinn')}")
+        raise SystemExit(0)
+    if {"-h", "--help"} & set(given):
+        print(help_text(about or "", primary))
+        raise SystemExit(0)
+    return given
+
+
+OPTIONS = (
+    "-h",
+    "--help",
+    "--version",
+    "-m",
+    "--multirun",
+    "-c",
+    "--cfg",
+    "--resolve",
+    "-p",
+    "--package",
+    "-i",
+    "--info",
+)
+"""Those after --version are Hydra's."""
+
+
+def help_text(about: str, primary: str = "config") -> str:
+    """What a script does, the choices of every group, and every key with its default and its meaning."""
+    groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
+    shown = [about.strip(), "", "Groups, as group=choice (the default first):", ""]
+    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (CONFIGS / "base.yaml").read_text(), re.MULTILINE))
+    for group in groups:
+        others = [choice for choice in _choices(group) if choice != chosen.get(group)]
+        shown.append(f"  {group:10} {', '.join([*([chosen[group]] if group in chosen else []), *others])}")
+    shown += ["", "Keys, as key=value, with their defaults:", ""]
+    files = [CONFIGS / "base.yaml"] + ([CONFIGS / f"{primary}.yaml"] if primary != "base" else [])
+    for path in files:
+        shown += ["  " + line for line in _keys(path.read_text())]
+    for group, choice in chosen.items():
+        shown += ["", f"  {group}={choice}:"]
+        lines = (CONFIGS / group / f"{choice}.yaml").read_text().splitlines()
+        shown += [f"    {line}" for line in lines if not line.startswith("name:")]
+    return "\n".join(line.rstrip() for line in shown)
+
+
+def _keys(text: str) -> list[str]:
+    """The lines of a YAML file that are keys of ours, with their comments."""
+    blocks = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
+    kept = [block for block in blocks if not block.startswith(("defaults:", "hydra:", "#"))]
+    return [line for block in kept for line in block.splitlines() if line.strip()]
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

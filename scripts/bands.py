@@ -18,7 +18,7 @@ import _signals
 
 def main() -> int:
     arguments = _cli.command_line()
-    if any(argument.startswith("-") for argument in arguments):
+    if _cli.options(arguments, __doc__, "bands"):
         return _cli.hydra_main(lambda config: None, "bands")
     config = _cli.check(arguments, False, "bands")
     _cli.check_writable(config.output)

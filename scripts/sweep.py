@@ -30,7 +30,7 @@ PLACES = ("output=", "hydra.run.dir=", "hydra.sweep.dir=")
 
 def main() -> int:
     arguments = _cli.command_line()
-    options = [argument for argument in arguments if argument.startswith("-")]
+    options = _cli.options(arguments, __doc__, "sweep")
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:
         return _cli.hydra_main(lambda config: None, "sweep")

@@ -28,9 +28,9 @@ log = logging.getLogger("qpinn")
 
 def main() -> int:
     arguments = _cli.command_line()
-    options = [argument for argument in arguments if argument.startswith("-")]
+    options = _cli.options(arguments, __doc__)
     multirun = bool({"-m", "--multirun"} & set(options))
-    if options and not multirun:  # --help, --cfg and the like are Hydra's
+    if options and not multirun:  # --cfg and the like are Hydra's
         return _cli.hydra_main(lambda config: None)
     import qpinn  # noqa: F401
 

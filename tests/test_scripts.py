@@ -145,6 +145,18 @@ def test_a_multirun_and_its_comparison(tmp_path):
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["-m", "seed=0,x"], "seed='x': must be a whole number"),
         (["-m", "potential=barrier,bx"], "potential=bx: unknown"),
+        (
+            ["potential.name=delta"],
+            "potential.name=delta: a potential is chosen with its numbers; allowed: potential=<name>",
+        ),
+        (["seed=1", "seed=2"], "seed: is given twice"),
+        (["network.init=xavier"], "network.init=xavier: unknown; did you mean glorot? allowed: "),
+        (["optimizer=lm"], "optimizer=lm: unknown; did you mean levenberg_marquardt?"),
+        (["--foo"], "--foo: unknown option; allowed: -h, --help"),
+        (["-m", "--fooo=1", "seed=1,2"], "--fooo=1: unknown option"),
+        (["network.width=12.5"], "network.width=12.5: must be a whole number"),
+        (["potential=sampled", "potential.file=/dev/zero"], "potential.file=/dev/zero: is no file"),
+        (["potential=layers", "units=semiconductor", "potential.file=/"], "potential.file=/: is no file"),
         (["potential={"], "potential={: cannot be read"),
         (["hydra.sweep.dir=here"], "hydra.sweep.dir=here: has no effect on a single run; allowed: hydra.run.dir"),
         (["-m", "seed=1,2", "hydra.run.dir=here"], "hydra.run.dir=here: has no effect on a multirun; allowed"),
@@ -229,8 +241,12 @@ def test_two_runs_at_once_share_neither_a_folder_nor_half_of_a_programme(tmp_pat
     assert len(list(tmp_path.glob("out/*/energy.png"))) == 2
 
 
-def test_help_shows_the_groups():
-    finished = script("train", "--help")
+@pytest.mark.parametrize("name", ["train", "sweep", "bands"])
+def test_help_shows_every_group_and_every_key_with_its_meaning(name):
+    finished = call(name, "--help")
     assert finished.returncode == 0
-    for group in ("potential", "network", "ansatz", "energy", "optimizer", "start", "sampling", "experiment"):
-        assert group in finished.stdout
+    for word in ("potential", "network", "ansatz", "energy", "optimizer", "start", "sampling", "experiment",
+                 "kronig_penney", "seed: 0", "residual: 1.0         # weight", "height: 50.0", "python scripts/"):  # fmt: skip
+        assert word in finished.stdout
+    assert max(map(len, finished.stdout.splitlines())) < 260
+    assert call(name, "--version").stdout.startswith("qpinn ")

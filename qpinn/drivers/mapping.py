@@ -51,8 +51,8 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if wanted is float and number:
         return float(value)
-    if wanted is int and isinstance(value, int) and number:
-        return value
+    if wanted is int and number and value == value // 1 and abs(value) < 2**53:  # 1e3 is a float
+        return int(value)
     if wanted in (str, bool) and isinstance(value, wanted):
         return value
     names = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}

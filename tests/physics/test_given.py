@@ -24,6 +24,7 @@ X = np.linspace(-1.9, 2.1, 41)[:, None]
     [
         ("10*(x**2-1)**2 + 0.3*x", lambda x: 10 * (x**2 - 1) ** 2 + 0.3 * x),
         ("-x**2", lambda x: -(x**2)),
+        ("-3*x^2 + 2^3", lambda x: -3 * x**2 + 8),
         ("2 - -x/4", lambda x: 2 + x / 4),
         ("exp(-x**2)*cos(2*pi*x) - e", lambda x: np.exp(-(x**2)) * np.cos(2 * np.pi * x) - math.e),
         ("where(abs(x) < 1, 0, 20)", lambda x: np.where(abs(x) < 1, 0.0, 20.0)),

@@ -1,6 +1,6 @@
 """Formulas in x: read into a tree, checked, and computed on arrays. Nothing of them is run as Python.
 
-numbers, x, pi, e, + - * / and ** with a number as exponent, parentheses
+numbers, x, pi, e, + - * / and ** or ^ with a number as exponent, parentheses
 sin cos tan exp log sqrt tanh sinh cosh arctan abs sign
 heaviside(g)          0 for g < 0, 1 for g > 0
 minimum(a, b), maximum(a, b)
@@ -48,7 +48,7 @@ def parse(text: str) -> Node:
     if len(text) > LONGEST:
         raise ValueError(f"potential.formula: has {len(text)} characters; at most {LONGEST}")
     try:
-        tree = ast.parse(text.strip(), mode="eval").body
+        tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refused(text, "cannot be read; write it as in 10*(x**2-1)**2 + 0.3*x") from None
     return _node(tree, text, 0)

@@ -320,6 +320,8 @@ def layers(
 
 def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
     """Columns of a CSV file by name, as finite numbers."""
+    if Path(file).exists() and not Path(file).is_file():  # a device may never end
+        raise ValueError(f"potential.file={file}: is no file")
     try:
         with Path(file).open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.reader(stream)
