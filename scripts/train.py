@@ -258,13 +258,13 @@ def _written(solution: Any, folder: Path) -> None:
 
 
 def _ended(solution: Any) -> int:
-    if solution.status != "non-finite":
-        return 0
+    """The exit status, with a line where a loss was not finite or has diverged."""
     frozen = ", ".join(f"{steps + 1} (level {level})" for level, steps in solution.frozen.items())
-    message = (
-        f"error: not finite at step {frozen}; its last good state is saved. "
-        "Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
-    )
+    diverged = ", ".join(str(state.index) for state in solution.measured if state.outcome == "diverged")
+    if not (frozen or diverged):
+        return 0
+    what = f"not finite at step {frozen}; its last good state is saved" if frozen else f"level {diverged} has diverged"
+    message = f"error: {what}. Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
     log.error(message)
     print(message, file=sys.stderr)
     return _cli.NON_FINITE

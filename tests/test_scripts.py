@@ -206,6 +206,18 @@ def test_a_nan_stops_at_the_last_good_state_with_status_3(tmp_path):
         assert all(np.isfinite(arrays[name]).all() for name in arrays)
 
 
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_loss_that_diverges_is_said_with_status_3(tmp_path):
+    words = ["experiment=paper/barrier", "network.width=4", "optimizer.steps=100", "optimizer.learning_rate=1e6"]
+    finished = call("train", *words, f"output={tmp_path}")
+    assert finished.returncode == 3
+    assert finished.stderr == "error: level 0 has diverged. Try a smaller optimizer.learning_rate, " \
+        "precision=float64, or start=ritz\n"  # fmt: skip
+    assert "diverged: " in finished.stdout
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "results.json").read_text())["states"][0]["outcome"] == "diverged"
+
+
 @pytest.mark.parametrize("name", ["plot", "compare"])
 def test_what_is_not_a_run_is_named(tmp_path, name):
     for arguments, message in (([tmp_path], "holds no finished run"), ([], "python scripts")):
@@ -246,7 +258,7 @@ def test_help_shows_every_group_and_every_key_with_its_meaning(name):
     finished = call(name, "--help")
     assert finished.returncode == 0
     for word in ("potential", "network", "ansatz", "energy", "optimizer", "start", "sampling", "experiment",
-                 "kronig_penney", "seed: 0", "residual: 1.0         # weight", "height: 50.0", "python scripts/"):  # fmt: skip
+                 "kronig_penney", "seed: 0", "residual: 1.0         #", "height: 50.0", "python scripts/"):  # fmt: skip
         assert word in finished.stdout
     assert max(map(len, finished.stdout.splitlines())) < 260
     assert call(name, "--version").stdout.startswith("qpinn ")

@@ -25,7 +25,8 @@ class State:
     energy     the Rayleigh-Ritz energy with start=ritz, else the trained E
     lower, upper  bounds of level `index`, see `qpinn.bounds.certify`; None where there is none
     converged  whether they meet the tolerance
-    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "not converged" (no overlap above 0.9, or E
+    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "diverged" (above
+               ten); "not converged" (no overlap above 0.9, or E
                more than 10 % away from the level of largest overlap, or outside its bracket); "non-finite"; or "no
                reference": neither that nor the bounds say what it is
     note       what else is to be said, in a line, or None
@@ -182,8 +183,8 @@ def outcome_by_bounds(norm: float, energy: float, lower: float, upper: float, ou
     """In words, where a training ended, as far as its bounds can tell; see `State`."""
     if not np.isfinite(norm):
         return "non-finite"
-    if norm < 0.1:
-        return "psi = 0"
+    if not 0.1 <= norm <= 10:
+        return "psi = 0" if norm < 0.1 else "diverged"
     if outside:
         return "not converged"
     if not (np.isfinite(lower) and np.isfinite(upper)):
@@ -272,8 +273,8 @@ def outcome(norm: float, nearest: int | None, overlap: float, off: float, index:
     """
     if not np.isfinite(norm):
         return "non-finite"
-    if norm < 0.1:
-        return "psi = 0"
+    if not 0.1 <= norm <= 10:
+        return "psi = 0" if norm < 0.1 else "diverged"
     if nearest is None:
         return "no reference"
     if overlap < 0.9 or not abs(off) <= 0.1:

@@ -25,7 +25,7 @@ from qpinn.physics.reference import Eigenstates
 from qpinn.training.fit import Fit
 
 TOLERANCES = (1e-2, 1e-3, 1e-4, 1e-6)
-OUTCOMES = ("right state", "wrong state", "psi = 0", "not converged", "non-finite")
+OUTCOMES = ("right state", "wrong state", "psi = 0", "not converged", "diverged", "non-finite")
 Columns = dict[str, np.ndarray]
 
 

@@ -33,7 +33,7 @@ from qpinn.runs.run_folder import read_summary
 
 LOOKS = {
     "right state": (BLUE, "o"), "wrong state": (RED, "^"), "psi = 0": (ORANGE, "s"), "not converged": (GREY, "x"),
-    "non-finite": (GREEN, "P"),
+    "diverged": (SKY, "v"), "non-finite": (GREEN, "P"),
 }  # fmt: skip
 LINES = 40
 """Starts that the fan chart shows one by one."""

@@ -119,6 +119,7 @@ def test_bounds_that_exclude_the_bracket_are_withdrawn_and_others_are_not():
         (1.0, 1.0, -np.inf, 1.1, False, "no reference"),
         (1.0, 3.0, -np.inf, np.inf, True, "not converged"),
         (0.05, 1.0, 0.9, 1.1, False, "psi = 0"),
+        (1e10, 1.0, 0.9, 1.1, False, "diverged"),
         (np.nan, 1.0, 0.9, 1.1, False, "non-finite"),
     ],
 )

@@ -29,6 +29,8 @@ def _levels():
         (1.0, 0, 0.99, float("nan"), "not converged"),
         (1.0, None, 0.0, 0.0, "no reference"),
         (0.05, 0, 1.0, 0.0, "psi = 0"),
+        (20.0, 0, 1.0, 0.0, "diverged"),
+        (float("inf"), 0, 1.0, 0.0, "non-finite"),
         (float("nan"), 0, float("nan"), 0.0, "non-finite"),
     ],
 )

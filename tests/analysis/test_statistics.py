@@ -62,7 +62,7 @@ def test_statistics_of_six_starts():
     assert found["success"]["count"] == 2
     assert found["success"]["rate"] == 2 / 6
     assert found["outcomes"] == {
-        "right state": 2, "wrong state": 1, "psi = 0": 1, "not converged": 1, "non-finite": 1
+        "right state": 2, "wrong state": 1, "psi = 0": 1, "not converged": 1, "diverged": 0, "non-finite": 1,
     }  # fmt: skip
     assert found["nearest_level"] == {"0": 2, "2": 1}
     assert found["lowest_loss"] == {"number": 3, "outcome": "psi = 0"}  # the lowest loss is the collapsed one
