@@ -221,6 +221,14 @@ def plain(config: Any) -> dict[str, Any]:
     return values
 
 
+def contents(config: Any) -> dict[str, str]:
+    """The SHA-256 of the file that a potential is read from, if it is: another content is another problem."""
+    import hashlib
+
+    file = config.potential.get("file")
+    return {"file": hashlib.sha256(Path(file).read_bytes()).hexdigest()} if file and Path(file).is_file() else {}
+
+
 def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
     from omegaconf import OmegaConf

@@ -151,6 +151,9 @@ def named(config: Any, folder: Path) -> Place:
         _cli.fail(f"resume={error}")
     except OSError as error:
         _cli.fail(f"resume={folder}: cannot be written; {error.strerror}")
+    if (found.before or {}).get("file") != _cli.contents(config).get("file"):
+        found.claim.release()
+        _cli.fail(f"potential.file={config.potential.file}: has changed since the run in {folder}")
     steps, done = config.optimizer.steps, max((snapshot.done for snapshot in found.snapshots), default=0)
     if steps is not None and steps < done:
         found.claim.release()
@@ -171,8 +174,9 @@ def _go_on(folder: Path, claim: Any) -> Place:
 
 
 def asked(config: Any) -> dict[str, Any]:
-    """What makes two runs the same."""
-    return {key: value for key, value in _cli.plain(config).items() if key not in _cli.RUNNING}
+    """What makes two runs the same: what is asked, and the content of the file that it names."""
+    values = {key: value for key, value in _cli.plain(config).items() if key not in _cli.RUNNING}
+    return {**values, **_cli.contents(config)}
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

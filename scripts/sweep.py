@@ -141,8 +141,8 @@ def settled(chosen: Any) -> Any:
 
 
 def identity(config: Any) -> dict[str, Any]:
-    """What makes two sweeps the same: everything but where they run."""
-    values = _cli.plain(config)
+    """What makes two sweeps the same: everything but where they run, and the content of the file that they name."""
+    values = {**_cli.plain(config), **_cli.contents(config)}
     values.pop("output")
     values["sweep"] = {key: value for key, value in values["sweep"].items() if key not in FREE}
     return values

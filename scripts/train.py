@@ -62,7 +62,7 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
     from qpinn.runs import run_folder, status
 
     folder, claim = place.folder, place.claim
-    begun = {"config": status.identity(_resume.asked(config)), "reason": None}
+    begun = {"config": status.identity(_resume.asked(config)), "reason": None, **_cli.contents(config)}
     if place.before and place.before["status"] == "finished" and place.before.get("config") == begun["config"]:
         print(f"\n{tables.report(run_folder.read_summary(folder))}\n  finished before: {folder}")
         claim.release()
@@ -77,6 +77,8 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
         raise
     except Exception as error:
         begun["reason"] = f"{type(error).__name__}: {error}"
+        if place.snapshots and isinstance(error, ValueError):  # all else has been checked
+            _cli.fail(f"{folder}: {error}; resume=never begins anew")
         if isinstance(error, OSError) and error.errno in DISK:
             _cli.fail(f"{folder}: {error.strerror}; the run has stopped, and its last save is as it was", 1)
         raise

@@ -19,6 +19,7 @@ from qpinn.runs import saves, status
 QUICK = ["experiment=paper/barrier", "network.width=4", "optimizer.steps=20"]
 LONG = ["experiment=paper/barrier", "network.width=8", "network.depth=1", "optimizer.steps=12000",
         "optimizer.chunk=300", "save_every=0.3"]  # fmt: skip
+ENDLESS = ["optimizer.steps=1000000" if word.startswith("optimizer.steps=") else word for word in LONG]
 
 
 def _only(output):
@@ -75,7 +76,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, see
 
 
 def test_a_run_that_a_signal_stopped_goes_on_with_the_same_command(whole, tmp_path):
-    words = [*LONG, f"output={tmp_path}", "save_every=1000", "requeue=true"]
+    words = [*LONG[:-1], f"output={tmp_path}", "save_every=1000", "requeue=true"]
     process = start("train", *words)
     _until(lambda: any("step 1500" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
     process.send_signal(signal.SIGTERM)
@@ -107,6 +108,7 @@ def test_never_begins_anew_and_a_run_of_other_settings_is_not_taken(tmp_path):
 @pytest.mark.usefixtures("optax_promotion")
 def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
     quick, folder = [*QUICK, "sampling=gauss_legendre", "optimizer.schedule=constant"], tmp_path / "here"
+    longer = [word.replace("steps=20", "steps=40") for word in quick]
     _run(*quick, f"hydra.run.dir={folder}")
     assert "finished before" in _run(*quick, f"resume={folder}")
     for words, line in [
@@ -116,18 +118,19 @@ def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
         ([f"resume={tmp_path / 'nowhere'}"], f"resume={tmp_path / 'nowhere'}: config.yaml: No such file or directory; "
          "must be auto, never or the folder of a run"),
     ]:  # fmt: skip
-        refused = call("train", *quick, *([] if "nowhere" in words[0] else [f"resume={folder}"]), *words)
+        changed = {word.partition("=")[0]: word for word in [*quick, f"resume={folder}", *words]}
+        refused = call("train", *changed.values())
         assert (refused.returncode, refused.stderr) == (2, f"error: {line}\n")
-    assert "goes on after step 20" in _run(*quick, f"resume={folder}", "optimizer.steps=40")
-    _run(*quick, "optimizer.steps=40", f"hydra.run.dir={tmp_path / 'straight'}")
+    assert "goes on after step 20" in _run(*longer, f"resume={folder}")
+    _run(*longer, f"hydra.run.dir={tmp_path / 'straight'}")
     _same(tmp_path / "straight", folder)
 
 
 def test_of_two_that_go_on_in_one_folder_one_is_refused(tmp_path):
     folder = tmp_path / "here"
-    process = start("train", *LONG, "optimizer.steps=1000000", f"hydra.run.dir={folder}")
+    process = start("train", *ENDLESS, f"hydra.run.dir={folder}")
     _until(lambda: (folder / "saves").is_dir(), process)
-    refused = script("train", *LONG, "optimizer.steps=1000000", f"resume={folder}")
+    refused = script("train", *ENDLESS, f"resume={folder}")
     assert refused.returncode == 2
     line = f"error: resume={folder}: another process works in this folder; wait for it, or choose another\n"
     assert refused.stderr == line
@@ -217,3 +220,38 @@ def test_a_disk_that_is_full_is_one_line_and_the_same_command_goes_on(tmp_path, 
     assert again.returncode == 0, again.stderr
     assert f"goes on after step {15 if kib > 80 else 0} in {folder}" in again.stdout
     assert {"loss.svg", "results.json", "wavefunction.npz"} <= {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_file_that_has_changed_is_another_problem(tmp_path):
+    """For runs and for sweeps: a run does not go on with it, and a sweep is not the one that is finished."""
+    table, out = tmp_path / "v.csv", tmp_path / "out"
+    table.write_text("x,V\n0,0\n0.5,1\n1,0\n")
+    fast = ["ansatz=envelope", "start=random", "optimizer=adam", "network.width=4", "optimizer.steps=10",
+            "potential=sampled", f"potential.file={table}"]  # fmt: skip
+    _run(*fast, f"hydra.run.dir={tmp_path / 'run'}")
+    for _ in range(2):
+        swept = script("sweep", *fast, "sweep.seeds=2", "sweep.devices=1", f"output={out}")
+        assert swept.returncode == 0, swept.stderr
+    assert len(list(out.iterdir())) == 1
+    table.write_text("x,V\n0,0\n0.5,2\n1,0\n")
+    refused = call("train", *fast, f"resume={tmp_path / 'run'}")
+    assert refused.returncode == 2
+    assert refused.stderr == f"error: potential.file={table}: has changed since the run in {tmp_path / 'run'}\n"
+    assert script("sweep", *fast, "sweep.seeds=2", "sweep.devices=1", f"output={out}").returncode == 0
+    assert len(list(out.iterdir())) == 2
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_saves_of_another_training_are_one_line(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    _run(*QUICK, f"hydra.run.dir={one}")
+    _run(QUICK[0], "network.width=5", QUICK[2], f"hydra.run.dir={other}")
+    for path in (other / "saves").iterdir():
+        path.replace(one / "saves" / path.name)
+    facts = json.loads((one / "status.json").read_text())
+    (one / "status.json").write_text(json.dumps({**facts, "status": "running"}))
+    refused = call("train", *QUICK, f"resume={one}")
+    assert refused.returncode == 2
+    assert refused.stderr == f"error: {one}: the save is of another training, or of another version of qpinn or JAX; " \
+        "resume=never begins anew\n"  # fmt: skip

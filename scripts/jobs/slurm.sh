@@ -17,6 +17,7 @@
 #SBATCH --open-mode=append
 set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/../..}"
+[[ " $*" == *" output="* ]] || set -- output=outputs "$@"
 status=0
 # shellcheck disable=SC2016
 srun --kill-on-bad-exit=0 --wait=0 bash -c '
@@ -24,7 +25,7 @@ srun --kill-on-bad-exit=0 --wait=0 bash -c '
     if [ "${SLURM_NTASKS_PER_NODE:-1}" -gt 1 ] && [ "${#gpus[@]}" -gt 1 ]; then
         export CUDA_VISIBLE_DEVICES=${gpus[SLURM_LOCALID]}
     fi
-    exec "$@"' task "${PYTHON:-.venv/bin/python}" scripts/sweep.py sweep.processes=slurm output=outputs "$@" || status=$?
+    exec "$@"' task "${PYTHON:-.venv/bin/python}" scripts/sweep.py sweep.processes=slurm "$@" || status=$?
 if [ "$status" -eq 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi

@@ -13,7 +13,8 @@
 set -euo pipefail
 cd "${SLURM_SUBMIT_DIR:-$(dirname "$0")/../..}"
 status=0
-srun "${PYTHON:-.venv/bin/python}" scripts/train.py output=outputs "$@" requeue=true || status=$?
+[[ " $*" == *" output="* ]] || set -- output=outputs "$@"
+srun "${PYTHON:-.venv/bin/python}" scripts/train.py "$@" requeue=true || status=$?
 if [ "$status" -eq 75 ] || [ "$status" -eq 143 ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
