@@ -106,8 +106,8 @@ def positive(values: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(size) & (size > 0), size, np.nan)
 
 
-def log_axis(axes: Axes, curves: list[np.ndarray]) -> None:
-    """A logarithmic y axis around what there is to see; rounding noise does not stretch it."""
+def log_axis(axes: Axes, curves: list[np.ndarray], left_out: float = 0.02) -> None:
+    """A logarithmic y axis around what there is to see; the share `left_out` of the smallest does not stretch it."""
     shown = np.concatenate([positive(curve) for curve in curves])
     shown = shown[np.isfinite(shown)]
     if not shown.size:
@@ -115,7 +115,7 @@ def log_axis(axes: Axes, curves: list[np.ndarray]) -> None:
         return
     axes.set_yscale("log")
     top = shown.max()
-    low = max(np.quantile(shown, 0.02), top * 1e-16)
+    low = max(np.quantile(shown, left_out), top * 1e-16)
     axes.set_ylim(low / 4, top * 6)
 
 

@@ -155,7 +155,7 @@ def loss_and_error(data: SweepData) -> Figure:
                          label=f"{name} ({those.sum()})")  # fmt: skip
     if np.nanmax(loss, initial=1e-300) > 10 * np.nanmin(loss, initial=np.inf):
         axes.set_xscale("log")
-    log_axis(axes, [error])
+    log_axis(axes, [error], left_out=0.0)  # each of them is a start
     axes.set_xlabel("loss")
     axes.set_ylabel("L2 error of psi")
     legend_row(axes)
