@@ -110,16 +110,30 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
         chosen.append(override.input_line)
     keys = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
     for override in overrides:
-        name = override.key_or_group
-        if name == "potential.name":
-            fail(f"{override.input_line}: a potential is chosen with its numbers; allowed: potential=<name>")
-        if name in groups or name in keys or re.match(r"hydra[./]", name):
-            continue
-        hint = suggestion(name, keys + groups)
-        value = override.get_value_element_as_str()
+        if override.key_or_group not in groups and not re.match(r"hydra[./]", override.key_or_group):
+            _check_key(override, keys, groups)
+
+
+def _check_key(override: Any, keys: Sequence[str], groups: Sequence[str]) -> None:
+    """Refuse a key that is not there, a group of keys in the place of a value, and the other way round."""
+    from qpinn.checks import suggestion
+
+    name, value = override.key_or_group, override.value()
+    if name == "potential.name":
+        fail(f"{override.input_line}: a potential is chosen with its numbers; allowed: potential=<name>")
+    if name not in keys:
         siblings = [key for key in keys if key.rpartition(".")[0] == name.rpartition(".")[0]]
         top = [key for key in keys if "." not in key]
-        fail(f"{name}={value}: unknown key; {hint}allowed: {', '.join(siblings or top)}")
+        fail(f"{name}={override.get_value_element_as_str()}: unknown key; {suggestion(name, [*keys, *groups])}"
+             f"allowed: {', '.join(siblings or top)}")  # fmt: skip
+    inside = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
+    if inside and not isinstance(value, dict):
+        fail(f"{override.input_line}: is a group of keys; allowed: {name}.<key>=value")
+    if not inside and isinstance(value, dict):
+        fail(f"{override.input_line}: must be a value, not a group of keys")
+    for key in value if inside else ():
+        if key not in inside:
+            fail(f"{name}.{key}={value[key]}: unknown key; {suggestion(str(key), inside)}allowed: {', '.join(inside)}")
 
 
 def _check_launcher(name: Any) -> None:
