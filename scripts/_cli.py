@@ -237,10 +237,10 @@ def plain(config: Any) -> dict[str, Any]:
 
 def contents(config: Any) -> dict[str, str]:
     """The SHA-256 of the file that a potential is read from, if it is: another content is another problem."""
-    import hashlib
+    from qpinn.runs import status
 
-    file = config.potential.get("file")
-    return {"file": hashlib.sha256(Path(file).read_bytes()).hexdigest()} if file and Path(file).is_file() else {}
+    content = status.content(config.potential.get("file"))
+    return {} if content is None else {"file": content}
 
 
 def write_config(config: Any, folder: Path) -> None:

@@ -11,21 +11,21 @@ from typing import Any
 import _cli
 
 MAY_DIFFER = (*_cli.RUNNING, "optimizer.steps")
-"""Keys that may be others when a run goes on; optimizer.steps may only grow."""
+"""Keys that may differ when a run goes on; optimizer.steps must not be below the steps already taken."""
 
 
 MULTIRUN = "multirun.txt"
 """The overrides of a multirun, in its folder."""
 
 ENDED = ("finished", "non-finite")
-"""What a job is that is not done again."""
+"""Statuses of jobs that are not done again."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
     """A folder that this process has claimed (`qpinn.runs.status.Claim`), and the snapshots that it goes on from.
 
-    before  what the folder said of itself, None if it is new
+    before  what its status.json said before this process, None if it is new
     """
 
     folder: Path
@@ -35,7 +35,7 @@ class Place:
 
 
 def check(config: Any) -> None:
-    """End with one line where a key says nothing that can be done."""
+    """End with one line if resume, save_every or requeue cannot be what it is."""
     if not isinstance(config.resume, str) or not config.resume:
         _cli.fail(f"resume={config.resume}: must be auto, never or the folder of a run")
     every = config.save_every
@@ -46,7 +46,7 @@ def check(config: Any) -> None:
 
 
 def place(config: Any, wanted: Path) -> Place:
-    """The folder of a run, by its key `resume`; a new one is `wanted`, or that with a number."""
+    """The folder of a run, by its key `resume`; a new one is `wanted`, or wanted-2, wanted-3, ... if that is there."""
     if config.resume == "never":
         return new(_cli.fresh(wanted))
     if config.resume != "auto":
@@ -68,7 +68,7 @@ def place(config: Any, wanted: Path) -> Place:
             continue
         if (status.read(folder) or {}).get("status") not in ENDED:
             return _go_on(folder, claim)
-        claim.release()  # the other has ended meanwhile
+        claim.release()  # another process finished it before we had the lock
     return new(_cli.fresh(wanted))
 
 
@@ -101,7 +101,7 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
 
 
 def job(config: Any, folder: Path) -> Place | None:
-    """The place of a job of a multirun in its folder; None, and a line, where it is finished or at work elsewhere."""
+    """The place of a job of a multirun; None, after saying why, if it has ended or another process works on it."""
     from qpinn.runs import status
 
     try:
@@ -109,7 +109,7 @@ def job(config: Any, folder: Path) -> Place | None:
     except ValueError:
         print(f"another process works in {folder}", flush=True)
         return None
-    facts = status.read(folder)  # which nobody else changes now
+    facts = status.read(folder)  # nobody else changes it while we hold the lock
     if facts is None:
         return Place(folder, claim, [])
     if facts.get("config") != status.identity(asked(config)):
@@ -117,13 +117,13 @@ def job(config: Any, folder: Path) -> Place | None:
         _cli.fail(f"{folder}: holds another run; choose another output or remove it")
     if facts["status"] in ENDED:
         claim.release()
-        print(f"{facts['status']} before: {folder}", flush=True)
+        print(f"already {facts['status']}: {folder}", flush=True)
         return None
     return _go_on(folder, claim)
 
 
 def new(folder: Path) -> Place:
-    """A folder that has just been made."""
+    """Claim a folder that has just been made."""
     from qpinn.runs import status
 
     try:
@@ -133,7 +133,7 @@ def new(folder: Path) -> Place:
 
 
 def named(config: Any, folder: Path) -> Place:
-    """The folder of `resume=<folder>`, whose run must be this one but for what may differ."""
+    """The folder of `resume=<folder>`, whose config must be this one but for `MAY_DIFFER`."""
     from qpinn.runs import status
 
     try:
@@ -159,7 +159,7 @@ def named(config: Any, folder: Path) -> Place:
         found.claim.release()
         _cli.fail(f"optimizer.steps={steps}: must be at least {done}, which the run in {folder} has taken")
     before = stored.get("optimizer", {}).get("steps")
-    if steps != before and len(found.snapshots) > 1:  # later trainings began where the first one ended then
+    if steps != before and len(found.snapshots) > 1:  # later trainings began where the first ended, which now goes on
         found = dataclasses.replace(found, snapshots=found.snapshots[:1])
     return found
 
@@ -169,7 +169,7 @@ def _go_on(folder: Path, claim: Any) -> Place:
 
     snapshots, damaged = saves.read(folder)
     for line in damaged:
-        print(f"warning: {line}; the save before it is used", file=sys.stderr)
+        print(f"warning: {line}; the newest good save is used, if there is one", file=sys.stderr)
     return Place(folder, claim, snapshots, status.read(folder))
 
 
@@ -193,5 +193,5 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
 
 
 def _text(value: Any) -> str:
-    """As a config says it."""
+    """As YAML has it."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""Say what runs, sweeps and multiruns are at the moment: finished, running, stopped, killed, failed.
+"""Say what runs, sweeps and jobs of multiruns are: finished, running, stopped, killed, failed, non-finite, not begun.
 
 python scripts/status.py outputs/<a run, a sweep or a multirun> [...]
 python scripts/status.py outputs
@@ -28,7 +28,7 @@ def main() -> int:
         if not any(row for _, row in found):
             _cli.fail(f"{argument}: holds no run, sweep or multirun")
         rows += [[str(folder), *row] for folder, row in found if row]
-    print(tables.plain(["folder", "status", "done", "since", "host", "remark"], rows))
+    print(tables.plain(["folder", "status", "done", "last update", "host", "remark"], rows))
     counts = {status: sum(row[1] == status for row in rows) for status in dict.fromkeys(row[1] for row in rows)}
     print("\n  " + ", ".join(f"{count} {status}" for status, count in counts.items()))
     return 0
@@ -63,7 +63,7 @@ def _sweep(folder: Path) -> list[str]:
 
 
 def _ago(facts: dict[str, Any]) -> str:
-    """How long ago a run said something of itself."""
+    """How long ago status.json was written."""
     seconds = time.time() - float(facts.get("updated", time.time()))
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:

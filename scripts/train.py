@@ -64,7 +64,7 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
     folder, claim = place.folder, place.claim
     begun = {"config": status.identity(_resume.asked(config)), "reason": None, **_cli.contents(config)}
     if place.before and place.before["status"] == "finished" and place.before.get("config") == begun["config"]:
-        print(f"\n{tables.report(run_folder.read_summary(folder))}\n  finished before: {folder}")
+        print(f"\n{tables.report(run_folder.read_summary(folder))}\n  already finished: {folder}")
         claim.release()
         return 0
     ended = "failed"

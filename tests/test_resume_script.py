@@ -110,7 +110,7 @@ def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
     quick, folder = [*QUICK, "sampling=gauss_legendre", "optimizer.schedule=constant"], tmp_path / "here"
     longer = [word.replace("steps=20", "steps=40") for word in quick]
     _run(*quick, f"hydra.run.dir={folder}")
-    assert "finished before" in _run(*quick, f"resume={folder}")
+    assert "already finished" in _run(*quick, f"resume={folder}")
     for words, line in [
         (["network.width=5", "loss.unit=2"], f"resume={folder}: holds another run: loss.unit=1.0 there, 2 here; "
          "network.width=4 there, 5 here; allowed to differ: output, resume, save_every, requeue, optimizer.steps"),
@@ -180,7 +180,7 @@ def test_a_multirun_that_is_killed_goes_on_with_the_jobs_that_are_not_finished(t
     kept = (folder / "0" / "results.json").stat().st_mtime_ns
     shown = train(*words).stdout
     assert f"goes on in {folder}" in shown
-    assert f"finished before: {folder / '0'}" in shown
+    assert f"already finished: {folder / '0'}" in shown
     assert "goes on after step" in shown
     assert (folder / "0" / "results.json").stat().st_mtime_ns == kept
     assert [status.read(folder / job)["status"] for job in "01"] == ["finished"] * 2

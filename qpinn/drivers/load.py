@@ -1,4 +1,4 @@
-"""A finished run, read back from its folder as the solution that it was."""
+"""A run that has ended, loaded from its folder as a Solution."""
 
 from __future__ import annotations
 
@@ -18,31 +18,34 @@ ENDED = ("finished", "non-finite")
 
 
 def load(folder: str | Path) -> Solution:
-    """The solution of a finished run: psi, bounds and all that follows are computed again, nothing is trained again.
+    """The solution of a run that has ended: measured and bounded again, from the parameters that were trained.
 
-    folder  of `scripts/train.py`, with its config.yaml, its saves and, where the potential is one of a file, that file
+    folder  of `scripts/train.py`, with its config.yaml, its saves and, if the potential is read from a file, that file
 
-    On the machine that trained it, it is the same bit for bit. Raises ValueError, naming the folder, if it holds no
-    run, one that has not ended, or no good save of it.
+    On the machine that trained it, it is the same bit for bit. A network that levels share, which has no training, is
+    solved again. Raises ValueError, naming the folder, if it holds no run, one that has not ended, no good save, or if
+    the file of its potential has changed.
     """
     place = Path(folder)
     facts = status.read(place)
     if facts is None:
         raise ValueError(f"{place}: is not the folder of a run")
+    if facts["status"] == "running":
+        raise ValueError(f"{place}: the run is at work; wait for it")
     if facts["status"] not in ENDED:
         raise ValueError(f"{place}: the run is {facts['status']}; the command that began it goes on with it")
-    potential, settings = _asked(place)
+    potential, settings = _asked(place, facts.get("file"))
     snapshots, damaged = saves.read(place)
     if not (snapshots or settings.shared):
         raise ValueError(f"{place}: has no good save{'; ' if damaged else ''}{'; '.join(damaged)}")
-    if snapshots:  # no step is taken, whatever was asked for
+    if snapshots:  # as many steps as were taken, so that none is
         done = max(snapshot.done for snapshot in snapshots)
         settings = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, steps=done))
     return run(potential, settings, snapshots=snapshots)
 
 
-def _asked(folder: Path) -> tuple[Any, Settings]:
-    """Potential and settings of the config.yaml of a run."""
+def _asked(folder: Path, content: str | None) -> tuple[Any, Settings]:
+    """Potential and settings of the config.yaml of a run; `content`: hash of the file of the potential."""
     try:
         values = yaml.safe_load((folder / "config.yaml").read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -51,5 +54,7 @@ def _asked(folder: Path) -> tuple[Any, Settings]:
     keys = {field.name for field in dataclasses.fields(Settings)}
     if not (isinstance(values, dict) and isinstance(values.get("potential"), dict)):
         raise ValueError(f"{folder / 'config.yaml'}: is not the config of a run")
+    if content is not None and status.content(values["potential"].get("file")) != content:
+        raise ValueError(f"{folder}: potential.file={values['potential'].get('file')}: is not what it was in the run")
     chosen = from_mapping(Settings, {key: value for key, value in values.items() if key in keys})
     return build_potential(values["potential"]), chosen

@@ -1,4 +1,4 @@
-"""The mesh: segments of a box, the map from the place in a segment to a position, and what mirrors them."""
+"""The mesh: segments of a box, the map from the place in a segment to a position, and reflection about the centre."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 class Mesh:
     """S segments of a box, or of its left half where functions are even or odd about the centre.
 
-    x = edge_j + h_j s, with s in [0, 1] the share of the way through segment j of length h_j. Edges that move with a
-    number carry with them whatever is fixed in s.
+    x = edge_j + h_j s, with s in [0, 1] the share of the way through segment j of length h_j. Where an edge
+    depends on a number, such as the width of a well, points of fixed s move with it.
 
     edges  (S + 1,) ascending; those of NumPy, or of JAX where derivatives go through them
     half   whether the last edge is the centre of the box
@@ -35,7 +35,7 @@ class Mesh:
         return (self.edges[1:] + self.edges[:-1]) / 2
 
     def segment(self, x: Float[np.ndarray, "*n"]) -> Int[np.ndarray, "*n"]:
-        """The segment that x lies in: an inner edge belongs to the one right of it, and each end to the one there."""
+        """The segment that x lies in: of an inner edge the one right of it, of an end the first or last."""
         return np.searchsorted(self.edges[1:-1], x, side="right")
 
     def share(self, segment: Int[Any, "*n"], x: Float[Any, "*n"]) -> Float[Any, "*n"]:
@@ -55,7 +55,7 @@ class Mesh:
         return dataclasses.replace(self, edges=np.sort(np.concatenate([self.edges, self.middles[which]])))
 
     def left_half(self) -> Mesh:
-        """The segments left of the centre of the box, which cuts one in two where it is no edge."""
+        """The segments left of the centre of the box; where that is no edge, the segment that holds it is cut there."""
         center = (self.edges[0] + self.edges[-1]) / 2
         left = self.edges[self.edges < center - 1e-9 * (self.edges[-1] - self.edges[0])]
         return Mesh(np.append(left, center), half=True)
@@ -69,5 +69,5 @@ class Mesh:
 
 
 def reflected(values: Float[np.ndarray, "... n"], parity: Any = 1.0) -> Float[np.ndarray, "... 2*n"]:
-    """Values (..., 2 n) on the whole box, from those on ascending points (..., n) of its left half."""
+    """Values (..., 2 n) on the whole box, from values (..., n) on the n ascending points of its left half."""
     return np.concatenate([values, parity * values[..., ::-1]], axis=-1)

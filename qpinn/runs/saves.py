@@ -17,19 +17,19 @@ from qpinn.runs import checkpoint
 from qpinn.training.fit import Progress, Snapshot, joined
 
 KEPT = 3
-"""Saves that are kept of a run that goes on."""
+"""How many saves are kept while a run is in progress."""
 
 SHARE = 0.02
-"""Of the time of a training that may be spent on saves: large ones are made less often."""
+"""Largest share of the time that is spent on saves: large ones are made less often."""
 
 
 class Saver:
     """A callback that saves a run every so often, and at the end of every training.
 
     every      seconds
-    saved      called after a save with what the callback saw
-    snapshots  of what the run goes on from
-    facts      stand in the description of every save
+    saved      called after a save of the training that was asked for by time or by its end, with what the callback saw
+    snapshots  that the run goes on from
+    facts      are written into the description of every save
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Saver:
             self._saved(progress)
 
     def save(self) -> None:
-        """Save what the last call saw, if that has not been done. Raises OSError where it cannot be written."""
+        """Save the latest snapshot, unless that has been done. Raises OSError where it cannot be written."""
         if not self._changed:
             return
         begun = time.monotonic()
@@ -57,7 +57,7 @@ class Saver:
         self._due = time.monotonic() + max(self._every, (time.monotonic() - begun) / SHARE)
 
     def close(self) -> None:
-        """Save what has not been saved, and keep the last save alone."""
+        """Save what has not been saved, and remove all saves but the last."""
         self.save()
         for path in _paths(self._folder)[:-1]:
             _remove(path)
@@ -85,32 +85,30 @@ def write(folder: Path, snapshots: Sequence[Snapshot], **facts: Any) -> None:
 
 
 def read(folder: Path) -> tuple[list[Snapshot], list[str]]:
-    """The snapshots of the newest good save, none if there is none; and what is wrong with those after it."""
+    """The snapshots of the newest good save, an empty list without one; and a message for each damaged one after it."""
     damaged: list[str] = []
     for path in reversed(_paths(folder)):
         try:
             return _snapshots(checkpoint.arrays(path)), damaged
-        except ValueError as error:
-            damaged.append(str(error))
+        except (KeyError, ValueError) as error:
+            told = str(error) if str(path) in str(error) else f"{path}: holds no snapshots ({error})"
+            damaged.append(told)
     return [], damaged
 
 
 def _snapshots(arrays: dict[str, np.ndarray]) -> list[Snapshot]:
-    """Raises ValueError if something is missing."""
+    """Raises KeyError or ValueError if something is missing."""
     trainings: dict[int, dict[str, dict[str, np.ndarray]]] = {}
     for name, array in arrays.items():
         training, part, *rest = name.split("/", 2)
         trainings.setdefault(int(training), {}).setdefault(part, {})["".join(rest)] = array
-    try:
-        return [
-            Snapshot(
-                carry=[parts["carry"][str(index)] for index in range(len(parts["carry"]))],
-                start=parts.get("start", {}), chunks=[parts["history"]], done=int(parts["done"][""]),
-            )
-            for parts in (trainings[number] for number in range(len(trainings)))
-        ]  # fmt: skip
-    except KeyError as error:
-        raise ValueError(f"a save has no {error}") from None
+    return [
+        Snapshot(
+            carry=[parts["carry"][str(index)] for index in range(len(parts["carry"]))],
+            start=parts.get("start", {}), chunks=[parts["history"]], done=int(parts["done"][""]),
+        )
+        for parts in (trainings[number] for number in range(len(trainings)))
+    ]  # fmt: skip
 
 
 def _paths(folder: Path) -> list[Path]:

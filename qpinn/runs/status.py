@@ -1,11 +1,11 @@
 """What a run folder is at the moment: status.json, and a lock that the process that works there holds.
 
-status   running, finished, stopped (by a signal), non-finite (a loss that was), failed, or killed: it is said to run,
-         and nobody holds its lock
-pid, host, started, updated   of the process
-step, steps                   of the training
-config                        hash of what is asked, see `identity`
-reason                        why it failed
+status               running, finished, stopped (by a signal), non-finite (the loss became NaN or infinite), failed, or
+                     killed: the file says running, and no process holds the lock
+pid, host, started   of the process that wrote it last; updated: when
+step, steps          of the training, at the last save
+config               hash of the settings, see `identity`; file: of the file that the potential is read from
+reason               the exception by which it failed
 """
 
 from __future__ import annotations
@@ -29,18 +29,23 @@ UNFINISHED = ("killed", "stopped", "failed")
 
 
 def identity(config: Mapping[str, Any]) -> str:
-    """A hash of what is asked."""
+    """A hash of settings."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
+def content(file: Any) -> str | None:
+    """The SHA-256 of a file, None if there is none."""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file and Path(file).is_file() else None
+
+
 class Claim:
-    """The lock on a run folder, held until the process ends; the system takes it from one that was killed."""
+    """The lock on a run folder, held until `release`, or the end of the process, however it ends."""
 
     def __init__(self, folder: Path) -> None:
         """Raises ValueError if another process holds it, OSError if the folder cannot be written."""
         self._folder, self._facts = folder, {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
         self._lock = None
-        for _ in range(10):  # a reader holds it for a moment
+        for _ in range(10):  # `read` may hold it for a moment
             self._lock = _locked(folder)
             if self._lock is not None:
                 break
@@ -49,7 +54,7 @@ class Claim:
             raise ValueError(f"{folder}: another process works in this folder; wait for it, or choose another")
 
     def write(self, status: str, **facts: Any) -> None:
-        """Say what the run is; facts that were said before stay."""
+        """Write status.json, with the facts of all calls of this process."""
         self._facts.update(facts, status=status, updated=time.time())
         write_atomically(self._folder / NAME, (json.dumps(self._facts, indent=2) + "\n").encode())
 
@@ -74,7 +79,7 @@ def _locked(folder: Path) -> int | None:
                 return descriptor
         except FileNotFoundError:
             pass
-        os.close(descriptor)  # of a file that another process has removed since: of no use
+        os.close(descriptor)  # of a file that another process has removed: try again
 
 
 def _unlocked(folder: Path, descriptor: int) -> None:
@@ -84,7 +89,10 @@ def _unlocked(folder: Path, descriptor: int) -> None:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """What a folder says of itself, None if nothing. One that is said to run and does not is marked as killed."""
+    """What status.json of a folder says, None if nothing.
+
+    Where it says running and no process holds the lock, it is changed to killed, if it can be written.
+    """
     facts = _facts(folder)
     if facts is None or facts["status"] != "running":
         return facts

@@ -1,4 +1,4 @@
-"""Rayleigh-Ritz on the parameters in which psi is linear: a start in the wanted state, and a cross-check."""
+"""Rayleigh-Ritz on the parameters in which psi is linear: a start in the wanted state."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from qpinn.wavefunctions.basis import Basis, basis, eigh
 def solve(
     form: Float[Array, "p p"], kept: Bool[Array, "p"], states: Int[Array, "K"]
 ) -> tuple[Float[Array, "K"], Float[Array, "p K"]]:
-    """Numbers `states` (K,) of the eigenpairs S c = E c of a positive form on the functions that are `kept`.
+    """The eigenpairs S c = E c with indices `states` (K,) of a positive form S, on the functions that are `kept`.
 
-    They are the largest of S^-1, by a Cholesky decomposition of S scaled to a unit diagonal. Where segments are short
-    the largest numbers of S are 1e10 times its lowest levels, which an eigenproblem of S itself would know to a
-    rounding error of those. Functions that are left out have the eigenvalue 0 of S^-1, so that shapes stay static.
+    They are found as the largest eigenvalues of S^-1, by a Cholesky decomposition of S scaled to a unit diagonal. Where
+    segments are short, S has numbers of 1e10 times its lowest levels, and an eigenproblem of S itself would give these
+    with an error of eps times its largest. Functions that are not kept have the eigenvalue 0 of S^-1.
     """
     inverse = jnp.where(kept, 1 / jnp.sqrt(jnp.where(kept, jnp.diagonal(form), 1)), 0)
     unit = jnp.diag(jnp.where(kept, 0, 1)).astype(form.dtype)
@@ -40,7 +40,7 @@ def _cholesky(matrix: Array) -> Array:
 
 
 def start(equation: Eigenvalue, params: Params, points: Points, level: Any = 0) -> tuple[Params, dict[str, Scalar]]:
-    """`params` with its linear part replaced by `level` () of the Ritz problem, and the Ritz energy."""
+    """`params` with its linear parameters set to those of `level` () of the Ritz problem, and the Ritz energy."""
     many, energies = levels(equation, params, points, jnp.asarray(level)[None])
     return jax.tree.map(lambda leaf: leaf[0], many), {"energy": energies[0]}
 
@@ -50,9 +50,11 @@ def levels(
 ) -> tuple[Params, Float[Array, "K"]]:
     """For each of the levels `states` (K,) `params` with the linear part replaced, (K, ...), and the energies (K,).
 
-    psi = sum_p c_p phi_p with phi_p the orthonormal functions of the basis, fixed by the random inner weights, and
+    psi = sum_p c_p phi_p with phi_p the orthonormal functions of the basis, fixed by the hidden weights, and
 
-        S_pq = integral phi_p' phi_q' / m + V phi_p phi_q dx + sum_j alpha_j phi_p phi_q (c_j) over the deltas.
+        S_pq = integral phi_p' phi_q' / m + (V - V_0) phi_p phi_q dx + sum_j alpha_j phi_p phi_q (c_j) over the deltas,
+
+    V_0 so low that S is positive; it is added to the energies again.
     """
     functions = basis(equation.ansatz, params["psi"], points)
     v, mass = equation.potential(points.x), mass_at(equation.potential, points.x)
@@ -70,9 +72,8 @@ def levels(
 
 
 def _below(equation: Eigenvalue, length: Scalar, mass: Scalar) -> Scalar:
-    """How far below the least V to look from, so that the form is positive: m A^2 + A / L for the attraction A of all
-    deltas (see `qpinn.physics.potentials.base.attraction`), and the kinetic energy of a box, for a psi that may be
-    constant."""
+    """How far V_0 is below the least V: m A^2 + A / L, more than deltas of strengths that add up to -A can bind (see
+    `qpinn.physics.potentials.base.attraction`), and the kinetic energy of the box, since a constant psi has none."""
     attraction = -jnp.sum(jnp.minimum(equation.strengths(), 0))
     return mass * attraction**2 + attraction / length + (jnp.pi / length) ** 2 / mass
 

@@ -1,9 +1,9 @@
 """The basis: functions that psi is a combination of while the hidden units of its networks stay as they are.
 
-In a segment these are its bubbles, one for each number of its readout, and what it sees of the nodal parameters.
-Random features are nearly dependent, so the bubbles of each segment are made orthonormal by a singular value
-decomposition, without those that rounding would make noise of. They are taken out of the nodal functions, never the
-other way round: a nodal function belongs to two segments.
+In a segment of a piecewise psi these are its bubbles, one for each weight of its readout, and its part of the nodal
+functions, one for each nodal parameter. Random features are nearly dependent, so the bubbles of each segment are made
+orthonormal by a singular value decomposition, which drops those that are too small to survive rounding. Nodal
+functions are made orthogonal to the bubbles, and not bubbles to them, because a nodal function spans two segments.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
 CUTOFF = 0.5
-"""Bubbles smaller than eps**0.6 of the largest are left out: 4e-10 in float64, which leaves psi'' seven digits."""
+"""Bubbles smaller than eps**0.5 of the largest are left out: 1.5e-8 in float64. Of 0.42 to 0.6, it gave the levels of
+four potentials their smallest residuals: larger, and rounding makes noise of psi''; smaller, and functions are lost."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Basis:
-    """Functions that are orthonormal on a quadrature: r bubbles in each of S segments, and q of the nodes.
+    """Functions that are orthonormal on a quadrature of n points a segment: r bubbles in each of S segments, q nodal.
 
-    value, slope  (S, n, r + k) times the square root of the quadrature weight: of the bubbles, then of what the segment
-                  sees of the nodes
-    ties          (S, k, q) what each segment sees of the functions of the nodes
-    kept          (S r + q,) which of them are functions; the others are zero
-    readout       (S, P, r + k) their readouts
-    nodal         (q, q) their nodal parameters
+    A segment sees k numbers of the nodal functions: value and slope at both of its ends, 4 for a piecewise psi.
+
+    value, slope  (S, n, r + k) times the square root of the quadrature weight: of the bubbles, then for each of the k
+    ties          (S, k, q) the k numbers of each nodal function
+    kept          (S r + q,) False for what was dropped, which is zero here so that shapes stay static
+    readout       (S, P, r + k) the P weights of the readout of each
+    nodal         (q, q) the nodal parameters of each nodal function
     """
 
     value: Float[Array, "S n r+k"]
@@ -59,7 +61,7 @@ class Basis:
         return jnp.block([[inner, cross], [cross.T, outer]])
 
     def psi(self, params: Params, coefficients: Float[Array, "p"]) -> Params:
-        """Parameters of psi = sum_p c_p phi_p, with the hidden units of `params`; starting upwards from the left."""
+        """Parameters of psi = sum_p c_p phi_p, with the hidden units of `params`; it rises at the left."""
         r, inner = self.bubbles, len(self.ties) * self.bubbles
         nodes = coefficients[inner:]
         local = jnp.concatenate([coefficients[:inner].reshape(-1, r), self.ties @ nodes], axis=1)
@@ -79,7 +81,7 @@ def basis(ansatz: Ansatz, params: Params, points: Points) -> Basis:
     k, n = continuity.shape[1], root.shape[1]
 
     def at(segment: Params, x: Point) -> tuple[Array, Array]:
-        """psi and psi' at x for a unit of each number of the readout, and of what the segment sees of the nodes."""
+        """psi and psi' at x where one weight of the readout, or one number of the nodes, is 1 and all others are 0."""
 
         def psi(unit: Array, x: Point) -> Scalar:
             network = {**segment["network"], "readout": unravel(unit[: size.size])}
@@ -95,7 +97,7 @@ def basis(ansatz: Ansatz, params: Params, points: Points) -> Basis:
     width = size.size
     left, singular, right = jax.vmap(_svd)(value[..., :width])
     wanted = singular > float(jnp.finfo(value.dtype).eps) ** CUTOFF * singular[:, :1]
-    wanted &= jnp.arange(singular.shape[1]) < n - k  # as many points are left for the nodes
+    wanted &= jnp.arange(singular.shape[1]) < n - k  # so that the points resolve the nodal functions too
     inverse = jnp.where(wanted, 1 / jnp.where(wanted, singular, 1), 0)
     bubbles = right.mT * inverse[:, None]
     left = jnp.where(wanted[:, None], left, 0)
@@ -117,7 +119,7 @@ def basis(ansatz: Ansatz, params: Params, points: Points) -> Basis:
 
 
 def _orthonormal(gram: Float[Array, "q q"]) -> tuple[Float[Array, "q q"], Bool[Array, "q"]]:
-    """Columns c with c^T M c = 1 on the well-conditioned part of M, zero for the rest; and which are not zero."""
+    """Columns c with c^T gram c = 1 on its well-conditioned part, zero for the rest; and which are not zero."""
     if not len(gram):
         return gram, jnp.zeros(0, bool)
     diagonal = jnp.diagonal(gram)

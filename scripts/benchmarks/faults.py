@@ -166,7 +166,7 @@ def damaged_saves(place: Path, whole: Path, scale: float) -> Iterator[Fault]:
             np.array_equal(a, b) for one, other in zip(found, snapshots, strict=True)
             for a, b in zip(one.carry, other.carry, strict=True)
         )  # fmt: skip
-        warning = f"warning: {_plain(damaged[0], folder)}; the save before it is used" if damaged else "nothing"
+        warning = f"warning: {_plain(damaged[0], folder)}; the newest good save is used" if damaged else "nothing"
         fault.add(equal and len(damaged) == 1 and last.exists(), warning)
 
     for tenth in range(10):
