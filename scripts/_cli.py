@@ -9,6 +9,7 @@ import importlib.util
 import math
 import os
 import re
+import socket
 import sys
 import tempfile
 import time
@@ -48,7 +49,7 @@ class Failed(SystemExit):
 
     def __init__(self, line: str, status: int) -> None:
         super().__init__(status)
-        self.line = line
+        self.line, self.status = line, status
 
 
 def fail(message: str, status: int = BAD_INPUT) -> NoReturn:
@@ -437,6 +438,24 @@ def check_writable(output: Any) -> None:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
         fail(f"output={folder}: cannot be written; {parent}: {error.strerror}")
+
+
+def first(path: Path, text: str) -> bool:
+    """Whether this process is the first to write `path`, which is there at once with its content."""
+    draft = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}")
+    draft.write_text(text)
+    try:
+        os.link(draft, path)
+        return True
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without links
+        if path.exists():
+            return False
+        draft.replace(path)
+        return True
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def fresh(folder: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,31 +46,53 @@ def check(config: Any) -> None:
         _cli.fail(f"requeue={config.requeue}: must be true or false")
 
 
-def place(config: Any, wanted: Path) -> Place:
-    """The folder of a run, by its key `resume`; a new one is `wanted`, or wanted-2, wanted-3, ... if that is there."""
+def place(config: Any, wanted: Path, given: bool) -> Place:
+    """The folder of a run, by its key `resume`; a new one is `wanted`, or wanted-2, wanted-3, ... if that is there.
+
+    given  whether the folder was named: then no other place is looked at
+    """
     if config.resume == "never":
-        return new(_cli.fresh(wanted))
+        return new(config, _cli.fresh(wanted))
     if config.resume != "auto":
         return named(config, Path(config.resume))
     from qpinn.runs import status
 
     hashed = status.identity(asked(config))
-    others = Path(config.output).glob(f"{config.potential.name}-*")
-    there = [(status.read(folder), folder) for folder in {wanted, *others} if (folder / status.NAME).is_file()]
-    same = [
-        (facts.get("started", 0.0), folder)
-        for facts, folder in there
-        if facts and facts.get("config") == hashed and facts["status"] in status.UNFINISHED
+    others = wanted.parent.glob(f"{wanted.name}-*") if given else Path(config.output).glob(f"{config.potential.name}-*")
+    there = [(status.read(folder), folder) for folder in {wanted, *others}]
+    same = [(facts, folder) for facts, folder in there if facts and facts.get("config") == hashed]
+    done = max((facts["started"] for facts, _ in same if facts["status"] in ENDED), default=0.0)
+    unfinished = [
+        (facts["started"], folder)
+        for facts, folder in same
+        if facts["status"] in status.UNFINISHED and facts["started"] > done and _of_this_code(facts, folder)
     ]
-    for _, folder in sorted(same, reverse=True):
+    for _, folder in sorted(unfinished, reverse=True):
         try:
             claim = status.Claim(folder)
         except (ValueError, OSError):  # another process was faster, or the folder is not ours
             continue
-        if (status.read(folder) or {}).get("status") not in ENDED:
+        facts = status.read(folder) or {}
+        if facts.get("status") not in ENDED and facts.get("config") == hashed:
             return _go_on(folder, claim)
         claim.release()  # another process finished it before we had the lock
-    return new(_cli.fresh(wanted))
+    return new(config, _cli.fresh(wanted))
+
+
+@functools.cache
+def code() -> dict[str, Any]:
+    """What a run is made with."""
+    from qpinn.runs import run_folder
+
+    return {"versions": run_folder.versions(), "git": run_folder.git_commit()}
+
+
+def _of_this_code(facts: Mapping[str, Any], folder: Path) -> bool:
+    """Whether a run was made with this code and these versions; says so where it was not."""
+    same = {key: facts.get(key) for key in ("versions", "git")} == code()
+    if not same:
+        print(f"{folder} is unfinished, but of other versions or another commit; resume={folder} goes on with it")
+    return same
 
 
 def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
@@ -80,15 +103,25 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
     free = tuple(f"{key}=" for key in _cli.RUNNING)
     text = "".join(f"{word}\n" for word in sorted(overrides) if not word.startswith((*free, "hydra.", "hydra/")))
 
+    text += "".join(f"{key} {value}\n" for key, value in _cli.contents(config).items())
+
     def same(folder: Path) -> bool:
-        return (folder / MULTIRUN).is_file() and (folder / MULTIRUN).read_text() == text
+        try:
+            return (folder / MULTIRUN).read_text() == text
+        except OSError:
+            return False
 
     if config.resume not in ("auto", "never"):
         if not same(Path(config.resume)):
             _cli.fail(f"resume={config.resume}: must be auto, never or the folder of the same multirun")
         return Path(config.resume)
+    if config.resume == "auto" and any(word.startswith("hydra.sweep.dir=") for word in overrides):
+        wanted.mkdir(parents=True, exist_ok=True)  # several processes may be given the same one
+        if _cli.first(wanted / MULTIRUN, text) or same(wanted):
+            return wanted
+        _cli.fail(f"hydra.sweep.dir={wanted}: holds another multirun; choose another or remove it")
     if config.resume == "auto":
-        for folder in sorted({wanted, *Path(config.output).glob("multirun-*")}, reverse=True):
+        for folder in sorted(Path(config.output).glob("multirun-*"), reverse=True):
             if not same(folder):
                 continue
             jobs = [status.read(path) or {} for path in folder.iterdir() if path.is_dir()]
@@ -100,8 +133,16 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
     return folder
 
 
-def job(config: Any, folder: Path) -> Place | None:
-    """The place of a job of a multirun; None, after saying why, if it has ended or another process works on it."""
+def exits(folder: Path) -> list[int]:
+    """The exit statuses of the jobs of a multirun that have ended, in whatever process."""
+    from qpinn.runs import status
+
+    return [int((status.read(path) or {}).get("exit", 0)) for path in folder.iterdir() if path.is_dir()]
+
+
+def job(config: Any, folder: Path) -> Place | int | None:
+    """The place of a job of a multirun; after saying so its exit status, if it has ended, or None, if another process
+    works on it."""
     from qpinn.runs import status
 
     try:
@@ -114,27 +155,29 @@ def job(config: Any, folder: Path) -> Place | None:
         return Place(folder, claim, [])
     if facts.get("config") != status.identity(asked(config)):
         claim.release()
-        _cli.fail(f"{folder}: holds another run; choose another output or remove it")
+        _cli.fail(f"{folder}: holds another run; resume=never begins anew")
     if facts["status"] in ENDED:
         claim.release()
         print(f"already {facts['status']}: {folder}", flush=True)
-        return None
+        return int(facts.get("exit", 0))
     return _go_on(folder, claim)
 
 
-def new(folder: Path) -> Place:
-    """Claim a folder that has just been made."""
+def new(config: Any, folder: Path) -> Place:
+    """Claim a folder that has just been made, and say so in it at once: it may be killed at any time."""
     from qpinn.runs import status
 
     try:
-        return Place(folder, status.Claim(folder), [])
+        claim = status.Claim(folder)
+        claim.write("running", config=status.identity(asked(config)), **code())
+        return Place(folder, claim, [])
     except (ValueError, OSError) as error:
         _cli.fail(f"{folder}: cannot be used ({error})")
 
 
 def named(config: Any, folder: Path) -> Place:
     """The folder of `resume=<folder>`, whose config must be this one but for `MAY_DIFFER`."""
-    from qpinn.runs import status
+    from qpinn.runs import saves, status
 
     try:
         stored = _cli.stored(folder)
@@ -158,9 +201,13 @@ def named(config: Any, folder: Path) -> Place:
     if steps is not None and steps < done:
         found.claim.release()
         _cli.fail(f"optimizer.steps={steps}: must be at least {done}, which the run in {folder} has taken")
+    if not found.snapshots and (folder / "results.json").exists() and config.network.shared is not True:
+        found.claim.release()
+        _cli.fail(f"resume={folder}: has results and no good save; resume=never begins anew")
     before = stored.get("optimizer", {}).get("steps")
     if steps != before and len(found.snapshots) > 1:  # later trainings began where the first ended, which now goes on
         found = dataclasses.replace(found, snapshots=found.snapshots[:1])
+        saves.replace(folder, found.snapshots, **code())
     return found
 
 

@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import socket
 import sys
 import time
 import traceback
@@ -188,14 +187,8 @@ def _claim(config: Any, folder: Path) -> None:
     from omegaconf import OmegaConf
 
     folder.mkdir(parents=True, exist_ok=True)
-    path, draft = folder / "config.yaml", folder / f".config.yaml.{socket.gethostname()}.{os.getpid()}"
-    draft.write_text(OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
-    try:
-        os.link(draft, path)  # there at once with its content, and replaces nothing
-    except OSError:
-        if not path.exists():  # a disk without links
-            draft.replace(path)
-    draft.unlink(missing_ok=True)
+    path = folder / "config.yaml"
+    _cli.first(path, OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
     if identity(OmegaConf.load(path)) != identity(config):
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
 

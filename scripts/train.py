@@ -36,24 +36,35 @@ def main() -> int:
 
     config = _cli.check([argument for argument in arguments if not argument.startswith("-")], multirun)
     _resume.check(config)
+    _signals.requeue(config.requeue)
     _cli.check_writable(config.output)
     _cli.use_cache()
     if not multirun:
-        return run(config, _resume.place(config, Path(config.hydra.run.dir)), STARTED)
+        given = any(word.startswith("hydra.run.dir=") for word in arguments)
+        exit_status = run(config, _resume.place(config, Path(config.hydra.run.dir), given), STARTED)
+        _signals.requeue(False)  # it has ended: a signal from here on asks for nothing
+        return exit_status
     statuses: list[int] = []
 
     def job(config: Any, folder: Path) -> None:
         try:
             place = _resume.job(config, folder)
-            if place is not None:
+            if isinstance(place, int):
+                statuses.append(place)
+            elif place is not None:
                 statuses.append(run(config, place, time.time() if statuses else STARTED))
+        except _cli.Failed as failed:  # this job; the others stand, but on a disk that is full
+            statuses.append(failed.status)
+            if failed.status == 1:
+                raise
         except ValueError as error:  # two values that do not go together
             print(f"error: {error}", file=sys.stderr)
             statuses.append(_cli.BAD_INPUT)
 
     overrides = [argument for argument in arguments if argument not in options]
-    _cli.multirun(job, overrides, options, _resume.multirun(config, overrides, Path(config.hydra.sweep.dir)))
-    return max(statuses, default=0)
+    folder = _resume.multirun(config, overrides, Path(config.hydra.sweep.dir))
+    _cli.multirun(job, overrides, options, folder)
+    return max([*statuses, *_resume.exits(folder)], default=0)
 
 
 def run(config: Any, place: _resume.Place, started: float) -> int:
@@ -62,15 +73,19 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
     from qpinn.runs import run_folder, status
 
     folder, claim = place.folder, place.claim
-    begun = {"config": status.identity(_resume.asked(config)), "reason": None, **_cli.contents(config)}
+    begun: dict[str, Any] = {"config": status.identity(_resume.asked(config)), "reason": None, **_cli.contents(config)}
     if place.before and place.before["status"] == "finished" and place.before.get("config") == begun["config"]:
-        print(f"\n{tables.report(run_folder.read_summary(folder))}\n  already finished: {folder}")
         claim.release()
-        return 0
+        try:
+            print(f"\n{tables.report(run_folder.read_summary(folder))}\n  already finished: {folder}")
+        except ValueError as error:
+            _cli.fail(str(error))
+        return int(place.before.get("exit", 0))
     ended = "failed"
     try:
-        claim.write("running", **begun)
+        claim.write("running", **begun, **_resume.code())
         exit_status, ended = train(config, place, started)
+        begun["exit"] = exit_status
         return exit_status
     except SystemExit:
         ended = "stopped" if _signals.came() else "failed"
@@ -83,8 +98,9 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
             _cli.fail(f"{folder}: {error.strerror}; the run has stopped, and its last save is as it was", 1)
         raise
     finally:
+        _signals.keep(None)  # what it would save is in a folder that another process may have now
         with contextlib.suppress(OSError):  # the disk may be what failed
-            claim.write(ended, reason=begun["reason"])
+            claim.write(ended, **begun)
         claim.release()
         _close_log()
 
@@ -120,7 +136,7 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     def saved(progress: Any) -> None:
         place.claim.write("running", step=progress.step, steps=progress.steps)
 
-    saver = saves.Saver(folder, config.save_every, saved, place.snapshots, versions=run_folder.versions())
+    saver = saves.Saver(folder, config.save_every, saved, place.snapshots, **_resume.code())
     with progress_bar() as bar:
         solution = eigenstates.run(potential, settings, [saver, bar, Keep(folder, units, saver)], place.snapshots)
     saver.close()
@@ -194,6 +210,13 @@ def say(text: str) -> None:
     log.info(text)
 
 
+class _Log(logging.FileHandler):
+    """A disk that is full is said by what must be written, not by the log."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (its name in logging)
+        pass
+
+
 def _close_log() -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
@@ -202,7 +225,7 @@ def _close_log() -> None:
 
 def _open_log(folder: Path) -> None:
     _close_log()
-    handler = logging.FileHandler(folder / "train.log")
+    handler = _Log(folder / "train.log")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     log.setLevel(logging.INFO)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -17,13 +18,13 @@ from tests_support import ROOT, call, script, start, train
 from qpinn.runs import saves, status
 
 QUICK = ["experiment=paper/barrier", "network.width=4", "optimizer.steps=20"]
-LONG = ["experiment=paper/barrier", "network.width=8", "network.depth=1", "optimizer.steps=12000",
+LONG = ["experiment=paper/barrier", "network.width=8", "network.depth=1", "optimizer.steps=40000",
         "optimizer.chunk=300", "save_every=0.3"]  # fmt: skip
 ENDLESS = ["optimizer.steps=1000000" if word.startswith("optimizer.steps=") else word for word in LONG]
 
 
 def _only(output):
-    (folder,) = (path for path in output.iterdir() if path.is_dir())
+    (folder,) = (path.parent for path in output.glob("*/status.json"))
     return folder
 
 
@@ -65,7 +66,8 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, see
     moments = random.Random(seed)
     for _ in range(3):
         process = start("train", *LONG, f"output={tmp_path}")
-        time.sleep(moments.uniform(2.5, 5.5))
+        with pytest.raises(subprocess.TimeoutExpired):  # or the run is too short for this
+            process.communicate(timeout=moments.uniform(1.5, 3.5))
         process.kill()
         process.communicate()
     finished = train(*LONG, f"output={tmp_path}")
@@ -96,12 +98,15 @@ def test_never_begins_anew_and_a_run_of_other_settings_is_not_taken(tmp_path):
     quick, folder = [*QUICK, f"output={tmp_path}"], tmp_path / "barrier-before"
     _run(*quick, f"hydra.run.dir={folder}")
     facts = json.loads((folder / "status.json").read_text())
-    (folder / "status.json").write_text(json.dumps({**facts, "status": "running"}))  # as a killed one leaves it
-    _run(*quick, "resume=never")
+    left = json.dumps({**facts, "status": "running"})  # as a killed one leaves it
+    (folder / "status.json").write_text(left)
     _run(*quick, "seed=1")
-    assert len(list(tmp_path.iterdir())) == 3
+    assert len(list(tmp_path.iterdir())) == 2
     assert status.read(folder)["status"] == "killed"
     assert "goes on after step 20" in _run(*quick)
+    assert len(list(tmp_path.iterdir())) == 2
+    (folder / "status.json").write_text(left)
+    _run(*quick, "resume=never")
     assert len(list(tmp_path.iterdir())) == 3
 
 
@@ -190,17 +195,18 @@ def test_a_multirun_that_is_killed_goes_on_with_the_jobs_that_are_not_finished(t
 
 
 def test_processes_that_are_given_the_same_multirun_share_its_jobs(tmp_path):
-    words = ["-m", "seed=0,1,2", "experiment=paper/barrier", "network.width=4", "optimizer.steps=500"]
-    first = start("train", *words, f"output={tmp_path}")
-    _until(lambda: list(tmp_path.glob("*/0/status.json")), first)
-    second = start("train", *words, f"output={tmp_path}")
-    shown = [process.communicate(timeout=120) for process in (first, second)]
-    assert [process.returncode for process in (first, second)] == [0, 0], shown
+    words = ["-m", "seed=0,1,2", "experiment=paper/barrier", "network.width=4", "optimizer.steps=500",
+             f"hydra.sweep.dir={tmp_path / 'shared'}"]  # fmt: skip
+    both = [start("train", *words) for _ in range(2)]
+    shown = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], shown
     (folder,) = tmp_path.iterdir()
     assert [status.read(folder / job)["status"] for job in "012"] == ["finished"] * 3
     trained = [out.count("before training") for out, _ in shown]
     assert sum(trained) == 3
-    assert min(trained) > 0
+    late = train(*words).stdout
+    assert late.count("already finished") == 3
+    assert late.count("before training") == 0
 
 
 @pytest.mark.parametrize("kib", [20, 100, pytest.param(180, marks=pytest.mark.long)])
@@ -255,3 +261,56 @@ def test_saves_of_another_training_are_one_line(tmp_path):
     assert refused.returncode == 2
     assert refused.stderr == f"error: {one}: the save is of another training, or of another version of qpinn or JAX; " \
         "resume=never begins anew\n"  # fmt: skip
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_longer_training_that_is_killed_at_once_does_not_mix_the_old_with_the_new(tmp_path):
+    """Two functions in turn: the second began where the first one ended, which goes on; so it begins again."""
+    words = ["ansatz=envelope", "start=random", "states=2", "network.width=4", "optimizer=adam", "optimizer.chunk=10"]
+    folder = tmp_path / "run"
+    _run(*words, "optimizer.steps=20", f"hydra.run.dir={folder}")
+    assert len(saves.read(folder)[0]) == 2
+    with mock.patch("qpinn.drivers.eigenstates.run", side_effect=KeyboardInterrupt), pytest.raises(KeyboardInterrupt):
+        call("train", *words, "optimizer.steps=40", f"resume={folder}")
+    assert [snapshot.done for snapshot in saves.read(folder)[0]] == [20]
+    _run(*words, "optimizer.steps=40", f"resume={folder}")
+    whole = tmp_path / "whole"
+    _run(*words, "optimizer.steps=40", f"hydra.run.dir={whole}")
+    _same(whole, folder)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_results_without_a_good_save_are_not_trained_over(tmp_path):
+    folder = tmp_path / "run"
+    _run(*QUICK, f"hydra.run.dir={folder}")
+    for path in (folder / "saves").iterdir():
+        path.unlink()
+    longer = [word.replace("steps=20", "steps=40") for word in QUICK]
+    refused = call("train", *longer, f"resume={folder}")
+    assert refused.returncode == 2
+    assert refused.stderr == f"error: resume={folder}: has results and no good save; resume=never begins anew\n"
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_what_was_run_with_other_versions_is_named_and_not_gone_on_with(tmp_path):
+    quick, folder = [*QUICK, f"output={tmp_path}"], tmp_path / "barrier-before"
+    _run(*quick, f"hydra.run.dir={folder}")
+    facts = json.loads((folder / "status.json").read_text())
+    changed = {**facts, "status": "stopped", "versions": {**facts["versions"], "jax": "0.0.1"}}
+    (folder / "status.json").write_text(json.dumps(changed))
+    shown = _run(*quick)
+    assert f"{folder} is unfinished, but of other versions or another commit; resume={folder} goes on with it" in shown
+    assert len(list(tmp_path.iterdir())) == 2
+    assert "goes on after step 20" in _run(*quick, f"resume={folder}")
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_the_same_command_after_a_finished_run_is_a_new_one(tmp_path):
+    """An older one that was stopped is not taken up again."""
+    quick = [*QUICK, f"output={tmp_path}"]
+    for name in ("barrier-1", "barrier-2"):
+        _run(*quick, f"hydra.run.dir={tmp_path / name}")
+    facts = json.loads((tmp_path / "barrier-1" / "status.json").read_text())
+    (tmp_path / "barrier-1" / "status.json").write_text(json.dumps({**facts, "status": "stopped"}))
+    _run(*quick)
+    assert len(list(tmp_path.iterdir())) == 3

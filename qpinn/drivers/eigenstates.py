@@ -46,11 +46,13 @@ def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any
 
 
 def run(
-    potential: Any, settings: Settings, callbacks: Sequence[Callback] = (), snapshots: Sequence[Snapshot] = ()
-) -> Solution:
+    potential: Any, settings: Settings, callbacks: Sequence[Callback] = (), snapshots: Sequence[Snapshot] = (),
+    rounds: int = ROUNDS,
+) -> Solution:  # fmt: skip
     """`solve` for settings that are already checked.
 
     snapshots  of the trainings of a run that was interrupted, in their order: it goes on from them
+    rounds     meshes that are tried at most
     """
     clock = Clock()
     device = check_device(settings.precision)
@@ -72,7 +74,7 @@ def run(
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
             ended = last.fit.status != "finished" or last.fit.asked
-            if met or ended or len(tried) == ROUNDS or len(mesh) >= discretize.MOST_SEGMENTS:
+            if met or ended or len(tried) == rounds or len(mesh) >= discretize.MOST_SEGMENTS:
                 break
             mesh = _refined(mesh, last.measured, plan.shown, wide)
             if budget.needed(settings, len(mesh), plan.trained) > budget.MOST_BYTES:

@@ -36,12 +36,17 @@ def load(folder: str | Path) -> Solution:
         raise ValueError(f"{place}: the run is {facts['status']}; the command that began it goes on with it")
     potential, settings = _asked(place, facts.get("file"))
     snapshots, damaged = saves.read(place)
-    if not (snapshots or settings.shared):
+    if damaged or not (snapshots or settings.shared):
         raise ValueError(f"{place}: has no good save{'; ' if damaged else ''}{'; '.join(damaged)}")
-    if snapshots:  # as many steps as were taken, so that none is
-        done = max(snapshot.done for snapshot in snapshots)
-        settings = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, steps=done))
-    return run(potential, settings, snapshots=snapshots)
+    if settings.shared:
+        return run(potential, settings)
+    done = max(snapshot.done for snapshot in snapshots)  # as many steps as were taken, so that none is
+    taken = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, steps=done))
+    try:
+        solution = run(potential, taken, snapshots=snapshots, rounds=1 if settings.in_turn else len(snapshots))
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+    return dataclasses.replace(solution, settings=settings)
 
 
 def _asked(folder: Path, content: str | None) -> tuple[Any, Settings]:

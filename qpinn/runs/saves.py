@@ -6,6 +6,7 @@ damaged is not the end: the newest good one is used.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,6 +40,7 @@ class Saver:
         self._folder, self._every, self._saved = folder, every, saved
         self._snapshots, self._facts = list(snapshots), facts
         self._due, self._changed = time.monotonic() + every, False
+        self._one_at_a_time = threading.RLock()  # a signal saves from a thread of its own
 
     def __call__(self, progress: Progress) -> None:
         self._snapshots[progress.training :] = [progress.snapshot()]
@@ -49,18 +51,27 @@ class Saver:
 
     def save(self) -> None:
         """Save the latest snapshot, unless that has been done. Raises OSError where it cannot be written."""
-        if not self._changed:
-            return
-        begun = time.monotonic()
-        write(self._folder, self._snapshots, **self._facts)
-        self._changed = False
-        self._due = time.monotonic() + max(self._every, (time.monotonic() - begun) / SHARE)
+        with self._one_at_a_time:
+            if not self._changed:
+                return
+            begun = time.monotonic()
+            write(self._folder, self._snapshots, **self._facts)
+            self._changed = False
+            self._due = time.monotonic() + max(self._every, (time.monotonic() - begun) / SHARE)
 
     def close(self) -> None:
         """Save what has not been saved, and remove all saves but the last."""
-        self.save()
-        for path in _paths(self._folder)[:-1]:
-            _remove(path)
+        with self._one_at_a_time:
+            self.save()
+            for path in _paths(self._folder)[:-1]:
+                _remove(path)
+
+
+def replace(folder: Path, snapshots: Sequence[Snapshot], **facts: Any) -> None:
+    """A save of these in the place of all that are there."""
+    write(folder, snapshots, **facts)
+    for path in _paths(folder)[:-1]:
+        _remove(path)
 
 
 def write(folder: Path, snapshots: Sequence[Snapshot], **facts: Any) -> None:

@@ -6,15 +6,18 @@ pid, host, started   of the process that wrote it last; updated: when
 step, steps          of the training, at the last save
 config               hash of the settings, see `identity`; file: of the file that the potential is read from
 reason               the exception by which it failed
+exit                 the exit status of a run that has ended
+versions, git        of what it was run with
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import errno
 import hashlib
 import json
 import os
+import re
 import socket
 import time
 from collections.abc import Mapping
@@ -24,6 +27,9 @@ from typing import Any
 from qpinn.runs.checkpoint import write_atomically
 
 NAME = "status.json"
+WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+"""What a disk says that keeps no locks: there one process is not kept from another."""
+
 UNFINISHED = ("killed", "stopped", "failed")
 """What a run can go on from."""
 
@@ -46,12 +52,21 @@ class Claim:
         self._folder, self._facts = folder, {"pid": os.getpid(), "host": socket.gethostname(), "started": time.time()}
         self._lock = None
         for _ in range(10):  # `read` may hold it for a moment
-            self._lock = _locked(folder)
+            try:
+                self._lock = _locked(folder)
+            except OSError as error:
+                if error.errno not in WITHOUT_LOCKS:
+                    raise
+                break
             if self._lock is not None:
                 break
             time.sleep(0.05)
         else:
             raise ValueError(f"{folder}: another process works in this folder; wait for it, or choose another")
+        for place in (folder, folder / "saves"):
+            for path in place.glob(".*"):
+                if re.fullmatch(r"\..+\.\d+\.\d+", path.name):  # of a process that was killed while it wrote
+                    path.unlink(missing_ok=True)
 
     def write(self, status: str, **facts: Any) -> None:
         """Write status.json, with the facts of all calls of this process."""
@@ -65,15 +80,23 @@ class Claim:
 
 
 def _locked(folder: Path) -> int | None:
-    """A descriptor that holds the lock of a folder, or None where another process does."""
+    """A descriptor that holds the lock of a folder, or None where another process does.
+
+    Raises OSError where the folder cannot be written, or its disk keeps no locks.
+    """
+    import fcntl
+
     path = folder / ".lock"
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             return None
+        except OSError:
+            os.close(descriptor)
+            raise
         try:
             if os.fstat(descriptor).st_ino == path.stat().st_ino:
                 return descriptor
@@ -98,7 +121,7 @@ def read(folder: Path) -> dict[str, Any] | None:
         return facts
     try:
         lock = _locked(folder)
-    except OSError:  # a folder that may only be read
+    except OSError:  # a folder that may only be read, or a disk without locks
         return facts
     if lock is None:
         return facts
@@ -106,7 +129,8 @@ def read(folder: Path) -> dict[str, Any] | None:
         facts = _facts(folder)  # it may have ended in between
         if facts is not None and facts["status"] == "running":
             facts["status"] = "killed"
-            write_atomically(folder / NAME, (json.dumps(facts, indent=2) + "\n").encode())
+            with contextlib.suppress(OSError):
+                write_atomically(folder / NAME, (json.dumps(facts, indent=2) + "\n").encode())
     finally:
         _unlocked(folder, lock)
     return facts
