@@ -60,12 +60,14 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
     hashed = status.identity(asked(config))
     others = wanted.parent.glob(f"{wanted.name}-*") if given else Path(config.output).glob(f"{config.potential.name}-*")
     there = [(status.read(folder), folder) for folder in {wanted, *others}]
-    same = [(facts, folder) for facts, folder in there if facts and facts.get("config") == hashed]
-    done = max((facts["started"] for facts, _ in same if facts["status"] in ENDED), default=0.0)
+    same = [
+        (facts.get("started", 0.0), facts, folder) for facts, folder in there if facts and facts.get("config") == hashed
+    ]
+    done = max((started for started, facts, _ in same if facts["status"] in ENDED), default=0.0)
     unfinished = [
-        (facts["started"], folder)
-        for facts, folder in same
-        if facts["status"] in status.UNFINISHED and facts["started"] > done and _of_this_code(facts, folder)
+        (started, folder)
+        for started, facts, folder in same
+        if facts["status"] in status.UNFINISHED and started > done and _of_this_code(facts, folder)
     ]
     for _, folder in sorted(unfinished, reverse=True):
         try:
@@ -102,7 +104,6 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
 
     free = tuple(f"{key}=" for key in _cli.RUNNING)
     text = "".join(f"{word}\n" for word in sorted(overrides) if not word.startswith((*free, "hydra.", "hydra/")))
-
     text += "".join(f"{key} {value}\n" for key, value in _cli.contents(config).items())
 
     def same(folder: Path) -> bool:
