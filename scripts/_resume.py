@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import functools
+import os
+import shutil
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +57,7 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
     given  whether the folder was named: then no other place is looked at
     """
     if config.resume == "never":
-        return new(config, _cli.fresh(wanted))
+        return new(config, wanted)
     if config.resume != "auto":
         return named(config, Path(config.resume))
     from qpinn.runs import status
@@ -78,7 +83,7 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
         if facts.get("status") not in ENDED and facts.get("config") == hashed:
             return _go_on(folder, claim)
         claim.release()  # another process finished it before we had the lock
-    return new(config, _cli.fresh(wanted))
+    return new(config, wanted)
 
 
 @functools.cache
@@ -164,16 +169,40 @@ def job(config: Any, folder: Path) -> Place | int | None:
     return _go_on(folder, claim)
 
 
-def new(config: Any, folder: Path) -> Place:
-    """Claim a folder that has just been made, and say so in it at once: it may be killed at any time."""
+def new(config: Any, wanted: Path) -> Place:
+    """A new folder: `wanted`, or wanted-2, wanted-3, ... if there is something in it.
+
+    It is there at once with its status and its lock, so that a run that is killed leaves none that says nothing.
+    """
     from qpinn.runs import status
 
+    facts = {"config": status.identity(asked(config)), **code()}
+    draft = wanted.with_name(f".{wanted.name}.{socket.gethostname()}.{os.getpid()}")
     try:
-        claim = status.Claim(folder)
-        claim.write("running", config=status.identity(asked(config)), **code())
-        return Place(folder, claim, [])
-    except (ValueError, OSError) as error:
-        _cli.fail(f"{folder}: cannot be used ({error})")
+        draft.mkdir(parents=True)
+        claim = status.Claim(draft)
+        claim.write("running", **facts)
+        for number in range(1, 10_000):
+            folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+            with contextlib.suppress(FileExistsError, NotADirectoryError):
+                if _moved(draft, folder):
+                    claim.moved(folder)
+                    return Place(folder, claim, [])
+    except OSError as error:
+        _cli.fail(f"output={wanted.parent}: cannot be written; {error.strerror}")
+    shutil.rmtree(draft)
+    _cli.fail(f"output={wanted}: ten thousand runs of that name are there already")
+
+
+def _moved(draft: Path, folder: Path) -> bool:
+    """Whether a folder could take a new name, under which there is none, or an empty one."""
+    try:
+        draft.rename(folder)
+    except OSError as error:
+        if error.errno == errno.ENOTEMPTY:
+            return False
+        raise
+    return True
 
 
 def named(config: Any, folder: Path) -> Place:

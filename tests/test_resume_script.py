@@ -314,3 +314,17 @@ def test_the_same_command_after_a_finished_run_is_a_new_one(tmp_path):
     (tmp_path / "barrier-1" / "status.json").write_text(json.dumps({**facts, "status": "stopped"}))
     _run(*quick)
     assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_new_folder_is_there_at_once_with_its_status(tmp_path):
+    """An empty one is taken; one with something in it, or a file of that name, is not touched."""
+    for name in ("empty", "full"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    (tmp_path / "file").write_text("mine")
+    for name, made in (("empty", "empty"), ("full", "full-2"), ("file", "file-2"), ("deep/er", "deep/er")):
+        assert f"folder: {tmp_path / made}\n" in _run(*QUICK, f"hydra.run.dir={tmp_path / name}")
+        assert status.read(tmp_path / made)["status"] == "finished"
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes.txt"]
+    assert not list(tmp_path.rglob(".*"))

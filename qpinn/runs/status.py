@@ -73,6 +73,10 @@ class Claim:
         self._facts.update(facts, status=status, updated=time.time())
         write_atomically(self._folder / NAME, (json.dumps(self._facts, indent=2) + "\n").encode())
 
+    def moved(self, folder: Path) -> None:
+        """The folder has another name now."""
+        self._folder = folder
+
     def release(self) -> None:
         if self._lock is not None:
             _unlocked(self._folder, self._lock)
