@@ -189,6 +189,7 @@ def new(config: Any, wanted: Path) -> Place:
                     claim.moved(folder)
                     return Place(folder, claim, [])
     except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
         _cli.fail(f"output={wanted.parent}: cannot be written; {error.strerror}")
     shutil.rmtree(draft)
     _cli.fail(f"output={wanted}: ten thousand runs of that name are there already")

@@ -138,7 +138,9 @@ def full_disks(place: Path, whole: Path, scale: float) -> Iterator[Fault]:
         words = [sys.executable, "scripts/train.py", *SHORT, f"hydra.run.dir={folder}"]
         limited = ["bash", "-c", f'ulimit -f {kib}; exec "$@"', "limited", *words]
         full = subprocess.run(limited, capture_output=True, text=True, cwd=_cli.ROOT, check=False)
-        one_line = full.returncode == 1 and full.stderr.count("\n") == 1 and "Traceback" not in full.stderr
+        one_line = (
+            full.returncode in (1, _cli.BAD_INPUT) and full.stderr.count("\n") == 1 and "Traceback" not in full.stderr
+        )
         halves = [path for path in folder.rglob(".*") if path.name != ".lock"]
         _finish("train", *SHORT, f"hydra.run.dir={folder}")
         fault.add(one_line and not halves and same_run(short, folder), _plain(full.stderr, folder))
