@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -458,10 +458,16 @@ def first(path: Path, text: str) -> bool:
         draft.unlink(missing_ok=True)
 
 
+def numbered(folder: Path) -> Iterator[Path]:
+    """folder, folder-2, folder-3, ..."""
+    yield folder
+    for number in range(2, 10_000):
+        yield folder.with_name(f"{folder.name}-{number}")
+
+
 def fresh(folder: Path) -> Path:
     """`folder`, or the first of folder-2, folder-3, ... that is not there, made."""
-    for number in range(1, 10_000):
-        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+    for candidate in numbered(folder):
         try:
             candidate.mkdir(parents=True)
             return candidate

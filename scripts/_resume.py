@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import functools
 import os
 import shutil
 import socket
@@ -22,9 +21,6 @@ MAY_DIFFER = (*_cli.RUNNING, "optimizer.steps")
 
 MULTIRUN = "multirun.txt"
 """The overrides of a multirun, in its folder."""
-
-ENDED = ("finished", "non-finite")
-"""Statuses of jobs that are not done again."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +64,7 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
     same = [
         (facts.get("started", 0.0), facts, folder) for facts, folder in there if facts and facts.get("config") == hashed
     ]
-    done = max((started for started, facts, _ in same if facts["status"] in ENDED), default=0.0)
+    done = max((started for started, facts, _ in same if facts["status"] in status.ENDED), default=0.0)
     unfinished = [
         (started, folder)
         for started, facts, folder in same
@@ -80,13 +76,12 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
         except (ValueError, OSError):  # another process was faster, or the folder is not ours
             continue
         facts = status.read(folder) or {}
-        if facts.get("status") not in ENDED and facts.get("config") == hashed:
+        if facts.get("status") not in status.ENDED and facts.get("config") == hashed:
             return _go_on(folder, claim)
         claim.release()  # another process finished it before we had the lock
     return new(config, wanted)
 
 
-@functools.cache
 def code() -> dict[str, Any]:
     """What a run is made with."""
     from qpinn.runs import run_folder
@@ -131,7 +126,7 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
             if not same(folder):
                 continue
             jobs = [status.read(path) or {} for path in folder.iterdir() if path.is_dir()]
-            if sum(job.get("status") in ENDED for job in jobs) < _cli.jobs(overrides):
+            if sum(job.get("status") in status.ENDED for job in jobs) < _cli.jobs(overrides):
                 print(f"goes on in {folder}; resume=never begins anew", flush=True)
                 return folder
     folder = _cli.fresh(wanted)
@@ -162,7 +157,7 @@ def job(config: Any, folder: Path) -> Place | int | None:
     if facts.get("config") != status.identity(asked(config)):
         claim.release()
         _cli.fail(f"{folder}: holds another run; resume=never begins anew")
-    if facts["status"] in ENDED:
+    if facts["status"] in status.ENDED:
         claim.release()
         print(f"already {facts['status']}: {folder}", flush=True)
         return int(facts.get("exit", 0))
@@ -182,8 +177,7 @@ def new(config: Any, wanted: Path) -> Place:
         draft.mkdir(parents=True)
         claim = status.Claim(draft)
         claim.write("running", **facts)
-        for number in range(1, 10_000):
-            folder = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        for folder in _cli.numbered(wanted):
             with contextlib.suppress(FileExistsError, NotADirectoryError):
                 if _moved(draft, folder):
                     claim.moved(folder)

@@ -110,14 +110,13 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
 
     The run's own result is written before anything is computed to compare it with.
     """
-    folder = place.folder
     from qpinn.analysis import compare
     from qpinn.drivers import discretize, eigenstates
     from qpinn.drivers.clock import Clock
     from qpinn.report import tables
     from qpinn.runs import run_folder, saves
 
-    clock = Clock(already=time.time() - started)
+    folder, clock = place.folder, Clock(already=time.time() - started)
     clock.lap("import")
     potential, settings = _cli.read(config)
     _open_log(folder)

@@ -8,12 +8,11 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from unittest import mock
 
 import numpy as np
 import pytest
-from tests_support import ROOT, call, script, start, train
+from tests_support import ROOT, call, script, start, train, until
 
 from qpinn.runs import saves, status
 
@@ -26,14 +25,6 @@ ENDLESS = ["optimizer.steps=1000000" if word.startswith("optimizer.steps=") else
 def _only(output):
     (folder,) = (path.parent for path in output.glob("*/status.json"))
     return folder
-
-
-def _until(condition, process, seconds=90):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
 
 
 def _run(*words) -> str:
@@ -80,7 +71,7 @@ def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(whole, tmp_path, see
 def test_a_run_that_a_signal_stopped_goes_on_with_the_same_command(whole, tmp_path):
     words = [*LONG[:-1], f"output={tmp_path}", "save_every=1000", "requeue=true"]
     process = start("train", *words)
-    _until(lambda: any("step 1500" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
+    until(lambda: any("step 1500" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 75, errors
@@ -134,7 +125,7 @@ def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
 def test_of_two_that_go_on_in_one_folder_one_is_refused(tmp_path):
     folder = tmp_path / "here"
     process = start("train", *ENDLESS, f"hydra.run.dir={folder}")
-    _until(lambda: (folder / "saves").is_dir(), process)
+    until(lambda: (folder / "saves").is_dir(), process)
     refused = script("train", *ENDLESS, f"resume={folder}")
     assert refused.returncode == 2
     line = f"error: resume={folder}: another process works in this folder; wait for it, or choose another\n"
@@ -177,7 +168,7 @@ def test_a_multirun_that_is_killed_goes_on_with_the_jobs_that_are_not_finished(t
     quick = ["experiment=paper/barrier", "network.width=4", "optimizer.chunk=100", "save_every=0.2"]
     words = ["-m", "optimizer.steps=100,20000", *quick, f"output={tmp_path}"]
     process = start("train", *words)
-    _until(lambda: list(tmp_path.glob("*/1/saves/*.npz")), process)
+    until(lambda: list(tmp_path.glob("*/1/saves/*.npz")), process)
     process.kill()
     process.communicate()
     (folder,) = tmp_path.iterdir()

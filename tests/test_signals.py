@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 import pytest
-from tests_support import ROOT, start
+from tests_support import ROOT, start, until
 
 LIMIT = 2.0
 SLACK = 1.5
@@ -31,14 +31,6 @@ def _ends(process: subprocess.Popen[str], number: signal.Signals, times: int = 1
     assert process.returncode in STATUS[number]
     assert "Traceback" not in errors
     return errors
-
-
-def _until(condition, process, seconds=90):
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +88,7 @@ def test_what_was_trained_is_saved_by_a_run_that_cannot_end_in_order(tmp_path):
 def test_a_signal_ends_a_training_with_its_results(tmp_path):
     words = ["experiment=paper/barrier", "optimizer.steps=10000000", "optimizer.chunk=100", f"output={tmp_path}"]
     process = start("train", *words)
-    _until(lambda: any("step 300" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
+    until(lambda: any("step 300" in log.read_text() for log in tmp_path.glob("*/train.log")), process)
     errors = _ends(process, signal.SIGTERM)
     assert "stopped by a signal after step" in errors
     (folder,) = tmp_path.iterdir()
@@ -113,7 +105,7 @@ def test_a_signal_ends_a_training_with_its_results(tmp_path):
 def test_a_stopped_multirun_begins_no_other_job(tmp_path):
     words = ["-m", "seed=1,2,3", "experiment=paper/barrier", "optimizer.steps=10000000", "optimizer.chunk=100"]
     process = start("train", *words, f"output={tmp_path}")
-    _until(lambda: any("step 200" in log.read_text() for log in tmp_path.glob("*/0/train.log")), process)
+    until(lambda: any("step 200" in log.read_text() for log in tmp_path.glob("*/0/train.log")), process)
     _ends(process, signal.SIGINT)
     (folder,) = tmp_path.iterdir()
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"0"}
@@ -136,7 +128,7 @@ def test_a_worker_ends_when_what_started_it_is_gone(tmp_path):
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}, sys.argv[1]])"
     alive = tmp_path / "alive"
     process = subprocess.Popen([sys.executable, "-c", parent, str(alive)])
-    _until(alive.exists, process)
+    until(alive.exists, process)
     process.kill()
     process.wait()
     time.sleep(1)

@@ -9,11 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from tests_support import ROOT, call, script, start
+from tests_support import ROOT, call, script, start, until
 
 QUICK = ["potential=barrier", "network.width=6", "optimizer.steps=8"]
 FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks"}
@@ -41,14 +40,6 @@ def _column(folder, name) -> np.ndarray:
 def _only(output):
     (folder,) = output.iterdir()
     return folder
-
-
-def _wait(condition, process, seconds=120):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +122,7 @@ def test_processes_one_after_the_other_give_the_table_of_one(one, tmp_path, orde
 def test_what_a_killed_process_leaves_is_trained_by_a_later_command(tmp_path, again):
     words = [*QUICK, "sweep.seeds=120", f"output={tmp_path}"]
     alive, killed = _processes(2, *words)
-    _wait(lambda: list(tmp_path.glob("*/blocks/*[13579].npz")), killed)
+    until(lambda: list(tmp_path.glob("*/blocks/*[13579].npz")), killed)
     killed.kill()
     killed.communicate()
     out, errors = alive.communicate(timeout=120)
@@ -197,7 +188,7 @@ def test_the_slurm_script_with_the_variables_of_slurm(one, tmp_path, slurm, proc
 def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     words = [*QUICK, "sweep.seeds=150", "sweep.devices=1"]
     process = start("sweep", *words, f"output={tmp_path}")
-    _wait(lambda: len(list(tmp_path.glob("*/blocks/*.npz"))) > 3, process)
+    until(lambda: len(list(tmp_path.glob("*/blocks/*.npz"))) > 3, process)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM

@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -56,3 +57,12 @@ def system_of(potential, settings):
     mesh = discretize.mesh_of(potential, index + 1, settings.phase, settings.by_parity)
     levels = exact_levels(potential, index + 1).energies
     return build.system(potential, settings, mesh, build.energies(settings, range(index + 1), levels)[index])
+
+
+def until(condition, process, seconds=120):
+    """Wait until something is so, while a process works on it."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)

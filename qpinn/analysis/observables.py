@@ -25,10 +25,9 @@ class State:
     energy     the Rayleigh-Ritz energy with start=ritz, else the trained E
     lower, upper  bounds of level `index`, see `qpinn.bounds.certify`; None where there is none
     converged  whether they meet the tolerance
-    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "diverged" (above
-               ten); "not converged" (no overlap above 0.9, or E
-               more than 10 % away from the level of largest overlap, or outside its bracket); "non-finite"; or "no
-               reference": neither that nor the bounds say what it is
+    outcome    "right state"; "wrong state"; "psi = 0" (norm below a tenth); "diverged" (norm above ten); "not
+               converged" (no overlap above 0.9, or E more than 10 % away from the level of largest overlap, or outside
+               its bracket); "non-finite"; or "no reference": neither that nor the bounds say what it is
     note       what else is to be said, in a line, or None
     residual   |H psi - E psi| / |psi|; some level lies within it of energy_rayleigh
     wall_shift first-order rise of the level by a wall that was given; None where that is negligible, or where the walls

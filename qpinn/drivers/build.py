@@ -52,7 +52,7 @@ def networks(plan: discretize.Plan, levels: list[System]) -> Lanes:
 
 
 def system(potential: Any, settings: Settings, mesh: Mesh, energy: float) -> System:
-    """The system of a single level of a potential with walls, on a mesh for it (`discretize.segments`)."""
+    """The system of a single level of a potential with walls, on a mesh for it (`discretize.mesh_of`)."""
     index = settings.level
     unit = settings.loss.unit or energy_unit(potential, index + 1)
     on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if mesh.half else None)

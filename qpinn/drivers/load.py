@@ -14,8 +14,6 @@ from qpinn.drivers.settings import Settings, build_potential
 from qpinn.drivers.solution import Solution
 from qpinn.runs import saves, status
 
-ENDED = ("finished", "non-finite")
-
 
 def load(folder: str | Path) -> Solution:
     """The solution of a run that has ended: measured and bounded again, from the parameters that were trained.
@@ -32,7 +30,7 @@ def load(folder: str | Path) -> Solution:
         raise ValueError(f"{place}: is not the folder of a run")
     if facts["status"] == "running":
         raise ValueError(f"{place}: the run is at work; wait for it")
-    if facts["status"] not in ENDED:
+    if facts["status"] not in status.ENDED:
         raise ValueError(f"{place}: the run is {facts['status']}; the command that began it goes on with it")
     potential, settings = _asked(place, facts.get("file"))
     snapshots, damaged = saves.read(place)

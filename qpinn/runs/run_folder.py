@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import functools
 import importlib.metadata
 import io
 import json
@@ -27,6 +28,7 @@ from qpinn.runs import checkpoint
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Versions of Python, qpinn and the packages that it uses."""
     by_package = {"python": platform.python_version()}
@@ -38,6 +40,7 @@ def versions() -> dict[str, str]:
     return by_package
 
 
+@functools.cache
 def git_commit() -> str | None:
     """Commit of the working tree that this package lies in, "-dirty" after it if files differ; None outside git."""
     folder = Path(__file__).parent

@@ -33,6 +33,9 @@ WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 UNFINISHED = ("killed", "stopped", "failed")
 """What a run can go on from."""
 
+ENDED = ("finished", "non-finite")
+"""Statuses of runs that are not done again."""
+
 
 def identity(config: Mapping[str, Any]) -> str:
     """A hash of settings."""
