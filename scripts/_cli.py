@@ -76,7 +76,7 @@ def _compose(overrides: Sequence[str], primary: str = "config", with_hydra: bool
         return compose(primary, list(overrides), return_hydra_config=with_hydra)
 
 
-def _choices(group: str) -> list[str]:
+def choices(group: str) -> list[str]:
     folder = CONFIGS / group
     return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
 
@@ -103,7 +103,7 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
             _check_launcher(override.value())
         if override.key_or_group not in groups:
             continue
-        allowed = _choices(override.key_or_group)
+        allowed = choices(override.key_or_group)
         value = override.value()
         if value not in allowed and not (value is None and override.key_or_group == "experiment"):
             hint = suggestion(str(value), allowed)
@@ -139,7 +139,7 @@ def _check_key(override: Any, keys: Sequence[str], groups: Sequence[str]) -> Non
 
 def _check_launcher(name: Any) -> None:
     """Refuse a launcher that is not known or not installed."""
-    allowed = ["basic", *_choices("hydra/launcher")]
+    allowed = ["basic", *choices("hydra/launcher")]
     if name not in allowed:
         fail(f"hydra/launcher={name}: unknown; allowed: {', '.join(allowed)}")
     extra = str(name).split("_")[0]
@@ -356,66 +356,6 @@ def check(
     except (HydraException, OmegaConfBaseException, ValueError) as error:
         fail(str(error))
     return config
-
-
-def options(arguments: Sequence[str], about: str | None, primary: str = "config") -> list[str]:
-    """The options on a command line. --help and --version are answered here, an unknown one ends with one line."""
-    given = [argument for argument in arguments if argument.startswith("-")]
-    for option in given:
-        if option.partition("=")[0] not in OPTIONS:
-            fail(f"{option}: unknown option; allowed: {', '.join(OPTIONS)}, and group=choice, key=value")
-    if "--version" in given:
-        from importlib import metadata
-
-        print(f"qpinn {metadata.version('qpinn')}")
-        raise SystemExit(0)
-    if {"-h", "--help"} & set(given):
-        print(help_text(about or "", primary))
-        raise SystemExit(0)
-    return given
-
-
-OPTIONS = (
-    "-h",
-    "--help",
-    "--version",
-    "-m",
-    "--multirun",
-    "-c",
-    "--cfg",
-    "--resolve",
-    "-p",
-    "--package",
-    "-i",
-    "--info",
-)
-"""Those after --version are Hydra's."""
-
-
-def help_text(about: str, primary: str = "config") -> str:
-    """What a script does, the choices of every group, and every key with its default and its meaning."""
-    groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
-    shown = [about.strip(), "", "Groups, as group=choice (the default first):", ""]
-    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (CONFIGS / "base.yaml").read_text(), re.MULTILINE))
-    for group in groups:
-        others = [choice for choice in _choices(group) if choice != chosen.get(group)]
-        shown.append(f"  {group:10} {', '.join([*([chosen[group]] if group in chosen else []), *others])}")
-    shown += ["", "Keys, as key=value, with their defaults:", ""]
-    files = [CONFIGS / "base.yaml"] + ([CONFIGS / f"{primary}.yaml"] if primary != "base" else [])
-    for path in files:
-        shown += ["  " + line for line in _keys(path.read_text())]
-    for group, choice in chosen.items():
-        shown += ["", f"  {group}={choice}:"]
-        lines = (CONFIGS / group / f"{choice}.yaml").read_text().splitlines()
-        shown += [f"    {line}" for line in lines if not line.startswith("name:")]
-    return "\n".join(line.rstrip() for line in shown)
-
-
-def _keys(text: str) -> list[str]:
-    """The lines of a YAML file that are keys of ours, with their comments."""
-    blocks = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
-    kept = [block for block in blocks if not block.startswith(("defaults:", "hydra:", "#"))]
-    return [line for block in kept for line in block.splitlines() if line.strip()]
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _help
 import _signals
 
 
 def main() -> int:
     arguments = _cli.command_line()
-    if _cli.options(arguments, __doc__, "bands"):
+    if _help.options(arguments, __doc__, "bands"):
         return _cli.hydra_main(lambda config: None, "bands")
     config = _cli.check(arguments, False, "bands")
     _cli.check_writable(config.output)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _help
 import _signals
 
 STARTED = _cli.process_started()
@@ -29,7 +30,7 @@ PLACES = ("output=", "hydra.run.dir=", "hydra.sweep.dir=")
 
 def main() -> int:
     arguments = _cli.command_line()
-    options = _cli.options(arguments, __doc__, "sweep")
+    options = _help.options(arguments, __doc__, "sweep")
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:
         return _cli.hydra_main(lambda config: None, "sweep")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _help
 import _resume
 import _signals
 
@@ -28,7 +29,7 @@ log = logging.getLogger("qpinn")
 
 def main() -> int:
     arguments = _cli.command_line()
-    options = _cli.options(arguments, __doc__)
+    options = _help.options(arguments, __doc__)
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:  # --cfg and the like are Hydra's
         return _cli.hydra_main(lambda config: None)
