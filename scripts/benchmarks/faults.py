@@ -9,7 +9,6 @@ docs). --scale multiplies every number of trials.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
@@ -55,12 +54,7 @@ class Fault:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
-    arguments = parser.parse_args()
-    if not 0 < arguments.scale <= 1:
-        _cli.fail(f"--scale {arguments.scale:g}: must lie above 0 and not above 1")
+    arguments = routes.scaled(__doc__)
     from qpinn.runs import run_folder
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -114,6 +114,17 @@ def one_core() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
+def scaled(about: str | None) -> argparse.Namespace:
+    """The command line of a benchmark whose numbers of trials are all multiplied by --scale."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
+    arguments = parser.parse_args()
+    if not 0 < arguments.scale <= 1:
+        _cli.fail(f"--scale {arguments.scale:g}: must lie above 0 and not above 1")
+    return arguments
+
+
 def cpu() -> str:
     """The name of the processor."""
     try:

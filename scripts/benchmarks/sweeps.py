@@ -9,7 +9,6 @@ output folder (default docs). --scale multiplies every number of starts.
 
 from __future__ import annotations
 
-import argparse
 import functools
 import json
 import os
@@ -34,12 +33,7 @@ FIRST = CORES[0]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
-    arguments = parser.parse_args()
-    if not 0 < arguments.scale <= 1:
-        _cli.fail(f"--scale {arguments.scale:g}: must lie above 0 and not above 1")
+    arguments = routes.scaled(__doc__)
     import pages as tables
 
     with tempfile.TemporaryDirectory() as scratch:
