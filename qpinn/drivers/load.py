@@ -6,13 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from qpinn.drivers.eigenstates import run
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings, build_potential
 from qpinn.drivers.solution import Solution
 from qpinn.runs import saves, status
+from qpinn.runs.files import read_yaml
 
 
 def load(folder: str | Path) -> Solution:
@@ -49,15 +48,14 @@ def load(folder: str | Path) -> Solution:
 
 def _asked(folder: Path, content: str | None) -> tuple[Any, Settings]:
     """Potential and settings of the config.yaml of a run; `content`: hash of the file of the potential."""
-    try:
-        values = yaml.safe_load((folder / "config.yaml").read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is damaged"
-        raise ValueError(f"{folder / 'config.yaml'}: cannot be read ({reason})") from None
+    values = read_yaml(folder / "config.yaml")
     keys = {field.name for field in dataclasses.fields(Settings)}
-    if not (isinstance(values, dict) and isinstance(values.get("potential"), dict)):
+    if not isinstance(values.get("potential"), dict):
         raise ValueError(f"{folder / 'config.yaml'}: is not the config of a run")
     if content is not None and status.content(values["potential"].get("file")) != content:
         raise ValueError(f"{folder}: potential.file={values['potential'].get('file')}: is not what it was in the run")
-    chosen = from_mapping(Settings, {key: value for key, value in values.items() if key in keys})
-    return build_potential(values["potential"]), chosen
+    try:
+        chosen = from_mapping(Settings, {key: value for key, value in values.items() if key in keys})
+        return build_potential(values["potential"]), chosen
+    except ValueError as error:
+        raise ValueError(f"{folder / 'config.yaml'}: {error}") from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.report import words
+from qpinn.runs.files import read_npz
 from qpinn.runs.run_folder import read_summary
 
 ROUNDING = 2.0**-53
@@ -97,13 +97,12 @@ def load(folder: Path) -> list[RunData]:
     results = read_summary(folder)
     path = folder / "wavefunction.npz"
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            grid = {name: stored[name] for name in stored.files}
+        grid = read_npz(path.read_bytes(), path)
         path = folder / "history.csv"
         history = _history(path, results)
         path = folder / "wavefunction.npz"
         return [_of_state(results, grid, history, k) for k in range(len(results["states"]))]
-    except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
 
 

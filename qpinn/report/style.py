@@ -13,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from qpinn.runs.checkpoint import write_atomically
+from qpinn.runs.files import write_atomically
 
 # Okabe and Ito (2008): told apart with any colour vision; line styles tell them apart in grey
 BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#555555", "#56B4E9"

@@ -339,8 +339,8 @@ def duration(seconds: float) -> str:
 
 
 def trained_in(results: Results) -> float:
-    """Seconds that the network took, compiling included."""
-    return float(results["seconds"]["compile"] + results["seconds"]["train"])
+    """Seconds that the network took, compiling included, and whatever processes took that were interrupted."""
+    return float(sum(results["seconds"].get(phase, 0.0) for phase in ("compile", "train", "earlier")))
 
 
 def fastest_classical(results: Results) -> str | None:

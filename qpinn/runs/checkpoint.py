@@ -5,33 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import threading
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from qpinn.runs.files import read_json, read_npz, write_atomically
 from qpinn.typing import Params
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` beside `path`, flush it to the disk and rename it: a reader sees the old file or the new one.
-
-    Raises OSError, and leaves nothing behind, where that fails.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _names(params: Params) -> list[str]:
@@ -58,18 +39,14 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         data = path.read_bytes()
-        about = json.loads(path.with_suffix(".json").read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    about = read_json(path.with_suffix(".json"))
     if not isinstance(about, dict) or hashlib.sha256(data).hexdigest() != about.get("sha256"):
         raise ValueError(
             f"{path}: does not match the checksum in {path.with_suffix('.json').name}; the file is damaged"
         )
-    try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            by_name = {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+    by_name = read_npz(data, path)
     if {name: _about(array) for name, array in by_name.items()} != about.get("arrays"):
         raise ValueError(f"{path}: holds other arrays than {path.with_suffix('.json').name} says")
     return by_name

@@ -23,7 +23,7 @@ from qpinn.bounds import certify
 from qpinn.physics import potentials
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
-from qpinn.runs import checkpoint
+from qpinn.runs import checkpoint, files
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
 
@@ -174,7 +174,7 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
         arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
-    checkpoint.write_atomically(folder / "wavefunction.npz", data.getvalue())
+    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
     checkpoint.save(folder / "parameters.npz", solution.params)
 
 
@@ -199,7 +199,7 @@ def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None
     none = [None] * len(history["step"])
     for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
-    checkpoint.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+    files.write_atomically(folder / "history.csv", buffer.getvalue().encode())
 
 
 def write_stopped(folder: Path, progress: Any, units: Any) -> str:
@@ -221,7 +221,7 @@ KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "s
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
     """results.json, the summary.json of a sweep or the bands.json of bands. Written last: then a folder is complete."""
     stamped = {"schema": SCHEMA, "task": KINDS[name][0] if name in KINDS else Path(name).stem, **results}
-    checkpoint.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
+    files.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -230,12 +230,9 @@ def read_summary(folder: Path) -> dict[str, Any]:
     Raises ValueError, naming the file, if there is none, it is damaged, or its schema is a newer one.
     """
     path = next((folder / name for name in KINDS if (folder / name).is_file()), folder / "results.json")
-    try:
-        results = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run") from None
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: cannot be read ({error})") from None
+    if not path.exists():
+        raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run")
+    results = files.read_json(path)
     if not isinstance(results, dict):
         raise ValueError(f"{path}: is not the results of a run or a sweep")
     schema = results.get("schema", SCHEMA)

@@ -4,8 +4,10 @@ status               running, finished, stopped (by a signal), non-finite (the l
                      killed: the file says running, and no process holds the lock
 pid, host, started   of the process that wrote it last; updated: when
 step, steps          of the training, at the last save
+seconds              that this process and those before it had taken by then
 config               hash of the settings, see `identity`; file: of the file that the potential is read from
 reason               the exception by which it failed
+number               of runs of the same settings that were there before it
 exit                 the exit status of a run that has ended
 versions, git        of what it was run with
 """
@@ -20,13 +22,14 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qpinn.runs.checkpoint import write_atomically
+from qpinn.runs.files import read_json, write_atomically
 
 NAME = "status.json"
+SHARED = ".at-work"
 WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 """What a disk says that keeps no locks: there one process is not kept from another."""
 
@@ -84,6 +87,40 @@ class Claim:
         if self._lock is not None:
             _unlocked(self._folder, self._lock)
             self._lock = None
+
+
+@contextlib.contextmanager
+def at_work(folder: Path) -> Iterator[None]:
+    """While this lasts `is_at_work` is true of a folder that several processes may share."""
+    import fcntl
+
+    descriptor = None
+    with contextlib.suppress(OSError):  # a folder that may only be read, or a disk without locks
+        descriptor = os.open(folder / SHARED, os.O_RDWR | os.O_CREAT, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the last one
+                (folder / SHARED).unlink()
+            os.close(descriptor)
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether some process of this machine, or of others where the disk passes locks on, is `at_work` in a folder."""
+    import fcntl
+
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder / SHARED, os.O_RDWR)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+    return False
 
 
 def _locked(folder: Path) -> int | None:
@@ -145,7 +182,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 def _facts(folder: Path) -> dict[str, Any] | None:
     try:
-        facts = json.loads((folder / NAME).read_text())
-    except (OSError, ValueError):
+        facts = read_json(folder / NAME)
+    except ValueError:
         return None
     return facts if isinstance(facts, dict) and isinstance(facts.get("status"), str) else None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from qpinn.analysis.statistics import TOLERANCES, Columns, outcomes
-from qpinn.runs.checkpoint import write_atomically
+from qpinn.runs.files import read_npz, write_atomically
 
 
 def write_block(folder: Path, columns: Columns, frames: np.ndarray) -> None:
@@ -29,13 +29,11 @@ def read_blocks(folder: Path) -> tuple[Columns, np.ndarray]:
     blocks: list[Columns] = []
     frames = np.zeros(0, int)
     for path in sorted((folder / "blocks").glob("*.npz")):
-        try:
-            with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as stored:
-                block = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-            continue
-        frames = block.pop("frames")
-        blocks.append(block)
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            block = read_npz(path.read_bytes(), path)
+            frames = block.pop("frames")
+            if block["number"].ndim == 1 and (not blocks or set(block) == set(blocks[0])):
+                blocks.append(block)
     if not blocks:
         return {}, frames
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}

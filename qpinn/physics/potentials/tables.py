@@ -324,7 +324,7 @@ def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
         raise ValueError(f"potential.file={file}: is no file")
     try:
         with Path(file).open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
+            reader = csv.reader(stream, strict=True)
             header = [cell.strip() for cell in next(reader, [])]
             missing = [name for name in names if name not in header]
             if missing:
@@ -336,10 +336,20 @@ def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
                     continue
                 if number > MOST_ROWS + 1:
                     raise ValueError(f"potential.file={file}: has more than {MOST_ROWS} rows")
+                if len(row) > len(header):
+                    raise ValueError(
+                        f"potential.file={file}: row {number} has {len(row)} cells, the header {len(header)}"
+                    )
                 for column, index, name in zip(columns, where, names, strict=True):
                     column.append(_cell(row[index] if index < len(row) else "", file, number, name))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        reason = (
+            error.strerror
+            if isinstance(error, OSError)
+            else str(error)
+            if isinstance(error, csv.Error)
+            else "it is not text"
+        )
         raise ValueError(f"potential.file={file}: cannot be read ({reason})") from None
     return [np.array(column) for column in columns]
 
