@@ -94,6 +94,7 @@ def _levels(
     potential: Any, settings: Settings, count: int, theta: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Energies and bounds (T, count) of the lowest `count` levels at each of the phases `theta` (T,), one by one."""
+    budget.forget_programmes()
     most = count + EXTRA
     rings = [hamiltonian(potential, Ends("periodic", "periodic", float(phase))) for phase in theta]
     mesh = discretize.mesh_of(rings[0], most, settings.phase, by_parity=False)

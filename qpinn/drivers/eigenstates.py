@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,6 +56,7 @@ def run(
     rounds     meshes that are tried at most
     """
     clock = Clock()
+    budget.forget_programmes()
     device = check_device(settings.precision)
     plan = discretize.of(potential, settings)
     budget.check(settings, len(plan.mesh), plan.trained)
@@ -73,11 +75,13 @@ def run(
             wide = (bound.half_width / (tol * observables.scales(plan, bound.energies)))[plan.shown]
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
-            ended = last.fit.status != "finished" or last.fit.asked
-            if met or ended or len(tried) == rounds or len(mesh) >= discretize.MOST_SEGMENTS:
+            if met or last.fit.status != "finished" or len(tried) == rounds or len(mesh) >= discretize.MOST_SEGMENTS:
                 break
             mesh = _refined(mesh, last.measured, plan.shown, wide)
-            if budget.needed(settings, len(mesh), plan.trained) > budget.MOST_BYTES:
+            if budget.needed(settings, len(mesh), plan.trained) > budget.room():
+                break
+            if last.fit.asked:  # to stop, after the last step on this mesh
+                last = dataclasses.replace(last, fit=dataclasses.replace(last.fit, status="stopped"))
                 break
     if last.fit.status == "finished":
         last = min(reversed(tried), key=lambda one: one[0])[1]

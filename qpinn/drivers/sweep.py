@@ -20,7 +20,7 @@ import numpy as np
 
 from qpinn.analysis import observables, statistics
 from qpinn.analysis.quadratures import quadratures
-from qpinn.drivers import build, discretize, eigenstates
+from qpinn.drivers import budget, build, discretize, eigenstates
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import exact_levels
 from qpinn.drivers.sweep_settings import Sweep
@@ -93,8 +93,12 @@ def _with_walls(job: Job) -> Job:
 
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
+    budget.forget_programmes()
     on = devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
     width = _width(job, len(on))
+    if jax.default_backend() == "cpu":
+        cells = len(discretize.of(job.potential, job.settings).mesh)
+        budget.check(job.settings, cells, 1, starts=width * len(on))
     done = sweep_folder.finished(folder, job.sweep.seeds)
     share = _share(job.sweep, width * len(on), done)
     todo = np.flatnonzero(share & ~done)
@@ -148,6 +152,7 @@ def finish(
 ) -> dict[str, Any]:
     """seeds.csv and summary.json of a sweep whose starts are all there. Returns the summary.
 
+    started  `time.monotonic()` at which it did
     Its seconds are of all processes side by side: those of a start, divided by how many processes share the sweep.
     """
     job = _with_walls(job)
@@ -162,7 +167,7 @@ def finish(
         "statistics": statistics.statistics(columns),
         "levels": [float(energy) for energy in exact.energies],
         "reference": {"method": exact.method},
-        "seconds": {"compile": facts["compile"], "train": seconds, "total": time.time() - started,
+        "seconds": {"compile": facts["compile"], "train": seconds, "total": time.monotonic() - started,
                     "per_start": seconds / len(columns["energy"])},
         "starts_per_second": len(columns["energy"]) / seconds,
         **{key: facts[key] for key in ("block", "devices", "processes")},
