@@ -20,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import _cli
@@ -64,12 +65,22 @@ def main() -> int:
         _finish("sweep", *SWEEP, f"hydra.run.dir={swept}")
         faults = [
             one
-            for fault in (killed_runs, killed_sweeps, signalled_runs, full_disks, damaged_saves, two_at_once)
+            for fault in (
+                killed_runs,
+                killed_sweeps,
+                signalled_runs,
+                full_disks,
+                damaged_saves,
+                two_at_once,
+                array_of_jobs,
+            )
             for one in fault(place, whole if fault is not killed_sweeps else swept, arguments.scale)
         ]
+        tests = tested(place)
     measured = {
         "machine": {"cpu": routes.cpu(), "system": platform.system()}, "git": run_folder.git_commit(),
         "versions": run_folder.versions(), "faults": [dataclasses.asdict(fault) for fault in faults],
+        "tests": [dataclasses.asdict(fault) for fault in tests],
     }  # fmt: skip
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "faults.json").write_text(json.dumps(measured, indent=1) + "\n")
@@ -190,13 +201,68 @@ def two_at_once(place: Path, whole: Path, scale: float) -> Iterator[Fault]:
     yield fault
 
 
+def array_of_jobs(place: Path, whole: Path, scale: float) -> Iterator[Fault]:
+    """Jobs of one config, eight at a time, with an empty cache: how often each programme was compiled."""
+    jobs = max(8, round(100 * scale))
+    fault = Fault(f"{jobs} jobs of one config, eight at a time, and an empty cache: programmes, those compiled once")
+    site, counted = place / "site", place / "compiled.txt"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(COUNTING)
+    around = {"PYTHONPATH": str(site), "COMPILED": str(counted), "JAX_COMPILATION_CACHE_DIR": str(place / "cache")}
+    waiting = [[*ARRAY, f"seed={job}", f"hydra.run.dir={place / f'job-{job}'}"] for job in range(jobs)]
+    running: list[subprocess.Popen[str]] = []
+    while waiting or running:
+        while waiting and len(running) < 8:
+            running.append(_begun("train", waiting.pop(), around))
+        for process in [process for process in running if process.poll() is not None]:
+            if process.returncode:
+                raise RuntimeError(process.communicate()[1])
+            process.communicate()
+            running.remove(process)
+        time.sleep(0.02)
+    names = counted.read_text().split()
+    for name in sorted(set(names)):
+        fault.add(names.count(name) == 1)
+    yield fault
+
+
+ARRAY = ["experiment=paper/barrier", "network.width=6", "network.depth=2", "optimizer.steps=200"]
+COUNTING = """
+import os
+replace = os.replace
+def counted(one, other):
+    if str(other).endswith("-checked"):
+        with open(os.environ["COMPILED"], "a") as file:
+            file.write(os.path.basename(other) + "\\n")
+    replace(one, other)
+os.replace = counted
+"""
+"""Every programme that a process compiles is a line of a file."""
+
+
+def tested(place: Path) -> list[Fault]:
+    """The faults of the tests, a row for each test: its cases, and those that passed."""
+    report = place / "tests.xml"
+    command = [sys.executable, "-m", "pytest", "-n", "2", "-m", "long or not long", f"--junit-xml={report}", *TESTS]
+    subprocess.run(command, cwd=_cli.ROOT, check=False, stdout=sys.stderr)
+    rows: dict[str, Fault] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        name = case.attrib["name"].partition("[")[0].removeprefix("test_").replace("_", " ")
+        if case.find("skipped") is None:
+            rows.setdefault(name, Fault(name)).add(case.find("failure") is None and case.find("error") is None)
+    return list(rows.values())
+
+
+TESTS = [f"tests/test_{name}.py" for name in ("faults", "signals", "damaged_files", "cache", "bad_input")]
+
+
 # ---------------------------------------------------------------------------------------------------------- processes
 
 
-def _begun(name: str, words: list[str]) -> subprocess.Popen[str]:
+def _begun(name: str, words: list[str], around: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, f"scripts/{name}.py", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=_cli.ROOT,
-                            env=dict(os.environ))  # fmt: skip
+                            env={**os.environ, **(around or {})})  # fmt: skip
 
 
 def _stopped(name: str, words: list[str], after: float, number: signal.Signals) -> tuple[int, float, str]:
@@ -257,6 +323,7 @@ def page(measured: dict[str, Any]) -> str:
         [fault["what"], str(fault["tried"]), str(fault["kept"]), f"`{fault['seen']}`" if fault["seen"] else ""]
         for fault in measured["faults"]
     ]
+    tests = [[fault["what"], str(fault["tried"]), str(fault["kept"])] for fault in measured["tests"]]
     return "\n\n".join([
         "# What is lost when something goes wrong",
         f"Written by `scripts/benchmarks/faults.py`. {measured['machine']['cpu']}, {measured['machine']['system']}; "
@@ -265,6 +332,10 @@ def page(measured: dict[str, Any]) -> str:
         "the history or of the table bit for bit, and where the fault ends a process it ended with one line. The runs "
         "are of 60000 steps of Adam, saved every 0.3 s.",
         markdown(["fault", "tried", "nothing lost", "what the user sees, last"], rows),
+        "## Tests",
+        f"The tests of {', '.join(f'`{path}`' for path in TESTS)}, those included that take minutes: what must come of "
+        "a fault, in how many cases it was done, and in how many it came.",
+        markdown(["what must come of it", "cases", "came"], tests),
     ]) + "\n"  # fmt: skip
 
 
