@@ -1,18 +1,15 @@
-"""What the scripts share: Hydra, checks before anything compiles, and errors in one line.
-
-The only module that knows Hydra.
-"""
+"""What the scripts share: how they begin and end, errors in one line, Hydra's configs, folders."""
 
 from __future__ import annotations
 
-import importlib.util
-import math
+import logging
 import os
 import re
 import socket
 import sys
 import tempfile
 import time
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -32,16 +29,19 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Figures go into files: whatever a notebook or a desktop wants of matplotlib does not matter here.
 os.environ["MPLBACKEND"] = "Agg"
 
+# without a home that it can write to, Matplotlib says at length where it keeps its list of fonts instead
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
+
 # our launchers are named as their plugins name them, and Hydra says so
 warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/.*validated against ConfigStore schema")
 
 
 def process_started() -> float:
-    """`time.time()` at which the interpreter was started: starting it is all that this process has done so far.
+    """`time.monotonic()` at which the interpreter was started: starting it is all that this process has done so far.
 
     Not from the kernel: a shell that replaces itself by Python hands on the time of its own start.
     """
-    return time.time() - time.process_time()
+    return time.monotonic() - time.process_time()
 
 
 class Failed(SystemExit):
@@ -53,10 +53,61 @@ class Failed(SystemExit):
 
 
 def fail(message: str, status: int = BAD_INPUT) -> NoReturn:
-    """End with one line on stderr."""
+    """End with one line on stderr, under debug=true after the traceback."""
     line = " ".join(str(message).split())
+    if "debug=true" in sys.argv:
+        traceback.print_exc() if sys.exc_info()[0] else traceback.print_stack()
     print(f"error: {line}", file=sys.stderr)
     raise Failed(line, status)
+
+
+def script(main: Callable[[], int], stopping: str) -> NoReturn:
+    """Run a script from its first line to its exit status; `stopping` is what it says when a signal comes."""
+    _signals.watch(stopping)
+    _signals.requeue("requeue=true" in sys.argv)
+    _check_memory()
+    status = outcome(main)
+    _signals.check()
+    sys.exit(status)
+
+
+def outcome(main: Callable[[], int]) -> int:
+    """The exit status of a script; what nobody expected is one line and status 1."""
+    try:
+        return main()
+    except Exception as error:
+        fail(_unexpected(error), 1)
+
+
+def _unexpected(error: Exception) -> str:
+    """A line for what was not foreseen."""
+    if isinstance(error, MemoryError) or any(word in str(error) for word in OUT_OF_MEMORY):
+        return f"out of memory ({error}): fewer states, units or points need less, and in a sweep a smaller sweep.block"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename2 or error.filename or 'a file'}: {error.strerror}"
+    return f"{type(error).__name__}: {error}; this should not happen; debug=true shows where it did"
+
+
+DAMAGED = (LookupError, TypeError, AttributeError)
+"""What results of another shape than they should be raise where they are shown."""
+
+OUT_OF_MEMORY = ("RESOURCE_EXHAUSTED", "Out of memory", "Cannot allocate memory", "can't start new thread")
+"""In the words of XLA and of the system."""
+
+
+def _check_memory() -> None:
+    """Refuse a limit on memory that the libraries do not survive: OpenBLAS waits for ever for what it cannot have."""
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    needed = ADDRESSES + (os.cpu_count() or 1) * ADDRESSES_OF_CORE
+    if limit not in (-1, resource.RLIM_INFINITY) and limit < needed:
+        fail(f"ulimit -v {limit // 1024}: too little for JAX on this machine; must be at least {needed // 1024}")
+
+
+ADDRESSES, ADDRESSES_OF_CORE = 7 * 2**28, 2**27
+"""Bytes of addresses that a script takes beside those of its arrays, and hardly uses: 1.7 to 1.9 GB on two cores; each
+further thread has its stack and its heap."""
 
 
 def use_cache() -> None:
@@ -65,122 +116,6 @@ def use_cache() -> None:
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     _cache.use(os.environ.get("JAX_COMPILATION_CACHE_DIR") or str(home / "qpinn" / "xla"))
-
-
-def _compose(overrides: Sequence[str], primary: str = "config", with_hydra: bool = False) -> Any:
-    from hydra import compose, initialize_config_dir
-    from hydra.core.global_hydra import GlobalHydra
-
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(CONFIGS), version_base=None):
-        return compose(primary, list(overrides), return_hydra_config=with_hydra)
-
-
-def choices(group: str) -> list[str]:
-    folder = CONFIGS / group
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
-
-
-def _leaves(config: Any, prefix: str = "") -> list[str]:
-    names = []
-    for key, value in config.items():
-        names.append(f"{prefix}{key}")
-        if isinstance(value, dict):
-            names += _leaves(value, f"{prefix}{key}.")
-    return names
-
-
-def _check_names(overrides: Sequence[Any], primary: str) -> None:
-    """Refuse unknown groups, choices and keys, with a suggestion, before Hydra does so in its own words."""
-    from omegaconf import OmegaConf
-
-    from qpinn.checks import suggestion
-
-    groups = sorted(folder.name for folder in CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
-    chosen = []
-    for override in overrides:
-        if override.key_or_group == "hydra/launcher":
-            _check_launcher(override.value())
-        if override.key_or_group not in groups:
-            continue
-        allowed = choices(override.key_or_group)
-        value = override.value()
-        if value not in allowed and not (value is None and override.key_or_group == "experiment"):
-            hint = suggestion(str(value), allowed)
-            fail(f"{override.key_or_group}={value}: unknown; {hint}allowed: {', '.join(allowed)}")
-        chosen.append(override.input_line)
-    keys = _leaves(OmegaConf.to_container(_compose(chosen, primary), resolve=False))
-    for override in overrides:
-        if override.key_or_group not in groups and not re.match(r"hydra[./]", override.key_or_group):
-            _check_key(override, keys, groups)
-
-
-def _check_key(override: Any, keys: Sequence[str], groups: Sequence[str]) -> None:
-    """Refuse a key that is not there, a group of keys in the place of a value, and the other way round."""
-    from qpinn.checks import suggestion
-
-    name, value = override.key_or_group, override.value()
-    if name == "potential.name":
-        fail(f"{override.input_line}: a potential is chosen with its numbers; allowed: potential=<name>")
-    if name not in keys:
-        siblings = [key for key in keys if key.rpartition(".")[0] == name.rpartition(".")[0]]
-        top = [key for key in keys if "." not in key]
-        fail(f"{name}={override.get_value_element_as_str()}: unknown key; {suggestion(name, [*keys, *groups])}"
-             f"allowed: {', '.join(siblings or top)}")  # fmt: skip
-    inside = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
-    if inside and not isinstance(value, dict):
-        fail(f"{override.input_line}: is a group of keys; allowed: {name}.<key>=value")
-    if not inside and isinstance(value, dict):
-        fail(f"{override.input_line}: must be a value, not a group of keys")
-    for key in value if inside else ():
-        if key not in inside:
-            fail(f"{name}.{key}={value[key]}: unknown key; {suggestion(str(key), inside)}allowed: {', '.join(inside)}")
-
-
-def _check_launcher(name: Any) -> None:
-    """Refuse a launcher that is not known or not installed."""
-    allowed = ["basic", *choices("hydra/launcher")]
-    if name not in allowed:
-        fail(f"hydra/launcher={name}: unknown; allowed: {', '.join(allowed)}")
-    extra = str(name).split("_")[0]
-    if name != "basic" and importlib.util.find_spec(f"hydra_plugins.hydra_{extra}_launcher") is None:
-        fail(f'hydra/launcher={name}: is not installed; pip install "qpinn[{extra}]"')
-
-
-def _check_hydra(overrides: Sequence[Any], multirun: bool) -> None:
-    """Refuse folders of Hydra's that would be ignored."""
-    other, instead = ("hydra.run.", "hydra.sweep.dir") if multirun else ("hydra.sweep.", "hydra.run.dir")
-    for override in overrides:
-        if override.key_or_group.startswith(other):
-            what = "a multirun" if multirun else "a single run"
-            fail(f"{override.input_line}: has no effect on {what}; allowed: {instead}")
-
-
-def _check_underflow(overrides: Sequence[Any]) -> None:
-    """Refuse numbers like 1e-400, which have become 0 before anything else can see them."""
-    for override in overrides:
-        text = override.input_line.partition("=")[2]
-        for mantissa in re.findall(r"(?<![\w.])([\d.]+)[eE]-?\d+", text) if override.value() == 0.0 else ():
-            if mantissa.strip("0."):
-                fail(f"{override.input_line}: too small for a number of 64 bits, it would become 0")
-
-
-def _expand(overrides: Sequence[Any]) -> list[list[str]]:
-    """Override lists that between them use every value of every sweep: not their product, whose parts they are."""
-    first = []
-    for override in overrides:
-        swept = list(override.sweep_string_iterator()) if override.is_sweep_override() else None
-        first.append([f"{override.key_or_group}={value}" for value in swept] if swept else [override.input_line])
-    plain = [lines[0] for lines in first]
-    return [plain] + [[*plain[:i], line, *plain[i + 1 :]] for i, lines in enumerate(first) for line in lines[1:]]
-
-
-def jobs(arguments: Sequence[str]) -> int:
-    """How many jobs a multirun of (checked) overrides has."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parsed = OverridesParser.create().parse_overrides(list(arguments))
-    return math.prod(len(list(override.sweep_string_iterator())) for override in parsed if override.is_sweep_override())
 
 
 def override(key: str, value: object) -> str:
@@ -201,7 +136,7 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
     def begin(config: Any) -> None:
         from hydra.core.hydra_config import HydraConfig
 
-        from qpinn.runs.checkpoint import write_atomically
+        from qpinn.runs.files import write_atomically
 
         if os.getpid() != script:
             _signals.follow()
@@ -223,7 +158,7 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
 
 OVERRIDES = "overrides.txt"
 
-RUNNING = ("output", "resume", "save_every", "requeue")
+RUNNING = ("output", "resume", "save_every", "requeue", "debug")
 """Keys that say where and how a run is made, not what it is."""
 
 
@@ -248,31 +183,23 @@ def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
     from omegaconf import OmegaConf
 
-    from qpinn.runs.checkpoint import write_atomically
+    from qpinn.runs.files import write_atomically
 
     write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
 
 
 def stored(folder: Path) -> dict[str, Any]:
     """The config of a run folder. Raises ValueError if there is none, or it is damaged."""
-    from omegaconf import OmegaConf
+    from qpinn.runs.files import read_yaml
 
-    try:
-        values = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"), resolve=False)
-    except OSError as error:
-        raise ValueError(f"config.yaml: {error.strerror}") from None
-    except Exception:  # what a damaged YAML raises is not one class
-        raise ValueError("config.yaml is damaged") from None
-    if not isinstance(values, dict):
-        raise ValueError("config.yaml is damaged")
-    return {str(key): value for key, value in values.items()}
+    return read_yaml(folder / "config.yaml")
 
 
 def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn.drivers import discretize, settings
+    from qpinn.drivers import budget, discretize, settings
     from qpinn.drivers.mapping import from_mapping
     from qpinn.drivers.sweep_settings import Sweep
 
@@ -280,6 +207,8 @@ def read(config: Any) -> tuple[Any, Any]:
         values = plain(config)
     except OmegaConfBaseException as error:
         raise ValueError(str(error)) from None
+    if not isinstance(values["debug"], bool):
+        raise ValueError(f"debug={values['debug']}: must be true or false")
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
     chosen = from_mapping(settings.Settings, groups)
     for group in ("potential", "sweep", "bands"):
@@ -290,72 +219,9 @@ def read(config: Any) -> tuple[Any, Any]:
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
-    discretize.of(potential, chosen)  # whether there are as many states
+    plan = discretize.of(potential, chosen)  # whether there are as many states
+    budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
-
-
-def _parse(parser: Any, argument: str) -> Any:
-    from hydra.errors import HydraException
-
-    try:
-        return parser.parse_overrides([argument])[0]
-    except HydraException as error:
-        fail(f"{argument}: cannot be read as key=value ({str(error).splitlines()[0]})")
-
-
-def command_line() -> list[str]:
-    """The arguments of this process, a formula among them in the quotes that Hydra wants and a shell takes away.
-
-    Without experiment=null, which is what Hydra does by itself and has no word for.
-    """
-    sys.argv = [argument for argument in sys.argv if argument != "experiment=null"]
-    for i, argument in enumerate(sys.argv):
-        key, _, value = argument.partition("=")
-        if key.lstrip("+") == "potential.formula" and not value.startswith(("'", '"')):
-            sys.argv[i] = f"{key}='{value}'"
-    return sys.argv[1:]
-
-
-def check(
-    arguments: Sequence[str],
-    multirun: bool,
-    primary: str = "config",
-    prepare: Callable[[Any], Any] = lambda config: None,
-) -> Any:
-    """Check all overrides, of all jobs of a multirun. Returns the config of the (first) job, Hydra's part included.
-
-    prepare: called with the first config before JAX looks for devices.
-    """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    from qpinn.drivers.eigenstates import check_device
-
-    try:
-        parser = OverridesParser.create()
-        config = None
-        parsed = [_parse(parser, argument) for argument in arguments]
-        swept = [override for override in parsed if override.is_sweep_override()]
-        if swept and not multirun:
-            fail(f"{swept[0].input_line}: several values need -m (multirun)")
-        _check_hydra(parsed, multirun)
-        names = [override.key_or_group for override in parsed]
-        twice = [name for name in names if names.count(name) > 1]
-        if twice:
-            fail(f"{twice[0]}: is given twice")
-        for overrides in _expand(parsed):
-            _check_names(parser.parse_overrides(overrides), primary)
-            _check_underflow(parser.parse_overrides(overrides))
-            composed = _compose(overrides, primary, with_hydra=True)
-            _, settings = read(composed)
-            if config is None:
-                prepare(composed)
-            check_device(settings.precision)
-            config = config or composed
-    except (HydraException, OmegaConfBaseException, ValueError) as error:
-        fail(str(error))
-    return config
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 import _cli
+import _overrides
 
 
 def options(arguments: Sequence[str], about: str | None, primary: str = "config") -> list[str]:
@@ -48,8 +50,9 @@ def help_text(about: str, primary: str = "config") -> str:
     shown = [about.strip(), "", "Groups, as group=choice (the default first):", ""]
     chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (_cli.CONFIGS / "base.yaml").read_text(), re.MULTILINE))
     for group in groups:
-        others = [choice for choice in _cli.choices(group) if choice != chosen.get(group)]
-        shown.append(f"  {group:10} {', '.join([*([chosen[group]] if group in chosen else []), *others])}")
+        others = [choice for choice in _overrides.choices(group) if choice != chosen.get(group)]
+        names = ", ".join([*([chosen[group]] if group in chosen else []), *others])
+        shown += textwrap.wrap(names, 118, initial_indent=f"  {group:10} ", subsequent_indent=" " * 13)
     shown += ["", "Keys, as key=value, with their defaults:", ""]
     files = [_cli.CONFIGS / "base.yaml"] + ([_cli.CONFIGS / f"{primary}.yaml"] if primary != "base" else [])
     for path in files:

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import errno
 import os
+import reprlib
 import shutil
 import socket
 import sys
@@ -14,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import _cli
+import _overrides
 
 MAY_DIFFER = (*_cli.RUNNING, "optimizer.steps")
 """Keys that may differ when a run goes on; optimizer.steps must not be below the steps already taken."""
 
+
+SHORT = reprlib.Repr()
+SHORT.maxstring, SHORT.maxlevel = 200, 2
+"""What a damaged config says may be of any size."""
 
 MULTIRUN = "multirun.txt"
 """The overrides of a multirun, in its folder."""
@@ -34,6 +40,11 @@ class Place:
     claim: Any
     snapshots: list[Any]
     before: dict[str, Any] | None = None
+
+    @property
+    def seconds(self) -> float:
+        """That processes before this one have worked on the run."""
+        return float((self.before or {}).get("seconds", 0.0))
 
 
 def check(config: Any) -> None:
@@ -52,9 +63,7 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
 
     given  whether the folder was named: then no other place is looked at
     """
-    if config.resume == "never":
-        return new(config, wanted)
-    if config.resume != "auto":
+    if config.resume not in ("auto", "never"):
         return named(config, Path(config.resume))
     from qpinn.runs import status
 
@@ -62,13 +71,13 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
     others = wanted.parent.glob(f"{wanted.name}-*") if given else Path(config.output).glob(f"{config.potential.name}-*")
     there = [(status.read(folder), folder) for folder in {wanted, *others}]
     same = [
-        (facts.get("started", 0.0), facts, folder) for facts, folder in there if facts and facts.get("config") == hashed
+        (facts.get("number", 0), facts, folder) for facts, folder in there if facts and facts.get("config") == hashed
     ]
-    done = max((started for started, facts, _ in same if facts["status"] in status.ENDED), default=0.0)
+    done = max((number for number, facts, _ in same if facts["status"] in status.ENDED), default=-1)
     unfinished = [
-        (started, folder)
-        for started, facts, folder in same
-        if facts["status"] in status.UNFINISHED and started > done and _of_this_code(facts, folder)
+        (number, folder)
+        for number, facts, folder in same
+        if facts["status"] in status.UNFINISHED and number > done and config.resume == "auto"
     ]
     for _, folder in sorted(unfinished, reverse=True):
         try:
@@ -76,10 +85,10 @@ def place(config: Any, wanted: Path, given: bool) -> Place:
         except (ValueError, OSError):  # another process was faster, or the folder is not ours
             continue
         facts = status.read(folder) or {}
-        if facts.get("status") not in status.ENDED and facts.get("config") == hashed:
+        if facts.get("status") not in status.ENDED and facts.get("config") == hashed and _of_this_code(facts, folder):
             return _go_on(folder, claim)
-        claim.release()  # another process finished it before we had the lock
-    return new(config, wanted)
+        claim.release()  # another process finished it before we had the lock, or the code has changed
+    return new(config, wanted, max((number for number, _, _ in same), default=-1) + 1)
 
 
 def code() -> dict[str, Any]:
@@ -100,7 +109,7 @@ def _of_this_code(facts: Mapping[str, Any], folder: Path) -> bool:
 def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
     """The folder of a multirun, by its key `resume`: that of the same one if it has jobs that are not finished."""
     from qpinn.runs import status
-    from qpinn.runs.checkpoint import write_atomically
+    from qpinn.runs.files import write_atomically
 
     free = tuple(f"{key}=" for key in _cli.RUNNING)
     text = "".join(f"{word}\n" for word in sorted(overrides) if not word.startswith((*free, "hydra.", "hydra/")))
@@ -126,7 +135,7 @@ def multirun(config: Any, overrides: Sequence[str], wanted: Path) -> Path:
             if not same(folder):
                 continue
             jobs = [status.read(path) or {} for path in folder.iterdir() if path.is_dir()]
-            if sum(job.get("status") in status.ENDED for job in jobs) < _cli.jobs(overrides):
+            if sum(job.get("status") in status.ENDED for job in jobs) < _overrides.jobs(overrides):
                 print(f"goes on in {folder}; resume=never begins anew", flush=True)
                 return folder
     folder = _cli.fresh(wanted)
@@ -164,14 +173,16 @@ def job(config: Any, folder: Path) -> Place | int | None:
     return _go_on(folder, claim)
 
 
-def new(config: Any, wanted: Path) -> Place:
+def new(config: Any, wanted: Path, number: int = 0) -> Place:
     """A new folder: `wanted`, or wanted-2, wanted-3, ... if there is something in it.
+
+    number  of runs like it that are there: clocks are not asked which is the last
 
     It is there at once with its status and its lock, so that a run that is killed leaves none that says nothing.
     """
     from qpinn.runs import status
 
-    facts = {"config": status.identity(asked(config)), **code()}
+    facts = {"config": status.identity(asked(config)), "number": number, **code()}
     draft = wanted.with_name(f".{wanted.name}.{socket.gethostname()}.{os.getpid()}")
     try:
         draft.mkdir(parents=True)
@@ -266,4 +277,4 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]
 
 def _text(value: Any) -> str:
     """As YAML has it."""
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else SHORT.repr(value).strip("'")

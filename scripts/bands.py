@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import _cli
 import _help
-import _signals
+import _overrides
 
 
 def main() -> int:
-    arguments = _cli.command_line()
+    arguments = _overrides.command_line()
     if _help.options(arguments, __doc__, "bands"):
         return _cli.hydra_main(lambda config: None, "bands")
-    config = _cli.check(arguments, False, "bands")
+    config = _overrides.check(arguments, False, "bands")
     _cli.check_writable(config.output)
     _cli.use_cache()
     folder = _cli.fresh(Path(config.hydra.run.dir))
     from qpinn.drivers.bands import bands
     from qpinn.report import band_figures
     from qpinn.runs import run_folder
-    from qpinn.runs.checkpoint import write_atomically
+    from qpinn.runs.files import write_atomically
 
     potential, settings = _cli.read(config)
     try:
@@ -72,7 +71,4 @@ def _table(result: Any, settings: Any) -> str:
 
 
 if __name__ == "__main__":
-    _signals.watch("stopping")
-    status = main()
-    _signals.check()
-    sys.exit(status)
+    _cli.script(main, "stopping")

@@ -28,12 +28,12 @@ def main() -> int:
             from qpinn.report import sweep_figures
 
             print(f"\n  figure: {sweep_figures.save_settings(Path(sys.argv[1]), sweeps)[0]}")
-    except (KeyError, IndexError, TypeError) as error:
-        _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json or summary.json is damaged ({error})")
+    except (ValueError, *_cli.DAMAGED) as error:
+        _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json or summary.json is damaged ({error!r})")
     except OSError as error:
         _cli.fail(f"{sys.argv[1]}: the figure cannot be written; {error.strerror}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_cli.outcome(main))

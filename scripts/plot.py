@@ -19,9 +19,11 @@ def main() -> int:
             written = draw(folder)
         except (ValueError, OSError) as error:
             _cli.fail(str(error))
+        except _cli.DAMAGED as error:
+            _cli.fail(f"{folder}: a file is damaged ({error!r})")
         print("\n".join(map(str, written)))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_cli.outcome(main))

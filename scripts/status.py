@@ -1,5 +1,7 @@
 """Say what runs, sweeps and jobs of multiruns are: finished, running, stopped, killed, failed, non-finite, not begun.
 
+Of a sweep, to which any number of processes belong: finished, running, or unfinished, where no process is at work.
+
 python scripts/status.py outputs/<a run, a sweep or a multirun> [...]
 python scripts/status.py outputs
 """
@@ -52,14 +54,16 @@ def state(folder: Path) -> list[str] | None:
 
 
 def _sweep(folder: Path) -> list[str]:
-    from qpinn.runs import sweep_folder
+    from qpinn.runs import status, sweep_folder
 
     try:
         starts = int(_cli.stored(folder)["sweep"]["seeds"])
     except (ValueError, KeyError, TypeError):
         return ["damaged", "", "", "", "config.yaml cannot be read"]
     done = f"{int(sweep_folder.finished(folder, starts).sum())} of {starts} starts"
-    return ["finished" if (folder / "summary.json").is_file() else "unfinished", done, "", "", ""]
+    if (folder / "summary.json").is_file():
+        return ["finished", done, "", "", ""]
+    return ["running" if status.is_at_work(folder) else "unfinished", done, "", "", ""]
 
 
 def _ago(facts: dict[str, Any]) -> str:
@@ -72,4 +76,4 @@ def _ago(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(_cli.outcome(main))

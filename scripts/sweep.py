@@ -9,6 +9,7 @@ The same command again goes on where it was stopped, and skips what is finished.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -21,21 +22,25 @@ from typing import Any
 
 import _cli
 import _help
+import _overrides
 import _signals
 
 STARTED = _cli.process_started()
 FREE = ("block", "devices", "processes", "process")  # may differ when a sweep goes on
+DEVICES = 8
+"""That a machine with fewer cores may pretend to have, to try how a sweep is split; more only cost time."""
+
 PLACES = ("output=", "hydra.run.dir=", "hydra.sweep.dir=")
 
 
 def main() -> int:
-    arguments = _cli.command_line()
+    arguments = _overrides.command_line()
     options = _help.options(arguments, __doc__, "sweep")
     multirun = bool({"-m", "--multirun"} & set(options))
     if options and not multirun:
         return _cli.hydra_main(lambda config: None, "sweep")
     overrides = [argument for argument in arguments if argument not in options]
-    config = _cli.check(overrides, multirun, "sweep", prepare)
+    config = _overrides.check(overrides, multirun, "sweep", prepare)
     if config.sweep.processes not in (None, 1) and not any(word.startswith(PLACES) for word in overrides):
         _cli.fail(f"sweep.processes={config.sweep.processes}: several processes share a folder, which must be given; "
                   "allowed: output=<folder>")  # fmt: skip
@@ -49,7 +54,7 @@ def main() -> int:
     if any(override.startswith("hydra.sweep.dir=") for override in overrides):
         folder = Path(config.hydra.sweep.dir)
     _cli.multirun(job, overrides, options, folder, "sweep")
-    return ended(folder, _cli.jobs(overrides))
+    return ended(folder, _overrides.jobs(overrides))
 
 
 def _folder(config: Any, overrides: list[str]) -> Path:
@@ -64,7 +69,7 @@ def job(config: Any, folder: Path) -> None:
     (folder / "failed.txt").unlink(missing_ok=True)
     try:
         prepare(config)
-        sweep(config, folder, time.time())
+        sweep(config, folder, time.monotonic())
     except _cli.Failed as error:
         (folder / "failed.txt").write_text(error.line)
     except Exception:
@@ -78,7 +83,10 @@ def ended(folder: Path, expected: int) -> int:
 
     jobs = sorted(path.parent for path in folder.rglob(_cli.OVERRIDES))
     finished = [path for path in jobs if (path / "summary.json").exists() and not (path / "failed.txt").exists()]
-    summaries = [run_folder.read_summary(path) for path in finished]
+    try:
+        summaries = [run_folder.read_summary(path) for path in finished]
+    except ValueError as error:
+        _cli.fail(str(error))
     print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
     if len(summaries) > 1:
         print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
@@ -100,6 +108,8 @@ def prepare(config: Any) -> None:
 
     chosen = _chosen(config)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if chosen.devices is not None and chosen.devices > max(cores, DEVICES):
+        raise ValueError(f"sweep.devices={chosen.devices}: must be at most {max(cores, DEVICES)} on {cores} cores")
     alone = chosen.processes in (None, 1) or (chosen.processes, os.environ.get("SLURM_NTASKS")) == ("slurm", "1")
     try:
         jax.config.update("jax_num_cpu_devices", chosen.devices or (cores if alone else 1))
@@ -142,10 +152,15 @@ def settled(chosen: Any) -> Any:
 
 def identity(config: Any) -> dict[str, Any]:
     """What makes two sweeps the same: everything but where they run, and the content of the file that they name."""
-    values = {**_cli.plain(config), **_cli.contents(config)}
-    values.pop("output")
-    values["sweep"] = {key: value for key, value in values["sweep"].items() if key not in FREE}
-    return values
+    return {**_same(_cli.plain(config)), **_cli.contents(config)}
+
+
+def _same(values: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a sweep but for where it runs."""
+    kept = {key: value for key, value in values.items() if key not in _cli.RUNNING}
+    if isinstance(values.get("sweep"), dict):
+        kept["sweep"] = {key: value for key, value in values["sweep"].items() if key not in FREE}
+    return kept
 
 
 def _hash(value: Any) -> str:
@@ -156,7 +171,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
     from qpinn.drivers import eigenstates, sweep
     from qpinn.report import sweep_figures, tables
-    from qpinn.runs import run_folder
+    from qpinn.runs import run_folder, status
 
     potential, chosen = _cli.read(config)
     shared = settled(_chosen(config))
@@ -166,11 +181,16 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
     label = eigenstates.describe_route(chosen)["label"]
     print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{rank}", flush=True)
-    if (folder / "summary.json").exists():
+    with contextlib.suppress(
+        ValueError, *_cli.DAMAGED
+    ):  # not there, or damaged: then it is made again, from the blocks
         print(f"\n{tables.sweep_report(run_folder.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
-    with ProgressBar() as bar:
-        facts = sweep.run(job, folder, bar)
+    try:
+        with ProgressBar() as bar, status.at_work(folder):
+            facts = sweep.run(job, folder, bar)
+    except ValueError as error:  # it does not fit
+        _cli.fail(str(error))
     columns = sweep.trained(job, folder)
     missing = job.sweep.seeds - len(columns.get("number", ()))
     if missing:
@@ -190,7 +210,11 @@ def _claim(config: Any, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "config.yaml"
     _cli.first(path, OmegaConf.to_yaml(OmegaConf.create(_cli.plain(config))))
-    if identity(OmegaConf.load(path)) != identity(config):
+    try:
+        stored = _cli.stored(folder)
+    except ValueError as error:
+        _cli.fail(f"{error}; choose another output or remove it")
+    if _same(stored) != _same(_cli.plain(config)):
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
 
 
@@ -219,7 +243,4 @@ class ProgressBar:
 
 
 if __name__ == "__main__":
-    _signals.watch("stopped by a signal; finished blocks are kept, and the same command goes on")
-    status = main()
-    _signals.check()
-    sys.exit(status)
+    _cli.script(main, "stopped by a signal; finished blocks are kept, and the same command goes on")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _cli
+import _overrides
 import _resume
 import pytest
 
@@ -15,7 +16,7 @@ ALLOWED = {
 }  # fmt: skip
 """What is a value that the key can have; resume=x is looked for later."""
 
-WORDS = [f"{key}={value}" for key in _cli._leaves(_cli.plain(_cli._compose([]))) for value in VALUES]
+WORDS = [f"{key}={value}" for key in _overrides.leaves(_cli.plain(_overrides.composed([]))) for value in VALUES]
 EVERY = 4
 """Which of them are tried each time; the rest takes a minute."""
 
@@ -26,7 +27,7 @@ EVERY = 4
 )
 def test_a_value_is_taken_or_refused_in_one_line(capsys, word):
     def check():
-        config = _cli.check([word], multirun=False)
+        config = _overrides.check([word], multirun=False)
         _resume.check(config)
         _cli.check_writable(config.output)
 

@@ -7,6 +7,7 @@ import dataclasses
 from pathlib import Path
 
 import _cli
+import _overrides
 import pytest
 import sensitivity
 import yaml
@@ -41,10 +42,10 @@ FILES = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent != CONFIG
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(CONFIGS)))
 def test_every_config_runs_a_few_steps(path):
     words = [*_words(path), "optimizer.steps=3", "network.width=4"]
-    potential, settings = _cli.read(_cli._compose(words))
+    potential, settings = _cli.read(_overrides.composed(words))
     if path.parent.name == "potential" and not has_kinks(potential):  # on the route that compiles least
         words += ["ansatz=envelope", "start=random", "sampling.points=8"]
-        _, settings = _cli.read(_cli._compose(words))
+        _, settings = _cli.read(_overrides.composed(words))
     solution = eigenstates.run(potential, settings)
     assert solution.status == "finished"
     assert solution.steps == (0 if settings.shared else 3)
@@ -52,7 +53,7 @@ def test_every_config_runs_a_few_steps(path):
 
 
 def test_the_defaults_of_the_files_are_the_defaults_of_the_library():
-    _, settings = _cli.read(_cli._compose([]))
+    _, settings = _cli.read(_overrides.composed([]))
     library = eigenstates.Settings()
     steps = OPTIMIZERS[library.optimizer.name].steps
     assert settings.optimizer.steps == steps
@@ -115,7 +116,7 @@ def _study():
 
 @pytest.mark.parametrize("entry", _study(), ids=lambda entry: " ".join(entry.words))
 def test_every_sweep_of_the_study_can_be_run(entry):
-    potential, settings = _cli.read(_cli._compose([*entry.words, f"sweep.seeds={STARTS}"], "sweep"))
+    potential, settings = _cli.read(_overrides.composed([*entry.words, f"sweep.seeds={STARTS}"], "sweep"))
     assert potential.name == entry.well
     assert settings.start.name == {"default": "ritz", "paper": "random"}.get(entry.route, "variational")
     Sweep(seeds=STARTS).check(settings)
@@ -130,7 +131,7 @@ def test_the_study_has_enough_starts_and_no_sweep_twice():
 
 def test_the_papers_route_is_the_papers():
     for name in ("infinite_well", "finite_well", "barrier"):
-        potential, settings = _cli.read(_cli._compose([f"experiment=paper/{name}"]))
+        potential, settings = _cli.read(_overrides.composed([f"experiment=paper/{name}"]))
         assert potential.name == name
         chosen = (settings.ansatz.name, settings.start.name, settings.optimizer.name, settings.network.activation)
         assert chosen == ("envelope", "random", "adam", "tanh")

@@ -15,8 +15,8 @@ LAYERS = [
 ]  # fmt: skip
 """From the bottom up: a package imports from those below it, and from its own row."""
 ONLY = {
-    "hydra": "scripts/_cli.py scripts/train.py scripts/sweep.py",
-    "omegaconf": "scripts/_cli.py scripts/train.py scripts/sweep.py scripts/benchmarks/sensitivity.py",
+    "hydra": "scripts/_cli.py scripts/_overrides.py",
+    "omegaconf": "scripts/_cli.py scripts/_overrides.py scripts/sweep.py scripts/benchmarks/sensitivity.py",
     "matplotlib": "".join(
         f"qpinn/report/{name}.py "
         for name in ("style", "run_figures", "levels_figures", "band_figures", "sweep_figures", "study")

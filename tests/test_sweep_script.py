@@ -189,11 +189,13 @@ def test_a_stopped_sweep_goes_on_and_ends_as_if_it_had_not_been(tmp_path):
     words = [*QUICK, "sweep.seeds=150", "sweep.devices=1"]
     process = start("sweep", *words, f"output={tmp_path}")
     until(lambda: len(list(tmp_path.glob("*/blocks/*.npz"))) > 3, process)
+    folder = _only(tmp_path)
+    assert " running " in call("status", folder).stdout
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + signal.SIGTERM
     assert "the same command goes on" in errors
-    folder = _only(tmp_path)
+    assert " unfinished " in call("status", folder).stdout
     assert not (folder / "summary.json").exists()
     assert len(list((folder / "blocks").glob("*.npz"))) < 150
     _sweep(*words, f"output={tmp_path}")
@@ -274,7 +276,7 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
     ("words", "message"),
     [
         (["sweep.seeds=0"], "sweep.seeds=0: must be a whole number from 1"),
-        (["sweep.seeds=many"], "sweep.seeds='many': must be a whole number"),
+        (["sweep.seeds=many"], "sweep.seeds=many: must be a whole number"),
         (["sweep.block=-1"], "sweep.block=-1: must be a whole number from 1"),
         (["sweep.seds=3"], "sweep.seds=3: unknown key; did you mean sweep.seeds?"),
         (["sweep.vary=energy.initial"], "sweep.vary=energy.initial: needs sweep.range"),

@@ -23,11 +23,13 @@ def script(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def call(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What `script` gives, from the main function of scripts/<name>.py in this process."""
+    import _cli
+
     module, words = importlib.import_module(name), [name, *map(str, arguments)]
     out, errors = io.StringIO(), io.StringIO()
     with mock.patch.object(sys, "argv", words), contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
         try:
-            status = module.main()
+            status = _cli.outcome(module.main)
         except SystemExit as ended:
             status = ended.code
     return subprocess.CompletedProcess(words, status, out.getvalue(), errors.getvalue())

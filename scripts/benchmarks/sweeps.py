@@ -132,7 +132,7 @@ def alone(words: list[str], count: int) -> dict[str, float]:
     """`count` seeds by a plain Python loop over `qpinn.solve`, and the training alone of one: seconds a start."""
     code = (
         "import json, sys, time; sys.path.insert(0, sys.argv[1]); import _cli; from qpinn.drivers import eigenstates\n"
-        "potential, settings = _cli.read(_cli._compose(sys.argv[3:]))\n"
+        "potential, settings = _cli.read(_overrides.composed(sys.argv[3:]))\n"
         "import dataclasses; begun = time.perf_counter()\n"
         "runs = [eigenstates.run(potential, dataclasses.replace(settings, seed=i)) for i in range(int(sys.argv[2]))]\n"
         "train = sorted(run.seconds['train'] for run in runs)[len(runs) // 2]\n"

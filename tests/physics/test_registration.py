@@ -6,6 +6,7 @@ import shutil
 import sys
 
 import _cli
+import _overrides
 import numpy as np
 import pytest
 
@@ -50,7 +51,7 @@ def slanted(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("slanted")
 def test_a_new_file_and_its_yaml_are_trained_by_name():
-    potential, settings = _cli.read(_cli._compose(["potential=slanted", "potential.slope=30", "network.width=8"]))
+    potential, settings = _cli.read(_overrides.composed(["potential=slanted", "potential.slope=30", "network.width=8"]))
     assert potential == qpinn.potentials.slanted(slope=30.0)
     assert "slanted" in dir(qpinn.potentials)
     solution = eigenstates.run(potential, settings)
@@ -61,7 +62,7 @@ def test_a_new_file_and_its_yaml_are_trained_by_name():
 @pytest.mark.usefixtures("slanted")
 def test_its_numbers_are_checked():
     with pytest.raises(ValueError, match=r"potential\.slope=-1"):
-        _cli.read(_cli._compose(["potential=slanted", "potential.slope=-1"]))
+        _cli.read(_overrides.composed(["potential=slanted", "potential.slope=-1"]))
 
 
 def test_a_name_that_is_taken_and_one_that_is_unknown():
