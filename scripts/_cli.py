@@ -202,6 +202,7 @@ def read(config: Any) -> tuple[Any, Any]:
     from qpinn.drivers import budget, discretize, settings
     from qpinn.drivers.mapping import from_mapping
     from qpinn.drivers.sweep_settings import Sweep
+    from qpinn.physics import units
 
     try:
         values = plain(config)
@@ -219,6 +220,7 @@ def read(config: Any) -> tuple[Any, Any]:
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
+    potential = units.converted(potential, chosen.units.units)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen

@@ -196,16 +196,16 @@ def _heading(potential: Any, settings: Any) -> str:
     if layered:
         numbers["layers"] = len(potential.breakpoints) + 1
     elif not units.none:
-        numbers["mass"] = f"{settings.units.mass or 1:g} m_e"
+        numbers["mass"] = f"{settings.units.mass or 1:g} {units.mass}"
     factor = "" if units.none else "hbar^2 / 2 "
     kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"
-    name = numbers.pop("name")
+    name, read = numbers.pop("name"), numbers.pop("read", None)
     listed = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
     )
-    return (
-        f"{name}: -{kinetic} + V psi = E psi{'' if units.none else f' in {units.length} and {units.energy}'}, {listed}"
-    )
+    table = "" if read is None else f"\n{read}"
+    said = "" if units.none else f" in {units.length} and {units.energy}"
+    return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"
 
 
 def draw(folder: Path) -> None:

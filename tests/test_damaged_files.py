@@ -107,11 +107,13 @@ TABLES = {
     "noise": bytes(range(256)), "zeros": b"\0" * 1000,
     "a word": b"x,V\n0,0\n1,high\n", "a hole": b"x,V\n0,0\n1,\n2,0\n", "nan": b"x,V\n0,0\n1,nan\n",
     "inf": b"x,V\n0,0\n1,inf\n",
-    "too large": b"x,V\n0,0\n1,1e300\n", "twice": b"x,V\n0,0\n0,1\n1,0\n", "descending": b"x,V\n1,0\n0,0\n",
-    "other names": b"a,b\n0,0\n1,0\n", "no header": b"0,0\n1,0\n", "one column": b"x\n0\n1\n",
+    "too large": b"x,V\n0,0\n1,1e300\n", "twice": b"x,V\n0,0\n0,1\n1,0\n", "thrice": b"x,V\n0,0\n1,1\n1,2\n1,3\n2,0\n",
+    "other names": b"a,b\n0,0\n1,0\n", "three columns": b"0,0,0\n1,0,0\n", "one column": b"x\n0\n1\n",
     "short row": b"x,V\n0,0\n1\n",
+    "two names of V": b"x,V,E\n0,0,0\n1,1,1\n", "an unknown unit": b"x (furlong),V\n0,0\n1,1\n",
     "long row": b"x,V\n0,0\n1,2,3\n", "a quote": b'x,V\n0,0\n1,"2\n', "a formula": b"x,V\n0,0\n1,__import__('os')\n",
-    "html": b"<html><body>x,V</body></html>", "utf-16": "x,V\n0,0\n1,1\n".encode("utf-16"), "pickle": b"\x80\x04K\x07.",
+    "html": b"<html><body>x,V</body></html>",
+    "half of utf-16": "x,V\n0,0\n1,1\n".encode("utf-16")[:-1], "pickle": b"\x80\x04K\x07.",
     "a long line": b"x,V\n" + b"1" * 3_000_000 + b",0\n", "hex": b"x,V\n0,0\n0x10,0\n", "spaces": b"   \n\n  \n",
 }  # fmt: skip
 

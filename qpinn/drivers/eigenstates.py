@@ -20,6 +20,7 @@ from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
+from qpinn.physics import potentials, units
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
 from qpinn.training.fit import Callback, Fit, Snapshot
@@ -34,15 +35,22 @@ ROUNDS = 4
 def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any) -> Solution:
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
-    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless unless units="semiconductor"
-    says that the numbers of the potential, and so those of the solution, are in nm and eV. Keyword arguments are the
-    keys of the configuration, a group as a mapping or, for its defaults, as a name: `solve(potential, states=8,
-    tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise ansatz, Ritz start,
+    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless unless `units`
+    ("semiconductor", "atomic", "spectroscopic") says that the numbers of the potential, and so those of the solution, have
+    units.
+
+    potential  of `qpinn.potentials`, or a pair of arrays (x, V): samples of a smooth curve, between which V is a cubic
+               spline (`qpinn.potentials.sampled`)
+
+    Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
+    `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise ansatz, Ritz start,
     Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
+    if isinstance(potential, tuple | list) and len(potential) == 2:
+        potential = potentials.sampled(x=potential[0], V=potential[1], interpolation="cubic")
     return run(potential, chosen, callbacks)
 
 
@@ -58,6 +66,7 @@ def run(
     clock = Clock()
     budget.forget_programmes()
     device = check_device(settings.precision)
+    potential = units.converted(potential, settings.units.units)
     plan = discretize.of(potential, settings)
     budget.check(settings, len(plan.mesh), plan.trained)
     clock.lap("planning")

@@ -200,17 +200,29 @@ class UnitsChoice:
 
     name: str = "dimensionless"
     mass: float | None = None
+    length: str | None = None
+    energy: str | None = None
+    mass_unit: str | None = None
 
     def __post_init__(self) -> None:
         one_of("units.name", self.name, units.SYSTEMS)
+        single = {"length": self.length, "energy": self.energy, "mass_unit": self.mass_unit}
+        for key, value in single.items():
+            if value is not None and self.name == "dimensionless":
+                raise ValueError(
+                    f"units.{key}={value}: has an effect only with units=semiconductor, atomic or spectroscopic"
+                )
+        self.units  # noqa: B018 (checks)
         if self.mass is not None and not 1e-6 <= finite("units.mass", self.mass) <= 1e6:
             raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
         if self.mass is not None and self.name == "dimensionless":
-            raise ValueError(f"units.mass={self.mass:g}: has an effect only with units=semiconductor")
+            raise ValueError(
+                f"units.mass={self.mass:g}: has an effect only with units=semiconductor, atomic or spectroscopic"
+            )
 
     @property
     def units(self) -> units.Units:
-        return units.of(self.name, self.mass or 1.0)
+        return units.of(self.name, self.mass or 1.0, self.length, self.energy, self.mass_unit)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -231,16 +231,16 @@ def test_samples_are_solved(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "header", "message"),
     [
-        ([(0, 1), (1, 2)], "x,U", "has no column V"),
-        ([(0, 1), (1, 2)], "", "has no column x"),
+        ([(0, 1), (1, 2)], "x,W", "has no column V"),
+        ([(0, 1), (1, 2)], "a,V", "has no column x"),
         ([(0, 1), (1, "nan")], "x,V", "row 3, V=nan: must be a number within"),
         ([(0, 1), (1, "")], "x,V", "row 3, V=nothing"),
-        ([(0, 1), (1,)], "x,V", "row 3, V=nothing"),
-        ([(0, 1), (2, 2), (1, 3)], "x,V", "x = 2 stands before a smaller one (row 3)"),
-        ([(0, 1), (1, 2), (1, 3)], "x,V", "x = 1 stands twice (row 3)"),
+        ([(0, 1), (1,)], "x,V", "row 3 has 1 cells, the header 2"),
+        ([(0, 1), (1, 2), (1, 3), (1, 4), (2, 0)], "x,V", "row 5, position 1: has more than two values of V"),
+        ([(0, 1), (1, 2), (1, 3)], "x,V", "row 4, position 1: has two values of V at a wall"),
         ([(0, 1)], "x,V", "has 1 rows; linear needs at least 2"),
-        ([], "x,V", "has 0 rows"),
-        ([(k, k % 2) for k in range(100)], "x,V", "have 98 corners, at most 48"),
+        ([], "x,V", "has a header and no rows"),
+        ([(k, k % 2) for k in range(100)], "x,V", "have 98 corners and jumps, at most 48"),
     ],
 )
 def test_samples_that_cannot_be_are_refused(tmp_path, rows, header, message):
@@ -253,8 +253,8 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
     big = tmp_path / "big.csv"
     big.write_text("x,V\n" + "".join(f"{k},0\n" for k in range(1_000_000)))
     binary = tmp_path / "binary.csv"
-    binary.write_bytes(b"\xff\xfe\x00\x01" * 50)
-    for file, message in ((big, "has more than 20000 rows"), (binary, "cannot be read"), (tmp_path, "is no file"),
+    binary.write_bytes(b"\x00\x01" * 50)
+    for file, message in ((big, "has more than 100000 rows"), (binary, "cannot be read"), (tmp_path, "is no file"),
                           (tmp_path / "none", "cannot be read")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             potentials.sampled(str(file))
@@ -299,9 +299,13 @@ def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):
         ([(0, 0, 1)], HEADER, "row 2, thickness_nm=0: must be positive"),
         ([(1e9, 0, 1), (1e-3, 0, 1)], HEADER, "row 3, thickness_nm=0.001: must be at least"),
         ([(1, "nan", 1)], HEADER, "row 2, offset_eV=nan: must be a number within +-1e+12"),
-        ([(1, 0)], HEADER, "row 2, mass_me=nothing"),
-        ([(1, 0, 1)], "thickness,offset,mass", "has no column thickness_nm; needs thickness_nm, offset_eV, mass_me"),
-        ([], HEADER, "has 0 layers; must be from 1 to 49"),
+        ([(1, 0)], HEADER, "row 2 has 2 cells, the header 3"),
+        (
+            [(1, 0, 1)],
+            "thick,offset,mass",
+            "has no column thickness; did you mean thick? needs thickness, offset, mass",
+        ),
+        ([], HEADER, "has a header and no rows"),
         ([(1, 0, 1)] * 60, HEADER, "has 60 layers"),
     ],
 )
@@ -319,7 +323,7 @@ def test_layers_that_cannot_be_are_refused(tmp_path, rows, header, message):
             "potential.thickness: number 2=-2: must be positive",
         ),
         ({"thickness": [1, "x"], "offset": [0, 0], "mass": [1, 1]}, "potential.thickness='x': must be a number"),
-        ({}, "potential.file=null: must be the path of a CSV file"),
+        ({}, "potential.file=null: must be the path of a file"),
         ({"thickness": 5, "offset": [0], "mass": [1]}, "potential.thickness=5: must be numbers in brackets"),
         ({"thickness": [5], "offset": None, "mass": None}, "potential.offset=None: must be numbers in brackets"),
         ({"thickness": "abc", "offset": [0], "mass": [1]}, "potential.thickness=abc: must be numbers in brackets"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import math
+import os
 from collections.abc import Sequence
-from pathlib import Path
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import jax
@@ -14,6 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import LIMIT, finite
+from qpinn.physics import columns as tables
+from qpinn.physics import units
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, walls
 
 MOST_ROWS = 20_000
@@ -21,6 +22,14 @@ MOST_ROWS = 20_000
 
 BLOCK = 64
 """Splines that are computed at a time."""
+
+
+Given = tuple[tuple[str, str], ...]
+"""Units of a file, by "length", "energy" and "mass"."""
+
+POSITIONS = ("x", "r", "z", "q", "position", "distance", "radius", "coordinate", "angle", "theta", "phi")
+ENERGIES = ("V", "E", "U", "energy", "potential", "pot", "potential energy", "Epot", "v_x", "V(x)", "V(r)", "E(r)")
+"""What columns of positions and of V are called."""
 
 
 class _Table(Potential):
@@ -42,7 +51,8 @@ class Sampled(_Table):
     """V from samples, between walls at the first and the last of them.
 
     Piece j, x from knots[j], is sum_p coefficients[p, j] (x - knots[j])^(P - p), P = 1 (linear) or 3 (cubic spline).
-    `bends` are the indices of the knots that are breakpoints.
+    `bends` are the indices of the knots that are breakpoints; at those of `jumps` V has two samples, and jumps. `given`
+    are the units of the file, `read` says what was read of it.
     """
 
     knots: Any
@@ -50,6 +60,9 @@ class Sampled(_Table):
     file: str = dataclasses.field(metadata={"static": True})
     interpolation: str = dataclasses.field(metadata={"static": True})
     bends: tuple[int, ...] = dataclasses.field(metadata={"static": True})
+    jumps: tuple[int, ...] = dataclasses.field(default=(), metadata={"static": True})
+    given: Given = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
+    read: str = dataclasses.field(default="", metadata={"static": True})
     name: ClassVar[str] = "sampled"
     energies: ClassVar[dict[str, float]] = {"coefficients": 1}
 
@@ -66,11 +79,17 @@ class Sampled(_Table):
         """Where one polynomial ends and the next begins."""
         return np.asarray(self.knots, np.float64)
 
+    def times(self, length: float = 1.0, energy: float = 1.0, **_: float) -> Sampled:
+        """The same with its numbers in other units."""
+        powers = np.arange(len(self.coefficients))[::-1, None]
+        coefficients = self.coefficients * energy / length**powers
+        return dataclasses.replace(self, knots=self.knots * length, coefficients=coefficients, given=())
+
     def enclose(
         self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
     ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
-        first, last = (_piece_of(np.asarray(self.knots), end) for end in (left, right))
+        first, last = _piece_of(self.seams, left), _piece_of(self.seams, np.nextafter(right, left))
         least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
         last_least, last_most = self._extremes(last, np.maximum(left, self.seams[last]), right)
         least, most = np.minimum(least, last_least), np.maximum(most, last_most)
@@ -129,16 +148,19 @@ class Sampled(_Table):
         """
         from scipy import interpolate
 
-        of, knots = by_field["coefficients"], self.seams
-        if len(self.coefficients) == 2:
-            per_step = of[..., 0, :] / np.diff(knots)
-            none = np.zeros((*of.shape[:-2], 1))
-            value = np.concatenate([of[..., 1, :] - per_step, none], axis=-1)
-            return {"V": value + np.concatenate([none, per_step], axis=-1)}
         blocks = []
-        for first in range(0, len(knots), BLOCK):
-            unit = np.eye(len(knots), min(BLOCK, len(knots) - first), -first)
-            blocks.append(np.tensordot(of, interpolate.CubicSpline(knots, unit).c, 2))
+        ends = [0, *self.jumps, len(self.seams) - 1]
+        for begin, end in pairwise(ends):  # between jumps
+            of, knots = by_field["coefficients"][..., begin:end], self.seams[begin : end + 1]
+            if len(self.coefficients) == 2:
+                per_step = of[..., 0, :] / np.diff(knots)
+                none = np.zeros((*of.shape[:-2], 1))
+                value = np.concatenate([of[..., 1, :] - per_step, none], axis=-1)
+                blocks.append(value + np.concatenate([none, per_step], axis=-1))
+                continue
+            for first in range(0, len(knots), BLOCK):
+                unit = np.eye(len(knots), min(BLOCK, len(knots) - first), -first)
+                blocks.append(np.tensordot(of, interpolate.CubicSpline(knots, unit).c, 2))
         return {"V": np.concatenate(blocks, axis=-1)}
 
     def _extremes(self, piece: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -182,44 +204,132 @@ def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 @builder
-def sampled(file: str | None = None, interpolation: str = "linear") -> Sampled:
-    """V from the columns x and V of a CSV file.
+def sampled(
+    file: str | os.PathLike[str] | None = None, interpolation: str = "linear",
+    columns: Sequence[str | int] | None = None, x: Any = None, V: Any = None,  # noqa: N803  (its name in physics)
+) -> Sampled:  # fmt: skip
+    """V from a table of positions and energies: a file of text, npy or npz (`qpinn.physics.columns`), or two arrays.
 
     interpolation  linear: straight lines, whose corners are breakpoints; cubic: a spline with continuous V''
                    (not-a-knot), for smooth data
+    columns        names or numbers (from 1) of the two columns, where their names do not tell
+    x, V           arrays (n,), in the place of a file
 
-    Raises ValueError, naming the file and the row, for data that are no function of an ascending x.
+    Rows are sorted by position. Where a position has two values V jumps, from the first to the second. Units in the
+    header, as in `R (angstrom), E [cm-1]`, are converted into those that are chosen.
+
+    Raises ValueError, naming the file and the row, for a table that is no function of the position.
     """
-    from scipy import interpolate
-
-    if not isinstance(file, str) or not file:
-        raise ValueError(f"potential.file={file}: must be the path of a CSV file with columns x and V")
     if interpolation not in ("linear", "cubic"):
         raise ValueError(f"potential.interpolation={interpolation}: unknown; allowed: linear, cubic")
-    x, v = _columns(file, ("x", "V"))
+    if x is None and V is None:
+        path = _path(file, "with columns of positions and of V, or potential.x and potential.V must be given")
+        what, table = f"potential.file={path}", tables.read(path, {"x": POSITIONS, "V": ENERGIES}, columns)
+    else:
+        path, what, table = "", "potential.x, V", _of_arrays(file, x, V)
+    x, v, sections, order = _sorted(table, what)
+    if len(x) > MOST_ROWS:
+        raise ValueError(f"{what}: has {len(x)} rows; at most {MOST_ROWS}")
     least = 2 if interpolation == "linear" else 4
-    if len(x) < least:
-        raise ValueError(f"potential.file={file}: has {len(x)} rows; {interpolation} needs at least {least}")
-    order = np.diff(x)
-    if (order <= 0).any():
-        row = int(np.argmax(order <= 0))
-        fault = "twice" if order[row] == 0 else "before a smaller one"
-        raise ValueError(f"potential.file={file}: x = {x[row]:g} stands {fault} (row {row + 2}); x must ascend")
+    if min(map(len, sections)) < least:
+        where = "rows" if len(sections) == 1 else "rows between two jumps"
+        raise ValueError(f"{what}: has {min(map(len, sections))} {where}; {interpolation} needs at least {least}")
     walls((float(x[0]), float(x[-1])))
-    if interpolation == "cubic":
-        coefficients = np.asarray(interpolate.CubicSpline(x, v).c)
-        return Sampled(knots=x, coefficients=coefficients, file=file, interpolation=interpolation, bends=())
-    slope = np.diff(v) / order
-    bends = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
-    if bends.sum() > MOST_KINKS:
+    coefficients = np.concatenate([_pieces(x_, v_, interpolation) for x_, v_ in _each(sections, x, v)], axis=1)
+    knots = np.concatenate([x[section][int(n > 0) :] for n, section in enumerate(sections)])
+    jumps = np.cumsum([len(section) - 1 for section in sections])[:-1]
+    slope = coefficients[0]
+    corners = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
+    bends = sorted({*(1 + np.flatnonzero(corners if interpolation == "linear" else [])), *jumps})
+    if len(bends) > MOST_KINKS:
+        advice = "; potential.interpolation=cubic has none" if interpolation == "linear" else ""
         raise ValueError(
-            f"potential.file={file}: straight lines through {len(x)} rows have {bends.sum()} corners, at most "
-            f"{MOST_KINKS}; potential.interpolation=cubic has none"
+            f"{what}: {interpolation} pieces through {len(x)} rows have {len(bends)} corners and jumps, "
+            f"at most {MOST_KINKS}{advice}"
         )
-    places = tuple((1 + np.flatnonzero(bends)).tolist())
-    return Sampled(
-        knots=x, coefficients=np.stack([slope, v[:-1]]), file=file, interpolation=interpolation, bends=places
-    )
+    given = _given(path, zip(("length", "energy"), table.units, table.names, strict=True))
+    read = ", ".join([
+        f"{len(x)} rows of {' and '.join(table.names)}", f"from {x[0]:g} to {x[-1]:g}", *order,
+        *([f"jumps at {', '.join(f'{at:g}' for at in knots[jumps])}"] if len(jumps) else []), interpolation,
+    ])  # fmt: skip
+    return Sampled(knots=knots, coefficients=coefficients, file=path, interpolation=interpolation,
+                   bends=tuple(map(int, bends)), jumps=tuple(map(int, jumps)), given=given, read=read)  # fmt: skip
+
+
+def _of_arrays(file: Any, x: Any, v: Any) -> tables.Columns:
+    """Two arrays as the table of a file."""
+    if file is not None:
+        raise ValueError(f"potential.file={file}: and potential.x, V; give one of the two")
+    values = []
+    for key, array in (("x", x), ("V", v)):
+        try:
+            value = np.asarray(array, np.float64)
+        except (TypeError, ValueError):
+            raise ValueError(f"potential.{key}={array}: must be numbers, one for each position") from None
+        if value.ndim != 1:
+            raise ValueError(f"potential.{key}: has the shape {list(value.shape)}; must be one row of numbers")
+        if not (np.abs(value) <= LIMIT).all():
+            raise ValueError(f"potential.{key}: must be numbers within +-{LIMIT:g}")
+        values.append(value)
+    if len(values[0]) != len(values[1]) or not len(values[0]):
+        raise ValueError(f"potential.x, V: have {len(values[0])} and {len(values[1])} numbers; must have as many")
+    return tables.Columns(values, [None, None], ["x", "V"], list(range(1, len(values[0]) + 1)))
+
+
+def _path(file: Any, what: str) -> str:
+    """The path of a file as text."""
+    if not isinstance(file, (str, os.PathLike)) or not os.fspath(file):
+        raise ValueError(f"potential.file={'null' if file is None else file}: must be the path of a file {what}")
+    return str(os.fspath(file))
+
+
+def _sorted(table: tables.Columns, what: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[str]]:
+    """Positions and values (n,) in order, the indices of each section between jumps, and what was done to the order."""
+    x, v = table.values
+    rows, said = np.asarray(table.rows), []
+    steps = np.diff(x)
+    if len(x) > 1 and (steps <= 0).all() and (steps < 0).any():
+        x, v, rows, said = x[::-1], v[::-1], rows[::-1], ["descending, turned round"]
+    elif (steps < 0).any():
+        order = np.argsort(x, kind="stable")
+        x, v, rows, said = x[order], v[order], rows[order], ["sorted"]
+    again = np.flatnonzero(np.diff(x) == 0)
+    same = again[v[again] == v[again + 1]]
+    if same.size:
+        kept = np.setdiff1d(np.arange(len(x)), same)
+        x, v, rows = x[kept], v[kept], rows[kept]
+        said.append(f"{same.size} given twice")
+        again = np.flatnonzero(np.diff(x) == 0)
+    thrice = np.flatnonzero(np.diff(again) == 1)
+    if thrice.size:
+        at = again[thrice[0]]
+        raise ValueError(f"{what}: row {rows[at + 2]}, position {x[at]:g}: has more than two values of V")
+    if again.size and (again[0] == 0 or again[-1] == len(x) - 2):
+        at = again[0] if again[0] == 0 else again[-1]
+        raise ValueError(f"{what}: row {rows[at + 1]}, position {x[at]:g}: has two values of V at a wall")
+    return x, v, np.split(np.arange(len(x)), again + 1), said
+
+
+def _each(sections: Sequence[np.ndarray], *arrays: np.ndarray) -> list[list[np.ndarray]]:
+    return [[array[section] for array in arrays] for section in sections]
+
+
+def _pieces(x: np.ndarray, v: np.ndarray, interpolation: str) -> np.ndarray:
+    """Coefficients (P + 1, pieces) between samples without a jump."""
+    from scipy import interpolate
+
+    if interpolation == "cubic":
+        return np.asarray(interpolate.CubicSpline(x, v).c)
+    return np.stack([np.diff(v) / np.diff(x), v[:-1]])
+
+
+def _given(file: str, columns: Any) -> Given:
+    """The units of a file: of columns (kind, unit or None, name)."""
+    allowed = {"length": units.LENGTHS, "energy": units.ENERGIES, "mass": units.MASSES}
+    return tuple(
+        (kind, units.named(f"potential.file={file}: unit of {name}", unit, allowed[kind]))
+        for kind, unit, name in columns if unit
+    )  # fmt: skip
 
 
 @jax.tree_util.register_dataclass
@@ -234,6 +344,7 @@ class Layers(_Table):
     offset: Any
     masses: Any
     file: str = dataclasses.field(metadata={"static": True})
+    given: Given = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
     name: ClassVar[str] = "layers"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1}
@@ -245,6 +356,11 @@ class Layers(_Table):
     @property
     def breakpoints(self) -> tuple[Number, ...]:
         return _entries(self.edges[1:-1])
+
+    def times(self, length: float = 1.0, energy: float = 1.0, mass: float = 1.0) -> Layers:
+        """The same with its numbers in other units."""
+        return dataclasses.replace(self, edges=self.edges * length, offset=self.offset * energy,
+                                   masses=self.masses * mass, given=())  # fmt: skip
 
     def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Derivatives with respect to thickness, offset and mass (..., n), and to edges (..., n + 1) one at a time.
@@ -280,9 +396,14 @@ class Layers(_Table):
 
 @builder
 def layers(
-    file: str | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (), mass: Sequence[float] = ()
-) -> Layers:
-    """Layers from a CSV file with the columns thickness_nm, offset_eV and mass_me, or from three lists of numbers.
+    file: str | os.PathLike[str] | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (),
+    mass: Sequence[float] = (), columns: Sequence[str | int] | None = None,
+) -> Layers:  # fmt: skip
+    """Layers from a file with the columns thickness, offset and mass, or from three lists of numbers.
+
+    columns  names or numbers (from 1) of those of the file, where their names do not tell
+
+    The header may say units (thickness_nm, offset_meV, mass_me), which are converted into those that are chosen.
 
     Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
     """
@@ -292,74 +413,35 @@ def layers(
             raise ValueError(f"potential.{key}={values}: must be numbers in brackets, one for each layer, as [10,8,10]")
     if file is not None and any(map(len, lists.values())):
         raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
-    if isinstance(file, str) and file:
-        columns = _columns(file, ("thickness_nm", "offset_eV", "mass_me"))
-        names = [f"potential.file={file}: row {{row}}, {name}" for name in ("thickness_nm", "offset_eV", "mass_me")]
-        first = 2
+    given: Given = ()
+    if isinstance(file, (str, os.PathLike)) and os.fspath(file):
+        file = str(os.fspath(file))
+        table = tables.read(file, {"thickness": LAYERS, "offset": ENERGIES + OFFSETS, "mass": MASSES}, columns)
+        numbers, rows = table.values, table.rows
+        given = _given(file, zip(("length", "energy", "mass"), table.units, table.names, strict=True))
+        names = [f"potential.file={file}: row {{row}}, {name}" for name in table.names]
     elif file is None and any(map(len, lists.values())):
-        columns = [np.array([finite(f"potential.{key}", value) for value in values]) for key, values in lists.items()]
-        names, first = [f"potential.{key}: number {{row}}" for key in lists], 1
+        numbers = [np.array([finite(f"potential.{key}", value) for value in values]) for key, values in lists.items()]
+        names, rows = [f"potential.{key}: number {{row}}" for key in lists], list(range(1, len(numbers[0]) + 1))
     else:
         shown = "null" if file is None else file
-        raise ValueError(f"potential.file={shown}: must be the path of a CSV file with columns thickness_nm, "
-                         "offset_eV, mass_me; or give the lists potential.thickness, offset, mass")  # fmt: skip
-    if len({len(column) for column in columns}) > 1:
+        raise ValueError(f"potential.file={shown}: must be the path of a file with columns thickness, offset and mass; "
+                         "or give the lists potential.thickness, offset, mass")  # fmt: skip
+    if len({len(column) for column in numbers}) > 1:
         raise ValueError("potential.thickness, offset, mass: must have one number for each layer")
-    count = len(columns[0])
+    count = len(numbers[0])
     if not 1 <= count <= MOST_KINKS + 1:
         what = "potential.thickness" if file is None else f"potential.file={file}"
         raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
-    for name, column, least in ((names[0], columns[0], 1e-6 * columns[0].sum()), (names[2], columns[2], 1e-6)):
-        for row, value in enumerate(column, first):
+    for name, column, least in ((names[0], numbers[0], 1e-6 * numbers[0].sum()), (names[2], numbers[2], 1e-6)):
+        for row, value in zip(rows, column, strict=True):
             if value <= 0 or value < least:
                 reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
                 raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
-    edges = np.concatenate([[0.0], np.cumsum(columns[0])])
-    return Layers(edges=edges, offset=columns[1], masses=columns[2], file=file or "")
+    edges = np.concatenate([[0.0], np.cumsum(numbers[0])])
+    return Layers(edges=edges, offset=numbers[1], masses=numbers[2], file=str(file or ""), given=given)
 
 
-def _columns(file: str, names: tuple[str, ...]) -> list[np.ndarray]:
-    """Columns of a CSV file by name, as finite numbers."""
-    if Path(file).exists() and not Path(file).is_file():  # a device may never end
-        raise ValueError(f"potential.file={file}: is no file")
-    try:
-        with Path(file).open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = [cell.strip() for cell in next(reader, [])]
-            missing = [name for name in names if name not in header]
-            if missing:
-                raise ValueError(f"potential.file={file}: has no column {missing[0]}; needs {', '.join(names)}")
-            where = [header.index(name) for name in names]
-            columns: list[list[float]] = [[] for _ in names]
-            for number, row in enumerate(reader, 2):
-                if not any(cell.strip() for cell in row):
-                    continue
-                if number > MOST_ROWS + 1:
-                    raise ValueError(f"potential.file={file}: has more than {MOST_ROWS} rows")
-                if len(row) > len(header):
-                    raise ValueError(
-                        f"potential.file={file}: row {number} has {len(row)} cells, the header {len(header)}"
-                    )
-                for column, index, name in zip(columns, where, names, strict=True):
-                    column.append(_cell(row[index] if index < len(row) else "", file, number, name))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = (
-            error.strerror
-            if isinstance(error, OSError)
-            else str(error)
-            if isinstance(error, csv.Error)
-            else "it is not text"
-        )
-        raise ValueError(f"potential.file={file}: cannot be read ({reason})") from None
-    return [np.array(column) for column in columns]
-
-
-def _cell(text: str, file: str, row: int, name: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= LIMIT:
-        shown = text.strip() or "nothing"
-        raise ValueError(f"potential.file={file}: row {row}, {name}={shown}: must be a number within +-{LIMIT:g}")
-    return value
+LAYERS, OFFSETS = ("width", "d", "length", "L"), ("band offset", "Ec", "band edge", "conduction band")
+MASSES = ("m", "m*", "meff", "m_eff", "effective mass")
+"""What columns of layers are called."""
