@@ -23,7 +23,6 @@ def main() -> int:
     config = _overrides.check(arguments, False, "bands")
     _cli.check_writable(config.output)
     _cli.use_cache()
-    folder = _cli.fresh(Path(config.hydra.run.dir))
     from qpinn.drivers.bands import bands
     from qpinn.report import band_figures
     from qpinn.runs import run_folder
@@ -34,6 +33,7 @@ def main() -> int:
         result = bands(potential, config.bands.count, config.bands.phases, settings)
     except ValueError as error:
         _cli.fail(str(error))
+    folder = _cli.fresh(Path(config.hydra.run.dir))  # not before: what is killed leaves no empty one
     _cli.write_config(config, folder)
     summary = run_folder.bands_summary(result, potential, settings)
     rows = io.StringIO()

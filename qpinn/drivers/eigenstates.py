@@ -35,16 +35,15 @@ ROUNDS = 4
 def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any) -> Solution:
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
-    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1, dimensionless unless `units`
-    ("semiconductor", "atomic", "spectroscopic") says that the numbers of the potential, and so those of the solution, have
-    units.
+    -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1. Dimensionless, unless `units`
+    ("semiconductor", "atomic", "spectroscopic") says that the numbers of the potential and of the solution have units.
 
     potential  of `qpinn.potentials`, or a pair of arrays (x, V): samples of a smooth curve, between which V is a cubic
                spline (`qpinn.potentials.sampled`)
 
     Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
-    `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise ansatz, Ritz start,
-    Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
+    `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise
+    ansatz, Ritz start, Levenberg-Marquardt. Works in float64 whatever JAX's own setting is, which is left as it was.
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """

@@ -124,7 +124,10 @@ def signalled_runs(place: Path, whole: Path, scale: float) -> Iterator[Fault]:
         for trial in range(max(1, round(10 * scale))):
             folder = place / f"{number.name}-{trial}"
             words = [*RUN, f"hydra.run.dir={folder}"]
-            status, seconds, errors = _stopped("train", words, moments.uniform(0.2, 6.0), number)
+            status = 0
+            while status == 0:  # the run had ended before the signal came
+                shutil.rmtree(folder, ignore_errors=True)
+                status, seconds, errors = _stopped("train", words, moments.uniform(0.2, 5.0), number)
             in_time = status in (128 + number, -number) and seconds < 2 + SLACK
             _finish("train", *words)
             seen = (errors.strip().splitlines() or [""])[-1]
