@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import reprlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,14 +33,18 @@ ROUNDS = 4
 """Meshes that are tried to meet a tolerance."""
 
 
-def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any) -> Solution:
+def solve(
+    potential: Any, *, domain: Sequence[float] | None = None, breakpoints: Sequence[float] = (),
+    callbacks: Sequence[Callback] = (), **settings: Any,
+) -> Solution:  # fmt: skip
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
     -psi'' + V psi = E psi with psi = 0 at both walls and integral psi^2 = 1. Dimensionless, unless `units`
     ("semiconductor", "atomic", "spectroscopic") says that the numbers of the potential and of the solution have units.
 
-    potential  of `qpinn.potentials`, or a pair of arrays (x, V): samples of a smooth curve, between which V is a cubic
-               spline (`qpinn.potentials.sampled`)
+    potential  of `qpinn.potentials`; or a pair of arrays (x, V), samples of a smooth curve between which V is a cubic
+               spline (`qpinn.potentials.sampled`); or a formula in x (`expression`) or a Python function (`function`),
+               between the walls `domain`, with `breakpoints` where V or its slope jumps
 
     Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
     `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise
@@ -48,9 +53,28 @@ def solve(potential: Any, *, callbacks: Sequence[Callback] = (), **settings: Any
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
-    if isinstance(potential, tuple | list) and len(potential) == 2:
-        potential = potentials.sampled(x=potential[0], V=potential[1], interpolation="cubic")
-    return run(potential, chosen, callbacks)
+    return run(_potential(potential, domain, breakpoints), chosen, callbacks)
+
+
+def _potential(given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float]) -> Any:
+    """What people hand over as a potential, as one. Raises ValueError for what is none."""
+    if isinstance(given, str):
+        return potentials.expression(domain, given, breakpoints)
+    if not hasattr(given, "domain") and callable(given):
+        if domain is None:
+            raise ValueError("domain=None: a function needs walls, as in domain=(-3, 3)")
+        return potentials.function(given, domain, breakpoints)
+    if domain is not None or len(breakpoints):
+        key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
+        raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
+    if isinstance(given, tuple | list) and len(given) == 2:
+        return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
+    if not hasattr(given, "domain") or not callable(given):
+        raise ValueError(
+            f"potential={reprlib.repr(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or "
+            "a function"
+        )
+    return given
 
 
 def run(

@@ -13,6 +13,7 @@ import math
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 EPS = float(np.finfo(float).eps)
 LARGEST = float(np.finfo(float).max)
@@ -164,6 +165,12 @@ class Interval(_Values):
 
     def arctan(self) -> Interval:
         return _rounded(np.arctan(self.lo), np.arctan(self.hi), 4)
+
+    def arcsinh(self) -> Interval:
+        return _rounded(np.arcsinh(self.lo), np.arcsinh(self.hi), 4)
+
+    def erf(self) -> Interval:
+        return _rounded(special.erf(self.lo), special.erf(self.hi), 8).within(np.ones(()))
 
     def sin(self) -> Interval:
         return self._wave(np.sin, 0.25)
@@ -359,12 +366,31 @@ class Region(_Values):
         return (values * side).with_real(self.real.tanh())
 
     def arctan(self) -> Region:
-        """|d arctan / dz| <= 1 / (1 - im^2): no further from the real axis than that times im."""
+        """|d arctan / dz| <= 1 / (1 - im^2)."""
         room = 1 - self.im.magnitude**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            stray = np.where(room > 0, self.im.magnitude / np.where(room > 0, room, 1) * (1 + 4 * EPS), np.inf)
-        middle, spread = self.re.arctan(), Interval(-stray, stray)
-        return Region(middle + spread, spread, self.real.arctan()).unless(room <= 0)
+            slope = np.where(room > 0, 1 / np.where(room > 0, room, 1), np.inf)
+        return self._off_axis(self.re.arctan(), self.real.arctan(), slope).unless(room <= 0)
+
+    def arcsinh(self) -> Region:
+        """|d arcsinh / dz|^2 = 1 / |z - i| |z + i| <= 1 / (1 - |im|)."""
+        room = 1 - self.im.magnitude
+        with np.errstate(divide="ignore", invalid="ignore"):
+            slope = np.where(room > 0, 1 / np.sqrt(np.where(room > 0, room, 1)), np.inf)
+        return self._off_axis(self.re.arcsinh(), self.real.arcsinh(), slope).unless(room <= 0)
+
+    def erf(self) -> Region:
+        """|d erf / dz| = 2 / sqrt(pi) exp(im^2 - re^2)."""
+        with np.errstate(over="ignore"):
+            slope = 2 / math.sqrt(math.pi) * np.exp(self.im.magnitude**2 - self.re.mignitude**2)
+        return self._off_axis(self.re.erf(), self.real.erf(), slope)
+
+    def _off_axis(self, on_axis: Interval, real: Interval, slope: np.ndarray) -> Region:
+        """A function that is `on_axis` at re, and changes no faster than `slope` on the way to re + i im."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            stray = np.nan_to_num(self.im.magnitude * slope * (1 + 8 * EPS), nan=np.inf, posinf=np.inf)
+        spread = Interval(-stray, stray)
+        return Region(on_axis + spread, spread, real)
 
     def sign(self) -> Region:
         return _region(self.real.sign()).unless((self.real.lo < 0) & (self.real.hi > 0))
@@ -420,5 +446,20 @@ def _forward(name: str) -> Any:
     return staticmethod(lambda value, *arguments: getattr(value, name)(*arguments))
 
 
-for _name in ("exp", "log", "sqrt", "sin", "cos", "tan", "tanh", "sinh", "cosh", "arctan", "sign", "floor", "clip"):
+for _name in (
+    "exp",
+    "log",
+    "sqrt",
+    "sin",
+    "cos",
+    "tan",
+    "tanh",
+    "sinh",
+    "cosh",
+    "arctan",
+    "arcsinh",
+    "sign",
+    "floor",
+    "clip",
+):
     setattr(_Namespace, _name, _forward(_name))

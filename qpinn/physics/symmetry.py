@@ -113,6 +113,9 @@ class Term:
     def __abs__(self) -> Term:
         return Term(abs(self.parity))
 
+    def erf(self) -> Term:
+        return Term(self.parity)
+
     def _compared(self, other: Any) -> Term:
         return Term((self - other)._even)
 
@@ -151,7 +154,7 @@ def _any(value: Any) -> Term:
     return Term(_term(value)._even)
 
 
-for _name in ("sin", "tan", "tanh", "sinh", "arctan", "sign"):
+for _name in ("sin", "tan", "tanh", "sinh", "arctan", "arcsinh", "sign"):
     setattr(_Namespace, _name, staticmethod(_odd))
 for _name in ("cos", "cosh"):
     setattr(_Namespace, _name, staticmethod(_even))

@@ -146,7 +146,8 @@ def certificate(solution: Any) -> dict[str, Any]:
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
         f"how far V is from what they see), {method}",
-        "assumed": ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
+        "assumed": ("V is the interpolation of its table; " if hasattr(plan.potential, "read") else "")
+        + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
     }

@@ -17,8 +17,13 @@ FORMULAS = [
     "sin(20*x)*cos(3*x) + tan(x/9)",
     "tanh(x/0.1)*sqrt(x+7) + log(x+8) + arctan(5*x)",
     "-(x+6)**-3 + (x+7)**1.5 + sinh(x)",
+    "erf(x/0.2)*x + arcsinh(3*x) + sech(2*x) + hypot(x, 0.3)",
+    "coth(x+7) + csch(x+6) + sec(x/5) + erf(x-1)**2",
 ]
-SWITCHED = "where(abs(x)<1,x,-x**3) + minimum(x,0.2) + maximum(sin(x),0.1) + sign(x) + heaviside(x-0.3) + abs(x)**1.5"
+SWITCHED = (
+    "where(abs(x)<1,x,-x**3) + minimum(x,0.2) + maximum(sin(x),0.1) + sign(x) + heaviside(x-0.3) + abs(x)**1.5"
+    " + mod(x, 0.7) + floor(2*x)"
+)
 
 
 def _formula(left, right, text):

@@ -7,7 +7,7 @@ from typing import Any
 
 from qpinn.physics.potentials.base import BUILDERS, Potential, builder, describe
 
-__all__ = ["BUILDERS", "Potential", "builder", "describe"]
+__all__ = ["BUILDERS", "Potential", "builder", "describe", "function"]
 
 
 def discover() -> None:
@@ -24,3 +24,5 @@ def __getattr__(name: str) -> Callable[..., Any]:
 
 
 discover()
+
+from qpinn.physics.potentials.functions import function  # noqa: E402  (of a folder that has been discovered)

@@ -1,10 +1,12 @@
 """Formulas in x: read into a tree, checked, and computed on arrays. Nothing of them is run as Python.
 
 numbers, x, pi, e, + - * / and ** or ^ with a number as exponent, parentheses
-sin cos tan exp log sqrt tanh sinh cosh arctan abs sign
+sin cos tan sec csc cot, sinh cosh tanh sech csch coth, arctan arcsinh, exp log sqrt erf, abs sign floor
 heaviside(g)          0 for g < 0, 1 for g > 0
-minimum(a, b), maximum(a, b)
-where(a < b, p, q)    with < <= > >=
+minimum(a, b), maximum(a, b), hypot(a, b), mod(a, b)
+where(a < b, p, q)    with < <= > >=, chained as in where(0 < x < 1, p, q)
+
+Other names are understood: ln, atan, asinh, min, max.
 """
 
 from __future__ import annotations
@@ -15,7 +17,9 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
+from scipy import special
 
 from qpinn.checks import suggestion
 from qpinn.physics.interval import EPS, Interval
@@ -26,9 +30,17 @@ EXPONENT = 32.0
 CONSTANTS = {"pi": math.pi, "e": math.e}
 PLAIN = {
     "sin": "sin", "cos": "cos", "tan": "tan", "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh",
-    "sinh": "sinh", "cosh": "cosh", "arctan": "arctan", "abs": "abs", "sign": "sign",
+    "sinh": "sinh", "cosh": "cosh", "arctan": "arctan", "arcsinh": "arcsinh", "abs": "abs", "sign": "sign",
+    "floor": "floor",
 }  # fmt: skip
-ARGUMENTS = {**dict.fromkeys(PLAIN, 1), "heaviside": 1, "minimum": 2, "maximum": 2, "where": 3}
+RATIOS = {"sec": (None, "cos"), "csc": (None, "sin"), "cot": ("cos", "sin"), "sech": (None, "cosh"),
+          "csch": (None, "sinh"), "coth": ("cosh", "sinh")}  # fmt: skip
+"""Functions that are one over another: numerator (None: 1) and denominator."""
+ARGUMENTS = {
+    **dict.fromkeys((*PLAIN, *RATIOS, "erf", "heaviside"), 1),
+    **dict.fromkeys(("minimum", "maximum", "hypot", "mod"), 2), "where": 3,
+}  # fmt: skip
+ALIASES = {"ln": "log", "atan": "arctan", "asinh": "arcsinh", "min": "minimum", "max": "maximum"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
 ORDERS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
 
@@ -108,21 +120,38 @@ def _exponent(tree: ast.AST, text: str) -> float:
 
 def _call(tree: ast.Call, text: str, depth: int) -> Node:
     name = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)[:40]
+    name = ALIASES.get(name, name)
     if name not in ARGUMENTS:
         hint = suggestion(name, ARGUMENTS)
         raise _refused(text, f"{name}(...) is not a function here; {hint}allowed: {', '.join(ARGUMENTS)}")
     if tree.keywords or len(tree.args) != ARGUMENTS[name]:
         raise _refused(text, f"{name} takes {ARGUMENTS[name]} argument{'s' * (ARGUMENTS[name] > 1)}")
-    if name != "where":
-        return Node(name, tuple(_node(argument, text, depth + 1) for argument in tree.args))
+    if name == "where":
+        return _where(tree, text, depth)
+    operands = [_node(argument, text, depth + 1) for argument in tree.args]
+    if name in RATIOS:
+        above, below = RATIOS[name]
+        numerator = Node("number", (1.0,)) if above is None else Node(above, (operands[0],))
+        return Node("/", (numerator, Node(below, (operands[0],))))
+    if name == "hypot":
+        return Node("sqrt", (Node("+", tuple(Node("**", (operand, 2.0)) for operand in operands)),))
+    if name == "mod":
+        whole = Node("floor", (Node("/", tuple(operands)),))
+        return Node("-", (operands[0], Node("*", (operands[1], whole))))
+    return Node(name, tuple(operands))
+
+
+def _where(tree: ast.Call, text: str, depth: int) -> Node:
+    """where(a < b < c, p, q) is where(a < b, where(b < c, p, q), q)."""
     test = tree.args[0]
-    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and type(test.ops[0]) in ORDERS):
+    if not (isinstance(test, ast.Compare) and all(type(order) in ORDERS for order in test.ops)):
         raise _refused(text, "where needs a comparison first, as in where(abs(x) < 1, 0, 20)")
-    left, right = (_node(argument, text, depth + 1) for argument in (test.left, test.comparators[0]))
-    if ORDERS[type(test.ops[0])] < 0:
-        left, right = right, left
-    below = Node("-", (right, left))  # positive where the comparison holds
-    return Node("where", (below, *(_node(argument, text, depth + 1) for argument in tree.args[1:])))
+    sides = [_node(side, text, depth + 1) for side in (test.left, *test.comparators)]
+    result, other = (_node(argument, text, depth + 1) for argument in tree.args[1:])
+    for left, order, right in reversed(list(zip(sides[:-1], test.ops, sides[1:], strict=True))):
+        low, high = (left, right) if ORDERS[type(order)] > 0 else (right, left)
+        result = Node("where", (Node("-", (high, low)), result, other))  # positive where the comparison holds
+    return result
 
 
 def compute(node: Node, x: Any) -> Any:
@@ -151,7 +180,16 @@ def compute(node: Node, x: Any) -> Any:
         return namespace.where(first, values[0], values[1])
     if node.operation == "where":
         return namespace.where(values[0] > 0, values[1], values[2])
+    if node.operation == "erf":
+        return erf(values[0])
     return getattr(namespace, PLAIN[node.operation])(values[0])
+
+
+def erf(value: Any) -> Any:
+    """The error function, for which arrays have no method."""
+    if isinstance(value, jax.Array):
+        return jax.scipy.special.erf(value)
+    return special.erf(value) if isinstance(value, np.ndarray | np.generic | float) else value.erf()
 
 
 def _below(node: Node) -> Iterator[Node]:
@@ -162,11 +200,13 @@ def _below(node: Node) -> Iterator[Node]:
 
 
 def switches(node: Node) -> list[Node]:
-    """The subtrees at whose zeros V or its slope may jump."""
+    """The subtrees at whose `zeros` V or its slope may jump."""
     arguments = []
     for inner in _below(node):
         if inner.operation in ("abs", "sign", "heaviside", "where"):
             arguments.append(inner.operands[0])
+        elif inner.operation == "floor":
+            arguments.append(inner)
         elif inner.operation in ("minimum", "maximum"):
             arguments.append(Node("-", inner.operands))
     return arguments
@@ -197,8 +237,10 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
     """Where a tree is zero, to rounding, from left to right: by bisection of all cells whose interval holds zero.
 
     So none is missed, however close two of them are. Where there are too many of them (a tree that is zero on a
-    stretch), those between samples of different sign.
+    stretch), those between samples of different sign. Of floor(u), the places where it jumps.
     """
+    if node.operation == "floor":
+        return _steps(node, left, right)
     cells = _cells_with_zeros(node, left, right)
     if cells is None:
         x = np.linspace(left, right, 4001)
@@ -216,6 +258,17 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
         places.append(_change(node, low, high) if crossed else (low + high) / 2)
     least = EPS * 1e-3 * max(abs(left), abs(right))
     return [0.0 if abs(place) < least else place for place in places]
+
+
+def _steps(node: Node, left: float, right: float) -> list[float]:
+    """The first numbers at which floor(u) has another value: beside the zeros of sin(pi u)."""
+    turns = Node("sin", (Node("*", (Node("number", (math.pi,)), node.operands[0])),))
+    near, places = 16 * EPS * max(abs(left), abs(right)), []
+    for place in zeros(turns, left, right):
+        before, after = _value(node, place - near), _value(node, place + near)
+        between = Node("-", (node, Node("number", ((before + after) / 2,))))
+        places.append(_change(between, place - near, place + near) if before != after else place)
+    return places
 
 
 def _cells_with_zeros(node: Node, left: float, right: float) -> tuple[np.ndarray, np.ndarray] | None:

@@ -1,0 +1,124 @@
+"""A potential that is given as a Python function of the position."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from qpinn.checks import LIMIT, finite
+from qpinn.physics.potentials.base import Number, Potential, pytree, walls
+from qpinn.physics.potentials.tables import MOST_ROWS, Sampled, sampled
+
+CLOSE = 1e-11
+"""Of the range of V: how well a spline agrees with a function, half-way between its samples, when there are enough."""
+
+
+@pytree
+class Function(Potential):
+    """V = scale f(x), f a function that JAX traces, between walls."""
+
+    left: Number
+    right: Number
+    function: Callable[[Any], Any] = dataclasses.field(metadata={"static": True, "hidden": True})
+    breakpoints: tuple[float, ...] = dataclasses.field(metadata={"static": True})
+    scale: Number = dataclasses.field(default=1.0, metadata={"hidden": True})
+    name: ClassVar[str] = "function"
+    energies: ClassVar[dict[str, float]] = {"scale": 1}
+
+    @property
+    def domain(self) -> tuple[Number, Number]:
+        return self.left, self.right
+
+    def __call__(self, x: Any) -> Any:
+        if not isinstance(x, np.ndarray):
+            return self.scale * self.function(x[..., 0])
+        with jax.enable_x64(True):  # also where the function is made of jax.numpy
+            return self.scale * np.asarray(self.function(x[..., 0]), np.float64)
+
+
+def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequence[float] = ()) -> Function | Sampled:
+    """V(x) = f(x) between the walls `domain`; `breakpoints` inside, where V or its slope jumps.
+
+    A function that JAX traces, and that returns for an array (n,) one of that shape, is used as it is. Another is
+    sampled, between breakpoints, at more and more positions until a cubic spline agrees with it half-way between them
+    to 1e-11 of the range of V; that the spline is V is then assumed, and said in `read`.
+
+    Raises ValueError if f is no such function, is not finite, or does not become smooth with 20000 samples.
+    """
+    if not callable(f):
+        raise ValueError(f"potential={f!r}: must be a function of the position")
+    left, right = walls(list(domain) if isinstance(domain, tuple) else domain)
+    kinks = sorted(finite("potential.breakpoints", point) for point in breakpoints)
+    if kinks and not left < kinks[0] <= kinks[-1] < right:
+        raise ValueError(f"potential.breakpoints={kinks}: must lie inside the domain [{left:g}, {right:g}]")
+    if _traced(f):
+        built = Function(left=left, right=right, function=f, breakpoints=tuple(kinks))
+        _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)[:, None]))
+        return built
+    return _spline(f, [left, *kinks, right])
+
+
+def _traced(f: Callable[[Any], Any]) -> bool:
+    """Whether JAX traces a function, entry by entry."""
+    try:
+        shape = jax.eval_shape(f, jax.ShapeDtypeStruct((3,), np.float32))
+    except Exception:  # whatever somebody's function raises for what is no array
+        return False
+    return getattr(shape, "shape", None) == (3,)
+
+
+def _values(f: Callable[[Any], Any], x: np.ndarray) -> np.ndarray:
+    """f on x (n,): of the array, or one position after the other."""
+    try:
+        v = np.asarray(f(x), np.float64)
+    except Exception:
+        v = np.empty(0)
+    if v.shape != x.shape:
+        try:
+            v = np.array([float(f(float(place))) for place in x])
+        except Exception as error:
+            raise ValueError(f"potential: the function fails at a position ({type(error).__name__}: {error})") from None
+    return _finite(x, v)
+
+
+def _finite(x: np.ndarray, v: np.ndarray) -> np.ndarray:
+    bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
+    if bad.size:
+        raise ValueError(f"potential: the function is {v[bad[0]]:g} at x = {x[bad[0]]:.6g}; must be real and within "
+                         f"+-{LIMIT:g}")  # fmt: skip
+    return v
+
+
+def _spline(f: Callable[[Any], Any], ends: Sequence[float]) -> Sampled:
+    """Samples between ends and breakpoints, twice as many each time."""
+    from scipy import interpolate
+
+    tables, count, worst = [], 0, 0.0
+    for left, right in pairwise(ends):
+        n = 33
+        inside = 4 * np.finfo(float).eps * max(abs(left), abs(right), 1e-300)
+        while True:
+            x = np.linspace(left, right, n)
+            v = _values(f, np.clip(x, left + inside, right - inside))
+            middle = (x[1:] + x[:-1]) / 2
+            off = np.abs(interpolate.CubicSpline(x, v)(middle) - _values(f, middle)).max()
+            least = CLOSE * max(np.ptp(v), 1e-12 * np.abs(v).max(), 1e-300)
+            if off <= least:
+                break
+            n = 2 * n - 1
+            if n > MOST_ROWS / (len(ends) - 1):
+                raise ValueError(
+                    f"potential: the function is not smooth between {left:g} and {right:g} (with {len(x)} samples a "
+                    f"spline is off by {off:.1e}); breakpoints says where V or its slope jumps"
+                )
+        tables.append(np.stack([x, v]))
+        count, worst = count + n, max(worst, float(off))
+    x, v = np.concatenate(tables, axis=1)
+    built = sampled(x=x, V=v, interpolation="cubic")
+    read = f"a function sampled at {count} positions, cubic, within {worst:.1e} between them (an estimate)"
+    return dataclasses.replace(built, read=read)
