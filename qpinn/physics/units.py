@@ -57,7 +57,7 @@ class Units:
         return self == DIMENSIONLESS
 
 
-DIMENSIONLESS = Units("L", "ħ²/2mL²", 1.0)
+DIMENSIONLESS = Units(length="L", energy="ħ²/2mL²", scale=1.0)
 
 
 def named(key: str, value: Any, allowed: Mapping[str, float]) -> str:
@@ -83,7 +83,7 @@ def of(
         system[1] if energy is None else named("units.energy", energy, without(ENERGIES, "J")), \
         system[2] if mass_unit is None else named("units.mass_unit", mass_unit, without(MASSES, "kg"))  # fmt: skip
     joule = constants.hbar**2 / (2 * mass * MASSES[usual[2]] * LENGTHS[usual[0]] ** 2)
-    return Units(usual[0], usual[1], joule / ENERGIES[usual[1]], usual[2])
+    return Units(length=usual[0], energy=usual[1], scale=joule / ENERGIES[usual[1]], mass=usual[2])
 
 
 def without(units: Mapping[str, float], name: str) -> dict[str, float]:
