@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from qpinn.checks import suggestion
+from qpinn.checks import one_of, suggestion
 
 T = TypeVar("T")
 
@@ -37,6 +37,9 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
             return value
         if isinstance(value, str) and "name" in get_type_hints(wanted):
             value = {"name": value}
+        if isinstance(value, str) and hasattr(wanted, "NAMED"):  # choices that are the same keys with other values
+            one_of(key, value, wanted.NAMED)
+            value = wanted.NAMED[value]
         if not isinstance(value, Mapping):
             raise ValueError(f"{key}={value}: must be a group of keys")
         return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from qpinn.checks import finite, one_of, positive, suggestion, whole
 from qpinn.drivers.mapping import converted
@@ -35,6 +35,7 @@ class Network:
     init: str = "spread"
     scale: float = 1.0
     shared: bool | None = None
+    NAMED: ClassVar[dict[str, dict[str, Any]]] = {"mlp": {}, "shared": {"shared": True}}
 
     def __post_init__(self) -> None:
         if self.width is not None:
@@ -185,6 +186,9 @@ class EndsChoice:
     left: str = "wall"
     right: str = "wall"
     theta: float = 0.0
+    NAMED: ClassVar[dict[str, dict[str, Any]]] = {
+        "walls": {}, "free": {"left": "free", "right": "free"}, "periodic": {"left": "periodic", "right": "periodic"}
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         self.ends  # noqa: B018 (checks)

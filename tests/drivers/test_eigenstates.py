@@ -8,6 +8,7 @@ import pytest
 
 import qpinn
 from qpinn.drivers import settings
+from qpinn.drivers.mapping import from_mapping
 
 
 def test_solve_gives_everything(solved):
@@ -27,6 +28,20 @@ def test_solve_is_in_float64_and_leaves_the_setting_as_it_found_it(setting):
         assert jax.config.jax_enable_x64 is setting
         assert solution.psi(0.5).dtype == np.float64
         assert solution.state.relative_error_energy < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("name", "same"),
+    [({"network": "mlp"}, {}), ({"network": "shared"}, {"network": {"shared": True}}), ({"ends": "walls"}, {}),
+     ({"ends": "periodic"}, {"ends": {"left": "periodic", "right": "periodic"}})],
+)  # fmt: skip
+def test_a_choice_may_be_given_by_its_name(name, same):
+    assert from_mapping(settings.Settings, name) == from_mapping(settings.Settings, same)
+
+
+def test_a_choice_that_is_none_is_one_line():
+    with pytest.raises(ValueError, match=r"^network=cnn: unknown; allowed: mlp, shared$"):
+        qpinn.solve(qpinn.potentials.barrier(), network="cnn")
 
 
 def test_float32_is_float32():
