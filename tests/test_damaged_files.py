@@ -61,8 +61,18 @@ FILES = {
 READERS = {"run": ["plot", "compare", "status", "train"], "sweep": ["plot", "compare", "status", "sweep"]}
 
 
+OFTEN = ("empty", "half", "deep", "other keys", "pickled", "a folder", "missing")
+"""Damages that are tried each time; the rest takes another minute."""
+
+
 @pytest.mark.usefixtures("optax_promotion")
-@pytest.mark.parametrize("damage", [*DAMAGES, "a folder", "missing"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        name if name in OFTEN else pytest.param(name, marks=pytest.mark.long)
+        for name in (*DAMAGES, "a folder", "missing")
+    ],
+)
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in FILES.items() for name in names])
 def test_a_damaged_file_is_an_answer_or_one_line(folders, tmp_path, monkeypatch, kind, name, damage):
     """To everything that reads the folder; results that are there are left alone where they cannot be read."""

@@ -56,7 +56,8 @@ def page(measured: Mapping[str, Any]) -> str:
         "from 1e-2 down to 1e-4 on 100 uniform points, normalisation weight 1000, E fixed for the infinite well and "
         "trained for the others; the settings are ours, because the paper's were not available. *random start*: the "
         "default network and Levenberg-Marquardt for 300 steps from random parameters. *default*: the same from a "
-        "Rayleigh-Ritz start, 15 steps. A run that ends in another eigenstate has the error of that state against the "
+        "Rayleigh-Ritz start, 15 steps. *default, float32*: that in numbers of 32 bits. "
+        "A run that ends in another eigenstate has the error of that state against the "
         "ground state; nothing is left out of the medians.",
         summary(measured),
         "## Seed by seed",

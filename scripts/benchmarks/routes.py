@@ -28,6 +28,7 @@ ROUTES = {
     "paper": lambda problem: [f"experiment=paper/{problem}"],
     "random start": lambda problem: ["experiment=random_start", f"potential={problem}"],
     "default": lambda problem: [f"potential={problem}"],
+    "default, float32": lambda problem: [f"potential={problem}", "precision=float32"],
 }
 NORM_WEIGHTS = (0.01, 1, 1000)
 GRIDS = (65, 100, 140, 160)

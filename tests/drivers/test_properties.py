@@ -12,7 +12,7 @@ from qpinn.physics import reference
 from qpinn.wavefunctions.networks import ACTIVATIONS, INITIALIZATIONS
 
 STATES = 3
-FEW = settings(max_examples=5, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
+FEW = settings(max_examples=3, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 """No shrinking: every example compiles for seconds."""
 MANY = settings(FEW, max_examples=100, derandomize=False)
 
