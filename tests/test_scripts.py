@@ -144,6 +144,16 @@ def test_a_multirun_and_its_comparison(tmp_path):
         (["precision=float128"], "precision=float128: unknown; did you mean float32?"),
         (["seed=0,1"], "seed=0,1: several values need -m"),
         (["-m", "seed=0,x"], "seed=x: must be a whole number"),
+        (["potential.height=1e400"], "potential.height=1e400: must be finite"),
+        (["potential.domain=None"], "potential.domain=None: must be two numbers"),
+        (["potential.domain=[0,inf]"], "potential.domain=[0,inf]: must be finite"),
+        (
+            ["experiment=paper/finite_well", "potential=barrier"],
+            "potential=barrier: experiment=paper/finite_well is of "
+            "potential=finite_well; allowed with potential=barrier: experiment=paper/barrier, paper/method",
+        ),
+        (["experiment=variational/envelope_barrier", "potential=morse"], "is of potential=barrier; allowed with"),
+        (["debug=3"], "debug=3: must be true or false"),
         (["-m", "potential=barrier,bx"], "potential=bx: unknown"),
         (
             ["potential.name=delta"],
@@ -251,6 +261,20 @@ def test_two_runs_at_once_share_neither_a_folder_nor_half_of_a_programme(tmp_pat
     assert [errors for _, errors in ended] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     assert len(list(tmp_path.glob("out/*/energy.png"))) == 2
+
+
+def test_debug_shows_the_traceback_above_the_line(tmp_path):
+    refused = call("train", "seed=x", "debug=true", f"output={tmp_path / 'out'}")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Traceback")
+    assert refused.stderr.splitlines()[-1] == "error: seed=x: must be a whole number"
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_the_method_of_the_paper_takes_any_potential(tmp_path):
+    run = call("train", "experiment=paper/method", "potential=morse", *QUICK, f"output={tmp_path}")
+    assert run.returncode == 0, run.stderr
+    assert "envelope ansatz, random start, Adam" in run.stdout
 
 
 @pytest.mark.parametrize("name", ["train", "sweep", "bands"])

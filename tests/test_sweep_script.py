@@ -275,6 +275,7 @@ def test_plot_draws_the_same_figures_again(one, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["sweep.devices=999"], "sweep.devices=999: must be at most"),
         (["sweep.seeds=0"], "sweep.seeds=0: must be a whole number from 1"),
         (["sweep.seeds=many"], "sweep.seeds=many: must be a whole number"),
         (["sweep.block=-1"], "sweep.block=-1: must be a whole number from 1"),
