@@ -72,7 +72,8 @@ class Turn:
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
-            self._path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
 
 

@@ -183,7 +183,11 @@ def check(
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         _cli.fail(f"{twice[0]}: is given twice")
-    for overrides in _expand(words):
+    try:
+        expanded = _expand(words)
+    except (HydraException, ValueError) as error:  # interval(0,1) and the like have no list of values
+        _cli.fail(str(error))
+    for overrides in expanded:
         try:
             words = parser.parse_overrides(overrides)
             _check_names(words, primary)

@@ -16,6 +16,9 @@ MOST_BYTES = 8 * 2**30
 """Memory beyond which nothing is begun, however much there is."""
 
 
+CGROUPS = Path("/sys/fs/cgroup")
+
+
 def room() -> int:
     """Bytes that this process may still take: of `MOST_BYTES`, of the machine, of its cgroup and of `ulimit -v`."""
     page = os.sysconf("SC_PAGE_SIZE")
@@ -24,9 +27,11 @@ def room() -> int:
     if limit != resource.RLIM_INFINITY:
         taken = Path("/proc/self/statm")  # in pages, the first number; not on every system
         most.append(limit - (page * int(taken.read_text().split()[0]) if taken.exists() else 0))
-    with contextlib.suppress(OSError, ValueError, IndexError):  # "max", or no cgroup of the second version
+    with contextlib.suppress(OSError, IndexError):  # no cgroup of the second version
         group = Path("/proc/self/cgroup").read_text().split("::")[1].strip().strip("/")
-        most.append(int((Path("/sys/fs/cgroup") / group / "memory.max").read_text()))
+        for folder in (path for path in (CGROUPS / group, *(CGROUPS / group).parents) if path.is_relative_to(CGROUPS)):
+            with contextlib.suppress(OSError, ValueError):  # the first has none; "max"
+                most.append(int((folder / "memory.max").read_text()))
     return max(min(most), 0)
 
 

@@ -64,7 +64,7 @@ def _potential(given: Any, domain: Sequence[float] | None, breakpoints: Sequence
         if domain is None:
             raise ValueError("domain=None: a function needs walls, as in domain=(-3, 3)")
         return potentials.function(given, domain, breakpoints)
-    if domain is not None or len(breakpoints):
+    if domain is not None or breakpoints != ():
         key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
         raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
     if isinstance(given, tuple | list) and len(given) == 2:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,8 +23,19 @@ from qpinn.checks import LIMIT, suggestion
 MOST_ROWS = 100_000
 MOST_BYTES = 64 * 2**20
 COMMENT = re.compile(r"[#!%].*")
-UNIT = re.compile(r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|A|angstrom|bohr|m|eV|meV|cm-1|hartree|K|me|m_e))\s*$")
-"""A name with a unit: `x (nm)`, `V [eV]`, `thickness_nm`."""
+UNIT = re.compile(
+    r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|A|angstrom|bohr|m|eV|meV|cm-1|hartree|K|me|m_e)|/([A-Za-z^_*\d-]+))\s*$"
+)
+"""A name with a unit: `x (nm)`, `V [eV]`, `R/bohr`, `thickness_nm`."""
+OF_POSITION = re.compile(r"\s*\((x|r|z|q|theta|phi)\)", re.IGNORECASE)
+"""The argument of V(x), which is no unit."""
+
+
+DAMAGED = (
+    OSError, ValueError, EOFError, TypeError, AttributeError, MemoryError, OverflowError, RuntimeError, SyntaxError,
+    BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy raises for a file that is none of its own."""
 
 
 class Columns(NamedTuple):
@@ -59,7 +71,7 @@ def read(file: str, wanted: Mapping[str, Sequence[str]], chosen: Sequence[str | 
     except OSError as error:
         raise _refused(file, f"cannot be read ({error.strerror})") from None
     if path.suffix.lower() in (".npy", ".npz"):
-        header, cells, rows = _arrays(data, file)
+        header, cells, rows = _arrays(data, file, None if chosen is not None else len(wanted))
     else:
         header, cells, rows = _text(data, file, wanted)
     places = _places(header, cells.shape[1], wanted, chosen, file)
@@ -85,11 +97,11 @@ def _name(header: Sequence[str], place: int) -> str:
 
 def _split(name: str) -> tuple[str, str | None]:
     """A name of a header and its unit."""
-    found = UNIT.match(name.strip())
+    plain = OF_POSITION.sub("", name).strip()
+    found = UNIT.match(plain)
     if not found or not found[1]:
-        return name.strip(), None
-    unit = found[2] or found[3]
-    return found[1], None if unit.lower() in ("x", "r", "z", "q", "") else unit  # V(x) has none
+        return plain, None
+    return found[1], found[2] or found[3] or found[4] or None
 
 
 def _places(
@@ -176,11 +188,13 @@ def _text(data: bytes, file: str, wanted: Mapping[str, Sequence[str]]) -> tuple[
     first = _names(numbered[0][1], split)
     if all(_number(cell, decimal_comma) is None for cell in first):
         header, numbered = first, numbered[1:]
-    elif comments:  # numpy.savetxt puts the header into a comment
-        cells = _names(comments[-1], split)
+    else:  # numpy.savetxt puts the header into a comment, whatever parts its cells
         known = {name.lower() for names in wanted.items() for name in (names[0], *names[1])}
-        if len(cells) == len(first) and sum(_split(cell)[0].lower() in known for cell in cells) >= len(wanted):
-            header = cells
+        for comment in reversed(comments):
+            for part in (split, *(lambda line, mark=mark: line.split(mark) for mark in (",", ";", "\t", None))):
+                cells = _names(comment, part)
+                if len(cells) == len(first) and sum(_split(cell)[0].lower() in known for cell in cells) >= len(wanted):
+                    header = header or cells
     if not numbered:
         raise _refused(file, "has a header and no rows")
     columns = len(header) or len(first)
@@ -216,17 +230,18 @@ def _meant(header: Sequence[str], count: int, wanted: Mapping[str, Sequence[str]
 def _separator(lines: Sequence[str]) -> tuple[Callable[[str], list[str]], bool]:
     """How a line is split into cells, and whether a comma is the decimal one."""
     some = lines[:1000]
+    comma = any(re.search(r"\d,\d", line) for line in some) and not any(re.search(r"\d\.\d", line) for line in some)
     if any(";" in line for line in some):
-        return (lambda line: line.split(";")), any(re.search(r"\d,\d", line) for line in some)
+        return (lambda line: line.split(";")), comma
     if any("\t" in line for line in some):
-        return (lambda line: re.split(r"\t+| *\t *", line)), any(re.search(r"\d,\d", line) for line in some)
+        return (lambda line: re.split(r"\t+| *\t *", line)), comma
     if any("," in line for line in some):
         body = some[1:] or some
         by_comma = all(_number(cell, False) is not None for line in body for cell in line.split(",") if cell.strip())
         blanks = all(
-            len(line.split()) > 1 and all(_number(cell, True) is not None for cell in line.split()) for line in body
+            len(cells) > 1 and all(_number(cell, True) is not None for cell in cells) for cells in map(str.split, body)
         )
-        if by_comma or not blanks:
+        if by_comma or not (blanks and comma):
             return (lambda line: line.split(",")), False
         return (lambda line: line.split()), True
     return (lambda line: line.split()), False
@@ -248,17 +263,19 @@ def _number(cell: str, decimal_comma: bool) -> float | None:
 # --------------------------------------------------------------------------------------------------------------- arrays
 
 
-def _arrays(data: bytes, file: str) -> tuple[list[str], np.ndarray, list[int]]:
-    """The same of an npy or npz file, without pickles."""
+def _arrays(data: bytes, file: str, count: int | None) -> tuple[list[str], np.ndarray, list[int]]:
+    """The same of an npy or npz file, without pickles; count: of columns, None: as many as there are."""
     try:
         stored = np.load(io.BytesIO(data), allow_pickle=False)
         arrays = {"": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
+        if any(array.dtype.kind not in "fiu" for array in arrays.values()):
+            raise ValueError("it holds more than real numbers")
         columns = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
-    except (OSError, ValueError, EOFError, TypeError, MemoryError, RuntimeError, SyntaxError, BadZipFile) as error:
+    except DAMAGED as error:
         raise _refused(file, f"cannot be read ({str(error).partition(chr(10))[0]})") from None
     first = next(iter(columns.values()), np.empty(0))
     if len(columns) == 1 and first.ndim == 2 and first.size:
-        table = first if first.shape[0] >= first.shape[1] else first.T
+        table = first.T if count == first.shape[0] != first.shape[1] else first
         return [], table, list(range(1, len(table) + 1))
     if first.ndim != 1 or not first.size or any(column.shape != first.shape for column in columns.values()):
         raise _refused(file, "must hold arrays of one length, or one array (rows, columns)")

@@ -25,6 +25,9 @@ class Truth:
     def __init__(self, yes: np.ndarray, no: np.ndarray, of_region: bool = False) -> None:
         self.yes, self.no, self.of_region = yes, no, of_region
 
+    def __and__(self, other: Truth) -> Truth:
+        return Truth(self.yes & other.yes, self.no | other.no, self.of_region or other.of_region)
+
     def __bool__(self) -> bool:
         raise TypeError("a comparison of intervals has no single truth value")
 

@@ -119,6 +119,9 @@ class Term:
     def _compared(self, other: Any) -> Term:
         return Term((self - other)._even)
 
+    def __and__(self, other: Term) -> Term:
+        return Term(int(self.parity == other.parity == 1))
+
     __lt__ = __le__ = __gt__ = __ge__ = _compared
 
 

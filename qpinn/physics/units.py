@@ -63,7 +63,7 @@ DIMENSIONLESS = Units(length="L", energy="ħ²/2mL²", scale=1.0)
 def named(key: str, value: Any, allowed: Mapping[str, float]) -> str:
     """The name of a unit, by which it is known here. Raises ValueError, naming `key`, for one that is not allowed."""
     text = str(value).strip()
-    by_case = {name.lower(): name for name in allowed}
+    by_case = {name.lower(): name for name in allowed if len(name) > 3 or name[0] == text[:1]}  # MeV is not meV
     name = text if text in allowed else by_case.get(text.lower(), OTHER_NAMES.get(text.lower(), text))
     one_of(key, name if name in allowed else text, allowed)
     return name

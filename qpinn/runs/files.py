@@ -73,8 +73,13 @@ def read_npz(data: bytes, path: Path) -> dict[str, np.ndarray]:
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise ValueError("it is compressed")
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, EOFError, MemoryError, RuntimeError, SyntaxError, zipfile.BadZipFile) as error:
+            arrays = {name: stored[name] for name in stored.files}
+        if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+            raise ValueError("it holds more than arrays")
+        return arrays
+    except (
+        OSError, ValueError, EOFError, MemoryError, OverflowError, RuntimeError, SyntaxError, zipfile.BadZipFile,
+    ) as error:  # fmt: skip
         raise _unreadable(path, error) from None
 
 

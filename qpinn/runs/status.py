@@ -95,9 +95,16 @@ def at_work(folder: Path) -> Iterator[None]:
     import fcntl
 
     descriptor = None
-    with contextlib.suppress(OSError):  # a folder that may only be read, or a disk without locks
-        descriptor = os.open(folder / SHARED, os.O_RDWR | os.O_CREAT, 0o644)
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    for _ in range(20):  # `is_at_work` may hold it for a moment, and the last one removes it
+        with contextlib.suppress(OSError):  # a folder that may only be read, or a disk without locks
+            descriptor = os.open(folder / SHARED, os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_ino == (folder / SHARED).stat().st_ino:
+                break
+        if descriptor is not None:
+            os.close(descriptor)
+            descriptor = None
+        time.sleep(0.01)
     try:
         yield
     finally:

@@ -29,6 +29,12 @@ def test_a_function_is_the_potential_that_it_computes(kind):
     assert ("sampled at" in read) == (kind not in ("formula", "of jax.numpy"))
 
 
+def test_a_function_on_a_large_offset():
+    """Total energies as quantum chemistry has them: rounding is all that is left of the last digits."""
+    well = qpinn.solve(lambda x: math.cos(x), domain=WALLS).energy
+    np.testing.assert_allclose(qpinn.solve(lambda x: 1e4 + math.cos(x), domain=WALLS).energy - 1e4, well, atol=1e-8)
+
+
 @pytest.mark.parametrize("jump", [lambda x: 0.0 if abs(x) < 1 else 20.0, lambda x: jnp.where(abs(x) < 1, 0.0, 20.0)])
 def test_a_function_with_jumps(jump):
     exact = reference.exact(qpinn.potentials.finite_well(), 3).energies
@@ -56,6 +62,8 @@ def test_functions_have_units():
         (lambda x: x, {"domain": "ab"}, "potential.domain='ab': must be two numbers"),
         (lambda x: "a", {"domain": (0, 1)}, "potential: the function fails at a position (ValueError"),
         (lambda x: 1 / 0, {"domain": (0, 1)}, "potential: the function fails at a position (ZeroDivisionError"),
+        (lambda x: np.exp(1j * x), {"domain": (0, 1)}, "ValueError: V must be real"),
+        (lambda x: x, {"domain": (0, 1), "breakpoints": 0.5}, "potential.breakpoints=0.5: must be numbers"),
         (lambda x: float("nan"), {"domain": (0, 1)}, "potential: the function is nan at x = "),
         (lambda x: jnp.log(x), {"domain": (-1, 1)}, "potential: the function is nan at x = -1"),
         (lambda x: float(x > 0.3), {"domain": (0, 1)}, "breakpoints says where V or its slope jumps"),

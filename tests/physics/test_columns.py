@@ -37,6 +37,9 @@ TABLES = {
     "unsorted": "x,V\n" + _rows(",", [PAIRS[k] for k in (3, 0, 4, 1, 2)]),
     "twice": "x,V\n" + _rows(",", [*PAIRS[:2], *PAIRS[1:]]),
     "other columns": "n,x,note,V\n" + "".join(f"{n},{x},a,{v}\n" for n, (x, v) in enumerate(PAIRS)),
+    "another separator in the comment": "# x, V\n" + _rows(" "),
+    "a line below": "# x V\n# ---\n#\n" + _rows(" "),
+    "turned": "# V, x\n" + _rows(" ", [pair[::-1] for pair in PAIRS]),
     "V of x": "x V(x)\n" + _rows(" "), "Latin-1": "# \xe9nergie\nx,V\n" + _rows(","),
 }  # fmt: skip
 
@@ -78,6 +81,40 @@ def test_two_arrays_are_a_table():
     for message, wrong in wrongs.items():
         with pytest.raises(ValueError, match=re.escape(message)):
             qpinn.solve(wrong)
+
+
+def test_units_in_comments_and_after_a_stroke(tmp_path):
+    for header in ("# R [bohr], E [hartree]", "# r/bohr V/hartree", "R(bohr);V(R) [hartree]"):
+        path = tmp_path / "table.dat"
+        path.write_text(f"{header}\n" + _rows(";" if ";" in header else " "))
+        assert dict(potentials.sampled(path).given) == {"length": "bohr", "energy": "hartree"}
+    with pytest.raises(ValueError, match="unit=MeV: unknown"):
+        units.named("unit", "MeV", units.ENERGIES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x;V\n0.5;1,000\n1.5;2,000\n", "row 2, V=1,000: must be a number"),
+        ("x,V\n4,5\n2,5\n2,0\n1,0\n0,0\n3,5\n", "position 2: has two values of V, which is a jump only where"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(tmp_path, text, message):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)):
+        potentials.sampled(path)
+
+
+def test_arrays_that_are_no_table_are_refused(tmp_path):
+    path = tmp_path / "table.npy"
+    np.save(path, np.arange(12.0).reshape(3, 4))
+    np.testing.assert_array_equal(potentials.sampled(path, columns=[1, 2]).knots, [0, 4, 8])
+    with pytest.raises(ValueError, match="has 4 columns without names"):
+        potentials.sampled(path)
+    np.save(path, np.ones((4, 2), complex))
+    with pytest.raises(ValueError, match="more than real numbers"):
+        potentials.sampled(path)
 
 
 def test_columns_by_name_and_by_number(tmp_path):

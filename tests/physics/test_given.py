@@ -31,6 +31,8 @@ X = np.linspace(-1.9, 2.1, 41)[:, None]
          + 1 / np.sin((x + 4) / 3) + 1 / np.tan((x + 4) / 3)),
         ("erf(x) + asinh(x) + hypot(x, 2) + atan(x) + ln(x+3)",
          lambda x: np.array([math.erf(t) for t in x]) + np.arcsinh(x) + np.hypot(x, 2) + np.arctan(x) + np.log(x + 3)),
+        ("where(floor(x) >= 1, 1, 0) + where(maximum(x-1, 0) <= 0, 1, 2) + where(abs(x) >= x, 4, 0)",
+         lambda x: np.where(x >= 1, 1.0, 0.0) + np.where(x <= 1, 1.0, 2.0) + 4.0),
         ("mod(x, 0.75) + floor(x) + min(x, 0) + max(x, 1)",
          lambda x: np.mod(x, 0.75) + np.floor(x) + np.minimum(x, 0) + np.maximum(x, 1)),
         ("where(-1 < x <= 0.55, 3, x) + where(2 > x > 1 >= 0, 1, 0)",
@@ -71,6 +73,14 @@ def test_a_formula_means_what_it_says(text, function):
 def test_breakpoints_are_found(text, kinks):
     kinks_of_formula = potentials.expression((-1.9, 1.9), text).breakpoints
     np.testing.assert_allclose(kinks_of_formula, kinks, atol=1e-6 if "**2)" in text else 1e-12)
+
+
+def test_nested_conditions_stay_small():
+    text = "0"
+    for k in range(20):
+        text = f"where({k}<x<{k + 1},{k},{text})"
+    assert len(text) < formula.LONGEST
+    assert len(list(formula._below(formula.parse(text)))) < 1000
 
 
 def test_a_formula_of_a_well_is_the_well():
@@ -174,7 +184,7 @@ def test_the_parser_lets_nothing_through_and_never_breaks():
             continue
         trees += 1
         assert {part.operation for part in formula._below(tree)} <= {
-            "number", "x", "+", "-", "*", "/", "**", *formula.ARGUMENTS
+            "number", "x", "+", "-", "*", "/", "**", *formula.ARGUMENTS, *formula.COMPARED
         }  # fmt: skip
         with np.errstate(all="ignore"):
             assert np.shape(formula.compute(tree, X[:, 0])) == (41,)

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import math
+import operator
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -42,7 +44,8 @@ ARGUMENTS = {
 }  # fmt: skip
 ALIASES = {"ln": "log", "atan": "arctan", "asinh": "arcsinh", "min": "minimum", "max": "maximum"}
 OPERATORS = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-ORDERS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
+ORDERS = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 
 
 class Node(NamedTuple):
@@ -142,16 +145,15 @@ def _call(tree: ast.Call, text: str, depth: int) -> Node:
 
 
 def _where(tree: ast.Call, text: str, depth: int) -> Node:
-    """where(a < b < c, p, q) is where(a < b, where(b < c, p, q), q)."""
+    """Conditions, which must all hold, and the two values."""
     test = tree.args[0]
     if not (isinstance(test, ast.Compare) and all(type(order) in ORDERS for order in test.ops)):
         raise _refused(text, "where needs a comparison first, as in where(abs(x) < 1, 0, 20)")
     sides = [_node(side, text, depth + 1) for side in (test.left, *test.comparators)]
-    result, other = (_node(argument, text, depth + 1) for argument in tree.args[1:])
-    for left, order, right in reversed(list(zip(sides[:-1], test.ops, sides[1:], strict=True))):
-        low, high = (left, right) if ORDERS[type(order)] > 0 else (right, left)
-        result = Node("where", (Node("-", (high, low)), result, other))  # positive where the comparison holds
-    return result
+    conditions = [
+        Node(ORDERS[type(order)], pair) for order, pair in zip(test.ops, itertools.pairwise(sides), strict=True)
+    ]
+    return Node("where", (*conditions, *(_node(argument, text, depth + 1) for argument in tree.args[1:])))
 
 
 def compute(node: Node, x: Any) -> Any:
@@ -178,8 +180,11 @@ def compute(node: Node, x: Any) -> Any:
     if node.operation in ("minimum", "maximum"):
         first = values[0] < values[1] if node.operation == "minimum" else values[0] > values[1]
         return namespace.where(first, values[0], values[1])
+    if node.operation in COMPARED:
+        return COMPARED[node.operation](*values)
     if node.operation == "where":
-        return namespace.where(values[0] > 0, values[1], values[2])
+        *conditions, first, second = values
+        return namespace.where(functools.reduce(operator.and_, conditions), first, second)
     if node.operation == "erf":
         return erf(values[0])
     return getattr(namespace, PLAIN[node.operation])(values[0])
@@ -203,11 +208,11 @@ def switches(node: Node) -> list[Node]:
     """The subtrees at whose `zeros` V or its slope may jump."""
     arguments = []
     for inner in _below(node):
-        if inner.operation in ("abs", "sign", "heaviside", "where"):
+        if inner.operation in ("abs", "sign", "heaviside"):
             arguments.append(inner.operands[0])
         elif inner.operation == "floor":
             arguments.append(inner)
-        elif inner.operation in ("minimum", "maximum"):
+        elif inner.operation in ("minimum", "maximum", *COMPARED):
             arguments.append(Node("-", inner.operands))
     return arguments
 

@@ -286,13 +286,13 @@ def _path(file: Any, what: str) -> str:
 def _sorted(table: tables.Columns, what: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[str]]:
     """Positions and values (n,) in order, the indices of each section between jumps, and what was done to the order."""
     x, v = table.values
-    rows, said = np.asarray(table.rows), []
+    rows, said, in_order = np.asarray(table.rows), [], True
     steps = np.diff(x)
     if len(x) > 1 and (steps <= 0).all() and (steps < 0).any():
         x, v, rows, said = x[::-1], v[::-1], rows[::-1], ["descending, turned round"]
     elif (steps < 0).any():
         order = np.argsort(x, kind="stable")
-        x, v, rows, said = x[order], v[order], rows[order], ["sorted"]
+        x, v, rows, said, in_order = x[order], v[order], rows[order], ["sorted"], False
     again = np.flatnonzero(np.diff(x) == 0)
     same = again[v[again] == v[again + 1]]
     if same.size:
@@ -300,6 +300,12 @@ def _sorted(table: tables.Columns, what: str) -> tuple[np.ndarray, np.ndarray, l
         x, v, rows = x[kept], v[kept], rows[kept]
         said.append(f"{same.size} given twice")
         again = np.flatnonzero(np.diff(x) == 0)
+    if again.size and not in_order:
+        at = again[0]
+        raise ValueError(
+            f"{what}: row {rows[at + 1]}, position {x[at]:g}: has two values of V, which is a jump only where the rows "
+            "are in order"
+        )
     thrice = np.flatnonzero(np.diff(again) == 1)
     if thrice.size:
         at = again[thrice[0]]
