@@ -197,6 +197,7 @@ def stored(folder: Path) -> dict[str, Any]:
 
 def read(config: Any) -> tuple[Any, Any]:
     """Potential and Settings of a composed config. Raises ValueError for what is not allowed."""
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from qpinn.drivers import budget, discretize, settings
@@ -206,8 +207,11 @@ def read(config: Any) -> tuple[Any, Any]:
 
     try:
         values = plain(config)
-    except OmegaConfBaseException as error:
-        raise ValueError(str(error)) from None
+    except OmegaConfBaseException as error:  # ${...} of a key that is not there
+        written: Any = OmegaConf.to_container(config, resolve=False)
+        for key in str(error.full_key).split("."):
+            written = written[key]
+        raise ValueError(f"{error.full_key}={written}: {str(error).splitlines()[0]}") from None
     if not isinstance(values["debug"], bool):
         raise ValueError(f"debug={values['debug']}: must be true or false")
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}

@@ -180,9 +180,9 @@ def check(
         _cli.fail(f"{swept[0].input_line}: several values need -m (multirun)")
     _check_hydra(words, multirun)
     names = [override.key_or_group for override in words]
-    twice = [name for name in names if names.count(name) > 1]
+    twice = [override for override in words if names.count(override.key_or_group) > 1]
     if twice:
-        _cli.fail(f"{twice[0]}: is given twice")
+        _cli.fail(f"{twice[-1].input_line}: is given twice")
     try:
         expanded = _expand(words)
     except (HydraException, ValueError) as error:  # interval(0,1) and the like have no list of values
@@ -217,13 +217,19 @@ def _as_given(message: str, overrides: Sequence[Any]) -> str:
 
 
 def command_line() -> list[str]:
-    """The arguments of this process, a formula among them in the quotes that Hydra wants and a shell takes away.
+    """The arguments of this process, formulas and paths in the quotes that Hydra wants and a shell takes away.
 
-    Without experiment=null, which is what Hydra does by itself and has no word for.
+    Paths not in a multirun, whose commas part several of them. Without experiment=null, which is what Hydra does by
+    itself and has no word for.
     """
     sys.argv = [argument for argument in sys.argv if argument != "experiment=null"]
+    text = ("potential.formula",) if {"-m", "--multirun"} & set(sys.argv) else ("potential.formula", *PATHS)
     for i, argument in enumerate(sys.argv):
         key, _, value = argument.partition("=")
-        if key.lstrip("+") == "potential.formula" and not value.startswith(("'", '"')):
-            sys.argv[i] = f"{key}='{value}'"
+        if key.lstrip("+") in text and value not in ("", "null") and not value.startswith(("'", '"')):
+            sys.argv[i] = _cli.override(key, value)
     return sys.argv[1:]
+
+
+PATHS = ("potential.file", "output", "resume")
+"""Keys whose values may have blanks, commas and signs of equality in them."""

@@ -159,7 +159,11 @@ def test_a_multirun_and_its_comparison(tmp_path):
             ["potential.name=delta"],
             "potential.name=delta: a potential is chosen with its numbers; allowed: potential=<name>",
         ),
-        (["seed=1", "seed=2"], "seed: is given twice"),
+        (["seed=1", "seed=2"], "seed=2: is given twice"),
+        (
+            ["potential=expression", "potential.formula=${nothing}*x"],
+            "potential.formula=${nothing}*x: Interpolation key",
+        ),
         (["network.init=xavier"], "network.init=xavier: unknown; did you mean glorot? allowed: "),
         (["optimizer=lm"], "optimizer=lm: unknown; did you mean levenberg_marquardt?"),
         (["--foo"], "--foo: unknown option; allowed: -h, --help"),
@@ -261,6 +265,15 @@ def test_two_runs_at_once_share_neither_a_folder_nor_half_of_a_programme(tmp_pat
     assert [errors for _, errors in ended] == ["", ""]
     assert [process.returncode for process in both] == [0, 0]
     assert len(list(tmp_path.glob("out/*/energy.png"))) == 2
+
+
+@pytest.mark.parametrize("name", ["a b", "a=b", "a,b", "it's", "[a]", "${a}"])
+def test_a_path_may_have_any_name(tmp_path, name):
+    """Up to the file: there Hydra has nothing more to say. What is in ${ } is the only thing that it still reads."""
+    place = tmp_path / name
+    refused = call("train", "potential=sampled", f"potential.file={place}", f"output={tmp_path / 'out'}")
+    wanted = "Interpolation key 'a' not found" if name == "${a}" else "cannot be read (No such file or directory)"
+    assert refused.stderr == f"error: potential.file={place}: {wanted}\n"
 
 
 def test_debug_shows_the_traceback_above_the_line(tmp_path):
