@@ -8,7 +8,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from qpinn.report import style
+from qpinn.report import style, words
 
 
 def draw(summary: dict[str, Any], path: Path) -> list[Path]:
@@ -23,5 +23,5 @@ def draw(summary: dict[str, Any], path: Path) -> list[Path]:
         color = matplotlib.colormaps["viridis"](0.9 * band / max(energies.shape[1] - 1, 1))
         axes.plot(np.concatenate([-theta[::-1], theta]), np.concatenate([column[::-1], column]), color=color)
     axes.set_xlabel("k a / π")
-    axes.set_ylabel(f"E ({summary['units']['energy']})")
+    axes.set_ylabel(f"E ({words.drawn(summary['units']['energy'])})")
     return style.save(figure, path)

@@ -145,6 +145,6 @@ def _of_state(
         reference_energy=state["energy_reference"],
         fixed=words.is_fixed(results),
         bounds=(state["lower"], state["upper"]),
-        units=(units["length"], units["energy"]),
+        units=(words.drawn(units["length"]), words.drawn(units["energy"])),
         history={name: values[history["state"] == index] for name, values in history.items()},
     )

@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from qpinn.runs.files import write_atomically
 
@@ -20,7 +20,7 @@ BLUE, ORANGE, GREEN, RED, GREY, SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 STYLE: dict[str, Any] = {
     "font.size": 9, "axes.labelsize": 10, "legend.fontsize": 8.5, "legend.frameon": False, "lines.linewidth": 1.6,
     "axes.spines.top": False, "axes.spines.right": False, "svg.hashsalt": "qpinn", "svg.fonttype": "path",
-    "axes.formatter.limits": (-3, 4), "axes.formatter.use_mathtext": False,
+    "axes.formatter.limits": (-3, 6), "axes.formatter.use_mathtext": False,
 }  # fmt: skip
 ENERGY = "energy / (ħ²/2mL²)"
 
@@ -116,7 +116,8 @@ def log_axis(axes: Axes, curves: list[np.ndarray], left_out: float = 0.02) -> No
     axes.set_yscale("log")
     top = shown.max()
     low = max(np.quantile(shown, left_out), top * 1e-16)
-    axes.set_ylim(low / 4, top * 6)
+    axes.set_ylim(low / 4, top * 6)  # more than a decade: a power of ten is in it, and no others need their numbers
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def save(figure: Figure, path: Path) -> list[Path]:

@@ -338,6 +338,15 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.2g} ms"
 
 
+UNITS = {"cm^-1": "cm⁻¹", "angstrom": "Å", "um": "µm"}
+"""Units as they stand in figures, where every sign can be drawn; a terminal has their plain names."""
+
+
+def drawn(name: str) -> str:
+    """A unit as it stands in a figure."""
+    return UNITS.get(name, name)
+
+
 def trained_in(results: Results) -> float:
     """Seconds that the network took, compiling included, and whatever processes took that were interrupted."""
     return float(sum(results["seconds"].get(phase, 0.0) for phase in ("compile", "train", "earlier")))

@@ -163,3 +163,23 @@ def test_the_levels_of_a_sweep_are_named_as_they_are():
         levels=np.array([1.0, 2.0]), reference="reference", fixed=False, vary=None, values=None,
     )  # fmt: skip
     assert "reference levels" in text(sweep_figures.energies(data))
+
+
+def test_a_logarithmic_axis_within_a_decade_has_room_for_its_label():
+    figure, axes = style.one_panel("errors")
+    errors = np.geomspace(1.4e-14, 9e-15, 5)
+    axes.plot(errors)
+    style.log_axis(axes, [errors])
+    axes.set_ylabel("relative error of E")
+    figure.canvas.draw()
+    assert axes.yaxis.label.get_window_extent().x0 >= figure.bbox.x0
+
+
+def test_units_are_drawn_with_their_signs(tmp_path):
+    folder = write(tmp_path, {**results(state()), "units": {"length": "angstrom", "energy": "cm^-1"}})
+    rows = (folder / "history.csv").read_text()
+    (folder / "history.csv").write_text(rows.replace(",energy,", ",energy_cm^-1,"))
+    words = "\n".join(text(figure) for figure in run_figures.draw(run_data.load(folder)).values())
+    assert "position x / Å" in words
+    assert "E / cm⁻¹" in words
+    assert "cm^-1" not in words
