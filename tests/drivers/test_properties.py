@@ -43,7 +43,7 @@ def _agree(one, other, size):
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-10 * size)
 
 
-def _laws(well, scale, shift):
+def assert_laws(well, scale, shift):
     """E L^2 is the same for V L^2 as a function of x / L, E - V_0 for V - V_0, and E for V mirrored; E is bounded."""
     domain, text = well
     plain = _solved(domain, text)
@@ -65,14 +65,14 @@ def _laws(well, scale, shift):
 @FEW
 @given(wells(), _number(0.3, 4), _number(-50, 50))
 def test_energies_scale_shift_and_mirror_as_they_must(well, scale, shift):
-    _laws(well, scale, shift)
+    assert_laws(well, scale, shift)
 
 
 @pytest.mark.long
 @MANY
 @given(wells(), _number(0.3, 4), _number(-50, 50))
 def test_energies_of_many_scale_shift_and_mirror_as_they_must(well, scale, shift):
-    _laws(well, scale, shift)
+    assert_laws(well, scale, shift)
 
 
 NETWORKS = st.fixed_dictionaries({
@@ -90,7 +90,7 @@ ROUTES = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-def _answers(well, network, route):
+def assert_answers(well, network, route):
     """Numbers, and bounds that hold if there are any; or one line that begins with a key."""
     domain, text = well
     reason = ""
@@ -114,10 +114,10 @@ def _answers(well, network, route):
 
 @pytest.mark.usefixtures("optax_promotion")
 def test_any_network_answers_or_says_why_not():
-    FEW(given(wells(), NETWORKS, ROUTES)(_answers))()
+    FEW(given(wells(), NETWORKS, ROUTES)(assert_answers))()
 
 
 @pytest.mark.long
 @pytest.mark.usefixtures("optax_promotion")
 def test_any_of_many_networks_answers_or_says_why_not():
-    MANY(given(wells(), NETWORKS, ROUTES)(_answers))()
+    MANY(given(wells(), NETWORKS, ROUTES)(assert_answers))()

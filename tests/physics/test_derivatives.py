@@ -9,7 +9,7 @@ import pytest
 from scipy import interpolate
 
 from qpinn.physics import derivatives, potentials
-from qpinn.physics.potentials.tables import Sampled
+from qpinn.physics.potentials.samples import Sampled
 
 
 def box(right, levels):

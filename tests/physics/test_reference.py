@@ -12,7 +12,7 @@ from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.physics import reference
 from qpinn.physics.potentials import barrier, expression, finite_well, harmonic, infinite_well, morse, two_deltas
-from qpinn.physics.potentials.tables import Sampled
+from qpinn.physics.potentials.samples import Sampled
 from qpinn.physics.resolution import segment_edges
 
 CASES = [

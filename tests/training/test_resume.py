@@ -29,7 +29,7 @@ def _run(settings, snapshots=(), callbacks=()):
     return eigenstates.run(qpinn.potentials.finite_well(), from_mapping(Settings, settings), callbacks, snapshots)
 
 
-def _same(one, other):
+def assert_same(one, other):
     for a, b in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
         np.testing.assert_array_equal(a, b)
     assert set(one.history) == set(other.history)
@@ -44,7 +44,7 @@ def _same(one, other):
 
 @pytest.mark.usefixtures("optax_promotion")
 @pytest.mark.parametrize("case", CASES)
-def test_from_every_chunk_on_it_is_the_same(case):
+def test_from_every_chunk_on_it_is_theassert_same(case):
     saves, kept = [], []
 
     def keep(progress):
@@ -60,7 +60,7 @@ def test_from_every_chunk_on_it_is_the_same(case):
     assert whole.stats.rounds > 1 or case != "meshes"
     for snapshots in (saves[0], saves[len(saves) // 2], saves[-1]):
         steps = []
-        _same(whole, _run(CASES[case], snapshots, [lambda progress, steps=steps: steps.append(progress.step)]))
+        assert_same(whole, _run(CASES[case], snapshots, [lambda progress, steps=steps: steps.append(progress.step)]))
         if snapshots is saves[-1]:
             assert not steps  # what is finished is not trained again
 
@@ -72,7 +72,7 @@ def test_a_finished_training_goes_on_with_more_steps():
     kept = {}
     _run(settings, callbacks=[lambda progress: kept.update(last=progress.snapshot())])
     longer = {**settings, "optimizer": {**settings["optimizer"], "steps": 40}}
-    _same(_run(longer), _run(longer, [kept["last"]]))
+    assert_same(_run(longer), _run(longer, [kept["last"]]))
 
 
 def test_a_snapshot_of_another_training_is_refused():

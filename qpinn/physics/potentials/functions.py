@@ -12,7 +12,7 @@ import numpy as np
 
 from qpinn.checks import LIMIT, finite
 from qpinn.physics.potentials.base import Number, Potential, pytree, walls
-from qpinn.physics.potentials.tables import MOST_ROWS, Sampled, sampled
+from qpinn.physics.potentials.samples import MOST_ROWS, Sampled, sampled
 
 CLOSE = 1e-11
 """Of the range of V: how well a spline agrees with a function between its samples, when there are enough."""

@@ -8,17 +8,20 @@ found by name, or taken in their order where there are no names.
 from __future__ import annotations
 
 import io
+import os
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import LIMIT, suggestion
+from qpinn.physics import units
 
 MOST_ROWS = 100_000
 MOST_BYTES = 64 * 2**20
@@ -38,25 +41,54 @@ DAMAGED = (
 """What NumPy raises for a file that is none of its own."""
 
 
-class Columns(NamedTuple):
+Given = tuple[tuple[str, str], ...]
+"""Units that a file says it is in: kinds ("length", "energy", "mass") and units."""
+
+UNITS = {"length": units.LENGTHS, "energy": units.ENERGIES, "mass": units.MASSES}
+
+
+class Column(NamedTuple):
+    """A column that is looked for: of which kind its numbers are, and what else it may be called."""
+
+    kind: str
+    others: tuple[str, ...]
+
+
+class Table(NamedTuple):
     """What was read of a file.
 
     values  of each column asked for, (rows,)
-    units   as the header has them, None where it has none
-    names   as the header has them, or the numbers of the columns
+    names   of the columns as the header has them, or their numbers
     rows    the number of its line in the file for each row (rows,)
+    given   the units that the header says
     """
 
     values: list[Float[np.ndarray, "rows"]]
-    units: list[str | None]
     names: list[str]
     rows: list[int]
+    given: Given
 
 
-def read(file: str, wanted: Mapping[str, Sequence[str]], chosen: Sequence[str | int] | None = None) -> Columns:
+class _Cells(NamedTuple):
+    """A file as it is: a header, empty without one, and rows of cells, numbers or text, each with its line."""
+
+    header: list[str]
+    rows: Any
+    lines: list[int]
+    decimal_comma: bool = False
+
+
+def path_of(file: Any, what: str) -> str:
+    """The path of a file as text. Raises ValueError, saying `what` it must be, for what is no path."""
+    if not isinstance(file, (str, os.PathLike)) or not os.fspath(file):
+        raise ValueError(f"potential.file={'null' if file is None else file}: must be the path of a file {what}")
+    return str(os.fspath(file))
+
+
+def read(file: str, wanted: Mapping[str, Column], chosen: Sequence[str | int] | None = None) -> Table:
     """The columns of a file, as finite numbers.
 
-    wanted  a name for each column, and other names that it may have; case and units in brackets do not matter
+    wanted  columns by name; case and units in a header do not matter
     chosen  names of columns of the file, or their numbers from 1, one for each of `wanted`: instead of looking
 
     Raises ValueError, naming the file, the row and what was expected, for what cannot be read.
@@ -71,48 +103,53 @@ def read(file: str, wanted: Mapping[str, Sequence[str]], chosen: Sequence[str | 
     except OSError as error:
         raise _refused(file, f"cannot be read ({error.strerror})") from None
     if path.suffix.lower() in (".npy", ".npz"):
-        header, cells, rows = _arrays(data, file, None if chosen is not None else len(wanted))
+        cells = _arrays(data, file, None if chosen is not None else len(wanted))
     else:
-        header, cells, rows = _text(data, file, wanted)
-    places = _places(header, cells.shape[1], wanted, chosen, file)
-    values = [cells[:, place] for place in places]
-    for place, column in zip(places, values, strict=True):
-        bad = np.flatnonzero(~(np.abs(column) <= LIMIT))
-        if bad.size:
-            raise _refused(
-                file,
-                f"row {rows[bad[0]]}, {_name(header, place)}={column[bad[0]]:g}: must be a number within +-{LIMIT:g}",
-            )
-    units = [_split(header[place])[1] if header else None for place in places]
-    return Columns(values, units, [_name(header, place) for place in places], rows)
+        cells = _text(data, file, wanted)
+    places = _places(cells, wanted, chosen, file)
+    names = [cells.header[place] if cells.header else f"column {place + 1}" for place in places]
+    given = tuple(
+        (column.kind, units.named(f"potential.file={file}: unit of {name}", unit, UNITS[column.kind]))
+        for column, name in zip(wanted.values(), names, strict=True) if cells.header and (unit := _split(name)[1])
+    )  # fmt: skip
+    values = [_numbers(cells, place, name, file) for place, name in zip(places, names, strict=True)]
+    return Table(values=values, names=names, rows=cells.lines, given=given)
 
 
 def _refused(file: str, reason: str) -> ValueError:
     return ValueError(f"potential.file={file}: {reason}")
 
 
-def _name(header: Sequence[str], place: int) -> str:
-    return header[place] if header else f"column {place + 1}"
+def _numbers(cells: _Cells, place: int, name: str, file: str) -> Float[np.ndarray, "rows"]:
+    """A column of cells as numbers."""
+    values = np.empty(len(cells.rows))
+    for row, (cell, line) in enumerate(zip((row[place] for row in cells.rows), cells.lines, strict=True)):
+        value = _number(cell, cells.decimal_comma) if isinstance(cell, str) else float(cell)
+        if value is None or not abs(value) <= LIMIT:
+            shown = str(cell).strip()[:40] or "nothing"
+            raise _refused(file, f"row {line}, {name}={shown}: must be a number within +-{LIMIT:g}")
+        values[row] = value
+    return values
 
 
 def _split(name: str) -> tuple[str, str | None]:
     """A name of a header and its unit."""
     plain = OF_POSITION.sub("", name).strip()
-    found = UNIT.match(plain)
-    if not found or not found[1]:
+    parts = UNIT.match(plain)
+    if not parts or not parts[1]:
         return plain, None
-    return found[1], found[2] or found[3] or found[4] or None
+    return parts[1], parts[2] or parts[3] or parts[4] or None
 
 
-def _places(
-    header: Sequence[str],
-    count: int,
-    wanted: Mapping[str, Sequence[str]],
-    chosen: Sequence[str | int] | None,
-    file: str,
-) -> list[int]:
+def _called(header: Sequence[str], name: str, column: Column) -> list[int]:
+    """Places of a header that have a name of a column."""
+    names = {name.lower(), *(other.lower() for other in column.others)}
+    return [place for place, title in enumerate(header) if _split(title)[0].lower() in names]
+
+
+def _places(cells: _Cells, wanted: Mapping[str, Column], chosen: Sequence[str | int] | None, file: str) -> list[int]:
     """Which columns of a table are meant."""
-    needs = ", ".join(wanted)
+    needs, count, header = ", ".join(wanted), len(cells.rows[0]), cells.header
     if chosen is not None:
         if len(chosen) != len(wanted):
             raise ValueError(f"potential.columns={list(chosen)}: must be {len(wanted)} names or numbers, for {needs}")
@@ -123,19 +160,17 @@ def _places(
                 file, f"has {count} columns without names, for {needs}; potential.columns=[1,2] says which are meant"
             )
         return list(range(count))
-    plain = [_split(name)[0].lower() for name in header]
     places = []
-    for name, others in wanted.items():
-        allowed = [name.lower(), *(other.lower() for other in others)]
-        found = [place for place, here in enumerate(plain) if here in allowed]
-        if len(found) > 1:
-            raise _refused(file, f"has several columns for {name}: {', '.join(header[place] for place in found)}; "
+    for name, column in wanted.items():
+        fitting = _called(header, name, column)
+        if len(fitting) > 1:
+            raise _refused(file, f"has several columns for {name}: {', '.join(header[place] for place in fitting)}; "
                                  "potential.columns says which is meant")  # fmt: skip
-        if not found:
+        if not fitting:
             hint = suggestion(name, header)
             raise _refused(file, f"has no column {name}; {hint}needs {needs}; its header is {', '.join(header)}; "
                                  "potential.columns says which columns are meant")  # fmt: skip
-        places += found
+        places += fitting
     return places
 
 
@@ -145,14 +180,13 @@ def _chosen(entry: str | int, header: Sequence[str], count: int) -> int:
         if not 1 <= entry <= count:
             raise ValueError(f"potential.columns={entry}: must be a number from 1 to {count}")
         return entry - 1
-    names = [name.strip() for name in header]
-    found = [place for place, name in enumerate(names) if entry in (name, _split(name)[0])]
-    if len(found) != 1:
-        hint = suggestion(str(entry), names)
+    fitting = [place for place, title in enumerate(header) if entry in (title, _split(title)[0])]
+    if len(fitting) != 1:
+        hint = suggestion(str(entry), header)
         raise ValueError(
-            f"potential.columns={entry}: no such column; {hint}allowed: {', '.join(names) or 'numbers from 1'}"
+            f"potential.columns={entry}: no such column; {hint}allowed: {', '.join(header) or 'numbers from 1'}"
         )
-    return found[0]
+    return fitting[0]
 
 
 # ----------------------------------------------------------------------------------------------------------------- text
@@ -170,8 +204,7 @@ def _decoded(data: bytes, file: str) -> str:
     raise _refused(file, "cannot be read (it is not text)")
 
 
-def _text(data: bytes, file: str, wanted: Mapping[str, Sequence[str]]) -> tuple[list[str], np.ndarray, list[int]]:
-    """Header (empty if there is none), numbers (rows, columns) and the line of each row."""
+def _text(data: bytes, file: str, wanted: Mapping[str, Column]) -> _Cells:
     numbered, comments = [], []
     for number, line in enumerate(_decoded(data, file).splitlines(), 1):
         stripped = COMMENT.sub("", line).strip()
@@ -184,47 +217,41 @@ def _text(data: bytes, file: str, wanted: Mapping[str, Sequence[str]]) -> tuple[
     if not numbered:
         raise _refused(file, f"has no rows; needs columns {', '.join(wanted)}")
     split, decimal_comma = _separator([line for _, line in numbered])
-    header: list[str] = []
     first = _names(numbered[0][1], split)
     if all(_number(cell, decimal_comma) is None for cell in first):
         header, numbered = first, numbered[1:]
-    else:  # numpy.savetxt puts the header into a comment, whatever parts its cells
-        known = {name.lower() for names in wanted.items() for name in (names[0], *names[1])}
-        for comment in reversed(comments):
-            for part in (split, *(lambda line, mark=mark: line.split(mark) for mark in (",", ";", "\t", None))):
-                cells = _names(comment, part)
-                if len(cells) == len(first) and sum(_split(cell)[0].lower() in known for cell in cells) >= len(wanted):
-                    header = header or cells
+    else:
+        header = _header_in(comments, split, len(first), wanted)
     if not numbered:
         raise _refused(file, "has a header and no rows")
-    columns = len(header) or len(first)
-    values = np.empty((len(numbered), columns))
-    for row, (number, line) in enumerate(numbered):
-        cells = split(line)
-        if len(cells) != columns:
-            raise _refused(
-                file, f"row {number} has {len(cells)} cells, {'the header' if header else 'the first'} {columns}"
-            )
-        for place, cell in enumerate(cells):
-            value = _number(cell, decimal_comma)
-            values[row, place] = np.nan if value is None else value
-            if value is None and place in _meant(header, columns, wanted):
-                shown = cell.strip()[:40] or "nothing"
-                raise _refused(
-                    file, f"row {number}, {_name(header, place)}={shown}: must be a number within +-{LIMIT:g}"
-                )
-    return header, values, [number for number, _ in numbered]
+    rows = [split(line) for _, line in numbered]
+    lines = [number for number, _ in numbered]
+    for row, number in zip(rows, lines, strict=True):
+        if len(row) != len(first):
+            than = "the header" if header else "the first"
+            raise _refused(file, f"row {number} has {len(row)} cells, {than} {len(first)}")
+    return _Cells(header, rows, lines, decimal_comma)
+
+
+MARKS = (",", ";", "\t", None)
+
+
+def _header_in(
+    comments: Sequence[str], split: Callable[[str], list[str]], count: int, wanted: Mapping[str, Column]
+) -> list[str]:
+    """The last comment with a name of every column, whatever parts its cells: numpy.savetxt writes one. Empty: none."""
+    for comment in reversed(comments):
+        parts: list[Callable[[str], list[str]]] = [split, *(partial(str.split, sep=mark) for mark in MARKS)]
+        for part in parts:
+            header = _names(comment, part)
+            if len(header) == count and all(_called(header, name, column) for name, column in wanted.items()):
+                return header
+    return []
 
 
 def _names(line: str, split: Callable[[str], list[str]]) -> list[str]:
     """The cells of a header, in which blanks before a unit in brackets part nothing."""
     return [cell.strip("\"' ") for cell in split(re.sub(r"\s+(?=[\[(])", "", line))]
-
-
-def _meant(header: Sequence[str], count: int, wanted: Mapping[str, Sequence[str]]) -> list[int]:
-    """Columns in which every cell must be a number: those that have one of the names, or all without names."""
-    known = {name.lower() for names in wanted.items() for name in (names[0], *names[1])}
-    return [place for place in range(count) if not header or _split(header[place])[0].lower() in known]
 
 
 def _separator(lines: Sequence[str]) -> tuple[Callable[[str], list[str]], bool]:
@@ -263,20 +290,21 @@ def _number(cell: str, decimal_comma: bool) -> float | None:
 # --------------------------------------------------------------------------------------------------------------- arrays
 
 
-def _arrays(data: bytes, file: str, count: int | None) -> tuple[list[str], np.ndarray, list[int]]:
-    """The same of an npy or npz file, without pickles; count: of columns, None: as many as there are."""
+def _arrays(data: bytes, file: str, count: int | None) -> _Cells:
+    """An npy or npz file, without pickles; count: of columns, None: as many as there are."""
     try:
         stored = np.load(io.BytesIO(data), allow_pickle=False)
         arrays = {"": stored} if isinstance(stored, np.ndarray) else {name: stored[name] for name in stored.files}
         if any(array.dtype.kind not in "fiu" for array in arrays.values()):
             raise ValueError("it holds more than real numbers")
-        columns = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
     except DAMAGED as error:
         raise _refused(file, f"cannot be read ({str(error).partition(chr(10))[0]})") from None
-    first = next(iter(columns.values()), np.empty(0))
-    if len(columns) == 1 and first.ndim == 2 and first.size:
-        table = first.T if count == first.shape[0] != first.shape[1] else first
-        return [], table, list(range(1, len(table) + 1))
-    if first.ndim != 1 or not first.size or any(column.shape != first.shape for column in columns.values()):
+    header = list(arrays)
+    first: np.ndarray = next(iter(arrays.values()), np.empty(0))
+    if len(arrays) == 1 and first.ndim == 2 and first.size:
+        header, table = [], first.T if count == first.shape[0] != first.shape[1] else first
+    elif first.ndim != 1 or not first.size or any(array.shape != first.shape for array in arrays.values()):
         raise _refused(file, "must hold arrays of one length, or one array (rows, columns)")
-    return list(columns), np.stack(list(columns.values()), axis=1), list(range(1, len(first) + 1))
+    else:
+        table = np.stack(list(arrays.values()), axis=1)
+    return _Cells(header, table, list(range(1, len(table) + 1)))

@@ -1,4 +1,4 @@
-"""Potentials that are given as a table in a file: samples of V, or layers."""
+"""A potential that is given by samples."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import LIMIT, finite
-from qpinn.physics import columns as tables
-from qpinn.physics import units
-from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, walls
+from qpinn.checks import LIMIT
+from qpinn.physics import tables
+from qpinn.physics.potentials.arrays import OfArrays, entries, piece_of
+from qpinn.physics.potentials.base import MOST_KINKS, Number, builder, walls
+from qpinn.physics.tables import Column, Given, Table
 
 MOST_ROWS = 20_000
 """Knots of a spline that a reference can take as well."""
@@ -24,30 +25,16 @@ BLOCK = 64
 """Splines that are computed at a time."""
 
 
-Given = tuple[tuple[str, str], ...]
-"""Units of a file, by "length", "energy" and "mass"."""
-
-POSITIONS = ("x", "r", "z", "q", "position", "distance", "radius", "coordinate", "angle", "theta", "phi")
-ENERGIES = ("V", "E", "U", "energy", "potential", "pot", "potential energy", "Epot", "v_x", "V(x)", "V(r)", "E(r)")
-"""What columns of positions and of V are called."""
-
-
-class _Table(Potential):
-    """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other."""
-
-    def _numbers(self) -> tuple[Any, ...]:
-        return tuple(value.tobytes() if isinstance(value, np.ndarray) else value for value in vars(self).values())
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self._numbers() == other._numbers()  # type: ignore[attr-defined]
-
-    def __hash__(self) -> int:
-        return hash(self._numbers())
+COLUMNS = {
+    "x": Column("length", ("r", "z", "q", "position", "distance", "radius", "coordinate", "angle", "theta", "phi")),
+    "V": Column("energy", ("E", "U", "energy", "potential", "pot", "potential energy", "Epot", "v_x")),
+}
+"""Positions and energies in a file."""
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Sampled(_Table):
+class Sampled(OfArrays):
     """V from samples, between walls at the first and the last of them.
 
     Piece j, x from knots[j], is sum_p coefficients[p, j] (x - knots[j])^(P - p), P = 1 (linear) or 3 (cubic spline).
@@ -72,7 +59,7 @@ class Sampled(_Table):
 
     @property
     def breakpoints(self) -> tuple[Number, ...]:
-        return _entries(self.knots[np.array(self.bends, np.intp)])
+        return entries(self.knots[np.array(self.bends, np.intp)])
 
     @property
     def seams(self) -> Float[np.ndarray, "seams"]:
@@ -89,7 +76,7 @@ class Sampled(_Table):
         self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
     ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
         """The least and the largest V on cells from `left` to `right` (n,): at their ends, at knots and between."""
-        first, last = _piece_of(self.seams, left), _piece_of(self.seams, np.nextafter(right, left))
+        first, last = piece_of(self.seams, left), piece_of(self.seams, np.nextafter(right, left))
         least, most = self._extremes(first, left, np.minimum(right, self.seams[first + 1]))
         last_least, last_most = self._extremes(last, np.maximum(left, self.seams[last]), right)
         least, most = np.minimum(least, last_least), np.maximum(most, last_most)
@@ -107,7 +94,7 @@ class Sampled(_Table):
         On a piece the difference is a polynomial, which at 2 m Chebyshev nodes is at least 1 / sqrt(2) of its largest
         (Ehlich and Zeller, Math. Z. 86 (1964) 41).
         """
-        first, last = _piece_of(self.seams, left), _piece_of(self.seams, np.nextafter(right, left))
+        first, last = piece_of(self.seams, left), piece_of(self.seams, np.nextafter(right, left))
         degrees = np.broadcast_to(degree, left.shape)
         low, high = self.enclose(left, right)
         off = (high - low) / 2
@@ -193,22 +180,12 @@ class Sampled(_Table):
         return value
 
 
-def _entries(values: Any) -> tuple[Number, ...]:
-    """The entries of an array (n,): numbers on the host, tracers under jit."""
-    return tuple(values.tolist()) if isinstance(values, np.ndarray) else tuple(values)
-
-
-def _piece_of(knots: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The piece (n,) between two of `knots` that each of x (n,) lies in."""
-    return np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)
-
-
 @builder
 def sampled(
     file: str | os.PathLike[str] | None = None, interpolation: str = "linear",
     columns: Sequence[str | int] | None = None, x: Any = None, V: Any = None,  # noqa: N803  (its name in physics)
 ) -> Sampled:  # fmt: skip
-    """V from a table of positions and energies: a file of text, npy or npz (`qpinn.physics.columns`), or two arrays.
+    """V from a table of positions and energies: a file of text, npy or npz (`qpinn.physics.tables`), or two arrays.
 
     interpolation  linear: straight lines, whose corners are breakpoints; cubic: a spline with continuous V''
                    (not-a-knot), for smooth data
@@ -223,8 +200,8 @@ def sampled(
     if interpolation not in ("linear", "cubic"):
         raise ValueError(f"potential.interpolation={interpolation}: unknown; allowed: linear, cubic")
     if x is None and V is None:
-        path = _path(file, "with columns of positions and of V, or potential.x and potential.V must be given")
-        what, table = f"potential.file={path}", tables.read(path, {"x": POSITIONS, "V": ENERGIES}, columns)
+        path = tables.path_of(file, "with columns of positions and of V, or potential.x and potential.V must be given")
+        what, table = f"potential.file={path}", tables.read(path, COLUMNS, columns)
     else:
         path, what, table = "", "potential.x, V", _of_arrays(file, x, V)
     x, v, sections, order = _sorted(table, what)
@@ -235,9 +212,8 @@ def sampled(
         where = "rows" if len(sections) == 1 else "rows between two jumps"
         raise ValueError(f"{what}: has {min(map(len, sections))} {where}; {interpolation} needs at least {least}")
     walls((float(x[0]), float(x[-1])))
-    coefficients = np.concatenate([_pieces(x_, v_, interpolation) for x_, v_ in _each(sections, x, v)], axis=1)
-    knots = np.concatenate([x[section][int(n > 0) :] for n, section in enumerate(sections)])
-    jumps = np.cumsum([len(section) - 1 for section in sections])[:-1]
+    coefficients = np.concatenate([_pieces(x[rows], v[rows], interpolation) for rows in sections], axis=1)
+    knots, jumps = np.unique(x), np.cumsum([len(rows) - 1 for rows in sections])[:-1]
     slope = coefficients[0]
     corners = np.abs(np.diff(slope)) > 1e-9 * max(float(np.abs(slope).max()), 1e-300)
     bends = sorted({*(1 + np.flatnonzero(corners if interpolation == "linear" else [])), *jumps})
@@ -247,16 +223,17 @@ def sampled(
             f"{what}: {interpolation} pieces through {len(x)} rows have {len(bends)} corners and jumps, "
             f"at most {MOST_KINKS}{advice}"
         )
-    given = _given(path, zip(("length", "energy"), table.units, table.names, strict=True))
     read = ", ".join([
         f"{len(x)} rows of {' and '.join(table.names)}", f"from {x[0]:g} to {x[-1]:g}", *order,
         *([f"jumps at {', '.join(f'{at:g}' for at in knots[jumps])}"] if len(jumps) else []), interpolation,
     ])  # fmt: skip
-    return Sampled(knots=knots, coefficients=coefficients, file=path, interpolation=interpolation,
-                   bends=tuple(map(int, bends)), jumps=tuple(map(int, jumps)), given=given, read=read)  # fmt: skip
+    return Sampled(
+        knots=knots, coefficients=coefficients, file=path, interpolation=interpolation, bends=tuple(map(int, bends)),
+        jumps=tuple(map(int, jumps)), given=table.given, read=read,
+    )  # fmt: skip
 
 
-def _of_arrays(file: Any, x: Any, v: Any) -> tables.Columns:
+def _of_arrays(file: Any, x: Any, v: Any) -> Table:
     """Two arrays as the table of a file."""
     if file is not None:
         raise ValueError(f"potential.file={file}: and potential.x, V; give one of the two")
@@ -273,17 +250,10 @@ def _of_arrays(file: Any, x: Any, v: Any) -> tables.Columns:
         values.append(value)
     if len(values[0]) != len(values[1]) or not len(values[0]):
         raise ValueError(f"potential.x, V: have {len(values[0])} and {len(values[1])} numbers; must have as many")
-    return tables.Columns(values, [None, None], ["x", "V"], list(range(1, len(values[0]) + 1)))
+    return Table(values=values, names=["x", "V"], rows=list(range(1, len(values[0]) + 1)), given=())
 
 
-def _path(file: Any, what: str) -> str:
-    """The path of a file as text."""
-    if not isinstance(file, (str, os.PathLike)) or not os.fspath(file):
-        raise ValueError(f"potential.file={'null' if file is None else file}: must be the path of a file {what}")
-    return str(os.fspath(file))
-
-
-def _sorted(table: tables.Columns, what: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[str]]:
+def _sorted(table: Table, what: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[str]]:
     """Positions and values (n,) in order, the indices of each section between jumps, and what was done to the order."""
     x, v = table.values
     rows, said, in_order = np.asarray(table.rows), [], True
@@ -316,10 +286,6 @@ def _sorted(table: tables.Columns, what: str) -> tuple[np.ndarray, np.ndarray, l
     return x, v, np.split(np.arange(len(x)), again + 1), said
 
 
-def _each(sections: Sequence[np.ndarray], *arrays: np.ndarray) -> list[list[np.ndarray]]:
-    return [[array[section] for array in arrays] for section in sections]
-
-
 def _pieces(x: np.ndarray, v: np.ndarray, interpolation: str) -> np.ndarray:
     """Coefficients (P + 1, pieces) between samples without a jump."""
     from scipy import interpolate
@@ -327,127 +293,3 @@ def _pieces(x: np.ndarray, v: np.ndarray, interpolation: str) -> np.ndarray:
     if interpolation == "cubic":
         return np.asarray(interpolate.CubicSpline(x, v).c)
     return np.stack([np.diff(v) / np.diff(x), v[:-1]])
-
-
-def _given(file: str, columns: Any) -> Given:
-    """The units of a file: of columns (kind, unit or None, name)."""
-    allowed = {"length": units.LENGTHS, "energy": units.ENERGIES, "mass": units.MASSES}
-    return tuple(
-        (kind, units.named(f"potential.file={file}: unit of {name}", unit, allowed[kind]))
-        for kind, unit, name in columns if unit
-    )  # fmt: skip
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class Layers(_Table):
-    """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
-
-    edges (n + 1,) in nm from the left wall; offset (n,) in eV; masses (n,) in m_e. psi and psi' / m are continuous.
-    """
-
-    edges: Any
-    offset: Any
-    masses: Any
-    file: str = dataclasses.field(metadata={"static": True})
-    given: Given = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
-    name: ClassVar[str] = "layers"
-    hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
-    energies: ClassVar[dict[str, float]] = {"offset": 1}
-
-    @property
-    def domain(self) -> tuple[Number, Number]:
-        return self.edges[0], self.edges[-1]
-
-    @property
-    def breakpoints(self) -> tuple[Number, ...]:
-        return _entries(self.edges[1:-1])
-
-    def times(self, length: float = 1.0, energy: float = 1.0, mass: float = 1.0) -> Layers:
-        """The same with its numbers in other units."""
-        return dataclasses.replace(self, edges=self.edges * length, offset=self.offset * energy,
-                                   masses=self.masses * mass, given=())  # fmt: skip
-
-    def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Derivatives with respect to thickness, offset and mass (..., n), and to edges (..., n + 1) one at a time.
-
-        A layer that grows moves everything to the right of it.
-        """
-        edges = by_field["edges"]
-        thickness = np.cumsum(edges[..., :0:-1], axis=-1)[..., ::-1]
-        return {"thickness": thickness, "offset": by_field["offset"], "mass": by_field["masses"], "edges": edges}
-
-    def enclose(
-        self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
-    ) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
-        """The offset on cells from `left` to `right` (n,), none of which holds the end of a layer."""
-        value = np.asarray(self.offset, np.float64)[_piece_of(np.asarray(self.edges), (left + right) / 2)]
-        return value, value
-
-    def stray(self, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Any) -> Float[np.ndarray, "n"]:
-        """0: V is constant in a layer."""
-        return np.zeros(len(left))
-
-    def _layer(self, x: Any) -> Any:
-        namespace = x.__array_namespace__()
-        inner = namespace.asarray(self.edges)[1:-1]
-        return namespace.searchsorted(inner, x[..., 0], side="right")
-
-    def __call__(self, x: Any) -> Any:
-        return x.__array_namespace__().asarray(self.offset)[self._layer(x)]
-
-    def mass(self, x: Any) -> Any:
-        return x.__array_namespace__().asarray(self.masses)[self._layer(x)]
-
-
-@builder
-def layers(
-    file: str | os.PathLike[str] | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (),
-    mass: Sequence[float] = (), columns: Sequence[str | int] | None = None,
-) -> Layers:  # fmt: skip
-    """Layers from a file with the columns thickness, offset and mass, or from three lists of numbers.
-
-    columns  names or numbers (from 1) of those of the file, where their names do not tell
-
-    The header may say units (thickness_nm, offset_meV, mass_me), which are converted into those that are chosen.
-
-    Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
-    """
-    lists = {"thickness": thickness, "offset": offset, "mass": mass}
-    for key, values in lists.items():
-        if isinstance(values, str) or not isinstance(values, Sequence):
-            raise ValueError(f"potential.{key}={values}: must be numbers in brackets, one for each layer, as [10,8,10]")
-    if file is not None and any(map(len, lists.values())):
-        raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
-    given: Given = ()
-    if isinstance(file, (str, os.PathLike)) and os.fspath(file):
-        file = str(os.fspath(file))
-        table = tables.read(file, {"thickness": LAYERS, "offset": ENERGIES + OFFSETS, "mass": MASSES}, columns)
-        numbers, rows = table.values, table.rows
-        given = _given(file, zip(("length", "energy", "mass"), table.units, table.names, strict=True))
-        names = [f"potential.file={file}: row {{row}}, {name}" for name in table.names]
-    elif file is None and any(map(len, lists.values())):
-        numbers = [np.array([finite(f"potential.{key}", value) for value in values]) for key, values in lists.items()]
-        names, rows = [f"potential.{key}: number {{row}}" for key in lists], list(range(1, len(numbers[0]) + 1))
-    else:
-        shown = "null" if file is None else file
-        raise ValueError(f"potential.file={shown}: must be the path of a file with columns thickness, offset and mass; "
-                         "or give the lists potential.thickness, offset, mass")  # fmt: skip
-    if len({len(column) for column in numbers}) > 1:
-        raise ValueError("potential.thickness, offset, mass: must have one number for each layer")
-    count = len(numbers[0])
-    if not 1 <= count <= MOST_KINKS + 1:
-        what = "potential.thickness" if file is None else f"potential.file={file}"
-        raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
-    for name, column, least in ((names[0], numbers[0], 1e-6 * numbers[0].sum()), (names[2], numbers[2], 1e-6)):
-        for row, value in zip(rows, column, strict=True):
-            if value <= 0 or value < least:
-                reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
-                raise ValueError(f"{name.format(row=row)}={value:g}: {reason}")
-    edges = np.concatenate([[0.0], np.cumsum(numbers[0])])
-    return Layers(edges=edges, offset=numbers[1], masses=numbers[2], file=str(file or ""), given=given)
-
-
-LAYERS, OFFSETS = ("width", "d", "length", "L"), ("band offset", "Ec", "band edge", "conduction band")
-MASSES = ("m", "m*", "meff", "m_eff", "effective mass")
-"""What columns of layers are called."""
