@@ -13,7 +13,6 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 EPS = float(np.finfo(float).eps)
 LARGEST = float(np.finfo(float).max)
@@ -173,6 +172,8 @@ class Interval(_Values):
         return _rounded(np.arcsinh(self.lo), np.arcsinh(self.hi), 4)
 
     def erf(self) -> Interval:
+        from scipy import special  # takes a tenth of a second
+
         return _rounded(special.erf(self.lo), special.erf(self.hi), 8).within(np.ones(()))
 
     def sin(self) -> Interval:

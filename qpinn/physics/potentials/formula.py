@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from scipy import special
 
 from qpinn.checks import suggestion
 from qpinn.physics.interval import EPS, Interval
@@ -192,6 +191,8 @@ def compute(node: Node, x: Any) -> Any:
 
 def erf(value: Any) -> Any:
     """The error function, for which arrays have no method."""
+    from scipy import special  # takes a tenth of a second
+
     if isinstance(value, jax.Array):
         return jax.scipy.special.erf(value)
     return special.erf(value) if isinstance(value, np.ndarray | np.generic | float) else value.erf()
