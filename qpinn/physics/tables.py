@@ -44,8 +44,6 @@ DAMAGED = (
 Given = tuple[tuple[str, str], ...]
 """Units that a file says it is in: kinds ("length", "energy", "mass") and units."""
 
-UNITS = {"length": units.LENGTHS, "energy": units.ENERGIES, "mass": units.MASSES}
-
 
 class Column(NamedTuple):
     """A column that is looked for: of which kind its numbers are, and what else it may be called."""
@@ -109,7 +107,7 @@ def read(file: str, wanted: Mapping[str, Column], chosen: Sequence[str | int] | 
     places = _places(cells, wanted, chosen, file)
     names = [cells.header[place] if cells.header else f"column {place + 1}" for place in places]
     given = tuple(
-        (column.kind, units.named(f"potential.file={file}: unit of {name}", unit, UNITS[column.kind]))
+        (column.kind, units.named(f"potential.file={file}: unit of {name}", unit, units.NAMES[column.kind]))
         for column, name in zip(wanted.values(), names, strict=True) if cells.header and (unit := _split(name)[1])
     )  # fmt: skip
     values = [_numbers(cells, place, name, file) for place, name in zip(places, names, strict=True)]

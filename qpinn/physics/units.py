@@ -8,24 +8,22 @@ those of an energy differ by one factor. Constants from scipy.constants (CODATA)
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Collection
 from typing import Any
-
-from scipy import constants
 
 from qpinn.checks import one_of
 from qpinn.physics.hamiltonian import changed
 
-_codata = constants.physical_constants
+NAMES = {
+    "length": ("nm", "angstrom", "bohr", "pm", "um", "m"),
+    "energy": ("eV", "meV", "cm^-1", "hartree", "kJ/mol", "kcal/mol", "K", "THz", "J"),
+    "mass": ("m_e", "amu", "kg"),
+}
+"""What units of each kind are called here."""
 
-LENGTHS = {"nm": 1e-9, "angstrom": 1e-10, "bohr": _codata["Bohr radius"][0], "pm": 1e-12, "um": 1e-6, "m": 1.0}
-ENERGIES = {
-    "eV": constants.eV, "meV": 1e-3 * constants.eV, "cm^-1": 100 * constants.h * constants.c,
-    "hartree": _codata["Hartree energy"][0], "kJ/mol": 1e3 / constants.N_A, "kcal/mol": 4184 / constants.N_A,
-    "K": constants.k, "THz": 1e12 * constants.h, "J": 1.0,
-}  # fmt: skip
-MASSES = {"m_e": constants.m_e, "amu": constants.atomic_mass, "kg": 1.0}
-"""Units in those of the SI. m, J and kg are for files alone: numbers of other units are of a usable size."""
+OF_FILES = ("m", "J", "kg")
+"""Units of files alone: numbers of the others are of a usable size."""
 
 OTHER_NAMES = {
     "a": "angstrom", "å": "angstrom", "ang": "angstrom", "angstroms": "angstrom", "a0": "bohr", "a_0": "bohr",
@@ -60,7 +58,22 @@ class Units:
 DIMENSIONLESS = Units(length="L", energy="ħ²/2mL²", scale=1.0)
 
 
-def named(key: str, value: Any, allowed: Mapping[str, float]) -> str:
+@functools.cache
+def si(kind: str) -> dict[str, float]:
+    """The units of a kind in those of the SI."""
+    from scipy import constants  # takes a tenth of a second
+
+    bohr, hartree = (constants.physical_constants[name][0] for name in ("Bohr radius", "Hartree energy"))
+    values = {
+        "nm": 1e-9, "angstrom": 1e-10, "bohr": bohr, "pm": 1e-12, "um": 1e-6, "m": 1.0,
+        "eV": constants.eV, "meV": 1e-3 * constants.eV, "cm^-1": 100 * constants.h * constants.c, "hartree": hartree,
+        "kJ/mol": 1e3 / constants.N_A, "kcal/mol": 4184 / constants.N_A, "K": constants.k, "THz": 1e12 * constants.h,
+        "J": 1.0, "m_e": constants.m_e, "amu": constants.atomic_mass, "kg": 1.0,
+    }  # fmt: skip
+    return {name: values[name] for name in NAMES[kind]}
+
+
+def named(key: str, value: Any, allowed: Collection[str]) -> str:
     """The name of a unit, by which it is known here. Raises ValueError, naming `key`, for one that is not allowed."""
     text = str(value).strip()
     by_case = {name.lower(): name for name in allowed if len(name) > 3 or name[0] == text[:1]}  # MeV is not meV
@@ -79,16 +92,16 @@ def of(
     system = SYSTEMS[name]
     if system is None:
         return DIMENSIONLESS
-    usual = system[0] if length is None else named("units.length", length, without(LENGTHS, "m")), \
-        system[1] if energy is None else named("units.energy", energy, without(ENERGIES, "J")), \
-        system[2] if mass_unit is None else named("units.mass_unit", mass_unit, without(MASSES, "kg"))  # fmt: skip
-    joule = constants.hbar**2 / (2 * mass * MASSES[usual[2]] * LENGTHS[usual[0]] ** 2)
-    return Units(length=usual[0], energy=usual[1], scale=joule / ENERGIES[usual[1]], mass=usual[2])
+    chosen = {}
+    for (key, unit), usual, kind in zip(
+        (("length", length), ("energy", energy), ("mass_unit", mass_unit)), system, NAMES, strict=True
+    ):
+        allowed = [name for name in NAMES[kind] if name not in OF_FILES]
+        chosen[kind] = usual if unit is None else named(f"units.{key}", unit, allowed)
+    from scipy.constants import hbar
 
-
-def without(units: Mapping[str, float], name: str) -> dict[str, float]:
-    """Units but for one of them."""
-    return {key: value for key, value in units.items() if key != name}
+    metre, joule, kilogram = (si(kind)[chosen[kind]] for kind in NAMES)
+    return Units(**chosen, scale=hbar**2 / (2 * mass * kilogram * metre**2) / joule)
 
 
 def converted(potential: Any, units: Units) -> Any:
@@ -96,16 +109,14 @@ def converted(potential: Any, units: Units) -> Any:
 
     Raises ValueError if the numbers of `units` are dimensionless.
     """
-    given = {key: name for key, name in getattr(potential, "given", {}) if name}
+    given = dict(getattr(potential, "given", ()))
     if not given:
         return potential
     if units.none:
         shown = ", ".join(given.values())
         others = ", ".join(name for name, system in SYSTEMS.items() if system)
         raise ValueError(f"units=dimensionless: potential.file={potential.file} is in {shown}; allowed: {others}")
-    tables = {"length": LENGTHS, "energy": ENERGIES, "mass": MASSES}
-    factors = {key: table[given[key]] / table[getattr(units, key)] if key in given else 1.0
-               for key, table in tables.items()}  # fmt: skip
+    factors = {kind: si(kind)[unit] / si(kind)[getattr(units, kind)] for kind, unit in given.items()}
     return potential.times(**factors)
 
 
