@@ -225,6 +225,8 @@ def read(config: Any) -> tuple[Any, Any]:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
     potential = units.converted(potential, chosen.units.units)
+    if "sweep" not in values:
+        chosen = discretize.settled(potential, chosen)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen

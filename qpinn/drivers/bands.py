@@ -98,6 +98,7 @@ def _levels(
     most = count + EXTRA
     rings = [hamiltonian(potential, Ends("periodic", "periodic", float(phase))) for phase in theta]
     mesh = discretize.mesh_of(rings[0], most, settings.phase, by_parity=False)
+    discretize.check(mesh, rings[0], most, settings)
     budget.check(settings, 2 * len(mesh), 2 * most)
     unit = settings.loss.unit or energy_unit(rings[0], most)
     sampling = cast(settings.precision, FixedPoints(_twice(gauss_legendre(mesh, settings.sampling.points))))

@@ -90,13 +90,14 @@ def run(
     budget.forget_programmes()
     device = check_device(settings.precision)
     potential = units.converted(potential, settings.units.units)
+    settings = discretize.settled(potential, settings)
     plan = discretize.of(potential, settings)
     budget.check(settings, len(plan.mesh), plan.trained)
     clock.lap("planning")
     energy = _energy_value(settings, plan)
     clock.lap("reference")
     tol = settings.tol or certify.TOLERANCE
-    mesh = plan.mesh
+    mesh, most = plan.mesh, discretize.MOST_SHARED if settings.shared else discretize.MOST_SEGMENTS
     with jax.enable_x64(settings.precision == "float64"):
         tried: list[tuple[float, Round]] = []
         while True:
@@ -107,7 +108,7 @@ def run(
             wide = (bound.half_width / (tol * observables.scales(plan, bound.energies)))[plan.shown]
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
-            if met or last.fit.status != "finished" or len(tried) == rounds or len(mesh) >= discretize.MOST_SEGMENTS:
+            if met or last.fit.status != "finished" or len(tried) == rounds or len(mesh) >= most:
                 break
             mesh = _refined(mesh, last.measured, plan.shown, wide)
             if budget.needed(settings, len(mesh), plan.trained) > budget.room():

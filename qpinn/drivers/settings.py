@@ -26,7 +26,8 @@ class Network:
     """A fully connected network: `depth` hidden layers of `width` units (none: 12, or 20 if they are shared).
 
     shared  one network for all levels, each with its own linear parameters, and hidden units as they were drawn;
-            otherwise every level trains a network of its own (none: shared for more than 16 levels)
+            otherwise every level trains a network of its own (none: shared for more than 16 levels, or more than 256
+            segments)
     """
 
     width: int | None = None
@@ -279,7 +280,7 @@ class Settings:
             if self.states is not None:
                 raise ValueError(f"state={self.state}: one level by its index, and states={self.states}: the lowest "
                                  "ones; leave out one of them")  # fmt: skip
-        if self.network.shared and (self.ansatz.name != "piecewise" or self.start.name != "ritz"):
+        if self.network.shared and not self.may_share:
             raise ValueError("network.shared=true: is a basis for a projected solve; allowed with it: "
                              "ansatz=piecewise start=ritz")  # fmt: skip
         if self.start.name == "ritz":
@@ -292,8 +293,12 @@ class Settings:
     def shared(self) -> bool:
         """Whether one network serves all levels."""
         many = isinstance(self.states, int) and self.states > MOST_LANES
-        possible = self.ansatz.name == "piecewise" and self.start.name == "ritz"
-        return many and possible if self.network.shared is None else self.network.shared
+        return many and self.may_share if self.network.shared is None else self.network.shared
+
+    @property
+    def may_share(self) -> bool:
+        """Whether one network can serve all levels: it is a basis for a projected solve."""
+        return self.ansatz.name == "piecewise" and self.start.name == "ritz"
 
     @property
     def width(self) -> int:
