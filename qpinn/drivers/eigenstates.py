@@ -69,7 +69,7 @@ def _potential(given: Any, domain: Sequence[float] | None, breakpoints: Sequence
         raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
     if isinstance(given, tuple | list) and len(given) == 2:
         return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
-    if not hasattr(given, "domain") or not callable(given):
+    if not hasattr(given, "domain") or not hasattr(given, "at"):
         raise ValueError(
             f"potential={reprlib.repr(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or "
             "a function"

@@ -88,7 +88,7 @@ class Eigenvalue:
         """psi, its derivatives, V and m on points grouped by the segments of the ansatz."""
         psi = jax.vmap(self._jets)(self.ansatz.segments(params["psi"]), points.x)
         mass = mass_at(self.potential, points.x)
-        return Fields(psi, self.potential(points.x), mass, self.at_deltas(params["psi"]))
+        return Fields(psi, self.potential.at(points.x), mass, self.at_deltas(params["psi"]))
 
     def at_deltas(self, psi: Params) -> Float[Array, "D"]:
         """psi at the deltas (D,) of the potential, one real function after the other, from its parameters."""
@@ -210,7 +210,7 @@ class Eigenvalue:
 
     def _rows(self, segment: Params, energy: Scalar, x: Array, weight: Array, below: Array) -> Array:
         """Weighted residuals (n,) in one segment; then its parts of the norm and of <psi_j|psi>: (n + 1 + K,)."""
-        fields = Fields(self._jets(segment, x), self.potential(x), mass_at(self.potential, x), None)
+        fields = Fields(self._jets(segment, x), self.potential.at(x), mass_at(self.potential, x), None)
         equation = pde(fields.h_psi, fields.psi.value, energy, weight, self.unit)
         norm = jnp.sum(weight * fields.psi.value**2)
         parts = [jnp.sqrt(self.weight_pde) * equation, jnp.sqrt(self.weight_norm) * norm[None]]

@@ -104,7 +104,7 @@ def _quotients(potential: Any, walls: Array, order: Array, piece: Array, densiti
     x = (densities.x + moved - fixed(moved))[:, None]  # to the last digit where it was: on its side of every jump
     stretch = densities.weight * size / fixed(size)
     offset = densities.energy.mean()
-    v, inverse_mass = bare(x) - offset, fixed(size) / size * densities.weight / mass_at(bare, x)
+    v, inverse_mass = bare.at(x) - offset, fixed(size) / size * densities.weight / mass_at(bare, x)
     strength = jnp.stack([jnp.asarray(alpha, jnp.float64) for alpha in (0.0, *deltas_of(bare)[1])])[1:]
     form = densities.kinetic @ inverse_mass + densities.density @ (stretch * v) + densities.contact @ strength
     return units.scale * (form - (densities.energy - offset) * (densities.density @ stretch))

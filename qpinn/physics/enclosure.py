@@ -43,7 +43,7 @@ def is_enclosed(potential: Any) -> bool:
         return True
     left, right = (np.asarray(float(wall)) for wall in _walls(potential))
     try:
-        value = potential(Interval(left, right)[..., None])
+        value = potential.at(Interval(left, right)[..., None])
     except (TypeError, AttributeError, ValueError, IndexError):
         return False
     return isinstance(value, Interval)
@@ -68,7 +68,7 @@ def enclose(
     if hasattr(potential, "enclose"):
         return potential.enclose(left, right)  # type: ignore[no-any-return]
     if is_enclosed(potential):
-        value = potential(Interval(left[:, None], right[:, None]))
+        value = potential.at(Interval(left[:, None], right[:, None]))
         return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
     v = _sampled(potential, left, right, np.linspace(0, 1, SAMPLES))
     bend = np.abs(np.diff(v, 2, axis=1)).max(
@@ -91,14 +91,14 @@ def stray(
     least = np.minimum((hi - lo) / 2, 2 * LIMIT)
     half, middle = (right - left) / 2, (left + right) / 2
     share = np.linspace(-1, 1, RECTANGLES + 1)
-    center = np.asarray(potential(middle[:, None]), np.float64)[:, None]
+    center = np.asarray(potential.at(middle[:, None]), np.float64)[:, None]
     for rho in RADII:
         wide, high = half * (rho + 1 / rho) / 2, half * (rho - 1 / rho) / 2
         ends = middle[:, None] + wide[:, None] * share
         re, im = Interval(ends[:, :-1], ends[:, 1:]), Interval(np.zeros((len(half), 1)), high[:, None])
         real = Interval(left[:, None] + np.zeros(RECTANGLES), right[:, None] + np.zeros(RECTANGLES))
         im = Interval(im.lo + np.zeros(RECTANGLES), im.hi + np.zeros(RECTANGLES))
-        value = potential(Region(re, im, real)[..., None])
+        value = potential.at(Region(re, im, real)[..., None])
         if not isinstance(value, Region):
             value = Region(value, value * 0.0, value)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -129,7 +129,7 @@ def out_of_range(potential: Any) -> tuple[float, float] | None:
     while len(low):
         places = np.concatenate([(low + high) / 2, *_inside(potential, low, high)])
         with np.errstate(all="ignore"):
-            v = np.broadcast_to(np.asarray(potential(places[:, None]), np.float64), places.shape)
+            v = np.broadcast_to(np.asarray(potential.at(places[:, None]), np.float64), places.shape)
         bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
         if bad.size:
             first = bad[np.argmin(places[bad])]
@@ -153,7 +153,7 @@ def _inside(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
 
 def _sampled(potential: Any, left: np.ndarray, right: np.ndarray, share: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
-        return np.asarray(potential((left[:, None] + (right - left)[:, None] * share)[..., None]), np.float64)
+        return np.asarray(potential.at((left[:, None] + (right - left)[:, None] * share)[..., None]), np.float64)
 
 
 def _tail(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray) -> np.ndarray:

@@ -204,11 +204,11 @@ def reflects(potential: Any) -> bool:
     if mirror is not None:
         return bool(mirror())
     if constant_in_pieces(potential):
-        values = np.asarray(potential(middles), np.float64)
+        values = np.asarray(potential.at(middles), np.float64)
         return bool((values == values[::-1]).all())
     center = (Fraction(left) + Fraction(right)) / 2
     try:
-        term = potential(Term.of((center, Fraction(1)), slack)[..., None])
+        term = potential.at(Term.of((center, Fraction(1)), slack)[..., None])
     except (TypeError, AttributeError, ValueError, IndexError):
         return False
     return isinstance(term, Term) and term.parity == 1

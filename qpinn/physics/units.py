@@ -126,7 +126,7 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     Raises ValueError if its numbers have no units, or if both it and `mass` give an effective mass.
     """
     potential = converted(potential, units)
-    layered = hasattr(potential, "mass")
+    layered = hasattr(potential, "mass_at")
     if units.none:
         if layered:
             raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")

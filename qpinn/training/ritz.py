@@ -57,7 +57,7 @@ def levels(
     V_0 so low that S is positive; it is added to the energies again.
     """
     functions = basis(equation.ansatz, params["psi"], points)
-    v, mass = equation.potential(points.x), mass_at(equation.potential, points.x)
+    v, mass = equation.potential.at(points.x), mass_at(equation.potential, points.x)
     inverse_mass = jnp.broadcast_to(1 / mass, v.shape)
     lowest = jnp.min(v) - _below(equation, jnp.sum(points.weight), jnp.max(1 / inverse_mass))
     blocks = jnp.einsum("snp,sn,snq->spq", functions.slope, inverse_mass, functions.slope)

@@ -28,7 +28,7 @@ class Expression(Potential):
     def domain(self) -> tuple[Number, Number]:
         return self.left, self.right
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self.scale * formulas.compute(formulas.parse(self.formula), x[..., 0])
 
 

@@ -82,10 +82,10 @@ class Layers(OfArrays):
         inner = namespace.asarray(self.edges)[1:-1]
         return namespace.searchsorted(inner, x[..., 0], side="right")
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return x.__array_namespace__().asarray(self.offset)[self._layer(x)]
 
-    def mass(self, x: Any) -> Any:
+    def mass_at(self, x: Any) -> Any:
         return x.__array_namespace__().asarray(self.masses)[self._layer(x)]
 
 

@@ -116,7 +116,7 @@ def _mesh(potential: Any, box: Box, states: int, degree: int) -> np.ndarray:
         gaps = np.where(place < len(open_to), right - at[1:], np.inf), np.where(place > 0, at[:-1] - left, np.inf)
         away = np.where(inside, 0.0, np.maximum(np.minimum(*gaps), 0.0))
         ends = box.left + mesh
-        middle = np.asarray(potential(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
+        middle = np.asarray(potential.at(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
         allowance = 1e-13 * (bound - floor) * np.exp(2 * np.minimum(away, 300.0)) + 8 * EPS * np.abs(middle)
         rough = stray(potential, ends[:-1] + blur, ends[1:] - blur, degree) > allowance
         cut = (away <= 45.0) & ((turn > np.maximum(degree / 3, away)) | rough) & (np.diff(mesh) > 2 * shortest)
