@@ -192,6 +192,7 @@ def _heading(potential: Any, settings: Any) -> str:
     left, right = potential.domain
     numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
+    numbers |= numbers.pop("parameters", {})
     layered, units = hasattr(potential, "mass_at"), settings.units.units
     if layered:
         numbers["layers"] = len(potential.breakpoints) + 1

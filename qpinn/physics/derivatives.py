@@ -67,6 +67,9 @@ def slopes(potential: Any, walls: tuple[float, float], densities: Densities, uni
     i, j it is the matrix element <i|dH/dtheta|j> of nearly degenerate perturbation theory, E the mean of the two.
     Float64 whatever JAX's own setting is.
     """
+    if hasattr(potential, "settled"):
+        potential = potential.settled()
+        potential.check_derivatives()
     bare = dimensionless(potential, units)
     x = np.asarray(densities.x, np.float64)
     inner = np.array([float(place) for place in bare.breakpoints], np.float64)

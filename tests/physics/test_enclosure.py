@@ -28,7 +28,7 @@ SWITCHED = (
 
 def _formula(left, right, text):
     """A formula without breakpoints, unchecked."""
-    return Expression(left=left, right=right, formula=text, breakpoints=())
+    return Expression(left=left, right=right, formula=text, places=())
 
 
 def _cells(seed):

@@ -262,7 +262,9 @@ def describe(potential: Any) -> dict[str, Any]:
         return {**describe(potential.potential), "ends": potential.ends.described()}
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
-    plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
+    plain: dict[str, Any] = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
+    if getattr(potential, "parameters", None):
+        plain["parameters"] = dict(potential.parameters)
     lists = {key: value.tolist() for key, value in values.items() if np.ndim(value) == 1 and len(value) <= MOST_LISTED
              and isinstance(value, np.ndarray)}  # fmt: skip
     return {"name": potential.name, **plain, **lists}
