@@ -142,7 +142,8 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
             _signals.follow()
         _signals.check()
         use_cache()
-        place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
+        place, words = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().overrides.task
+        words = [word.removeprefix("++") for word in words]
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / OVERRIDES, "".join(f"{word}\n" for word in words).encode())
         print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)

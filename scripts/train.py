@@ -192,13 +192,18 @@ def _heading(potential: Any, settings: Any) -> str:
     left, right = potential.domain
     numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
-    layered, units = hasattr(potential, "mass"), settings.units.units
+    numbers |= numbers.pop("parameters", {})
+    layered, units = hasattr(potential, "mass_at"), settings.units.units
     if layered:
         numbers["layers"] = len(potential.breakpoints) + 1
     elif not units.none:
-        numbers["mass"] = f"{settings.units.mass or 1:g} {units.mass}"
+        key, value, unit = "mass", settings.units.particle or 1, units.mass
+        if settings.units.constant is not None:
+            key, value, unit = "B", settings.units.constant, units.energy
+        numbers[key] = f"{value:.10g} {unit}"
     factor = "" if units.none else "hbar^2 / 2 "
     kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"
+    kinetic = "B psi''" if "B" in numbers else kinetic
     name, read = numbers.pop("name"), numbers.pop("read", None)
     listed = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()

@@ -71,7 +71,7 @@ def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings |
         raise ValueError(f"ends.left={settings.ends.left}: bands have periodic ends of every phase; leave it out")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: bands need gauss_legendre")
-    bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
     if None in bare.domain:
         raise ValueError(f"potential.domain: {bare.name} has no period; give potential.domain, one period of it")
     many = dataclasses.replace(settings, network=dataclasses.replace(settings.network, shared=True))

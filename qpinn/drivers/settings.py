@@ -201,33 +201,54 @@ class EndsChoice:
 
 @dataclasses.dataclass(frozen=True)
 class UnitsChoice:
-    """Units of the potential's numbers and of the results, see `qpinn.physics.units`."""
+    """Units of the potential's numbers and of the results, see `qpinn.physics.units`.
+
+    mass      of the particle; or masses, of two of which one moves about the other: m = m_1 m_2 / (m_1 + m_2)
+    constant  of a rotor, B = hbar^2 / (2 I)
+    """
 
     name: str = "dimensionless"
     mass: float | None = None
+    masses: tuple[float, float] | None = None
     length: str | None = None
     energy: str | None = None
     mass_unit: str | None = None
+    constant: float | None = None
+    ONLY: ClassVar[dict[str, tuple[str, ...]]] = {
+        **dict.fromkeys(("mass", "masses", "length", "mass_unit"), ("semiconductor", "atomic", "spectroscopic")),
+        "energy": ("semiconductor", "atomic", "spectroscopic", "rotor"), "constant": ("rotor",),
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         one_of("units.name", self.name, units.SYSTEMS)
-        single = {"length": self.length, "energy": self.energy, "mass_unit": self.mass_unit}
-        for key, value in single.items():
-            if value is not None and self.name == "dimensionless":
-                raise ValueError(
-                    f"units.{key}={value}: has an effect only with units=semiconductor, atomic or spectroscopic"
-                )
+        for key, systems in self.ONLY.items():
+            value = getattr(self, key)
+            if value is not None and self.name not in systems:
+                shown = list(value) if isinstance(value, tuple) else value
+                allowed = " or ".join(filter(None, [", ".join(systems[:-1]), systems[-1]]))
+                raise ValueError(f"units.{key}={shown}: has an effect only with units={allowed}")
+        if self.name == "rotor":
+            if self.constant is None:
+                raise ValueError("units.constant=null: a rotor needs its constant B, in the unit of energy")
+            positive("units.constant", self.constant)
+        if self.mass is not None and self.masses is not None:
+            raise ValueError(f"units.mass={self.mass:g}: and units.masses={list(self.masses)}; give one of the two")
+        for key, mass in (("mass", self.mass), *(("masses", mass) for mass in self.masses or ())):
+            if mass is not None and not 1e-6 <= finite(f"units.{key}", mass) <= 1e6:
+                raise ValueError(f"units.{key}={mass:g}: must lie from 1e-6 to 1e6")
         self.units  # noqa: B018 (checks)
-        if self.mass is not None and not 1e-6 <= finite("units.mass", self.mass) <= 1e6:
-            raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
-        if self.mass is not None and self.name == "dimensionless":
-            raise ValueError(
-                f"units.mass={self.mass:g}: has an effect only with units=semiconductor, atomic or spectroscopic"
-            )
+
+    @property
+    def particle(self) -> float | None:
+        """The mass that was given, or the reduced one of two."""
+        if self.masses is None:
+            return self.mass
+        first, second = self.masses
+        return first * second / (first + second)
 
     @property
     def units(self) -> units.Units:
-        return units.of(self.name, self.mass or 1.0, self.length, self.energy, self.mass_unit)
+        return units.of(self.name, self.particle or 1.0, self.length, self.energy, self.mass_unit, self.constant)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -111,7 +111,7 @@ def _pieces(equation: Eigenvalue, params: Params, points: Points) -> Any:
 
 def _blocks(equation: Eigenvalue, functions: Basis, points: Points) -> tuple[Float[Array, "S r+k r+k"], Scalar]:
     """S in each segment, but for deltas, and V_0."""
-    v, mass = equation.potential(points.x), mass_at(equation.potential, points.x)
+    v, mass = equation.potential.at(points.x), mass_at(equation.potential, points.x)
     inverse_mass = jnp.broadcast_to(1 / mass, v.shape)
     lowest = jnp.min(v) - _below(equation, jnp.sum(points.weight), jnp.max(1 / inverse_mass))
     blocks = jnp.einsum("snp,sn,snq->spq", functions.slope, inverse_mass, functions.slope)

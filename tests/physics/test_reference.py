@@ -132,7 +132,7 @@ def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
     class Ramp:
         domain, breakpoints = (0.0, 1.0), ()
 
-        def __call__(self, x):
+        def at(self, x):
             return x[..., 0]
 
     with pytest.raises(ValueError, match="constant between its breakpoints"):

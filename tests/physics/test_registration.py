@@ -26,7 +26,7 @@ class Slanted(Between):
     name: ClassVar[str] = "slanted"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
 
-    def __call__(self, x):
+    def at(self, x):
         return self.slope * x[..., 0]
 
 @builder

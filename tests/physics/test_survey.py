@@ -52,10 +52,10 @@ def test_levels_of_random_steps_are_counted(seed):
         breakpoints = tuple(edges[1:-1])
         deltas = breakpoints, tuple(strengths)
 
-        def __call__(self, x):
+        def at(self, x):
             return values[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
-        def mass(self, x):
+        def mass_at(self, x):
             return masses[np.clip(np.searchsorted(edges, x[..., 0], side="right") - 1, 0, 8)]
 
     potential = Random()

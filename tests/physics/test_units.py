@@ -29,7 +29,7 @@ def test_every_potential_is_v_over_the_unit(name):
     build = potentials.BUILDERS[name]
     given = build((-3.0, 3.0)) if name == "expression" else build()
     bare = units.dimensionless(given, SEMICONDUCTOR)
-    x = np.array([[-1.3], [0.2], [0.45], [1.7]])
+    x = np.array([-1.3, 0.2, 0.45, 1.7])
     if name != "poeschl_teller":  # its depth is l (l + 1) hbar^2 a^2 / 2m whatever the unit
         np.testing.assert_allclose(bare(x) * SEMICONDUCTOR.scale, given(x), rtol=1e-13)
     if hasattr(given, "deltas"):

@@ -129,10 +129,10 @@ class Layers(OfArrays):
         share = (x - edges[layer]) / (edges[layer + 1] - edges[layer])
         return first + (namespace.asarray(end)[layer] - first) * share
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._v(x[..., 0], self._layer(x[..., 0]))
 
-    def mass(self, x: Any) -> Any:
+    def mass_at(self, x: Any) -> Any:
         return self._m(x[..., 0], self._layer(x[..., 0]))
 
 
