@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -31,18 +32,29 @@ def levels(system: System) -> tuple[Params, Float[Array, "K"], Record]:
     return params, energies, jax.vmap(report)(params)
 
 
+def ordered(networks: Lanes, count: int) -> tuple[Params, Float[Array, "count"], Record]:
+    """`levels` of lanes that have them in turn (even, odd, even, ...), the lowest `count` in one row. To be jitted."""
+    return jax.tree.map(
+        lambda leaf: jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], networks.over(levels)
+    )
+
+
 def fit(networks: Lanes, count: int) -> Fit:
     """The lowest `count` levels of lanes that have the levels in turn (even, odd, even, ...): no steps, one record."""
     begun = time.perf_counter()
     options = loop.compiler_options(quick=False)
-    solve = jax.jit(lambda lanes: lanes.over(levels), compiler_options=options).lower(networks).compile()
+    solve = jax.jit(ordered, static_argnums=1, compiler_options=options).lower(networks, count).compile()
     compiled = time.perf_counter()
-    params, energies, records = jax.tree.map(
-        lambda leaf: np.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], solve(networks)
-    )
-    seconds = {"compile": compiled - begun, "train": time.perf_counter() - compiled}
-    columns = history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, seconds["train"])
+    params, energies, records = solve(networks)
+    jax.block_until_ready(energies)
+    return untrained(params, energies, records, compiled - begun, time.perf_counter() - compiled)
+
+
+def untrained(params: Params, energies: Array, records: Record, compiling: float, solving: float) -> Fit:
+    """What `ordered` gives, and the seconds that it took, as the end of a training without steps."""
+    count = len(energies)
     return Fit(
-        params=params, start={"energy": np.asarray(energies, np.float64)}, history=columns, steps=np.ones(count, int),
-        alive=np.ones(count, bool), seconds=seconds, status="finished", asked=False,
+        params=params, start={"energy": np.asarray(energies, np.float64)},
+        history=history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, solving), steps=np.ones(count, int),
+        alive=np.ones(count, bool), seconds={"compile": compiling, "train": solving}, status="finished", asked=False,
     )  # fmt: skip

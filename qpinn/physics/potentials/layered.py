@@ -57,6 +57,11 @@ class Layers(OfArrays):
         return dataclasses.replace(self, edges=self.edges * length, offset=self.offset * energy,
                                    masses=self.masses * mass, given=())  # fmt: skip
 
+    def arguments(self) -> dict[str, list[float]]:
+        """Thicknesses, offsets and masses, as the builder takes them; of a file, what it says."""
+        return {"thickness": np.diff(self.edges).tolist(), "offset": np.asarray(self.offset).tolist(),
+                "mass": np.asarray(self.masses).tolist()}  # fmt: skip
+
     def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Derivatives with respect to thickness, offset and mass (..., n), and to edges (..., n + 1) one at a time.
 
