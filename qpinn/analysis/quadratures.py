@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
-from qpinn.geometry.quadrature import Points
+from qpinn.geometry.quadrature import Points, legendre
 from qpinn.physics.enclosure import is_enclosed, stray
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import deltas_of
@@ -94,7 +94,7 @@ def _on_panels(cut: Panels, points: np.ndarray, segments: int, least: int) -> tu
     for segment in range(segments):
         place = 0
         for panel in np.flatnonzero(cut.owner == segment):
-            nodes, weights = np.polynomial.legendre.leggauss(int(points[panel]))
+            nodes, weights = legendre(int(points[panel]))
             half, middle = (cut.right[panel] - cut.left[panel]) / 2, (cut.right[panel] + cut.left[panel]) / 2
             columns = slice(place, place + len(nodes))
             x[segment, columns], weight[segment, columns] = middle + half * nodes, half * weights
