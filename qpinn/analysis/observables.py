@@ -233,21 +233,22 @@ def expectation(values: certify.Values, k: int) -> dict[str, float | None]:
 def virial(fine: certify.Values, grid: certify.Values, k: int) -> float:
     """What <x V'> and the walls make of twice the kinetic energy, relative to it: 1 for an eigenfunction.
 
-    Psi times x psi' (x from the middle of the box), integrated over pieces of one mass between deltas, is
+    Psi times x psi' (x from the middle of the box), integrated over pieces of smooth mass between deltas, is
 
-        2 <T> = -<V> - 2 integral V x psi psi' dx + sum over pieces of [x psi'^2 / m],
+        2 <T> + integral x m' (psi' / m)^2 dx = -<V> - 2 integral V x psi psi' dx + sum over pieces of [x psi'^2 / m],
 
     with deltas in <V>: for a smooth V on the whole line 2 <T> = <x V'>. V' itself, and so its jumps, are not needed.
     The ends of pieces are those of `grid`, a hair inside.
     """
     middle = (fine.x[0] + fine.x[-1]) / 2
     kinetic, potential = fine.kinetic()[k], fine.potential()[k]
+    graded = np.sum(fine.weight * (fine.x - middle) * fine.mass_slope * (fine.slope[k] / fine.mass) ** 2)
     torque = np.sum(fine.weight * fine.v * (fine.x - middle) * fine.psi[k] * fine.slope[k])
     ends = (grid.x - middle) * grid.slope[k] ** 2 / grid.mass
     # ascending, and twice at every edge of a segment: what flows over an edge without a delta or a mass cancels
     close = np.flatnonzero(np.diff(grid.x) < 1e-6 * np.median(np.diff(grid.x)))
     boundary = ends[-1] - ends[0] - np.sum(ends[close + 1] - ends[close])
-    return float((boundary - potential - 2 * torque) / max(2 * kinetic, 1e-300))
+    return float((boundary - graded - potential - 2 * torque) / max(2 * kinetic, 1e-300))
 
 
 def oscillator_strengths(

@@ -1,9 +1,9 @@
 """Where trained functions are measured: two quadratures that follow V, and a grid.
 
 A segment of the ansatz is one panel if V is close to a polynomial in it, and else is bisected until V is close to one
-in every panel, or psi is negligible there. A bound on the distance of V from polynomials of half the degree that a
-panel resolves is kept with its points (`blur`) and enters the bounds (`qpinn.bounds.certify`), so that a feature of V
-between the points widens them.
+in every panel, or psi is negligible there; and until 1 / m is. A bound on the distance of V from polynomials of half
+the degree that a panel resolves is kept with its points (`blur`) and enters the bounds (`qpinn.bounds.certify`), so
+that a feature of V between the points widens them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import Points, legendre
-from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.physics.enclosure import is_enclosed, stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.resolution import energy_unit, share_of_norm
@@ -38,6 +38,9 @@ FEWEST = 16
 
 FELT = 1e-13
 """Largest distance of V from a polynomial in a panel, times its share of psi^2, in units of the kinetic energy."""
+
+MASS_FELT = 256 * EPS
+"""Largest distance of 1 / m from a polynomial in a panel, relative to it: where it is larger, there are no bounds."""
 
 MOST_PANELS = 6000
 
@@ -77,10 +80,12 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
         rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
         felt = blur * share_of_norm(surveyed, ends) / unit
-        cut = (felt > FELT) & (blur > rounding) & (size > 2 * shortest)
+        bent = stray_mass(potential, ends[:-1], ends[1:], points // 2) > MASS_FELT
+        cut = (((felt > FELT) & (blur > rounding)) | bent) & (size > 2 * shortest)
         if not cut.any() or len(ends) > MOST_PANELS:
             break
         ends = np.sort(np.concatenate([ends, middle[cut]]))
+    blur = np.where(bent, np.inf, blur)
     segments = Mesh(edges)
     owner = segments.segment(middle)
     share = size / segments.lengths[owner]
@@ -141,10 +146,13 @@ class Quadratures:
             return wide.reshape(*wide.shape[:-2], -1)
 
         psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
-        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
-        h_psi = v * psi - flat(fields.psi.laplacian) / mass
+        heavy = np.ndim(fields.mass) > 1
+        mass = flat(fields.mass)[0] if heavy else np.ones_like(v)
+        mass_slope = flat(fields.mass_slope)[0] if heavy else np.zeros_like(v)
+        slope = flat(fields.psi.gradient[..., 0])
+        h_psi = v * psi - (flat(fields.psi.laplacian) - slope * mass_slope / mass) / mass
         values = certify.Values(
-            x=x, psi=psi, slope=flat(fields.psi.gradient[..., 0]), h_psi=h_psi, v=v, mass=mass, weight=weight.ravel(),
+            x=x, psi=psi, slope=slope, h_psi=h_psi, v=v, mass=mass, mass_slope=mass_slope, weight=weight.ravel(),
             blur=blur.ravel(), at_deltas=np.asarray(fields.at_deltas, np.float64), strength=self.strength,
         )  # fmt: skip
         return values if self.center is None else values.mirrored(self.center, np.asarray(parities, np.float64))

@@ -105,10 +105,13 @@ def of(
 
 
 def converted(potential: Any, units: Units) -> Any:
-    """A potential whose file says its units, with its numbers in `units`; any other as it is.
+    """A potential whose file says its units, with its numbers in `units`, as is an electric field; any other as it is.
 
     Raises ValueError if the numbers of `units` are dimensionless.
     """
+    if hasattr(potential, "field_unit") and not units.none:  # kV / cm
+        volt, metre = si("energy")["eV"] / si("energy")[units.energy], si("length")[units.length]
+        potential = changed(potential, field_unit=1e5 * volt * metre)
     given = dict(getattr(potential, "given", ()))
     if not given:
         return potential
@@ -138,5 +141,6 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
-    numbers = {key: getattr(potential, key) * units.scale ** -powers[key] for key in powers}
+    values = {key: getattr(potential, key) for key in powers}
+    numbers = {key: value * units.scale ** -powers[key] for key, value in values.items() if value is not None}
     return changed(potential, **numbers)

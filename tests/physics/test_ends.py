@@ -221,7 +221,7 @@ def test_no_level_lies_below_the_floor(ends, seed):
     cells = counting.Steps(edges=edges, values=np.zeros(5), mass=np.full(5, 0.3), strength=strength, ends=ends)
     assert counting.count_below(cells, np.array([cells.floor])) == 0
     box = reference.box.Box(
-        left=0.0, right=edges[-1], edges=edges, mass=cells.mass, strength=strength, ends=ends, even=False
+        left=0.0, right=edges[-1], edges=edges, mass=cells.mass[:, None], strength=strength, ends=ends, even=False
     )
     assert counting.count_below(cells, np.array([box.floor(0.0)])) == 0
 

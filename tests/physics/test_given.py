@@ -327,7 +327,7 @@ def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):
             "has no column thickness; did you mean thick? needs thickness, offset, mass",
         ),
         ([], HEADER, "has a header and no rows"),
-        ([(1, 0, 1)] * 60, HEADER, "has 60 layers"),
+        ([(1, 0, 1)] * 1001, HEADER, "has 1001 layers; must be from 1 to 1000"),
     ],
 )
 def test_layers_that_cannot_be_are_refused(tmp_path, rows, header, message):

@@ -8,7 +8,7 @@ to them exist. It is called with positions of shape (..., d) and returns V of sh
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
 potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.walls`).
 
-Two attributes exist only where they are needed, and `hasattr` tells. `mass(x)`, constant between breakpoints, is the
+Two attributes exist only where they are needed, and `hasattr` tells. `mass(x)`, smooth between breakpoints, is the
 effective mass of
 
     H = -d/dx (1 / m) d/dx + V        (BenDaniel and Duke, Phys. Rev. 152 (1966) 683)
@@ -35,11 +35,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import SMALLEST, finite, positive
 from qpinn.geometry.domain import WALLS, Ends
+from qpinn.typing import Array
 
 Number = Any  # a Python float on the host, a tracer under jit
 T = TypeVar("T")
@@ -155,6 +157,11 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> dict[st
 def mass_at(potential: Any, x: Any) -> Any:
     """The effective mass at positions x (..., d): (...), or the number 1 of a potential that has none."""
     return potential.mass(x) if hasattr(potential, "mass") else 1.0
+
+
+def mass_slope_at(potential: Any, x: Array) -> Any:
+    """dm/dx at positions x (..., 1) on JAX arrays: (...), or the number 0 of a potential without masses."""
+    return jax.jvp(potential.mass, (x,), (jnp.ones_like(x),))[1] if hasattr(potential, "mass") else 0.0
 
 
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:

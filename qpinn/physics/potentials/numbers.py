@@ -17,8 +17,8 @@ from qpinn.checks import one_of
 from qpinn.physics.potentials.base import BUILDERS
 
 LENGTHS = ("width", "thickness", "center", "domain", "radius", "distance", "period")
-ENERGIES = ("height", "depth", "depth_left", "depth_right", "offset")
-UNITS = {**dict.fromkeys(LENGTHS, "length"), **dict.fromkeys(ENERGIES, "energy"), "mass": "mass"}
+ENERGIES = ("height", "depth", "depth_left", "depth_right", "offset", "offset_end")
+UNITS = {**dict.fromkeys(LENGTHS, "length"), **dict.fromkeys(ENERGIES, "energy"), "mass": "mass", "mass_end": "mass"}
 """The kinds of those numbers that mean the same in every potential; others are dimensionless or combinations."""
 
 
@@ -103,5 +103,8 @@ def derivative(by_name: dict[str, np.ndarray], name: str) -> np.ndarray | None:
 
 def unit_of(name: str, units: Any) -> str:
     """The unit of a number, in words; nothing where it has none, or a combination."""
-    kind = UNITS.get(_parts(name)[0])
+    key, _ = _parts(name)
+    if key == "field":
+        return "kV/cm"
+    kind = UNITS.get(key)
     return str(getattr(units, kind)) if kind and not units.none else ""

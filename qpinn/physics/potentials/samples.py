@@ -224,7 +224,7 @@ def sampled(
             f"at most {MOST_KINKS}{advice}"
         )
     read = ", ".join([
-        f"{len(x)} rows of {' and '.join(table.names)}", f"from {x[0]:g} to {x[-1]:g}", *order,
+        f"{len(x)} rows of {' and '.join(table.names.values())}", f"from {x[0]:g} to {x[-1]:g}", *order,
         *([f"jumps at {', '.join(f'{at:g}' for at in knots[jumps])}"] if len(jumps) else []), interpolation,
     ])  # fmt: skip
     return Sampled(
@@ -237,7 +237,7 @@ def _of_arrays(file: Any, x: Any, v: Any) -> Table:
     """Two arrays as the table of a file."""
     if file is not None:
         raise ValueError(f"potential.file={file}: and potential.x, V; give one of the two")
-    values = []
+    values = {}
     for key, array in (("x", x), ("V", v)):
         try:
             value = np.asarray(array, np.float64)
@@ -247,15 +247,16 @@ def _of_arrays(file: Any, x: Any, v: Any) -> Table:
             raise ValueError(f"potential.{key}: has the shape {list(value.shape)}; must be one row of numbers")
         if not (np.abs(value) <= LIMIT).all():
             raise ValueError(f"potential.{key}: must be numbers within +-{LIMIT:g}")
-        values.append(value)
-    if len(values[0]) != len(values[1]) or not len(values[0]):
-        raise ValueError(f"potential.x, V: have {len(values[0])} and {len(values[1])} numbers; must have as many")
-    return Table(values=values, names=["x", "V"], rows=list(range(1, len(values[0]) + 1)), given=())
+        values[key] = value
+    count, other = map(len, values.values())
+    if count != other or not count:
+        raise ValueError(f"potential.x, V: have {count} and {other} numbers; must have as many")
+    return Table(values=values, names={"x": "x", "V": "V"}, rows=list(range(1, count + 1)), given=())
 
 
 def _sorted(table: Table, what: str) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[str]]:
     """Positions and values (n,) in order, the indices of each section between jumps, and what was done to the order."""
-    x, v = table.values
+    x, v = table.values.values()
     rows, said, in_order = np.asarray(table.rows), [], True
     steps = np.diff(x)
     if len(x) > 1 and (steps <= 0).all() and (steps < 0).any():
