@@ -30,7 +30,7 @@ def main() -> int:
     from qpinn.drivers import vary
     from qpinn.report import variation as words
     from qpinn.report import vary_figures
-    from qpinn.runs import status, variation
+    from qpinn.runs import run_folder, status, variation
 
     potential, settings = _cli.read(config)
     family = _cli.varied(_cli.plain(config), potential, settings)
@@ -39,6 +39,7 @@ def main() -> int:
     folder = _cli.fresh(Path(config.hydra.run.dir))
     _cli.write_config(config, folder)
     claim = status.Claim(folder)
+    run_folder.git_commit()  # kept: a signal leaves no time to ask
 
     def written(result: Any) -> dict[str, Any]:
         content = variation.summary(result, potential, settings, len(family.values))
@@ -52,6 +53,8 @@ def main() -> int:
         content = written(result)
         _signals.keep(None)
         ended = content["status"]
+        if _signals.came():
+            print(watch.left(), file=sys.stderr)
         _signals.check()
         vary_figures.save(content, folder / "vary")
         print(f"\n{words.report(content)}\n  folder: {folder}")
@@ -67,7 +70,7 @@ class Watch:
     """A callback that shows how many points are done, and keeps what a signal is to save. Ends the work after one."""
 
     def __init__(self, claim: Any, written: Any, folder: Path) -> None:
-        self.done = 0
+        self.done, self._count = 0, 0
         self._claim, self._written, self._folder, self._stated = claim, written, folder, 0.0
         self._bar: Any = None
 
@@ -75,8 +78,8 @@ class Watch:
         return self
 
     def __call__(self, so_far: Any, done: int, count: int) -> bool:
-        self.done = done
-        _signals.keep(lambda: self._stopped(so_far, done, count))
+        self.done, self._count = done, count
+        _signals.keep(lambda: self._stopped(so_far))
         if time.monotonic() - self._stated > STATED_EVERY:
             self._claim.write("running", step=done, steps=count)
             self._stated = time.monotonic()
@@ -87,10 +90,15 @@ class Watch:
             self._bar.update(done - self._bar.n)
         return bool(_signals.came())
 
-    def _stopped(self, so_far: Any, done: int, count: int) -> str:
+    def _stopped(self, so_far: Any) -> str:
         self._written(so_far())
-        self._claim.write("stopped", step=done, steps=count)
-        return f"stopped by a signal after point {done} of {count}; vary.csv and vary.json are in {self._folder}"
+        self._claim.write("stopped", step=self.done, steps=self._count)
+        return self.left()
+
+    def left(self) -> str:
+        """What a signal has left."""
+        files = f"vary.csv and vary.json are in {self._folder}"
+        return f"stopped by a signal after point {self.done} of {self._count}; {files}"
 
     def __exit__(self, *_: Any) -> None:
         if self._bar:

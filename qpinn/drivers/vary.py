@@ -122,11 +122,12 @@ def family(potential: Any, name: str, values: Sequence[float] | np.ndarray, sett
     if array.ndim != 1 or not 2 <= len(array) <= MOST_POINTS:
         raise ValueError(f"values: {' x '.join(map(str, array.shape))} of them; must be a row of 2 to {MOST_POINTS}")
     function = not hasattr(potential, "domain") and callable(potential)
-    made: Callable[[float], Any]
-    if function:
-        made = lambda value: potential(**{name: value})  # noqa: E731
-    else:
-        made = numbers.family(units.converted(potential, settings.units.units), name)
+    scales = settings.units.units
+    build = None if function else numbers.family(units.converted(potential, scales), name)
+
+    def made(value: float) -> Any:
+        return units.converted(potential(**{name: value}) if build is None else build(value), scales)
+
     potentials = [_at_point(made, finite("values", value), k, len(array)) for k, value in enumerate(array.tolist())]
     step = 1e-3 * max(float(np.ptp(array)), float(np.abs(array).max()))
     moved = [_moved(made, value, step) for value in array.tolist()] if function else None

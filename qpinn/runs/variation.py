@@ -56,18 +56,16 @@ def _table(content: dict[str, Any]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    columns = ("energies", "lower", "upper", "converged", "slopes", "overlaps", "dipoles")
     for t, value in enumerate(content["values"]):
         for k in range(levels):
-            of_level = [content[name][t][k] for name in columns]
-            *measured, dipoles = [*of_level[:3], int(of_level[3]), *of_level[4:]]
-            row = [t, _text(value), k, content["followed"][t][k], *map(_text, measured), *map(_text, dipoles)]
-            writer.writerow(row)
+            measured = [content[name][t][k] for name in ("energies", "lower", "upper", "slopes", "overlaps")]
+            level, lower, upper, slope, overlap = map(_text, measured)
+            converged, dipoles = int(content["converged"][t][k]), map(_text, content["dipoles"][t][k])
+            writer.writerow([t, _text(value), k, content["followed"][t][k], level, lower, upper, converged, slope,
+                             overlap, *dipoles])  # fmt: skip
     return text.getvalue()
 
 
-def _text(value: Any) -> str:
+def _text(value: float) -> str:
     """A number with all of its digits; nothing for NaN."""
-    if isinstance(value, int):
-        return str(value)
     return f"{value:.17g}" if np.isfinite(value) else ""
