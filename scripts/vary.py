@@ -30,59 +30,44 @@ def main() -> int:
     from qpinn.drivers import vary
     from qpinn.report import variation as words
     from qpinn.report import vary_figures
-    from qpinn.runs import run_folder, status, variation
 
     potential, settings = _cli.read(config)
     family = _cli.varied(_cli.plain(config), potential, settings)
     print(f"{potential.name}: {settings.states or 1} levels over {family.name} from {family.values[0]:g} to "
           f"{family.values[-1]:g}, {len(family.values)} points", flush=True)  # fmt: skip
-    folder = _cli.fresh(Path(config.hydra.run.dir))
-    _cli.write_config(config, folder)
-    claim = status.Claim(folder)
-    run_folder.git_commit()  # kept: a signal leaves no time to ask
-
-    def written(result: Any) -> dict[str, Any]:
-        content = variation.summary(result, potential, settings, len(family.values))
-        variation.write(folder, content)
-        return content
-
-    ended = "failed"
-    try:
-        with Watch(claim, written, folder) as watch:
-            result = vary.run(family, settings, [watch])
-        content = written(result)
-        _signals.keep(None)
-        ended = content["status"]
-        if _signals.came():
-            print(watch.left(), file=sys.stderr)
-        _signals.check()
-        vary_figures.save(content, folder / "vary")
-        print(f"\n{words.report(content)}\n  folder: {folder}")
-    except ValueError as error:
-        _cli.fail(str(error))
-    finally:
-        claim.write(ended, step=watch.done, steps=len(family.values))
-        claim.release()
+    with Work(config, potential, settings, len(family.values)) as work:
+        try:
+            result = vary.run(family, settings, [work])
+        except ValueError as error:
+            _cli.fail(str(error))
+        content = work.write(result)
+        vary_figures.save(content, work.folder / "vary")
+    print(f"\n{words.report(content)}\n  folder: {work.folder}")
     return 0
 
 
-class Watch:
-    """A callback that shows how many points are done, and keeps what a signal is to save. Ends the work after one."""
+class Work:
+    """The folder of a variation, made after its first point; a callback that shows how many points are done, and keeps
+    what a signal is to save. Ends the work after one."""
 
-    def __init__(self, claim: Any, written: Any, folder: Path) -> None:
-        self.done, self._count = 0, 0
-        self._claim, self._written, self._folder, self._stated = claim, written, folder, 0.0
+    folder: Path
+
+    def __init__(self, config: Any, potential: Any, settings: Any, points: int) -> None:
+        self._config, self._potential, self._settings, self._points = config, potential, settings, points
+        self._done, self._stated, self._status = 0, 0.0, "failed"
+        self._claim: Any = None
         self._bar: Any = None
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Work:
         return self
 
     def __call__(self, so_far: Any, done: int, count: int) -> bool:
-        self.done, self._count = done, count
-        _signals.keep(lambda: self._stopped(so_far))
+        if self._claim is None:
+            self._begin()
+        self._done = done
+        _signals.keep(lambda: self._rescue(so_far))
         if time.monotonic() - self._stated > STATED_EVERY:
-            self._claim.write("running", step=done, steps=count)
-            self._stated = time.monotonic()
+            self._state("running")
         if sys.stderr.isatty():
             from tqdm import tqdm
 
@@ -90,19 +75,51 @@ class Watch:
             self._bar.update(done - self._bar.n)
         return bool(_signals.came())
 
-    def _stopped(self, so_far: Any) -> str:
-        self._written(so_far())
-        self._claim.write("stopped", step=self.done, steps=self._count)
-        return self.left()
+    def _begin(self) -> None:
+        from qpinn.runs import run_folder, status
 
-    def left(self) -> str:
-        """What a signal has left."""
-        files = f"vary.csv and vary.json are in {self._folder}"
-        return f"stopped by a signal after point {self.done} of {self._count}; {files}"
+        self.folder = _cli.fresh(Path(self._config.hydra.run.dir))  # not before: what is refused leaves no empty one
+        _cli.write_config(self._config, self.folder)
+        self._claim = status.Claim(self.folder)
+        run_folder.git_commit()  # kept: a signal leaves no time to ask
+
+    def _state(self, what: str) -> None:
+        self._claim.write(what, step=self._done, steps=self._points)
+        self._stated = time.monotonic()
+
+    def _write(self, result: Any) -> dict[str, Any]:
+        from qpinn.runs import variation
+
+        content = variation.summary(result, self._potential, self._settings, self._points)
+        variation.write(self.folder, content)
+        return content
+
+    def _rescue(self, so_far: Any) -> str:
+        self._write(so_far())
+        self._state("stopped")
+        return self._left()
+
+    def _left(self) -> str:
+        files = f"vary.csv and vary.json are in {self.folder}"
+        return f"stopped by a signal after point {self._done} of {self._points}; {files}"
+
+    def write(self, result: Any) -> dict[str, Any]:
+        """The files of what there is; a signal that came ends the script here."""
+        content = self._write(result)
+        self._status = content["status"]
+        _signals.keep(None)
+        if _signals.came():
+            print(self._left(), file=sys.stderr)
+        _signals.check()
+        return content
 
     def __exit__(self, *_: Any) -> None:
+        _signals.keep(None)
         if self._bar:
             self._bar.close()
+        if self._claim is not None:
+            self._state(self._status)
+            self._claim.release()
 
 
 if __name__ == "__main__":
