@@ -38,8 +38,9 @@ from qpinn.physics.potentials import numbers
 from qpinn.training import loop, shared
 from qpinn.training.lanes import Lanes, side_by_side
 
-GROWTH = 1.5
-"""Ratio of the sizes that meshes are filled up to: a Ritz problem grows with the third power of its size."""
+GROWTH, STEP = 1.5, 4
+"""Ratio of the numbers of segments that meshes are filled up to, since a Ritz problem grows with their third power; and
+what the largest is a multiple of, so that a programme that was compiled for one range may serve the next."""
 
 SURE = 0.5
 """Of <psi_j|psi_i>^2, above which psi_i is the continuation of psi_j and of no other."""
@@ -193,9 +194,14 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
     if len({plan.mesh.half for plan in every}) > 1:  # even at some points only: a level has the same psi at all of them
         many = dataclasses.replace(many, ansatz=dataclasses.replace(many.ansatz, parity="none"))
         every = plans(many)
-    largest = max(len(plan.mesh) for plan in every)
-    budget.check(many, largest, max(plan.trained for plan in every))
+    largest = STEP * math.ceil(max(len(plan.mesh) for plan in every) / STEP)
+    budget.check(many, largest, _most(every[0]))
     return [dataclasses.replace(plan, mesh=_filled(plan.mesh, largest)) for plan in every], many
+
+
+def _most(plan: Plan) -> int:
+    """Levels that may have to be looked at, to end at a gap of the spectrum."""
+    return int(plan.shown.stop) + discretize.EXTRA
 
 
 def _filled(mesh: Any, largest: int) -> Any:
@@ -223,7 +229,7 @@ def _solutions(
     potentials: Sequence[Any], plans: Sequence[Plan], settings: Settings, many: Settings
 ) -> Iterator[Solution]:
     """The solution at each point; where bounds do not meet the tolerance that of `qpinn.solve`."""
-    most, columns = max(plan.trained for plan in plans), (0, 0)
+    most, columns = _most(plans[0]), (0, 0)
     narrow = dataclasses.replace(settings, tol=settings.tol or certify.TOLERANCE)
     for potential, plan in zip(potentials, plans, strict=True):
         budget.forget_programmes()
