@@ -162,6 +162,9 @@ OVERRIDES = "overrides.txt"
 RUNNING = ("output", "resume", "save_every", "requeue", "debug")
 """Keys that say where and how a run is made, not what it is."""
 
+OTHERS = ("potential", "sweep", "bands", "vary", "range", "points")
+"""Keys that are none of `qpinn.drivers.settings.Settings`."""
+
 
 def plain(config: Any) -> dict[str, Any]:
     """A composed config without Hydra's part, resolved, as dictionaries."""
@@ -215,7 +218,7 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"{error.full_key}={written}: {str(error).splitlines()[0]}") from None
     if not isinstance(values["debug"], bool):
         raise ValueError(f"debug={values['debug']}: must be true or false")
-    groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
+    groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
     for group in ("potential", "sweep", "bands"):
         if group in values and not isinstance(values[group], dict):
@@ -226,11 +229,23 @@ def read(config: Any) -> tuple[Any, Any]:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     potential = settings.build_potential(values["potential"])
     potential = units.converted(potential, chosen.units.units)
-    if "sweep" not in values:
+    if "vary" in values:
+        varied(values, potential, chosen)
+    if "sweep" not in values and "vary" not in values:
         chosen = discretize.settled(potential, chosen)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
+    """The potentials of `qpinn.drivers.vary` that a config asks for. Raises ValueError for what is not allowed."""
+    from qpinn.drivers import vary
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.settings import VaryChoice
+
+    choice = from_mapping(VaryChoice, {key: values[key] for key in ("vary", "range", "points")})
+    return vary.family(potential, str(choice.vary), choice.values, chosen)
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

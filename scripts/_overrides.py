@@ -237,7 +237,7 @@ def command_line() -> list[str]:
     itself and has no word for.
     """
     sys.argv = [argument for argument in sys.argv if argument != "experiment=null"]
-    text = ("potential.formula",) if {"-m", "--multirun"} & set(sys.argv) else ("potential.formula", *PATHS)
+    text = TEXTS if {"-m", "--multirun"} & set(sys.argv) else (*TEXTS, *PATHS)
     for i, argument in enumerate(sys.argv):
         key, _, value = argument.partition("=")
         if key.lstrip("+") in text and value not in ("", "null") and not value.startswith(("'", '"')):
@@ -245,6 +245,9 @@ def command_line() -> list[str]:
         sys.argv[i] = opened(sys.argv[i])
     return sys.argv[1:]
 
+
+TEXTS = ("potential.formula", "vary")
+"""Keys whose values may have brackets and other signs in them that mean something to Hydra."""
 
 PATHS = ("potential.file", "output", "resume")
 """Keys whose values may have blanks, commas and signs of equality in them."""

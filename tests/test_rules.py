@@ -19,7 +19,7 @@ ONLY = {
     "omegaconf": "scripts/_cli.py scripts/_overrides.py scripts/sweep.py scripts/benchmarks/sensitivity.py",
     "matplotlib": "".join(
         f"qpinn/report/{name}.py "
-        for name in ("style", "run_figures", "levels_figures", "band_figures", "sweep_figures", "study")
+        for name in ("style", "run_figures", "levels_figures", "band_figures", "sweep_figures", "study", "vary_figures")
     ),
     "optax": "qpinn/training/optimizers/adam.py qpinn/training/variational.py",
 }

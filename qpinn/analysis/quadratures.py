@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
-from qpinn.geometry.quadrature import Points
+from qpinn.geometry.quadrature import Points, legendre
 from qpinn.physics.enclosure import is_enclosed, stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import deltas_of
@@ -92,14 +92,14 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
     return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, share=share)
 
 
-def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gauss-Legendre points, weights and blur (segments, n); a segment with fewer is filled up at its end."""
-    most = int(np.bincount(cut.owner, points, segments).max())
+def _on_panels(cut: Panels, points: np.ndarray, segments: int, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss-Legendre points, weights and blur (segments, n), n >= least; one with fewer is filled up at its end."""
+    most = max(int(np.bincount(cut.owner, points, segments).max()), least)
     x, weight, blur = (np.zeros((segments, most)) for _ in range(3))
     for segment in range(segments):
         place = 0
         for panel in np.flatnonzero(cut.owner == segment):
-            nodes, weights = np.polynomial.legendre.leggauss(int(points[panel]))
+            nodes, weights = legendre(int(points[panel]))
             half, middle = (cut.right[panel] - cut.left[panel]) / 2, (cut.right[panel] + cut.left[panel]) / 2
             columns = slice(place, place + len(nodes))
             x[segment, columns], weight[segment, columns] = middle + half * nodes, half * weights
@@ -170,19 +170,21 @@ class Quadratures:
 
 
 def quadratures(
-    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, trained: int, states: int
-) -> Quadratures:
+    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, trained: int, states: int,
+    least: tuple[int, int] = (0, 0),
+) -> Quadratures:  # fmt: skip
     """Quadratures for an ansatz with these segments, on a `mesh` that follows V, for the lowest `states` levels.
 
     trained  points in a segment that it is trained on
+    least    columns of fine and of check, filled up with weights of zero: one programme then serves several potentials
 
     fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
     """
     trained = LEAST if len(edges) <= len(mesh) else min(max(trained, LEAST), 400)
     most, segments = 2 * trained + 24, len(edges) - 1
     cut = panels(potential, edges, mesh, most, states)
-    fine = _on_panels(cut, cut.points, segments)
-    check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments)
+    fine = _on_panels(cut, cut.points, segments, least[0])
+    check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments, least[1])
     share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
     share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
     grid = Mesh(edges).at(share)

@@ -49,7 +49,7 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
 
     Raises ValueError if the potential is no registered dataclass with numbers.
     """
-    by_field = _derivatives(solution, matrices)
+    by_field = by_leaf(solution, matrices)
     values = {}
     for field in dataclasses.fields(solution.given):
         of = getattr(by_field, field.name)
@@ -67,7 +67,7 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
     return named
 
 
-def _derivatives(solution: Solution, matrices: bool = False) -> Any:
+def by_leaf(solution: Solution, matrices: bool = False) -> Any:
     """The pytree of the potential with a leading axis: of levels, or of the pairs i <= j of them."""
     given, fine = solution.given, solution.fine
     if not dataclasses.is_dataclass(given) or not jax.tree.leaves(given):
@@ -143,7 +143,7 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
         host = [np.asarray(every[index], np.float64) for index in range(len(every))]
         concrete = tree.unflatten([leaf if leaf.ndim else leaf.item() for leaf in host])
         solution = run(concrete, chosen)
-        slope = jax.tree.leaves(_derivatives(solution)) if traced else []
+        slope = jax.tree.leaves(by_leaf(solution)) if traced else []
         return solution.energies, [slope[index] for index in traced]
 
     if not traced:

@@ -169,12 +169,12 @@ def _train(
         fit = loop.together(lanes, course, inherited=inherited, **watched)
     clock.lap("train", compile=fit.seconds["compile"])
     fields, energies = jax.device_get(measure(lanes, fit.params, at))
-    mix, measured = _measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
+    mix, ended = measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
     clock.lap("measure")
-    return Round(lanes=lanes, fit=fit, mix=mix, measured=measured)
+    return Round(lanes=lanes, fit=fit, mix=mix, measured=ended)
 
 
-def _measured(
+def measured(
     plan: discretize.Plan, settings: Settings, rules: Quadratures, fit: Fit, fields: Fields, energy: np.ndarray
 ) -> tuple[np.ndarray, observables.Measured]:
     """The matrix (K, K) that makes functions of the lanes of a fit, and these functions with their bounds.

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import numpy as np
+
 from qpinn.checks import finite, one_of, positive, suggestion, whole
 from qpinn.drivers.mapping import converted
 from qpinn.equations.eigenvalue import ENERGY_MODES
@@ -368,6 +370,36 @@ class BandsChoice:
     def __post_init__(self) -> None:
         whole("bands.count", self.count, 1, 32)
         whole("bands.phases", self.phases, 1, 1000)
+
+
+MOST_POINTS = 10_000
+"""Of a number that is varied: at about 25 of them a second they take seven minutes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class VaryChoice:
+    """Which number of the potential varies, between which values, and at how many of them, evenly."""
+
+    vary: str | None = None
+    range: tuple[float, float] | None = None
+    points: int = 41
+
+    def __post_init__(self) -> None:
+        whole("points", self.points, 2, MOST_POINTS)
+        for entry in self.range or ():
+            finite("range", entry)
+        if self.vary is None:
+            raise ValueError("vary=null: must name a number of the potential, as in vary=potential.width range=[1,3]")
+        if self.range is None:
+            raise ValueError("range=null: must be the first and the last value, as in range=[1,3]")
+        if self.range[0] >= self.range[1]:
+            first, last = self.range
+            raise ValueError(f"range=[{first:g},{last:g}]: must be [first,last], the first smaller than the last")
+
+    @property
+    def values(self) -> np.ndarray:
+        """The values (points,)."""
+        return np.linspace(*self.range or (0.0, 0.0), self.points)
 
 
 def build_potential(values: Mapping[str, Any]) -> Any:

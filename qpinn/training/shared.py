@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -20,7 +21,7 @@ from qpinn.training.lanes import Lanes, System
 from qpinn.training.optimizers import Record, record
 from qpinn.typing import Array, Params
 
-DENSE = 100
+DENSE = 128
 """Segments up to which all functions of the basis are in one dense problem: with twice as many it takes eight times as
 long."""
 
@@ -46,23 +47,35 @@ def _records(system: System, params: Params, points: Points) -> Record:
     return jax.vmap(report)(params)
 
 
+def ordered(networks: Lanes, count: int) -> tuple[Params, Float[Array, "count"], Record]:
+    """`levels` of lanes that have them in turn (even, odd, even, ...), the lowest `count` in one row. To be jitted."""
+    return _in_turn(networks.over(levels), count)  # type: ignore[no-any-return]
+
+
+def _in_turn(solved: Any, count: int) -> Any:
+    return jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], solved)
+
+
 def fit(networks: Lanes, count: int) -> Fit:
     """The lowest `count` levels of lanes that have the levels in turn (even, odd, even, ...): no steps, one record."""
     begun = compiled = time.perf_counter()
     if networks.system.equation.ansatz.mesh["edges"].shape[-1] - 1 > DENSE:
         every = [_levels_of_many(networks.lane(index)) for index in range(networks.count)]
-        solved = jax.tree.map(lambda *leaves: np.stack(leaves), *every)
+        solved = _in_turn(jax.tree.map(lambda *leaves: jnp.stack(leaves), *every), count)
     else:
         options = loop.compiler_options(quick=False)
-        solve = jax.jit(lambda lanes: lanes.over(levels), compiler_options=options).lower(networks).compile()
+        solve = jax.jit(ordered, static_argnums=1, compiler_options=options).lower(networks, count).compile()
         compiled = time.perf_counter()
-        solved = solve(networks)
-    params, energies, records = jax.tree.map(
-        lambda leaf: np.swapaxes(leaf, 0, 1).reshape(-1, *leaf.shape[2:])[:count], solved
-    )
-    seconds = {"compile": compiled - begun, "train": time.perf_counter() - compiled}
-    columns = history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, seconds["train"])
+        solved = jax.block_until_ready(solve(networks))
+    params, energies, records = solved
+    return untrained(params, energies, records, compiled - begun, time.perf_counter() - compiled)
+
+
+def untrained(params: Params, energies: Array, records: Record, compiling: float, solving: float) -> Fit:
+    """What `ordered` gives, and the seconds that it took, as the end of a training without steps."""
+    count = len(energies)
     return Fit(
-        params=params, start={"energy": np.asarray(energies, np.float64)}, history=columns, steps=np.ones(count, int),
-        alive=np.ones(count, bool), seconds=seconds, status="finished", asked=False,
+        params=params, start={"energy": np.asarray(energies, np.float64)},
+        history=history(jax.tree.map(lambda leaf: leaf[:, None], records), 1, solving), steps=np.ones(count, int),
+        alive=np.ones(count, bool), seconds={"compile": compiling, "train": solving}, status="finished", asked=False,
     )  # fmt: skip

@@ -74,6 +74,13 @@ class Layers(OfArrays):
             masses_end=None if self.masses_end is None else self.masses_end * mass,
         )  # fmt: skip
 
+    def arguments(self) -> dict[str, Any]:
+        """The numbers as the builder takes them; of a file, what it says."""
+        rows = {"thickness": np.diff(self.edges), "offset": self.offset, "mass": self.masses,
+                "offset_end": self.offset_end, "mass_end": self.masses_end}  # fmt: skip
+        lists = {key: np.asarray(row).tolist() for key, row in rows.items() if row is not None}
+        return {**lists, "field": float(self.field)}
+
     def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Derivatives with respect to thickness, offset and mass (..., n), and to edges (..., n + 1) one at a time.
 
