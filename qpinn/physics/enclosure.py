@@ -113,7 +113,8 @@ def constant_in_pieces(potential: Any) -> bool:
     left, right = potential.domain
     edges = np.array([left, *sorted(p for p in potential.breakpoints if left < p < right), right], np.float64)
     lo, hi = enclose(potential, edges[:-1], edges[1:])
-    return bool((hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi))).all())
+    known = np.isfinite(lo) & np.isfinite(hi)  # where nothing is known of V, inf <= inf
+    return bool((known & (hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi)))).all())
 
 
 def out_of_range(potential: Any) -> tuple[float, float] | None:
