@@ -193,9 +193,9 @@ def _heading(potential: Any, settings: Any) -> str:
     numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
     layered, units = hasattr(potential, "mass"), settings.units.units
-    if layered:
-        numbers["layers"] = len(potential.breakpoints) + 1
-    elif not units.none:
+    if hasattr(potential, "masses"):
+        numbers["layers"] = len(potential.masses)
+    elif not (layered or units.none):
         numbers["mass"] = f"{settings.units.mass or 1:g} {units.mass}"
     factor = "" if units.none else "hbar^2 / 2 "
     kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"

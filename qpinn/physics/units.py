@@ -126,16 +126,15 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     Raises ValueError if its numbers have no units, or if both it and `mass` give an effective mass.
     """
     potential = converted(potential, units)
-    layered = hasattr(potential, "mass")
     if units.none:
-        if layered:
+        if getattr(potential, "in_units", False):
             raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")
         return potential
     if potential.energies is None:
         raise ValueError(
             f"units={units.length}, {units.energy}: {potential.name} has numbers without units; leave it out"
         )
-    if layered and mass is not None:
+    if hasattr(potential, "mass") and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
     numbers = {key: getattr(potential, key) * units.scale ** -powers[key] for key in powers}
