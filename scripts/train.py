@@ -263,7 +263,7 @@ class Keep:
 
 
 class progress_bar:  # noqa: N801  (used like a function)
-    """A callback that shows loss and E; silent where stderr is not a terminal."""
+    """A callback that shows steps, loss and E, on each mesh anew; silent where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -276,8 +276,12 @@ class progress_bar:  # noqa: N801  (used like a function)
             return
         from tqdm import tqdm
 
-        self._bar = self._bar or tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}")
+        if self._bar is not None and progress.step <= self._bar.n:
+            self._bar.close()
+            self._bar = None
+        if self._bar is None:
+            self._bar = tqdm(total=progress.steps, unit="step", leave=True)
+        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
 
     def __exit__(self, *_: Any) -> None:
