@@ -16,6 +16,7 @@ from typing import Any
 
 import _cli
 import _help
+import _jobs
 import _overrides
 import _resume
 import _signals
@@ -65,8 +66,22 @@ def main() -> int:
 
     overrides = [argument for argument in arguments if argument not in options]
     folder = _resume.multirun(config, overrides, Path(config.hydra.sweep.dir))
-    _cli.multirun(job, overrides, options, folder)
+    count = _overrides.jobs(overrides)
+    _cli.multirun(job, overrides, options, folder, count)
+    _jobs.show(folder, count, _became)
     return max([*statuses, *_resume.exits(folder)], default=0)
+
+
+def _became(folder: Path) -> _jobs.Ended:
+    """What became of a job of a multirun."""
+    from qpinn.runs import status
+
+    facts = status.read(folder)
+    return (
+        _jobs.Ended("not begun")
+        if facts is None
+        else _jobs.Ended(facts["status"], (facts.get("reason") or "").removeprefix("ValueError: "))
+    )
 
 
 def run(config: Any, place: _resume.Place, started: float) -> int:
@@ -93,8 +108,9 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
         exit_status, ended = train(config, place, started)
         begun["exit"] = exit_status
         return exit_status
-    except SystemExit:
+    except SystemExit as error:
         ended = "stopped" if _signals.came() else "failed"
+        begun["reason"] = getattr(error, "line", None)
         raise
     except Exception as error:
         begun["reason"] = f"{type(error).__name__}: {error}"

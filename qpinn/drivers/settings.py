@@ -89,7 +89,7 @@ class Energy:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerChoice:
-    """The optimiser, `steps`, `chunk` (the steps between two looks at the progress) and its numbers; none: its defaults.
+    """The optimiser, `steps`, `chunk` (steps between two looks at the progress), and its numbers; none: its defaults.
 
     Each optimiser says which `numbers` it has, in a file of its own in `qpinn.training.optimizers`; those that are not
     given have its defaults, and numbers of another optimiser are refused.
