@@ -142,7 +142,7 @@ def _train(
     energy   (trained,), see `_energy_value`
     watched  callbacks, snapshots and the number of the (first) training, see `loop.fit`
     """
-    systems, course = build.systems(plan, settings, mesh, energy), build.course(settings)
+    systems, course = build.systems(plan, settings, mesh, energy), build.course(settings, bool(watched["callbacks"]))
     lanes = side_by_side(systems)
     ansatz = lanes.system.equation.ansatz
     points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0

@@ -92,7 +92,7 @@ class Energy:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerChoice:
-    """The optimiser, `steps` (none: its own default), the steps between two looks at the progress, and its numbers.
+    """The optimiser, `steps`, `chunk` (steps between two looks at the progress), and its numbers; none: its defaults.
 
     Each optimiser says which `numbers` it has, in a file of its own in `qpinn.training.optimizers`; those that are not
     given have its defaults, and numbers of another optimiser are refused.
@@ -100,14 +100,15 @@ class OptimizerChoice:
 
     name: str = "levenberg_marquardt"
     steps: int | None = None
-    chunk: int = 500
+    chunk: int | None = None
     numbers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("optimizer.name", self.name, OPTIMIZERS)
         if self.steps is not None:
             whole("optimizer.steps", self.steps, 1, 100_000_000)
-        whole("optimizer.chunk", self.chunk, 1, 1_000_000)
+        if self.chunk is not None:
+            whole("optimizer.chunk", self.chunk, 1, 1_000_000)
         every = {key: value for entry in OPTIMIZERS.values() for key, value in entry.numbers.items()}
         defaults = OPTIMIZERS[self.name].numbers
         for key, value in self.numbers.items():

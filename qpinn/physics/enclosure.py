@@ -172,8 +172,11 @@ def constant_in_pieces(potential: Any) -> bool:
     """Whether V and the mass are constant between the breakpoints, to rounding."""
     left, right = potential.domain
     edges = np.array([left, *sorted(p for p in potential.breakpoints if left < p < right), right], np.float64)
-    both = (f(potential, edges[:-1], edges[1:]) for f in (enclose, enclose_mass))
-    return all(bool((hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi))).all()) for lo, hi in both)
+    for lo, hi in (f(potential, edges[:-1], edges[1:]) for f in (enclose, enclose_mass)):
+        known = np.isfinite(lo) & np.isfinite(hi)  # where nothing is known of V, inf <= inf
+        if not (known & (hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi)))).all():
+            return False
+    return True
 
 
 def out_of_range(potential: Any) -> tuple[float, float] | None:

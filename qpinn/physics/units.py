@@ -161,7 +161,7 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     potential = converted(potential, units)
     layered = hasattr(potential, "mass_at")
     if units.none:
-        if layered:
+        if getattr(potential, "in_units", False):
             raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")
         return potential
     if potential.energies is None:

@@ -54,6 +54,7 @@ class Potential:
 
     energies    the fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`); None
                 for a potential whose numbers have no units
+    in_units    whether its numbers are in nm, eV and m_e, so that dimensionless they mean nothing
     threshold   the lower of V(-inf) and V(inf), above which nothing is bound; inf if V rises without end
     hard_walls  whether the left and the right wall belong to the potential, so that V does not go on beyond them
     seams       positions between which V is smooth, breakpoints or not
@@ -61,6 +62,7 @@ class Potential:
 
     name: ClassVar[str]
     energies: ClassVar[dict[str, float] | None] = None
+    in_units: ClassVar[bool] = False
     threshold: ClassVar[float] = math.inf
     hard_walls: ClassVar[tuple[bool, bool]] = (False, False)
 

@@ -57,6 +57,7 @@ class Layers(OfArrays):
     name: ClassVar[str] = "layers"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1, "offset_end": 1, "field": 1}
+    in_units: ClassVar[bool] = True
 
     @property
     def domain(self) -> tuple[Number, Number]:
