@@ -1,0 +1,5 @@
+"""report.html."""
+
+
+def save(folder):
+    pass
