@@ -105,6 +105,20 @@ class Solution:
     trained: Round
     stats: Stats
 
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(self)
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @property
     def units(self) -> Units:
         return self.settings.units.units

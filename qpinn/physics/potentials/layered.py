@@ -28,7 +28,7 @@ COLUMNS = {
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Layers(OfArrays):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V.
 
