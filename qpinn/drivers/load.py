@@ -119,8 +119,7 @@ def _write(solution: Solution, folder: Path) -> None:
     run_folder.write_config(folder, config)
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, results)
-    run_figures.save_all(folder)
-    page.save(folder)
+    page.save(folder, run_figures.save_all(folder))
     claim = status.Claim(folder)
     claim.write(solution.status, config=status.identity(config), reason=None, exit=0, versions=run_folder.versions(),
                 git=run_folder.git_commit())  # fmt: skip

@@ -1,4 +1,4 @@
-"""report.html: one page that holds all of a run, made from the files of its folder alone.
+"""report.html: one page that holds all of a run or a sweep, made from the files of its folder alone.
 
 Nothing in it comes from elsewhere: figures and numbers are in the page. Without scripts, and on paper, every level is
 shown below the other; with them a slider picks one.
@@ -13,7 +13,7 @@ import importlib.resources
 import io
 import json
 import string
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,60 +24,104 @@ from qpinn.runs.run_folder import read_summary
 
 NAME = "report.html"
 
-LARGEST = 300_000
-"""Bytes of a drawing beyond which the picture of it is shown."""
+LARGEST, LONGEST = 300_000, 1_000_000
+"""Bytes of a drawing beyond which the picture of it is shown, and of a table beyond which it is left out."""
 
 
 def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
-    """Write the page of a run, with the figures that were drawn of it (.svg, .png).
+    """Write the page of a run or a sweep, with the figures that were drawn of it (.svg, .png).
 
     Raises ValueError, naming the file, if one is missing or damaged.
     """
-    results, path = read_summary(folder), folder / "wavefunction.npz"
+    results, path = read_summary(folder), folder / "config.yaml"
     try:
-        grid = read_npz(path.read_bytes(), path)
-        config = (folder / "config.yaml").read_text() if (folder / "config.yaml").is_file() else ""
-        text = page(results, grid, config, figures)
+        config = path.read_text() if path.is_file() else ""
+        if "statistics" in results:
+            path = folder / "seeds.csv"
+            text = of_sweep(results, path.read_bytes(), config, figures)
+        else:
+            path = folder / "wavefunction.npz"
+            text = of_run(results, read_npz(path.read_bytes(), path), config, figures)
     except (OSError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
     write_atomically(folder / NAME, text.encode())
     return folder / NAME
 
 
-def page(results: Results, grid: Mapping[str, Any], config: str, figures: Sequence[Path] = ()) -> str:
-    """The text of the page, from results.json, the arrays of wavefunction.npz and config.yaml."""
-    template = string.Template(importlib.resources.files("qpinn.report").joinpath("page.html").read_text())
-    return template.substitute(
+def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequence[Path] = ()) -> str:
+    """The page of a run, from results.json, the arrays of wavefunction.npz and config.yaml."""
+    methods = _section("Other methods on the same problem", f"<pre>{_text(tables.methods(results))}</pre>")
+    parts = [page_levels.section(results, grid), _table(results), _section("What is certified", _certificate(results)),
+             _figures(figures), methods, _section("How it was made", f"<p>{_text(_made(results))}</p>"),
+             _origin(results, config)]  # fmt: skip
+    return _page(results, "".join(parts), _warnings(results), KEPT)
+
+
+def of_sweep(summary: Results, seeds: bytes, config: str, figures: Sequence[Path] = ()) -> str:
+    """The page of a sweep, from summary.json, seeds.csv and config.yaml."""
+    link = _download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
+    report = _section("Starts", f"<pre>{_text(tables.sweep_report(summary))}</pre>{link}")
+    parts = [report, _figures(figures), _origin(summary, config)]
+    return _page(summary, "".join(parts), [], ("potential", "statistics", "seconds", "versions"))
+
+
+def _page(results: Results, main: str, warnings: Sequence[str], kept: Sequence[str]) -> str:
+    """The whole page; `kept` of the results are its data."""
+    template = importlib.resources.files("qpinn.report").joinpath("page.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(
         title=_text(results["potential"]["name"].replace("_", " ")), equation=_text(_equation(results)),
-        route=_text(results["route"]["label"]),
-        warnings="".join(f'<p class="warning">{_text(line)}</p>' for line in _warnings(results)),
-        levels=page_levels.section(results, grid), table=_table(results), certificate=_certificate(results),
-        figures=_figures(figures), methods=_text(tables.methods(results)), made=_text(_made(results)),
-        seconds=_rows([[phase, f"{value:.3g}"] for phase, value in results["seconds"].items()]),
-        versions=_text(", ".join(f"{name} {version}" for name, version in results.get("versions", {}).items())),
-        config=_text(config), data=_island(results),
+        route=_text(results["route"]["label"]), main=main, data=_island(results, kept),
+        warnings="".join(f'<p class="warning">{_text(line)}</p>' for line in warnings),
     )  # fmt: skip
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section><h2>{heading}</h2>{content}</section>"
+
+
+def _download(name: str, data: bytes, label: str) -> str:
+    """A link that holds a CSV file."""
+    source = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(data).decode()}"
+    return f'<p class="csv"><a download="{name}" href="{source}">{label}</a></p>'
+
+
+def _origin(results: Results, config: str) -> str:
+    """Seconds, versions and the configuration."""
+    rows = [[phase, f"{value:.3g}"] for phase, value in results["seconds"].items() if isinstance(value, (int, float))]
+    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    seconds = (
+        f'<table class="words"><thead><tr><th>phase</th><th>seconds</th></tr></thead><tbody>{body}</tbody></table>'
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in results.get("versions", {}).items())
+    parts = {
+        "Seconds": seconds,
+        "Versions": f"<p>{_text(versions)}</p>",
+        "Configuration": f"<pre>{_text(config)}</pre>",
+    }
+    return "".join(_section(heading, content) for heading, content in parts.items())
 
 
 def _text(value: Any) -> str:
     return html.escape(str(value))
 
 
-def _rows(rows: Iterable[Sequence[str]]) -> str:
-    return "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-
-
 def _equation(results: Results) -> str:
     """The equation, its units, and the numbers of the potential."""
-    potential, units = dict(results["potential"]), results["units"]
+    potential, units = dict(results["potential"]), results.get("units", {"length": "L"})
     potential.pop("name")
-    shown = {key: value for key, value in potential.items() if not isinstance(value, list) and value != ""}
-    shown |= dict(zip(("left", "right"), results["walls"], strict=True))
-    numbers = [f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in shown.items()]
+    potential |= dict(zip(("left", "right"), results.get("walls", ()), strict=False))
+    numbers = [f"{key} {_shown(value)}" for key, value in potential.items() if value not in ("", [])]
     if units["length"] == "L":
         return f"−ψ″ + V ψ = E ψ; {', '.join(numbers)}"
     where = f"{words.drawn(units['length'])} and {words.drawn(units['energy'])}"
     return f"−(ħ²/2) (ψ′/m)′ + V ψ = E ψ in {where}; {', '.join(numbers)}"
+
+
+def _shown(value: Any) -> str:
+    """A number of a potential, or several, or a word."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:g}".replace("-", "−") if isinstance(value, float) else str(value)
 
 
 def _warnings(results: Results) -> list[str]:
@@ -121,18 +165,25 @@ def _table(results: Results) -> str:
     powers = (("<x>", 1), ("<x²>", 2), (f"<{p}²>", -2))
     energy = [tables.with_unit(name, units, "energy") for name in ("E", "lower bound", "upper bound")]
     within = f"within {words.tolerance(results)}"
-    head = ["n", *energy, within, "nodes", "parity", *(tables.with_unit(name, units, "length", n) for name, n in powers),
-            f"Δx Δ{p}", "error of E", "L2 error of ψ", "outcome"]  # fmt: skip
+    lengths = [tables.with_unit(name, units, "length", power) for name, power in powers]
+    head = ["n", *energy, within, "nodes", "parity", *lengths, f"Δx Δ{p}", "error of E", "L2 error of ψ",
+            "outcome"]  # fmt: skip
+    names = "".join(f"<th>{_text(_drawn(name))}</th>" for name in head)
     body = "".join(_row(results, state) for state in results["states"])
-    link = base64.b64encode(_csv(results).encode()).decode()
     return (
         "<section><h2>Levels</h2>"
-        f'<div class="wide"><table id="levels"><thead><tr>{"".join(f"<th>{_text(name)}</th>" for name in head)}</tr></thead>'
+        f'<div class="wide"><table id="levels"><thead><tr>{names}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="quiet">20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound.</p>'
-        f'<p class="csv"><a download="levels.csv" href="data:text/csv;charset=utf-8;base64,{link}">'
-        "This table as CSV, all digits</a></p></section>"
+        f"{_download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}</section>"
     )
+
+
+def _drawn(heading: str) -> str:
+    """A heading whose powers are small figures."""
+    for power, small in (("^-1", "⁻¹"), ("^-2", "⁻²"), ("^2", "²")):
+        heading = heading.replace(power, small)
+    return heading
 
 
 def _row(results: Results, state: State) -> str:
@@ -181,7 +232,7 @@ def _figures(paths: Sequence[Path]) -> str:
             source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
             name = _text(stem.name.replace("_", " "))
             shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
-    return f'<section><h2>Figures</h2><div class="drawn">{"".join(shown)}</div></section>' if shown else ""
+    return _section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
 
 
 def _made(results: Results) -> str:
@@ -192,12 +243,12 @@ def _made(results: Results) -> str:
             f"{results['seed']}, on {results.get('device', 'a device')}{commit}; {results['status']}")  # fmt: skip
 
 
-KEPT = ("potential", "units", "walls", "breakpoints", "route", "states", "certificate", "steps", "parameters", "seconds",
-        "versions", "seed", "status")  # fmt: skip
+KEPT = ("potential", "units", "walls", "breakpoints", "route", "states", "certificate", "steps", "parameters",
+        "seconds", "versions", "seed", "status")  # fmt: skip
 """Of results.json, what the page has as data."""
 
 
-def _island(results: Results) -> str:
+def _island(results: Results, kept: Sequence[str]) -> str:
     """The numbers of the page as JSON that no text in it can end."""
-    text = json.dumps({key: results[key] for key in KEPT if key in results}, separators=(",", ":"))
+    text = json.dumps({key: results[key] for key in kept if key in results}, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

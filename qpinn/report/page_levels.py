@@ -14,6 +14,9 @@ from qpinn.report.words import Results, State
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 900, 420, 84, 16, 14, 52
 """Of a drawing and its margins, in its own units."""
 
+ABOVE = -5
+"""Beyond the upper edge: V that is cut there has no top to be seen."""
+
 FINE = 10
 """Steps of a curve in such a unit."""
 
@@ -30,9 +33,10 @@ class View(NamedTuple):
     def across(self, x: Any) -> Any:
         return LEFT + (WIDTH - LEFT - RIGHT) * (x - self.first) / (self.last - self.first)
 
-    def up(self, energy: Any) -> Any:
-        shown = np.clip(energy, self.low, self.high)
-        return TOP + (HEIGHT - TOP - BOTTOM) * (self.high - shown) / (self.high - self.low)
+    def up(self, energy: Any, least: float = TOP) -> Any:
+        """The place of an energy, `least` at the highest."""
+        place = TOP + (HEIGHT - TOP - BOTTOM) * (self.high - energy) / (self.high - self.low)
+        return np.clip(place, least, HEIGHT - BOTTOM)
 
 
 def section(results: Results, grid: Mapping[str, np.ndarray]) -> str:
@@ -72,13 +76,16 @@ def _scene(results: Results, grid: Mapping[str, np.ndarray], view: View) -> str:
     """V, walls, axes and all levels, once for all drawings."""
     x, floor = grid["x"], HEIGHT - BOTTOM
     inside = (x >= view.first) & (x <= view.last)
-    x, hill = x[inside], view.up(grid["v"][inside])
+    x, hill = x[inside], view.up(grid["v"][inside], ABOVE)
     area = _path(np.concatenate([[view.across(x[0])], view.across(x), [view.across(x[-1])]]),
                  np.concatenate([[floor], hill, [floor]]))  # fmt: skip
     parts = [f'<path class="hill" transform="scale({1 / FINE})" vector-effect="non-scaling-stroke" d="{area}z"/>']
     ends = results["settings"].get("ends", {})
     left, right = results["walls"]
-    for kind, start, stop in ((ends.get("left", "wall"), view.first, left), (ends.get("right", "wall"), right, view.last)):
+    for kind, start, stop in (
+        (ends.get("left", "wall"), view.first, left),
+        (ends.get("right", "wall"), right, view.last),
+    ):
         if kind == "wall" and stop > start:
             a, b = view.across(start), view.across(stop)
             parts.append(f'<rect class="wall" x="{a:.1f}" y="{TOP}" width="{b - a:.1f}" height="{floor - TOP}"/>')
@@ -101,7 +108,7 @@ def _scene(results: Results, grid: Mapping[str, np.ndarray], view: View) -> str:
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">position x / {html.escape(length)}</text>')
     parts.append(f'<text transform="translate(16 {(TOP + floor) / 2}) rotate(-90)" text-anchor="middle">'
-                 f"V and E / ({html.escape(energy)})</text>")  # fmt: skip
+                 f"V and E / {html.escape(f'({energy})' if '/' in energy else energy)}</text>")  # fmt: skip
     return (f'<svg width="0" height="0" style="position:absolute" aria-hidden="true"><defs><g id="scene">'
             f"{''.join(parts)}</g></defs></svg>")  # fmt: skip
 
