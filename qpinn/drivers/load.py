@@ -129,6 +129,5 @@ def _write(solution: Solution, folder: Path) -> None:
 def _config(solution: Solution) -> dict[str, Any]:
     """The settings of a solution and the numbers of its potential as a config has them."""
     values = dataclasses.asdict(solution.settings)
-    optimizer = values["optimizer"]
-    values["optimizer"] = {**optimizer, **optimizer.pop("numbers")}
+    values["optimizer"].update(values["optimizer"].pop("numbers"))  # they stand beside its name
     return {"potential": describe(solution.given), **values}

@@ -189,7 +189,7 @@ def _drawn(heading: str) -> str:
 def _row(results: Results, state: State) -> str:
     index, lost = state["index"], words.is_empty(state)
     energy = words.certified(state) if results["route"]["projected_start"] else words.level(state["energy"])
-    bounds = [words.level(state[name], 15) for name in ("lower", "upper")]
+    bounds = [_exact(state[name]) or "-" for name in ("lower", "upper")]
     within = "yes" if state["converged"] and words.holds(state) else "no"
     parity, *values = ("-" if lost else _number(state["expectation"][name]) for name in ("parity", *COLUMNS[:4]))
     cells = ["-" if lost else energy, *bounds, "-" if lost else within, "-" if lost else str(state["node_count"]),
