@@ -187,11 +187,9 @@ def contents(config: Any) -> dict[str, str]:
 
 def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
-    from omegaconf import OmegaConf
+    from qpinn.runs import run_folder
 
-    from qpinn.runs.files import write_atomically
-
-    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
+    run_folder.write_config(folder, plain(config))
 
 
 def stored(folder: Path) -> dict[str, Any]:

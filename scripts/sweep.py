@@ -168,7 +168,7 @@ def _hash(value: Any) -> str:
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
     from qpinn.drivers import eigenstates, sweep
-    from qpinn.report import sweep_figures, tables
+    from qpinn.report import page, sweep_figures, tables
     from qpinn.runs import run_folder, status
 
     potential, chosen = _cli.read(config)
@@ -196,7 +196,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
               "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
         return 0
     summary = sweep.finish(job, folder, columns, facts, started)
-    sweep_figures.save_all(folder)
+    page.save(folder, sweep_figures.save_all(folder))
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
 

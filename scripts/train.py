@@ -135,7 +135,7 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     from qpinn.analysis import compare
     from qpinn.drivers import discretize, eigenstates
     from qpinn.drivers.clock import Clock
-    from qpinn.report import tables
+    from qpinn.report import page, tables
     from qpinn.runs import run_folder, saves
 
     folder, clock = place.folder, Clock(already=time.monotonic() - started)
@@ -180,11 +180,12 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds, levels, rows, missing))
     clock.lap("write")
-    draw(folder)
+    figures = draw(folder)
     clock.lap("figures")
     seconds = {**clock.seconds, "total": spent()}
     summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
     run_folder.write_summary(folder, summary)
+    page.save(folder, figures)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution), solution.status
 
@@ -229,11 +230,11 @@ def _heading(potential: Any, settings: Any) -> str:
     return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"
 
 
-def draw(folder: Path) -> None:
+def draw(folder: Path) -> list[Path]:
     """All figures of a run folder, from its files alone."""
     from qpinn.report import run_figures
 
-    run_figures.save_all(folder)
+    return run_figures.save_all(folder)
 
 
 def say(text: str) -> None:

@@ -11,7 +11,7 @@ from tests_support import call, script, start, train
 
 FILES = {
     "config.yaml", "history.csv", "results.json", "wavefunction.npz", "parameters.npz", "parameters.json",
-    "train.log", "status.json",
+    "potential.json", "report.html", "train.log", "status.json",
 }  # fmt: skip
 FIGURES = {"wavefunction", "density", "residual", "energy", "loss"}
 QUICK = ["optimizer.steps=20", "network.width=4", "network.depth=1"]

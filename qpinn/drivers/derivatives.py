@@ -24,7 +24,21 @@ APART = 1e3
 """Half-widths of their bounds that two levels must be apart for each to have a derivative."""
 
 
-def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.ndarray, "K ..."]]:
+class Gradients(dict[str, np.ndarray]):
+    """Arrays by name, which are shown in a line each, many numbers by their shape."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name.ljust(width)}  {_line(value)}" for name, value in self.items())
+
+
+def _line(value: Float[np.ndarray, "K ..."]) -> str:
+    if value.size > 8:
+        return f"<{' x '.join(map(str, value.shape))} numbers>"
+    return "  ".join(f"{number:.7g}" for number in value.ravel())
+
+
+def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     """dE_k/dtheta of every level of a solution, for every number theta of its potential: name -> array (K, ...).
 
     By the theorem of Hellmann (1937) and Feynman (1939) on a mesh that moves with walls, jumps and deltas
@@ -63,8 +77,8 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
         row, column = np.triu_indices(count)
         place = np.zeros((count, count), int)
         place[row, column] = place[column, row] = np.arange(len(row))
-        return {name: value[place] for name, value in named.items()}
-    return named
+        return Gradients({name: value[place] for name, value in named.items()})
+    return Gradients(named)
 
 
 def by_leaf(solution: Solution, matrices: bool = False) -> Any:

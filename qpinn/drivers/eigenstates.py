@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -54,10 +54,10 @@ def solve(
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
-    return run(_potential(potential, domain, breakpoints, parameters), chosen, callbacks)
+    return run(potential_of(potential, domain, breakpoints, parameters), chosen, callbacks)
 
 
-def _potential(
+def potential_of(
     given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float], parameters: Mapping[str, float] | None
 ) -> Any:
     """What people hand over as a potential, as one. Raises ValueError for what is none."""
@@ -145,11 +145,7 @@ def _train(
     systems, course = build.systems(plan, settings, mesh, energy), build.course(settings, bool(watched["callbacks"]))
     lanes = side_by_side(systems)
     ansatz = lanes.system.equation.ansatz
-    points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = quadratures(plan.potential, np.asarray(ansatz.edges), mesh, points, plan.first + plan.trained)
-    at = build.cast(settings.precision, rules.points)
-    jitted = jax.jit(observables.measure, compiler_options=loop.compiler_options(quick=True))
-    measure = jitted.lower(lanes, loop.parameter_shapes(lanes), at).compile()
+    measure = _measure(plan, settings, mesh, lanes)
     clock.lap("compile")
     if settings.shared:
         fit = shared.fit(build.networks(plan, systems), plan.trained)
@@ -168,10 +164,42 @@ def _train(
             inherited = ansatz.wavefunction.inherited(before.fit.params["psi"], coarse, ansatz.mesh)
         fit = loop.together(lanes, course, inherited=inherited, **watched)
     clock.lap("train", compile=fit.seconds["compile"])
-    fields, energies = jax.device_get(measure(lanes, fit.params, at))
-    mix, ended = measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
+    last = measure(fit)
     clock.lap("measure")
-    return Round(lanes=lanes, fit=fit, mix=mix, measured=ended)
+    return last
+
+
+def restored(potential: Any, settings: Settings, mesh: Mesh, fit: Callable[[Lanes], Fit], stats: Stats) -> Solution:
+    """The solution of a training that is over, measured and bounded again; nothing is trained.
+
+    fit  what came out of the training on `mesh`, from the lanes that were trained there
+    """
+    budget.forget_programmes()
+    check_device(settings.precision)
+    plan = discretize.of(potential, settings)
+    with jax.enable_x64(settings.precision == "float64"):
+        lanes = side_by_side(build.systems(plan, settings, mesh, _energy_value(settings, plan)))
+        trained = _measure(plan, settings, mesh, lanes)(fit(lanes))
+    return Solution(given=potential, settings=settings, plan=plan, trained=trained, stats=stats)
+
+
+def _measure(plan: discretize.Plan, settings: Settings, mesh: Mesh, lanes: Lanes) -> Callable[[Fit], Round]:
+    """What measures a training of `lanes` on `mesh`, compiled."""
+    points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
+    edges = np.asarray(lanes.system.equation.ansatz.edges)
+    rules = quadratures(plan.potential, edges, mesh, points, plan.first + plan.trained)
+    at = build.cast(settings.precision, rules.points)
+    jitted = jax.jit(observables.measure, compiler_options=loop.compiler_options(quick=True))
+    compiled = jitted.lower(lanes, loop.parameter_shapes(lanes), at).compile()
+
+    def measure(fit: Fit) -> Round:
+        # on the host: arrays of JAX are single precision once they have been pickled
+        fit = dataclasses.replace(fit, params=jax.device_get(fit.params))
+        fields, energies = jax.device_get(compiled(lanes, fit.params, at))
+        mix, ended = measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
+        return Round(mesh=mesh, lanes=lanes, fit=fit, mix=mix, measured=ended)
+
+    return measure
 
 
 def measured(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -49,10 +50,12 @@ def reference_of(plan: discretize.Plan) -> Eigenstates:
 class Round:
     """What was trained on one mesh, and what came out; dimensionless.
 
+    mesh      of the whole box, or of its left half for a parity
     mix       matrix (K, K) that makes the functions measured of the lanes: after a Ritz start the Ritz functions
     measured  the functions on quadratures and a grid, with their bounds
     """
 
+    mesh: Mesh
     lanes: Lanes
     fit: Fit
     mix: np.ndarray
@@ -104,6 +107,20 @@ class Solution:
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_")]
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(self)
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def units(self) -> Units:
@@ -246,6 +263,17 @@ class Solution:
         values = np.where(inside, (np.asarray(self.trained.mix, np.float64).T @ lanes).reshape(-1, *x.shape), 0.0)
         shown = values[self.plan.shown]
         return shown[0] if self.settings.states is None else shown
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the solution as the folder of a run, which `qpinn.load` and the scripts read; returns the folder.
+
+        The reference and the classical methods are computed for it, and the figures drawn, with report.html. A Python
+        function as potential is in no file: `qpinn.load(folder, potential=f)` takes it again. Raises ValueError if
+        there is something in the folder, OSError where it cannot be written.
+        """
+        from qpinn.drivers.load import save
+
+        return save(self, folder)
 
     @property
     def edges(self) -> Float[np.ndarray, "segments+1"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from qpinn.report import words
 from qpinn.runs.files import read_npz
-from qpinn.runs.run_folder import read_summary
+from qpinn.runs.run_folder import read_history, read_summary
 
 ROUNDING = 2.0**-53
 """The relative error of E that rounding leaves: what is smaller is drawn there."""
@@ -95,25 +94,13 @@ class RunData:
 def load(folder: Path) -> list[RunData]:
     """The data of a run folder, one entry a state. Raises ValueError, naming the file, if one is missing or damaged."""
     results = read_summary(folder)
+    history = read_history(folder, results.get("units", {}))
     path = folder / "wavefunction.npz"
     try:
         grid = read_npz(path.read_bytes(), path)
-        path = folder / "history.csv"
-        history = _history(path, results)
-        path = folder / "wavefunction.npz"
         return [_of_state(results, grid, history, k) for k in range(len(results["states"]))]
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
-
-
-def _history(path: Path, results: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The columns of history.csv; what is empty there is NaN."""
-    with path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-    if results["units"]["length"] != "L":
-        history["energy"] = history.pop(f"energy_{results['units']['energy']}")
-    return history
 
 
 def _of_state(

@@ -17,13 +17,16 @@ from typing import Any
 
 import jax
 import numpy as np
+import yaml
 
 from qpinn.analysis import compare, errors, observables
 from qpinn.bounds import certify
 from qpinn.physics import potentials
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
-from qpinn.runs import checkpoint, files
+from qpinn.runs import checkpoint, files, potential_file
+from qpinn.training.fit import Fit
+from qpinn.typing import Params
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
 
@@ -154,7 +157,7 @@ def certificate(solution: Any) -> dict[str, Any]:
 
 
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
-    """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
+    """history.csv, wavefunction.npz, potential.json and parameters.npz of a qpinn.Solution.
 
     One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
     `levels` are left out without one, and NaN where its own error is too large.
@@ -176,7 +179,16 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     data = io.BytesIO()
     np.savez(data, **arrays)  # type: ignore[arg-type]
     files.write_atomically(folder / "wavefunction.npz", data.getvalue())
-    checkpoint.save(folder / "parameters.npz", solution.params)
+    potential_file.write(folder, solution.given)
+    fit, mesh = solution.trained.fit, solution.trained.mesh
+    ended = {
+        "start": fit.start,
+        "steps": fit.steps,
+        "alive": fit.alive,
+        "edges": mesh.edges,
+        "half": np.array(mesh.half),
+    }
+    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
 
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
@@ -201,6 +213,59 @@ def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None
     for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
     files.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+
+def read_history(folder: Path, units: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The columns of history.csv, energies in the `units` of results.json; what is empty there is NaN.
+
+    Raises ValueError, naming the file, if it is missing or damaged.
+    """
+    path = folder / "history.csv"
+    try:
+        with path.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+        if units["length"] != "L":
+            history["energy"] = history.pop(f"energy_{units['energy']}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: missing or damaged ({error})") from None
+    return history
+
+
+def read_fit(folder: Path, results: Mapping[str, Any], shapes: Params, first: int) -> Fit:
+    """What came out of the training whose `write_arrays` and results are in a folder.
+
+    shapes  of the parameters of all lanes
+    first   index of the level of the first lane
+
+    Raises ValueError, naming the file, if one is missing or damaged.
+    """
+    path = folder / "parameters.npz"
+    stored, count = checkpoint.arrays(path), jax.tree.leaves(shapes)[0].shape[0]
+    params = checkpoint.load(path, {"lanes": shapes})["lanes"]
+    history = read_history(folder, results["units"])
+    try:
+        steps, alive = stored["steps"].astype(int), stored["alive"].astype(bool)
+        start = {name.removeprefix("start/"): value for name, value in stored.items() if name.startswith("start/")}
+        at = history.pop("step").astype(int), history.pop("state").astype(int) - first
+        if (np.bincount(at[1], minlength=count) != steps + ~alive).any():
+            raise ValueError("rows are missing")
+        columns = {}
+        for name, values in history.items():
+            if name != "relative_error_energy" and not np.isnan(values).all():
+                columns[name] = np.full((at[0].max() + 1, count), np.nan)
+                columns[name][at] = values / (results["units"]["scale"] if name == "energy" else 1.0)
+        seconds = {phase: float(results["seconds"].get(phase, 0.0)) for phase in ("compile", "train")}
+        return Fit(params=params, start=start, history=columns, steps=steps, alive=alive, seconds=seconds,
+                   status=results["status"], asked=False)  # fmt: skip
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: does not go with history.csv and results.json ({error})") from None
+
+
+def write_config(folder: Path, values: Mapping[str, Any]) -> None:
+    """config.yaml of a run: the groups of its config, by name."""
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    files.write_atomically(folder / "config.yaml", text.encode())
 
 
 def write_stopped(folder: Path, progress: Any, units: Any) -> str:

@@ -10,7 +10,15 @@ from qpinn.physics.potentials.base import Number, Potential
 
 
 class OfArrays(Potential):
-    """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other."""
+    """Two potentials of arrays are the same if their numbers are, so that what is computed of one serves the other.
+
+    They are shown by the shapes of their arrays, and what else they hold.
+    """
+
+    def __repr__(self) -> str:
+        fields = {name: _short(value) for name, value in vars(self).items() if name != "given" and np.size(value)}
+        shown = ", ".join(f"{name}={value}" for name, value in fields.items() if value != "''")
+        return f"{type(self).__name__}({shown})"
 
     def _numbers(self) -> tuple[Any, ...]:
         return tuple(value.tobytes() if isinstance(value, np.ndarray) else value for value in vars(self).values())
@@ -20,6 +28,11 @@ class OfArrays(Potential):
 
     def __hash__(self) -> int:
         return hash(self._numbers())
+
+
+def _short(value: Any) -> str:
+    """A word or a number, or how many there are."""
+    return f"<{' x '.join(map(str, np.shape(value)))} numbers>" if np.ndim(value) else repr(value)
 
 
 def entries(values: Any) -> tuple[Number, ...]:

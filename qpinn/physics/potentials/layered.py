@@ -36,7 +36,7 @@ FIELD = 1e-4
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Layers(OfArrays):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V + e F x.
 

@@ -33,7 +33,7 @@ COLUMNS = {
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Sampled(OfArrays):
     """V from samples, between walls at the first and the last of them.
 
