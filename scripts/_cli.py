@@ -158,7 +158,7 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
 
 OVERRIDES = "overrides.txt"
 
-RUNNING = ("output", "resume", "save_every", "requeue", "debug")
+RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
 
@@ -216,18 +216,38 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"debug={values['debug']}: must be true or false")
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep", "bands"):
+    for group in ("potential", "sweep", "bands", "figures"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
         from_mapping(Sweep, values["sweep"], "sweep.").check(chosen)
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
+    _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"])
     potential = units.converted(potential, chosen.units.units)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def figures(config: Any) -> Any:
+    """The `qpinn.report.choice.Choice` of a composed config. Raises ValueError for what is not allowed."""
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.report.choice import Choice
+
+    return from_mapping(Choice, plain(config).get("figures", {}), "figures.")
+
+
+def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None:
+    """Refuse to show a training where there is none, or many of them."""
+    if not animate:
+        return
+    if "sweep" in values or "bands" in values:
+        raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
+    if chosen.shared:
+        raise ValueError("figures.animate=true: a network that levels share is not trained; allowed with it: "
+                         "network.shared=false")  # fmt: skip
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

@@ -48,13 +48,13 @@ def main() -> int:
     _cli.use_cache()
     if not multirun:
         return sweep(config, _folder(config, overrides), STARTED)
-    elsewhere = ("output=", "hydra/", "hydra.", *(f"sweep.{key}=" for key in FREE))
+    elsewhere = ("output=", "hydra/", "hydra.", "figures=", "figures.", *(f"sweep.{key}=" for key in FREE))
     same = sorted(override for override in overrides if not override.startswith(elsewhere))
     folder = Path(config.output) / f"sweeps-{_hash(same)}"
     if any(override.startswith("hydra.sweep.dir=") for override in overrides):
         folder = Path(config.hydra.sweep.dir)
     _cli.multirun(job, overrides, options, folder, "sweep")
-    return ended(folder, _overrides.jobs(overrides))
+    return ended(folder, _overrides.jobs(overrides), _cli.figures(config))
 
 
 def _folder(config: Any, overrides: list[str]) -> Path:
@@ -76,9 +76,9 @@ def job(config: Any, folder: Path) -> None:
         (folder / "failed.txt").write_text(traceback.format_exc())
 
 
-def ended(folder: Path, expected: int) -> int:
+def ended(folder: Path, expected: int, figures: Any) -> int:
     """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
-    from qpinn.report import sweep_figures, tables
+    from qpinn.report import tables
     from qpinn.runs import run_folder
 
     jobs = sorted(path.parent for path in folder.rglob(_cli.OVERRIDES))
@@ -89,7 +89,11 @@ def ended(folder: Path, expected: int) -> int:
         _cli.fail(str(error))
     print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
     if len(summaries) > 1:
-        print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
+        print(f"\n{tables.sweep_overview(summaries)}")
+        if figures.name != "none":
+            from qpinn.report import sweep_figures
+
+            print(f"\n  figure: {sweep_figures.save_settings(folder, summaries, figures)[0]}")
     for path in sorted(set(jobs) - set(finished)):
         log = path / "failed.txt"
         ending, reason = "not finished", "killed, still running, or with starts for other processes"
@@ -170,7 +174,7 @@ def _hash(value: Any) -> str:
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
     from qpinn.drivers import eigenstates, sweep
-    from qpinn.report import sweep_figures, tables
+    from qpinn.report import tables
     from qpinn.runs import run_folder, status
 
     potential, chosen = _cli.read(config)
@@ -198,7 +202,11 @@ def sweep(config: Any, folder: Path, started: float) -> int:
               "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
         return 0
     summary = sweep.finish(job, folder, columns, facts, started)
-    sweep_figures.save_all(folder)
+    figures = _cli.figures(config)
+    if figures.name != "none":
+        from qpinn.report import sweep_figures
+
+        sweep_figures.save_all(folder, figures)
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
 
