@@ -3,7 +3,8 @@
 python scripts/plot.py outputs/<a run, a sweep or a multirun>
 python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
 
-figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi; figures.animate=true (training.gif)
+figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi;
+figures.animate=true (training.gif)
 """
 
 from __future__ import annotations
