@@ -104,13 +104,13 @@ def residual(axes: Axes, data: RunData) -> None:
     if len(data.jumps):
         axes.plot([], [], color=GREY, linestyle=":", linewidth=FINE, label=r"jumps of $V$ or its slope")
     if len(data.deltas):
-        axes.plot([], [], "^", color=GREY, label=r"$\delta$ (up: repels)")
+        axes.plot([], [], "^", color=GREY, markersize=3, label=r"$\delta$ (up: repels)")
     axes.set_ylabel(data.residual_label)
 
 
 def _against_steps(axes: Axes, data: RunData, values: np.ndarray, **look: Any) -> None:
     step = data.history["step"]
-    axes.plot(step, values, marker="o" if len(step) < 40 else None, **look)
+    axes.plot(step, values, marker="o" if len(step) < 40 else None, markersize=2.5, **look)
     style.steps(axes, step)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.runs.files import write_atomically
@@ -29,12 +29,12 @@ WIDTH = 3.4
 """Inches: a column of a journal."""
 STYLE: dict[str, Any] = {
     "font.size": 7.5, "axes.titlesize": "medium", "legend.fontsize": "small", "legend.frameon": False,
-    "xtick.labelsize": "small", "ytick.labelsize": "small", "lines.linewidth": 1.2, "lines.markersize": 2.5,
+    "xtick.labelsize": "small", "ytick.labelsize": "small", "lines.linewidth": 1.2,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.minor.width": 0.4,
     "ytick.minor.width": 0.4, "xtick.major.size": 2.5, "ytick.major.size": 2.5, "xtick.minor.size": 1.5,
     "ytick.minor.size": 1.5, "axes.labelpad": 2.5, "hatch.linewidth": 0.5, "figure.constrained_layout.h_pad": 0.025,
     "figure.constrained_layout.w_pad": 0.025, "figure.constrained_layout.hspace": 0.02, "svg.hashsalt": "qpinn",
-    "svg.fonttype": "path", "pdf.fonttype": 42,
+    "svg.fonttype": "path", "pdf.fonttype": 42, "figure.dpi": EVERYTHING.dpi,
 }  # fmt: skip
 FINE = 0.7
 """Width of lines that are not what a figure is about."""
@@ -130,7 +130,7 @@ def delta_marks(axes: Axes, data: Any) -> None:
     for position, strength in data.deltas:
         if data.shown[0] <= position <= data.shown[1]:
             axes.plot(position, 0.0, marker="^" if strength > 0 else "v", color=GREY, clip_on=False, zorder=3,
-                      transform=axes.get_xaxis_transform())  # fmt: skip
+                      markersize=3, transform=axes.get_xaxis_transform())  # fmt: skip
 
 
 def deltas(axes: Axes, data: Any, bottom: float, top: float) -> None:
@@ -181,16 +181,28 @@ def steps(axes: Axes, step: np.ndarray, label: str = "step") -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 2.5, 5, 10]))
 
 
-def _plain(value: float, place: int) -> str:
-    if value and not 1e-4 <= abs(value) < 1e5:
-        digits, _, power = f"{value:.4e}".partition("e")
-        return rf"${digits.rstrip('0').rstrip('.')}\!\times\!10^{{{int(power)}}}$"
-    return f"{value:.6g}".replace("-", "−")
+class _Plain(ScalarFormatter):
+    """Numbers as they are, those of other sizes with a power of ten each."""
+
+    def __init__(self) -> None:
+        super().__init__(useOffset=False)
+        self.set_scientific(False)
+        self._powers = False
+
+    def set_locs(self, locs: Any) -> None:
+        self._powers = not 1e-4 <= np.abs(locs).max(initial=0.0) < 1e5
+        super().set_locs(locs)
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        if not self._powers:
+            return super().__call__(x, pos)
+        digits, _, power = f"{x:.4e}".partition("e")
+        return rf"${digits.rstrip('0').rstrip('.')}\!\times\!10^{{{int(power)}}}$" if x else "0"
 
 
 def plain_numbers(axis: Any) -> None:
     """Ticks with all of their digits: no power of ten and no offset beside the axis, where a legend may be."""
-    axis.set_major_formatter(FuncFormatter(_plain))
+    axis.set_major_formatter(_Plain())
 
 
 def positive(values: np.ndarray) -> np.ndarray:

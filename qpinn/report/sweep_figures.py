@@ -228,7 +228,7 @@ def varied(data: SweepData) -> Figure:
     rate = np.array([right[starts].mean() for starts in bins])
     interval = np.array([statistics.wilson(int(right[starts].sum()), len(starts)) for starts in bins])
     reach = np.abs(interval.T - rate)
-    lower.errorbar(at, rate, reach, color=BLUE, marker="o", linewidth=0.9, capsize=2)
+    lower.errorbar(at, rate, reach, color=BLUE, marker="o", markersize=2.5, linewidth=0.9, capsize=2)
     lower.set_ylim(-0.05, 1.05)
     lower.set_xlabel(data.vary or "")
     lower.set_ylabel("right state")
