@@ -30,6 +30,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
 
 def converted(key: str, value: Any, wanted: Any) -> Any:
     """`value` as the type `wanted`, or a ValueError that names `key`."""
+    if wanted is Any:  # of several kinds, which the class itself looks at
+        return value
     if get_origin(wanted) is Mapping:
         return dict(value)
     if dataclasses.is_dataclass(wanted):

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.bounds import certify
+from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.networks import ROUGH
 
 Results = Mapping[str, Any]
@@ -125,6 +126,16 @@ def error_of(results: Results, state: State, key: str = "relative_error_energy")
     if is_fixed(results) and key != "relative_error_energy_rayleigh":
         return "fixed"
     return error(results, state["index"], state[key])
+
+
+def route(results: Results) -> str:
+    """How a run or a sweep was trained, in short: "piecewise, Ritz start, Levenberg-Marquardt"."""
+    parts = results["route"]
+    start = {"ritz": "Ritz"}.get(parts["start"], parts["start"]) + " start"
+    optimizer = OPTIMIZERS[parts["optimizer"]].label if parts.get("optimizer") in OPTIMIZERS else None
+    if "untrained" in parts["label"]:
+        start, optimizer = "Rayleigh-Ritz", "untrained"
+    return ", ".join(part for part in (parts.get("ansatz"), start, optimizer) if part)
 
 
 # ---------------------------------------------------------------------------------------------------------- outcomes
@@ -338,7 +349,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.2g} ms"
 
 
-UNITS = {"cm^-1": "cm⁻¹", "angstrom": "Å", "um": "µm"}
+UNITS = {
+    "cm^-1": r"cm$^{-1}$", "angstrom": "Å", "um": "µm", "L": "$L$", "ħ²/2mL²": r"$(\hbar^2/2mL^2)$",
+}  # fmt: skip
 """Units as they stand in figures, where every sign can be drawn; a terminal has their plain names."""
 
 

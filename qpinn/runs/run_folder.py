@@ -159,15 +159,34 @@ def certificate(solution: Any) -> dict[str, Any]:
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
     """history.csv, wavefunction.npz, potential.json and parameters.npz of a qpinn.Solution.
 
-    One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
-    `levels` are left out without one, and NaN where its own error is too large.
+    They are compared with the reference `levels`.
     """
-    history: dict[str, Any] = dict(solution.history)
+    _write_history(folder, history(solution, levels), solution.units)
+    data = io.BytesIO()
+    np.savez(data, **arrays(solution, levels))  # type: ignore[arg-type]
+    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
+    potential_file.write(folder, solution.given)
+    fit, mesh = solution.trained.fit, solution.trained.mesh
+    ended = {"start": fit.start, "steps": fit.steps, "alive": fit.alive, "edges": mesh.edges,
+             "half": np.array(mesh.half)}  # fmt: skip
+    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
+
+
+def history(solution: Any, levels: Eigenstates | None = None) -> dict[str, Any]:
+    """Columns of history.csv, one row for each step and state; without `levels` there are no errors of E."""
+    columns: dict[str, Any] = dict(solution.history)
     if levels is not None:
-        history["relative_error_energy"] = _errors(history, levels, solution.units.scale)
-    _write_history(folder, history, solution.units)
+        columns["relative_error_energy"] = _errors(columns, levels, solution.units.scale)
+    return columns
+
+
+def arrays(solution: Any, levels: Eigenstates | None = None) -> dict[str, np.ndarray]:
+    """What wavefunction.npz holds; arrays of psi are (states, n).
+
+    psi of the reference `levels` is left out without one, and NaN where its own error is too large.
+    """
     samples = solution.samples
-    arrays = {
+    by_name = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": solution.edges,
@@ -175,20 +194,8 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     if levels is not None:
         indices = [state.index for state in solution.measured]
         unvouched = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
-        arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # type: ignore[arg-type]
-    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
-    potential_file.write(folder, solution.given)
-    fit, mesh = solution.trained.fit, solution.trained.mesh
-    ended = {
-        "start": fit.start,
-        "steps": fit.steps,
-        "alive": fit.alive,
-        "edges": mesh.edges,
-        "half": np.array(mesh.half),
-    }
-    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
+        by_name["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
+    return by_name
 
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
@@ -197,6 +204,17 @@ def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float
     for k in np.unique(index):
         relative[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
     return [errors.stated(error) for error in relative]
+
+
+FRAMES = "frames.npz"
+"""Where a run keeps psi at some of its steps, if that is asked for."""
+
+
+def write_frames(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
+    """frames.npz: steps taken (F, K), psi (F, K, n) on the grid of wavefunction.npz, and energy (F, K)."""
+    data = io.BytesIO()
+    np.savez(data, **frames)  # type: ignore[arg-type]
+    files.write_atomically(folder / FRAMES, data.getvalue())
 
 
 COLUMNS = (
