@@ -184,7 +184,10 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
         raise ValueError(f"{key}: must be a number of levels that is the same at every point, as states=4")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: to vary a number needs gauss_legendre")
-    many = dataclasses.replace(settings, network=dataclasses.replace(settings.network, shared=True))
+    many = dataclasses.replace(
+        settings, network=dataclasses.replace(settings.network, shared=True),
+        loss=dataclasses.replace(settings.loss, unit=settings.loss.unit or 1.0),  # of a loss that nothing lowers
+    )  # fmt: skip
 
     def plans(settings: Settings) -> list[Plan]:
         return [_at_point(lambda one: discretize.of(one, settings), potential, k, len(potentials))

@@ -54,10 +54,10 @@ def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.nd
     energy, lower, upper, slope, overlap = (
         variation.column(content, name)[place] for name in ("energies", "lower", "upper", "slopes", "overlaps")
     )
-    sure = overlap[1:] > variation.SURE
-    for which, look in ((sure, "-"), (~sure, ":")):
-        for t in np.flatnonzero(which):
-            axes.plot(values[t : t + 2], energy[t : t + 2], look, color=color)
+    doubtful = np.flatnonzero(overlap[1:] <= variation.SURE) + 1
+    axes.plot(np.insert(values, doubtful, np.nan), np.insert(energy, doubtful, np.nan), color=color)
+    for t in doubtful:
+        axes.plot(values[t - 1 : t + 1], energy[t - 1 : t + 1], ":", color=color)
     axes.fill_between(values, lower, upper, color=color, alpha=0.3, linewidth=0)
     if len(values) <= 3 * STROKES:
         axes.plot(values, energy, "o", color=color, markersize=2.5)
