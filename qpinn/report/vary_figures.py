@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, AutoMinorLocator
 
+from qpinn.analysis import following
 from qpinn.report import style, variation, words
 
 STROKES = 9
@@ -54,7 +55,7 @@ def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.nd
     energy, lower, upper, slope, overlap = (
         variation.column(content, name)[place] for name in ("energies", "lower", "upper", "slopes", "overlaps")
     )
-    doubtful = np.flatnonzero(overlap[1:] <= variation.SURE) + 1
+    doubtful = np.flatnonzero(overlap[1:] <= following.SURE) + 1
     axes.plot(np.insert(values, doubtful, np.nan), np.insert(energy, doubtful, np.nan), color=color)
     for t in doubtful:
         axes.plot(values[t - 1 : t + 1], energy[t - 1 : t + 1], ":", color=color)
