@@ -41,7 +41,9 @@ def main() -> int:
         except ValueError as error:
             _cli.fail(str(error))
         content = work.write(result)
-        vary_figures.save(content, work.folder / "vary")
+        figures = _cli.figures(config)
+        if figures.name != "none":
+            vary_figures.save(content, work.folder / "vary", figures)
     print(f"\n{words.report(content)}\n  folder: {work.folder}")
     return 0
 
@@ -76,22 +78,21 @@ class Work:
         return bool(_signals.came())
 
     def _begin(self) -> None:
-        from qpinn.runs import run_folder, status
+        from qpinn.runs import run_folder, status, variation
 
         self.folder = _cli.fresh(Path(self._config.hydra.run.dir))  # not before: what is refused leaves no empty one
         _cli.write_config(self._config, self.folder)
         self._claim = status.Claim(self.folder)
-        run_folder.git_commit()  # kept: a signal leaves no time to ask
+        self._summary, self._save = variation.summary, variation.write
+        run_folder.git_commit(), run_folder.versions()  # they are kept: a signal leaves no time to ask
 
     def _state(self, what: str) -> None:
         self._claim.write(what, step=self._done, steps=self._points)
         self._stated = time.monotonic()
 
     def _write(self, result: Any) -> dict[str, Any]:
-        from qpinn.runs import variation
-
-        content = variation.summary(result, self._potential, self._settings, self._points)
-        variation.write(self.folder, content)
+        content = self._summary(result, self._potential, self._settings, self._points)
+        self._save(self.folder, content)
         return content
 
     def _rescue(self, so_far: Any) -> str:

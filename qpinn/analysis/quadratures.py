@@ -68,8 +68,6 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
     most    points in a panel that is a segment of the mesh
     states  number of levels whose psi decide where V matters
     """
-    surveyed = survey(potential, states)
-    unit = energy_unit(potential, states)
     seams = np.asarray(getattr(potential, "seams", ()), np.float64)  # a potential of a user may have none
     left, right = mesh.edges[[0, -1]]
     ends = np.union1d(mesh.edges, seams[(seams > left) & (seams < right)])
@@ -79,9 +77,11 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
         points = np.ceil(FEWEST + (most - FEWEST) * size / mesh.lengths[mesh.segment(middle)]).astype(int)
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
         rounding = 4 * EPS * np.abs(np.asarray(potential.at(middle[:, None]), np.float64))
-        felt = blur * share_of_norm(surveyed, ends) / unit
         bent = stray_mass(potential, ends[:-1], ends[1:], points // 2) > MASS_FELT
-        cut = (((felt > FELT) & (blur > rounding)) | bent) & (size > 2 * shortest)
+        cut = ((blur > rounding) | bent) & (size > 2 * shortest)
+        if (cut & ~bent).any():  # where psi is does not matter to a V that is a polynomial
+            felt = blur * share_of_norm(survey(potential, states), ends) / energy_unit(potential, states)
+            cut &= (felt > FELT) | bent
         if not cut.any() or len(ends) > MOST_PANELS:
             break
         ends = np.sort(np.concatenate([ends, middle[cut]]))

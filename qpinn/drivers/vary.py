@@ -3,11 +3,8 @@
 One network serves all points: its hidden units are the same in all of them, on a mesh that moves with the jumps of V,
 and the linear parameters follow from Rayleigh and Ritz (`qpinn.training.shared`). Meshes and quadratures are filled up
 to a few sizes, so that a few compiled programmes serve all points. Walls, counts and bounds are those of `qpinn.solve`
-at each point, and a point whose bounds do not meet the tolerance is solved by `qpinn.solve`.
-
-Levels in the order of their energies do not cross: where two come close they exchange their characters within a range
-of the number that their splitting decides. A level is followed from point to point by its overlaps with those of the
-point before: psi_i is the continuation of psi_j where <psi_j|psi_i>^2 > 1/2, which holds for one pair at most.
+at each point, and a point whose bounds do not meet the tolerance is solved by `qpinn.solve`. Each
+level is followed from point to point by its psi (`qpinn.analysis.following`).
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ import jax
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from qpinn.analysis import observables
+from qpinn.analysis import following, observables
 from qpinn.analysis.quadratures import quadratures
 from qpinn.bounds import certify
 from qpinn.checks import finite
@@ -42,9 +39,6 @@ GROWTH, STEP = 1.5, 4
 """Ratio of the numbers of segments that meshes are filled up to, since a Ritz problem grows with their third power; and
 what the largest is a multiple of, so that a programme that was compiled for one range may serve the next."""
 
-SURE = 0.5
-"""Of <psi_j|psi_i>^2, above which psi_i is the continuation of psi_j and of no other."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Variation:
@@ -57,7 +51,7 @@ class Variation:
     slopes     (T, K) dE/dvalue at each point (`qpinn.gradients`); NaN where a level is not separated, or not known
     dipoles    (T, K, K) <i|x|j>, psi with the sign that continues that of the point before
     followed   (T, K) which level of the first point each is the continuation of
-    overlaps   (T, K) <psi|psi'>^2 of each with the one at the point before that it continues; 1 at the first point. Not
+    overlaps   (T, K) <psi|psi'>^2 of each with the function that it is the continuation of; 1 at the first point. Not
                above 1/2 where points are too far apart, or in the middle of an exchange, to say which that is
     """
 
@@ -73,8 +67,8 @@ class Variation:
 
     @property
     def sure(self) -> Bool[np.ndarray, "T K"]:
-        """Whether the overlap of a level with the point before says which one it continues."""
-        return self.overlaps > SURE
+        """Whether overlaps say which level of the first point each continues."""
+        return self.overlaps > following.SURE
 
 
 Callback = Callable[[Callable[[], Variation], int, int], object]
@@ -184,7 +178,10 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
         raise ValueError(f"{key}: must be a number of levels that is the same at every point, as states=4")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: to vary a number needs gauss_legendre")
-    many = dataclasses.replace(settings, network=dataclasses.replace(settings.network, shared=True))
+    many = dataclasses.replace(
+        settings, network=dataclasses.replace(settings.network, shared=True),
+        loss=dataclasses.replace(settings.loss, unit=settings.loss.unit or 1.0),  # of a loss that nothing lowers
+    )  # fmt: skip
 
     def plans(settings: Settings) -> list[Plan]:
         return [_at_point(lambda one: discretize.of(one, settings), potential, k, len(potentials))
@@ -269,44 +266,23 @@ def _solved(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Point:
-    """What is kept of a point: a row of the variation, and psi (K, n) with the values on a grid and a quadrature."""
+    """What is kept of a point: a row of the variation, and the functions that the next point is compared with."""
 
     energies: np.ndarray
     bounds: np.ndarray
     converged: np.ndarray
     slopes: np.ndarray
     dipoles: np.ndarray
-    followed: np.ndarray
-    overlaps: np.ndarray
-    grid: certify.Values
+    trail: following.Trail
 
 
 def _point(solution: Solution, slopes: np.ndarray, before: _Point | None) -> _Point:
-    count = len(solution.energies)
-    followed, overlaps, sign = np.arange(count), np.ones(count), np.ones(count)
-    if before is not None:
-        place, overlaps, sign = _continued(before.grid, solution.fine)
-        followed = before.followed[place]
     grid = solution.trained.measured.grid.some(solution.plan.shown)
+    trail = following.begun(grid) if before is None else following.continued(before.trail, solution.fine, grid)
     return _Point(
-        energies=solution.energies, bounds=solution.bounds, converged=np.array(solution.converged),
-        slopes=slopes, dipoles=sign[:, None] * solution.dipoles * sign, followed=followed, overlaps=overlaps,
-        grid=dataclasses.replace(grid, psi=sign[:, None] * grid.psi),
+        energies=solution.energies, bounds=solution.bounds, converged=np.array(solution.converged), slopes=slopes,
+        dipoles=trail.sign[:, None] * solution.dipoles * trail.sign, trail=trail,
     )  # fmt: skip
-
-
-def _continued(before: certify.Values, now: certify.Values) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each function `now` (K,) the one `before` that it continues, <psi|psi'>^2, and the sign that it then has.
-
-    Positions are those of `now`; functions are zero outside their walls.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    there = np.array([np.interp(now.x, before.x, psi, left=0.0, right=0.0) for psi in before.psi])
-    product = (now.weight * now.psi) @ there.T / np.sqrt(now.norms())[:, None]
-    level, place = linear_sum_assignment(product**2, maximize=True)
-    chosen = product[level, place]
-    return place, np.minimum(chosen**2, 1.0), np.where(chosen < 0, -1.0, 1.0)
 
 
 def _slopes(solution: Solution, family: Family, k: int) -> np.ndarray:
@@ -325,6 +301,10 @@ def _slopes(solution: Solution, family: Family, k: int) -> np.ndarray:
 
 
 def _variation(family: Family, points: Sequence[_Point]) -> Variation:
-    keys = ("energies", "bounds", "converged", "slopes", "dipoles", "followed", "overlaps")
+    keys = ("energies", "bounds", "converged", "slopes", "dipoles")
     columns: dict[str, Any] = {key: np.array([getattr(point, key) for point in points]) for key in keys}
-    return Variation(name=family.name, values=family.values[: len(points)], **columns)
+    return Variation(
+        name=family.name, values=family.values[: len(points)],
+        followed=np.array([point.trail.character for point in points]),
+        overlaps=np.array([point.trail.overlap for point in points]), **columns,
+    )  # fmt: skip

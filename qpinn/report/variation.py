@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.analysis import following
 from qpinn.bounds import certify
 from qpinn.report import tables, words
 
 MOST = 12
 """Exchanges that are listed."""
-
-SURE = 0.5
-"""Overlap above which it is sure which level another one continues."""
 
 
 def column(content: Mapping[str, Any], name: str) -> Float[np.ndarray, "T K ..."]:
@@ -51,7 +49,7 @@ def report(content: Mapping[str, Any]) -> str:
 def exchanges(content: Mapping[str, Any]) -> list[str]:
     """Between which points two levels exchange their characters."""
     followed, energies = np.asarray(content["followed"]), column(content, "energies")
-    values, sure = content["values"], column(content, "overlaps") > SURE
+    values, sure = content["values"], column(content, "overlaps") > following.SURE
     found = []
     for t in range(1, len(values)):
         for k in range(followed.shape[1] - 1):
@@ -79,9 +77,9 @@ def certified(content: Mapping[str, Any]) -> str:
 def unsure(content: Mapping[str, Any]) -> list[str]:
     """A line where overlaps do not say which level continues which."""
     overlaps, values = column(content, "overlaps"), content["values"]
-    doubtful = np.flatnonzero((overlaps <= SURE).any(axis=1))
+    doubtful = np.flatnonzero((overlaps <= following.SURE).any(axis=1))
     if not doubtful.size:
         return []
     shown = ", ".join(f"{values[t]:.6g}" for t in doubtful[:4]) + (", ..." if doubtful.size > 4 else "")
-    return [f"  {words.counted(doubtful.size, 'point')} where overlaps with the point before do not say which level is "
-            f"which (at most 1/2): {shown}; more points tell, or it is the middle of an exchange"]  # fmt: skip
+    return [f"  {words.counted(doubtful.size, 'point')} where overlaps do not say which level is which "
+            f"(at most 1/2): {shown}; more points tell, or it is the middle of an exchange"]  # fmt: skip

@@ -76,7 +76,7 @@ def test_slopes_are_those_of_the_energies(crossing):
     by_difference = (8 * (e[3:-1] - e[1:-3]) - (e[4:] - e[:-4])) / (12 * step)
     np.testing.assert_allclose(crossing.slopes[2:-2], by_difference, atol=2e-2)
     assert ((crossing.slopes > 0) & (crossing.slopes < 1)).all()
-    middle = qpinn.vary(potentials.layers(**SEMI), "offset[3]", np.linspace(0.0035, 0.0065, 5), states=2,
+    middle = qpinn.vary(potentials.layers(**SEMI), "offset[3]", np.linspace(0.0035, 0.0065, 5), states=3,
                         units="semiconductor")  # fmt: skip
     e, step = middle.energies, np.diff(middle.values)[0]
     by_difference = (8 * (e[3] - e[1]) - (e[4] - e[0])) / (12 * step)
@@ -93,10 +93,10 @@ def test_points_that_resolve_an_exchange_follow_the_levels(crossing):
 def test_points_on_either_side_of_an_exchange_follow_the_well():
     """A thick barrier: levels 0 and 1 exchange their wells between two points, and come back."""
     wells = potentials.layers(**{**SEMI, "thickness": [8, 5, 14, 5.5, 8]})
-    found = qpinn.vary(wells, "offset[3]", [-0.02, -0.01, 0.03, 0.04, -0.01], states=2, units="semiconductor")
-    assert found.sure.all()
-    np.testing.assert_array_equal(found.followed, [[0, 1], [0, 1], [1, 0], [1, 0], [0, 1]])
-    slope = np.take_along_axis(found.slopes, np.argsort(found.followed, axis=1), axis=1)
+    found = qpinn.vary(wells, "offset[3]", [-0.02, -0.01, 0.03, 0.04, -0.01], states=3, units="semiconductor")
+    assert found.sure[:, :2].all()
+    np.testing.assert_array_equal(found.followed[:, :2], [[0, 1], [0, 1], [1, 0], [1, 0], [0, 1]])
+    slope = np.take_along_axis(found.slopes, np.argsort(found.followed[:, :2], axis=1), axis=1)
     assert (slope[:, 0] > 0.7).all()  # the one that is followed stays in the well that is lowered
     assert (slope[:, 1] < 0.01).all()
 
@@ -108,11 +108,11 @@ def test_where_points_are_too_far_apart_it_is_said():
 
 def test_a_pair_that_is_split_by_less_than_rounding_is_there_and_has_no_slopes():
     pair = {"thickness": [6, 5, 40, 5, 6], "offset": [0.3, 0, 0.3, 0, 0.3], "mass": [0.09] * 5}
-    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=2, units="semiconductor",
+    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=3, units="semiconductor",
                        ansatz={"parity": "none"})  # fmt: skip
     assert found.converged.all()
     assert found.energies[1, 1] - found.energies[1, 0] < 1e-12
-    assert np.isnan(found.slopes[1]).all()
+    assert np.isnan(found.slopes[1, :2]).all()
     assert np.isfinite(found.slopes[[0, 2]]).all()
 
 
@@ -252,7 +252,7 @@ def test_the_script_writes_a_table_with_units_and_a_figure(tmp_path):
 
 
 def test_a_signal_leaves_what_was_done(tmp_path):
-    process = start("vary", *FEW[:2], "range=[1,4]", "points=300", "states=1", f"output={tmp_path}")
+    process = start("vary", *FEW[:2], "range=[1,4]", "points=150", "states=1", f"output={tmp_path}")
     until(lambda: any(tmp_path.glob("*/status.json")), process)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=30)
@@ -261,4 +261,4 @@ def test_a_signal_leaves_what_was_done(tmp_path):
     (folder,) = tmp_path.iterdir()
     summary = json.loads((folder / "vary.json").read_text())
     assert summary["status"] == json.loads((folder / "status.json").read_text())["status"] == "stopped"
-    assert 1 <= len(summary["values"]) < 300
+    assert 1 <= len(summary["values"]) < 150
