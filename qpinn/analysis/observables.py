@@ -198,6 +198,22 @@ def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]
     return not (left or chosen[0] or ends.left != "wall"), not (right or chosen[1] or ends.right != "wall")
 
 
+def interpolation_shift(values: certify.Values, energies: Float[np.ndarray, "K"], potential: Any) -> np.ndarray | None:
+    """What levels (K,) of a table would change by if every second of its samples were left out.
+
+    E of diag(E) + <i|V_half - V|j> among these functions, less E: to first order in the difference, and to second as
+    far as these levels carry it. None for what is no table, or too short a one.
+    """
+    half = potential.halved() if hasattr(potential, "halved") else None
+    if half is None or not np.isfinite(energies).all():
+        return None
+    psi = values.psi / np.sqrt(np.maximum(values.norms(), 1e-300))[:, None]
+    change = half.at(values.x[:, None]) - potential.at(values.x[:, None])
+    center = energies.mean()
+    moved = np.linalg.eigvalsh(np.diag(energies - center) + (psi * (values.weight * change)) @ psi.T)
+    return moved - np.sort(energies - center)
+
+
 def wall_shift(
     bound: certify.Certificate, grid: certify.Values, cutting: tuple[bool, bool]
 ) -> tuple[np.ndarray, np.ndarray]:

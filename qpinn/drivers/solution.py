@@ -169,6 +169,13 @@ class Solution:
         return self.trained.measured.grid.some(self.plan.shown).times(self.units.scale)
 
     @property
+    def interpolation_shift(self) -> Float[np.ndarray, "K"] | None:
+        """What every level of a table (K,) changes by if every second row is left out; None for what is no table."""
+        measured = self.trained.measured
+        shift = observables.interpolation_shift(measured.fine, measured.bound.energies, self.plan.potential)
+        return None if shift is None else shift[self.plan.shown] * self.units.scale
+
+    @property
     def dipoles(self) -> Float[np.ndarray, "K K"]:
         """<i|x|j> (K, K)."""
         return observables.dipoles(self.fine)

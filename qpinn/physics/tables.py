@@ -23,7 +23,7 @@ from jaxtyping import Float
 from qpinn.checks import LIMIT, suggestion
 from qpinn.physics import units
 
-MOST_ROWS = 100_000
+MOST_ROWS = 500_000
 MOST_BYTES = 64 * 2**20
 COMMENT = re.compile(r"[#!%].*")
 UNIT = re.compile(

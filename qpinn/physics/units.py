@@ -173,6 +173,6 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
-    values = {key: getattr(potential, key) for key in powers}
-    numbers = {key: value * units.scale ** -powers[key] for key, value in values.items() if value is not None}
+    numbers = {key: value * units.scale ** -powers[key] for key in powers
+               if (value := getattr(potential, key)) is not None}  # fmt: skip
     return changed(potential, **numbers)

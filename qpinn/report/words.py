@@ -326,6 +326,18 @@ def walls(results: Results) -> list[str]:
     return lines
 
 
+def interpolation(results: Results) -> str | None:
+    """What leaving out every second row of a table does to its levels, in a line; else None."""
+    shifts = results["certificate"].get("interpolation_shift")
+    if not shifts:
+        return None
+    each = [f"{number(abs(shift))} (level {state['index']})"
+            for state, shift in zip(results["states"], shifts, strict=True)]  # fmt: skip
+    more = f" and {len(each) - SHOWN} more" if len(each) > SHOWN else ""
+    return (f"V between the rows of the table is an assumption; without every second row E changes by about "
+            f"{', '.join(each[:SHOWN])}{more}{unit(results)}")  # fmt: skip
+
+
 def left_out(results: Results) -> str | None:
     """That states=all leaves out a level that is bound too weakly for walls."""
     binding = results["certificate"].get("left_out")

@@ -135,7 +135,7 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
 
 def certificate(solution: Any) -> dict[str, Any]:
     """What the bounds of a solution rest on; `unresolved`: intervals where `blur` keeps bounds from meeting tol."""
-    plan, settings = solution.plan, solution.settings
+    plan, settings, shift = solution.plan, solution.settings, solution.interpolation_shift
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
     method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
@@ -149,11 +149,24 @@ def certificate(solution: Any) -> dict[str, Any]:
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
         f"how far V is from what they see), {method}",
-        "assumed": ("V is the interpolation of its table; " if hasattr(plan.potential, "read") else "")
+        "interpolation_shift": None if shift is None else shift.tolist(),
+        "assumed": _of_table(plan.potential, shift)
         + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
     }
+
+
+def _of_table(potential: Any, shift: np.ndarray | None) -> str:
+    """What is assumed of V between the rows of a table and beyond them."""
+    if not hasattr(potential, "read"):
+        return ""
+    tails = ", and beyond it its tails" if set(getattr(potential, "tails", ("wall",))) != {"wall"} else ""
+    left_out = ""
+    if shift is not None:
+        left_out = (f" (without every second row levels differ by up to {np.abs(shift).max():.1e}: <i|V_half - V|j> to "
+                    "first order, and to second among the levels trained)")  # fmt: skip
+    return f"V is the interpolation of its table{left_out}{tails}; "
 
 
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:

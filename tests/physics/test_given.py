@@ -275,7 +275,7 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
     big.write_text("x,V\n" + "".join(f"{k},0\n" for k in range(1_000_000)))
     binary = tmp_path / "binary.csv"
     binary.write_bytes(b"\x00\x01" * 50)
-    for file, message in ((big, "has more than 100000 rows"), (binary, "cannot be read"), (tmp_path, "is no file"),
+    for file, message in ((big, "has more than 500000 rows"), (binary, "cannot be read"), (tmp_path, "is no file"),
                           (tmp_path / "none", "cannot be read")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             potentials.sampled(str(file))
