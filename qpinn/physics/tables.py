@@ -149,6 +149,10 @@ def _places(cells: _Cells, wanted: Mapping[str, Column], chosen: Sequence[str | 
     """Which columns of a table are meant."""
     needs, count, header = ", ".join(wanted), len(cells.rows[0]), cells.header
     if chosen is not None:
+        if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+            raise ValueError(
+                f"potential.columns={chosen}: must be names or numbers in brackets, one for each of {needs}"
+            )
         if len(chosen) != len(wanted):
             raise ValueError(f"potential.columns={list(chosen)}: must be {len(wanted)} names or numbers, for {needs}")
         return [_chosen(entry, header, count) for entry in chosen]

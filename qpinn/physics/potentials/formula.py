@@ -72,6 +72,13 @@ def _refused(text: Any, reason: str) -> ValueError:
     return ValueError(f"potential.formula={text}: {reason}")
 
 
+def _is_unit(name: str) -> bool:
+    """Whether a unit is called so; a single letter means something else."""
+    from qpinn.physics import units  # which knows potentials
+
+    return len(name) > 1 and any(name in names for names in units.NAMES.values())
+
+
 def _node(tree: ast.AST, text: str, depth: int) -> Node:
     if depth > DEEPEST:
         raise _refused(text, f"is nested deeper than {DEEPEST}")
@@ -83,6 +90,8 @@ def _node(tree: ast.AST, text: str, depth: int) -> Node:
         if tree.id in CONSTANTS:
             return Node("number", (CONSTANTS[tree.id],))
         names = ["x", *CONSTANTS, *ARGUMENTS]
+        if _is_unit(tree.id):
+            raise _refused(text, f"{tree.id} is a unit; x and V are numbers, in the units that the key units chooses")
         raise _refused(text, f"{tree.id} is unknown; {suggestion(tree.id, names)}allowed: {', '.join(names)}")
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         inner = _node(tree.operand, text, depth + 1)

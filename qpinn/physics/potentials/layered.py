@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import finite
+from qpinn.checks import finite, plain, shown
 from qpinn.physics import tables
 from qpinn.physics.potentials.arrays import OfArrays, entries, piece_of
 from qpinn.physics.potentials.base import MOST_KINKS, Number, builder
@@ -103,15 +103,20 @@ def layers(
 
     Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
     """
-    lists = {"thickness": thickness, "offset": offset, "mass": mass}
+    lists = {key: plain(values) for key, values in (("thickness", thickness), ("offset", offset), ("mass", mass))}
     for key, values in lists.items():
         if isinstance(values, str) or not isinstance(values, Sequence):
-            raise ValueError(f"potential.{key}={values}: must be numbers in brackets, one for each layer, as [10,8,10]")
+            raise ValueError(
+                f"potential.{key}={shown(values)}: must be numbers in brackets, one for each layer, as [10,8,10]"
+            )
     if file is not None and any(map(len, lists.values())):
         raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
     given: Given = ()
     if file is None and any(map(len, lists.values())):
-        numbers = [np.array([finite(f"potential.{key}", value) for value in values]) for key, values in lists.items()]
+        numbers = [
+            np.array([finite(f"potential.{key}: number {row}", value) for row, value in enumerate(values, 1)])
+            for key, values in lists.items()
+        ]
         names, path = [f"potential.{key}: number {{row}}" for key in lists], ""
         rows = list(range(1, len(numbers[0]) + 1))
     else:
