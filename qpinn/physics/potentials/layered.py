@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import finite, plain, shown
-from qpinn.physics import tables
+from qpinn.physics import tables, units
 from qpinn.physics.potentials.arrays import OfArrays, entries, piece_of
 from qpinn.physics.potentials.base import MOST_KINKS, Number, builder
 from qpinn.physics.tables import Column, Given
@@ -130,7 +130,9 @@ def layers(
     if not 1 <= count <= MOST_KINKS + 1:
         what = f"potential.file={path}" if path else "potential.thickness"
         raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_KINKS + 1}")
-    for name, column, least in ((names[0], numbers[0], 1e-6 * numbers[0].sum()), (names[2], numbers[2], 1e-6)):
+    masses = units.si("mass")
+    lightest = 1e-6 * masses["m_e"] / masses[dict(given)["mass"]] if "mass" in dict(given) else 1e-6
+    for name, column, least in ((names[0], numbers[0], 1e-6 * numbers[0].sum()), (names[2], numbers[2], lightest)):
         for row, value in zip(rows, column, strict=True):
             if value <= 0 or value < least:
                 reason = "must be positive" if value <= 0 else f"must be at least {least:.3g}"
