@@ -76,7 +76,8 @@ def test_two_arrays_are_a_table():
         np.testing.assert_allclose(qpinn.solve(pair, states=3).energies, exact, rtol=1e-9)
     wrongs = {
         "potential.x, V: have 401 and 400 numbers": (x, x[1:]), "potential.V=a: must be numbers": (x, "a"),
-        "potential.V: has the shape [401, 1]": (x, x[:, None]), "potential.V: number 1=inf: must be within": (x, x + np.inf),
+        "potential.V: has the shape [401, 1]": (x, x[:, None]),
+        "potential.V: number 1=inf: must be within": (x, x + np.inf),
     }  # fmt: skip
     for message, wrong in wrongs.items():
         with pytest.raises(ValueError, match=re.escape(message)):
