@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.checks import shown
 from qpinn.drivers.eigenstates import run
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
@@ -61,8 +62,10 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     the derivatives of its levels to first order for a change of theta that is larger than the splitting, and whose
     trace there is always the derivative of the sum of its levels. Between levels far apart it means nothing.
 
-    Raises ValueError if the potential is no registered dataclass with numbers.
+    Raises ValueError if the potential is no registered dataclass with numbers, TypeError for what is no Solution.
     """
+    if not isinstance(solution, Solution):
+        raise TypeError(f"solution={shown(solution)}: must be what qpinn.solve returns")
     by_field = by_leaf(solution, matrices)
     values = {}
     for field in dataclasses.fields(solution.given):
@@ -145,6 +148,8 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
     chosen = from_mapping(Settings, {"states": states, **settings})
     if chosen.states == "all":
         raise ValueError("states=all: the number of levels must be known beforehand; give it")
+    if not (hasattr(potential, "domain") and callable(potential)):
+        raise ValueError(f"potential={shown(potential)}: must be one of qpinn.potentials")
     tree: Any
     leaves, tree = jax.tree.flatten(potential)
     traced = [index for index, leaf in enumerate(leaves) if isinstance(leaf, jax.core.Tracer)]

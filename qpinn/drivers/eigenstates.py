@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from qpinn.analysis import errors, observables
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
+from qpinn.checks import plain, shown
 from qpinn.drivers import budget, build, discretize
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.mapping import from_mapping
@@ -54,6 +54,8 @@ def solve(
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise ValueError(f"callbacks={shown(callbacks)}: must be functions in brackets, as [print]")
     return run(potential_of(potential, domain, breakpoints, parameters), chosen, callbacks)
 
 
@@ -61,23 +63,33 @@ def potential_of(
     given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float], parameters: Mapping[str, float] | None
 ) -> Any:
     """What people hand over as a potential, as one. Raises ValueError for what is none."""
+    domain, breakpoints = plain(domain), () if breakpoints is None else plain(breakpoints)
     if isinstance(given, str):
         return potentials.expression(domain, given, breakpoints, parameters)
     if parameters is not None:
         raise ValueError(f"parameters={parameters}: has an effect only with a formula as potential")
+    if any(given is builder for builder in potentials.BUILDERS.values()):
+        name = given.__name__
+        raise ValueError(f"potential={name}: must be called with its numbers, as in qpinn.potentials.{name}()")
     if not hasattr(given, "domain") and callable(given):
         if domain is None:
             raise ValueError("domain=None: a function needs walls, as in domain=(-3, 3)")
         return potentials.function(given, domain, breakpoints)
-    if domain is not None or breakpoints != ():
-        key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
-        raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
-    if isinstance(given, tuple | list) and len(given) == 2:
-        return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
-    if not hasattr(given, "domain") or not hasattr(given, "at"):
+    pair = isinstance(given, tuple | list) and len(given) == 2
+    if not pair and not (hasattr(given, "domain") and hasattr(given, "at")):
         raise ValueError(
-            f"potential={reprlib.repr(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or "
-            "a function"
+            f"potential={shown(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or a "
+            "function"
+        )
+    if domain is not None or np.size(breakpoints):
+        key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
+        raise ValueError(f"{key}={shown(value)}: has an effect only with a formula or a function as potential")
+    if pair:
+        return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
+    if any(leaf is given for leaf in jax.tree.leaves(given)):
+        raise ValueError(
+            f"potential={type(given).__name__}: must be a pytree of its numbers, as a class with "
+            "qpinn.physics.potentials.base.pytree is"
         )
     return given
 

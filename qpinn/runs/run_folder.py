@@ -153,7 +153,8 @@ def certificate(solution: Any) -> dict[str, Any]:
         "assumed": _of_table(plan.potential, shift)
         + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
-        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
+        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else "")
+        + _of_walls(solution),
     }
 
 
@@ -167,6 +168,19 @@ def _of_table(potential: Any, shift: np.ndarray | None) -> str:
         left_out = (f" (without every second row levels differ by up to {np.abs(shift).max():.1e}: <i|V_half - V|j> to "
                     "first order, and to second among the levels trained)")  # fmt: skip
     return f"V is the interpolation of its table{left_out}{tails}; "
+
+
+def _of_walls(solution: Any) -> str:
+    """That walls as given are part of the problem, where levels feel them."""
+    raised = [state for state in solution.measured if state.wall_shift is not None]
+    if not raised:
+        return ""
+    energy = "" if solution.units.none else f" {solution.units.energy}"
+    each = ", ".join(
+        f"level {state.index} by {'more than ' if state.free_at_wall else 'about '}{state.wall_shift:.0e}{energy}"
+        for state in raised
+    )
+    return f"; psi = 0 at the walls as given, where V is not known to end: they raise {each} (psi'^2 / (2 m kappa))"
 
 
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:

@@ -41,7 +41,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import SMALLEST, finite, positive
+from qpinn.checks import SMALLEST, finite, plain, positive, shown
 from qpinn.geometry.domain import WALLS, Ends
 from qpinn.typing import Array
 
@@ -143,9 +143,10 @@ def positives(**numbers: Any) -> dict[str, float]:
 
 
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
+    domain = plain(domain)
     pair = isinstance(domain, Sequence) and not isinstance(domain, str) and len(domain) == 2
-    if not pair or any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
-        raise ValueError(f"potential.domain={domain!r}: must be two numbers [left, right]")
+    if not pair or any(isinstance(wall, bool) or not isinstance(plain(wall), (int, float)) for wall in domain):
+        raise ValueError(f"potential.domain={shown(domain)}: must be two numbers [left, right]")
     left, right = (finite("potential.domain", wall) for wall in domain)
     if left >= right:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall must be smaller than the right one")

@@ -71,7 +71,7 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
     """
     if not callable(f):
         raise ValueError(f"potential={f!r}: must be a function of the position")
-    left, right = walls(list(domain) if isinstance(domain, tuple) else domain)
+    left, right = walls(domain)
     if isinstance(breakpoints, str) or not np.iterable(breakpoints):
         raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     kinks = sorted(finite("potential.breakpoints", point) for point in breakpoints)

@@ -96,13 +96,17 @@ def _of_arrays(file: Any, x: Any, v: Any) -> Table:
     values = {}
     for key, array in (("x", x), ("V", v)):
         try:
-            value = np.asarray(array, np.float64)
+            value = np.asarray(array)
+            value = np.asarray(value, None if np.iscomplexobj(value) else np.float64)
         except (TypeError, ValueError):
             raise ValueError(f"potential.{key}={array}: must be numbers, one for each position") from None
+        if np.iscomplexobj(value):
+            raise ValueError(f"potential.{key}: has complex numbers; must be real")
         if value.ndim != 1:
             raise ValueError(f"potential.{key}: has the shape {list(value.shape)}; must be one row of numbers")
-        if not (np.abs(value) <= LIMIT).all():
-            raise ValueError(f"potential.{key}: must be numbers within +-{LIMIT:g}")
+        bad = np.flatnonzero(~(np.abs(value) <= LIMIT))
+        if bad.size:
+            raise ValueError(f"potential.{key}: number {bad[0] + 1}={value[bad[0]]:g}: must be within +-{LIMIT:g}")
         values[key] = value
     count, other = map(len, values.values())
     if count != other or not count:
