@@ -312,7 +312,7 @@ def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]], choice: 
     differ = comparison.differing(summaries)
     names, labels = ", ".join(differ.names), [", ".join(row) for row in differ.values]
     if max(map(len, [names, *labels])) > comparison.LONGEST:
-        names, labels = "", [comparison.clipped(label, 2 * comparison.LONGEST) for label in differ.short()]
+        names, labels = "", [comparison.clipped(label, comparison.LONGEST + 10) for label in differ.short()]
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with style.applied():
