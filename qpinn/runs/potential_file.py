@@ -71,15 +71,15 @@ def _plain(value: Any) -> Any:
 
 
 def _value(value: Any, static: bool) -> Any:
-    """A field as a potential has it: numbers and arrays, and what is static as it is, lists as tuples."""
-    if isinstance(value, list):
-        return _tuple(value) if static else np.array(value, np.float64)
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
-        return value
-    if static and isinstance(value, str):
-        return value
-    raise TypeError(f"{value!r} is no number")
+    """A field as a potential has it: numbers and arrays, and what is static as it is, lists as tuples.
 
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+    Raises TypeError or ValueError for what is neither, and for numbers that are not finite.
+    """
+    if value is None or (static and isinstance(value, str)):
+        return value
+    if static and isinstance(value, list):
+        return tuple(_value(entry, static) for entry in value)
+    numbers = np.array(value, np.float64)
+    if isinstance(value, (bool, str)) or not np.isfinite(numbers).all():
+        raise TypeError(f"{value!r} is no number")
+    return numbers if isinstance(value, list) else value
