@@ -177,7 +177,7 @@ def residuals(states: Sequence[RunData]) -> Figure:
 
 def _steps(state: RunData) -> np.ndarray:
     """The steps of its history; the index of the level where there is but one, as without any training."""
-    return state.history["step"] if len(state.history["step"]) > 1 else np.array([state.index])
+    return state.history["step"] if len(state.history["step"]) != 1 else np.array([state.index])
 
 
 def _axis(states: Sequence[RunData]) -> str:
