@@ -155,7 +155,7 @@ def residuals(axes: Axes, states: Sequence[RunData]) -> None:
 
 def _steps(state: RunData) -> np.ndarray:
     """The steps of its history; the index of the level where there is but one, as without any training."""
-    return state.history["step"] if len(state.history["step"]) > 1 else np.array([state.index])
+    return state.history["step"] if len(state.history["step"]) != 1 else np.array([state.index])
 
 
 def _each(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray], bar: bool = True) -> None:
