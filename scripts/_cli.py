@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -125,8 +126,8 @@ def override(key: str, value: object) -> str:
 
 
 def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options: Sequence[str], folder: Path,
-             primary: str = "config") -> None:  # fmt: skip
-    """Call `job` with the config and the folder of each job of a multirun: `folder`/0, 1, ..., each with its overrides.
+             count: int, primary: str = "config") -> None:  # fmt: skip
+    """Call `job` with the config and the folder of each of `count` jobs: `folder`/0, 1, ..., each with its overrides.
 
     The order of the overrides on the command line does not matter to the numbers.
     """
@@ -142,10 +143,12 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
             _signals.follow()
         _signals.check()
         use_cache()
-        place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
+        place, words = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().overrides.task
+        words = [word.removeprefix("++") for word in words]
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / OVERRIDES, "".join(f"{word}\n" for word in words).encode())
-        print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)
+        shown = " ".join(word for word in words if not word.startswith("output="))
+        print(f"\njob {HydraConfig.get().job.num + 1} of {count}, in folder {place.name}: {shown}", flush=True)
         job(config, place)
 
     # a launcher's processes import what stands beside this file
@@ -158,8 +161,11 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
 
 OVERRIDES = "overrides.txt"
 
-RUNNING = ("output", "resume", "save_every", "requeue", "debug")
+RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
+
+OTHERS = ("potential", "sweep", "bands", "vary", "range", "points")
+"""Keys that are none of `qpinn.drivers.settings.Settings`."""
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -212,20 +218,54 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"{error.full_key}={written}: {str(error).splitlines()[0]}") from None
     if not isinstance(values["debug"], bool):
         raise ValueError(f"debug={values['debug']}: must be true or false")
-    groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
+    groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep", "bands"):
+    for group in ("potential", "sweep", "bands", "figures"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
         from_mapping(Sweep, values["sweep"], "sweep.").check(chosen)
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
+    _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"])
     potential = units.converted(potential, chosen.units.units)
+    if "vary" in values:
+        varied(values, potential, chosen)
+    if "sweep" not in values and "vary" not in values:
+        chosen = discretize.settled(potential, chosen)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
+    """The potentials of `qpinn.drivers.vary` that a config asks for. Raises ValueError for what is not allowed."""
+    from qpinn.drivers import vary
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.settings import VaryChoice
+
+    choice = from_mapping(VaryChoice, {key: values[key] for key in ("vary", "range", "points")})
+    return vary.family(potential, str(choice.vary), choice.values, chosen)
+
+
+def figures(config: Any) -> Any:
+    """The `qpinn.report.choice.Choice` of a composed config. Raises ValueError for what is not allowed."""
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.report.choice import Choice
+
+    return from_mapping(Choice, plain(config).get("figures", {}), "figures.")
+
+
+def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None:
+    """Refuse to show a training where there is none, or many of them."""
+    if not animate:
+        return
+    if "sweep" in values or "bands" in values:
+        raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
+    if chosen.shared:
+        raise ValueError("figures.animate=true: a network that levels share is not trained; allowed with it: "
+                         "network.shared=false")  # fmt: skip
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:
@@ -248,6 +288,11 @@ def check_writable(output: Any) -> None:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
         fail(f"output={folder}: cannot be written; {parent}: {error.strerror}")
+
+
+def width() -> int | None:
+    """Characters of a line of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def first(path: Path, text: str) -> bool:

@@ -7,6 +7,7 @@ python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import sys
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import _cli
 import _help
+import _jobs
 import _overrides
 import _resume
 import _signals
@@ -65,8 +67,22 @@ def main() -> int:
 
     overrides = [argument for argument in arguments if argument not in options]
     folder = _resume.multirun(config, overrides, Path(config.hydra.sweep.dir))
-    _cli.multirun(job, overrides, options, folder)
+    count = _overrides.jobs(overrides)
+    _cli.multirun(job, overrides, options, folder, count)
+    _jobs.show(folder, count, _became)
     return max([*statuses, *_resume.exits(folder)], default=0)
+
+
+def _became(folder: Path) -> _jobs.Ended:
+    """What became of a job of a multirun."""
+    from qpinn.runs import status
+
+    facts = status.read(folder)
+    return (
+        _jobs.Ended("not begun")
+        if facts is None
+        else _jobs.Ended(facts["status"], (facts.get("reason") or "").removeprefix("ValueError: "))
+    )
 
 
 def run(config: Any, place: _resume.Place, started: float) -> int:
@@ -93,8 +109,9 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
         exit_status, ended = train(config, place, started)
         begun["exit"] = exit_status
         return exit_status
-    except SystemExit:
+    except SystemExit as error:
         ended = "stopped" if _signals.came() else "failed"
+        begun["reason"] = getattr(error, "line", None)
         raise
     except Exception as error:
         begun["reason"] = f"{type(error).__name__}: {error}"
@@ -117,7 +134,7 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     The run's own result is written before anything is computed to compare it with.
     """
     from qpinn.analysis import compare
-    from qpinn.drivers import discretize, eigenstates
+    from qpinn.drivers import discretize, eigenstates, frames
     from qpinn.drivers.clock import Clock
     from qpinn.report import page, tables
     from qpinn.runs import run_folder, saves
@@ -146,14 +163,20 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     def saved(progress: Any) -> None:
         place.claim.write("running", step=progress.step, steps=progress.steps, seconds=spent())
 
+    figures, seen = _cli.figures(config), frames.Frames()
+    looks = frames.watched(settings) if figures.animate else settings
     saver = saves.Saver(folder, config.save_every, saved, place.snapshots, **_resume.code())
     with progress_bar() as bar:
-        solution = eigenstates.run(potential, settings, [saver, bar, Keep(folder, units, saver)], place.snapshots)
+        callbacks: list[Any] = [saver, bar, Keep(folder, units, saver), *([seen] if figures.animate else [])]
+        solution = eigenstates.run(potential, looks, callbacks, place.snapshots)
+    solution = dataclasses.replace(solution, settings=settings)
     saver.close()
     clock.lap("planning", **solution.seconds)
     clock.seconds.update({"earlier": place.seconds} if place.seconds else {})
     run_folder.write_arrays(folder, solution)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds))
+    if figures.animate:
+        run_folder.write_frames(folder, seen.arrays(solution))
     _written(solution, folder)
     clock.lap("write")
     levels, missing = _reference(solution)
@@ -164,12 +187,12 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds, levels, rows, missing))
     clock.lap("write")
-    figures = draw(folder)
+    drawn = draw(folder, figures)
     clock.lap("figures")
     seconds = {**clock.seconds, "total": spent()}
     summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
     run_folder.write_summary(folder, summary)
-    page.save(folder, figures)
+    page.save(folder, drawn)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution), solution.status
 
@@ -193,13 +216,18 @@ def _heading(potential: Any, settings: Any) -> str:
     left, right = potential.domain
     numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
-    layered, units = hasattr(potential, "mass"), settings.units.units
-    if layered:
-        numbers["layers"] = len(potential.breakpoints) + 1
-    elif not units.none:
-        numbers["mass"] = f"{settings.units.mass or 1:g} {units.mass}"
+    numbers |= numbers.pop("parameters", {})
+    layered, units = hasattr(potential, "mass_at"), settings.units.units
+    if hasattr(potential, "masses"):
+        numbers["layers"] = len(potential.masses)
+    elif not (layered or units.none):
+        key, value, unit = "mass", settings.units.particle or 1, units.mass
+        if settings.units.constant is not None:
+            key, value, unit = "B", settings.units.constant, units.energy
+        numbers[key] = f"{value:.10g} {unit}"
     factor = "" if units.none else "hbar^2 / 2 "
     kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"
+    kinetic = "B psi''" if "B" in numbers else kinetic
     name, read = numbers.pop("name"), numbers.pop("read", None)
     listed = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
@@ -209,11 +237,13 @@ def _heading(potential: Any, settings: Any) -> str:
     return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"
 
 
-def draw(folder: Path) -> list[Path]:
-    """All figures of a run folder, from its files alone."""
+def draw(folder: Path, figures: Any) -> list[Path]:
+    """The chosen figures of a run folder, from its files alone."""
+    if figures.name == "none":
+        return []
     from qpinn.report import run_figures
 
-    return run_figures.save_all(folder)
+    return run_figures.save_all(folder, figures)
 
 
 def say(text: str) -> None:
@@ -264,7 +294,7 @@ class Keep:
 
 
 class progress_bar:  # noqa: N801  (used like a function)
-    """A callback that shows loss and E; silent where stderr is not a terminal."""
+    """A callback that shows steps, loss and E, on each mesh anew; silent where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -277,8 +307,12 @@ class progress_bar:  # noqa: N801  (used like a function)
             return
         from tqdm import tqdm
 
-        self._bar = self._bar or tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}")
+        if self._bar is not None and progress.step <= self._bar.n:
+            self._bar.close()
+            self._bar = None
+        if self._bar is None:
+            self._bar = tqdm(total=progress.steps, unit="step", leave=True)
+        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
 
     def __exit__(self, *_: Any) -> None:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.checks import shown
 from qpinn.drivers.eigenstates import run
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
@@ -49,7 +50,7 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     layers       thickness, offset, mass (K, n) of each layer, where a thickness moves all layers right of it; and edges
                  (K, n + 1), each moved alone
     sampled      V (K, n): the samples, at fixed x
-    expression   left and right alone: the numbers in a formula have no names
+    expression   left, right and the parameters of the formula, by their names
 
     A field that holds several numbers has an array (K, n). Units are those of the solution: of energy over that of
     theta. The error is about the relative L2 error of psi, not its square as that of E is.
@@ -61,9 +62,11 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     the derivatives of its levels to first order for a change of theta that is larger than the splitting, and whose
     trace there is always the derivative of the sum of its levels. Between levels far apart it means nothing.
 
-    Raises ValueError if the potential is no registered dataclass with numbers.
+    Raises ValueError if the potential is no registered dataclass with numbers, TypeError for what is no Solution.
     """
-    by_field = _derivatives(solution, matrices)
+    if not isinstance(solution, Solution):
+        raise TypeError(f"solution={shown(solution)}: must be what qpinn.solve returns")
+    by_field = by_leaf(solution, matrices)
     values = {}
     for field in dataclasses.fields(solution.given):
         of = getattr(by_field, field.name)
@@ -81,7 +84,7 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     return Gradients(named)
 
 
-def _derivatives(solution: Solution, matrices: bool = False) -> Any:
+def by_leaf(solution: Solution, matrices: bool = False) -> Any:
     """The pytree of the potential with a leading axis: of levels, or of the pairs i <= j of them."""
     given, fine = solution.given, solution.fine
     if not dataclasses.is_dataclass(given) or not jax.tree.leaves(given):
@@ -145,6 +148,8 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
     chosen = from_mapping(Settings, {"states": states, **settings})
     if chosen.states == "all":
         raise ValueError("states=all: the number of levels must be known beforehand; give it")
+    if not (hasattr(potential, "domain") and callable(potential)):
+        raise ValueError(f"potential={shown(potential)}: must be one of qpinn.potentials")
     tree: Any
     leaves, tree = jax.tree.flatten(potential)
     traced = [index for index, leaf in enumerate(leaves) if isinstance(leaf, jax.core.Tracer)]
@@ -157,7 +162,7 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
         host = [np.asarray(every[index], np.float64) for index in range(len(every))]
         concrete = tree.unflatten([leaf if leaf.ndim else leaf.item() for leaf in host])
         solution = run(concrete, chosen)
-        slope = jax.tree.leaves(_derivatives(solution)) if traced else []
+        slope = jax.tree.leaves(by_leaf(solution)) if traced else []
         return solution.energies, [slope[index] for index in traced]
 
     if not traced:

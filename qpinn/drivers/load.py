@@ -55,6 +55,7 @@ def load(folder: str | Path, potential: Any = None) -> Solution:
         raise ValueError(f"{place / 'config.yaml'}: {error}") from None
     try:
         given = _potential(place, results, potential)
+        settings = discretize.settled(given, settings)
         stored = checkpoint.arrays(place / "parameters.npz")
         mesh = Mesh(stored["edges"], bool(stored["half"]))
         seconds = {name: float(value) for name, value in results["seconds"].items() if name != "total"}
@@ -81,10 +82,10 @@ def _potential(folder: Path, results: Mapping[str, Any], given: Any) -> Any:
         return found
     if found is None and not hasattr(given, "domain"):
         numbers = results["potential"]
-        given = potential_of(given, (numbers["left"], numbers["right"]), results["breakpoints"])
+        given = potential_of(given, (numbers["left"], numbers["right"]), results["breakpoints"], None)
     path = folder / "wavefunction.npz"
     grid = read_npz(path.read_bytes(), path)
-    v = np.asarray(given(grid["x"][:, None]))
+    v = np.asarray(given(grid["x"]))
     if not np.allclose(v, grid["v"], rtol=1e-9, atol=1e-9 * max(np.abs(grid["v"]).max(), 1e-300)):
         raise ValueError(f"potential={getattr(given, 'name', given)}: is another than that of the run in {folder}")
     return given

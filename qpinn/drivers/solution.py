@@ -106,6 +106,9 @@ class Solution:
     trained: Round
     stats: Stats
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
     def __repr__(self) -> str:
         from qpinn.drivers import shown
 
@@ -165,6 +168,13 @@ class Solution:
     @property
     def samples(self) -> certify.Values:
         return self.trained.measured.grid.some(self.plan.shown).times(self.units.scale)
+
+    @property
+    def interpolation_shift(self) -> Float[np.ndarray, "K"] | None:
+        """What every level of a table (K,) changes by if every second row is left out; None for what is no table."""
+        measured = self.trained.measured
+        shift = observables.interpolation_shift(measured.fine, measured.bound.energies, self.plan.potential)
+        return None if shift is None else shift[self.plan.shown] * self.units.scale
 
     @property
     def dipoles(self) -> Float[np.ndarray, "K K"]:
@@ -261,6 +271,39 @@ class Solution:
         values = np.where(inside, (np.asarray(self.trained.mix, np.float64).T @ lanes).reshape(-1, *x.shape), 0.0)
         shown = values[self.plan.shown]
         return shown[0] if self.settings.states is None else shown
+
+    def plot(self, ax: Any = None) -> Any:
+        """psi on V, with that of the reference; several levels lifted to their energies. Returns Axes of Matplotlib.
+
+        ax  axes to draw on; by default those of a new figure. So with the other methods that begin with plot
+        """
+        return self._drawn("wavefunction" if len(self.measured) == 1 else "levels", ax)
+
+    def plot_levels(self, ax: Any = None) -> Any:
+        """psi of every level on V, lifted to its energy, with its number; bounds where they can be seen."""
+        return self._drawn("levels", ax)
+
+    def plot_density(self, ax: Any = None) -> Any:
+        """|psi|^2 on V; of several levels lifted to their energies."""
+        return self._drawn("density" if len(self.measured) == 1 else "densities", ax)
+
+    def plot_residual(self, ax: Any = None) -> Any:
+        """|H psi - E psi| along x; of several levels as colours over x and level."""
+        return self._drawn("residual", ax)
+
+    def plot_energy(self, ax: Any = None) -> Any:
+        """E of every level against step; after training without steps, against level."""
+        return self._drawn("energy", ax)
+
+    def plot_history(self, ax: Any = None) -> Any:
+        """The loss against step: its terms, or of several levels the sum."""
+        return self._drawn("loss", ax)
+
+    def _drawn(self, name: str, ax: Any) -> Any:
+        from qpinn.drivers.eigenstates import describe_route
+        from qpinn.report import run_data, run_figures  # not before: Matplotlib takes long to import
+
+        return run_figures.on_axes(name, run_data.of(self, describe_route(self.settings)), ax)
 
     def save(self, folder: str | Path) -> Path:
         """Write the solution as the folder of a run, which `qpinn.load` and the scripts read; returns the folder.

@@ -21,7 +21,8 @@ def write(folder: Path, potential: Any) -> None:
     fields: dict[str, Any] | None = None
     if type(potential) is _classes().get(type(potential).__name__):
         try:
-            fields = {field.name: _plain(getattr(potential, field.name)) for field in dataclasses.fields(potential)}
+            fields = {field.name: _plain(getattr(potential, field.name)) for field in dataclasses.fields(potential)
+                      if not field.metadata.get("derived")}  # fmt: skip
         except TypeError:
             fields = None
     content = {"class": type(potential).__name__, "fields": fields}
@@ -40,8 +41,9 @@ def read(folder: Path) -> Any:
     try:
         cls = _classes()[content["class"]]
         fields = {field.name: field for field in dataclasses.fields(cls)}
-        return cls(**{name: _value(value, bool(fields[name].metadata.get("static")))
-                      for name, value in content["fields"].items()})  # fmt: skip
+        values = {name: _value(value, fields[name]) for name, value in content["fields"].items()}
+        potential = cls(**values)
+        return potential.settled() if hasattr(potential, "settled") else potential
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{path}: is damaged ({type(error).__name__}: {error})") from None
 
@@ -70,15 +72,16 @@ def _plain(value: Any) -> Any:
     return numbers.tolist()
 
 
-def _value(value: Any, static: bool) -> Any:
+def _value(value: Any, field: Any) -> Any:
     """A field as a potential has it: numbers and arrays, and what is static as it is, lists as tuples.
 
     Raises TypeError or ValueError for what is neither, and for numbers that are not finite.
     """
+    static = bool(field.metadata.get("static"))
     if value is None or (static and isinstance(value, str)):
         return value
-    if static and isinstance(value, list):
-        return tuple(_value(entry, static) for entry in value)
+    if isinstance(value, list) and (static or isinstance(field.default, tuple)):
+        return tuple(_value(entry, field) for entry in value)
     numbers = np.array(value, np.float64)
     if isinstance(value, (bool, str)) or not np.isfinite(numbers).all():
         raise TypeError(f"{value!r} is no number")

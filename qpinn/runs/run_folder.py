@@ -135,7 +135,7 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
 
 def certificate(solution: Any) -> dict[str, Any]:
     """What the bounds of a solution rest on; `unresolved`: intervals where `blur` keeps bounds from meeting tol."""
-    plan, settings = solution.plan, solution.settings
+    plan, settings, shift = solution.plan, solution.settings, solution.interpolation_shift
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
     method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
@@ -149,25 +149,71 @@ def certificate(solution: Any) -> dict[str, Any]:
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
         f"how far V is from what they see), {method}",
-        "assumed": ("V is the interpolation of its table; " if hasattr(plan.potential, "read") else "")
+        "interpolation_shift": None if shift is None else shift.tolist(),
+        "assumed": _of_table(plan.potential, shift)
         + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
-        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
+        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else "")
+        + _of_walls(solution),
     }
+
+
+def _of_table(potential: Any, shift: np.ndarray | None) -> str:
+    """What is assumed of V between the rows of a table and beyond them."""
+    if not hasattr(potential, "read"):
+        return ""
+    tails = ", and beyond it its tails" if set(getattr(potential, "tails", ("wall",))) != {"wall"} else ""
+    left_out = ""
+    if shift is not None:
+        left_out = (f" (without every second row levels differ by up to {np.abs(shift).max():.1e}: <i|V_half - V|j> to "
+                    "first order, and to second among the levels trained)")  # fmt: skip
+    return f"V is the interpolation of its table{left_out}{tails}; "
+
+
+def _of_walls(solution: Any) -> str:
+    """That walls as given are part of the problem, where levels feel them."""
+    raised = [state for state in solution.measured if state.wall_shift is not None]
+    if not raised:
+        return ""
+    energy = "" if solution.units.none else f" {solution.units.energy}"
+    each = ", ".join(
+        f"level {state.index} by {'more than ' if state.free_at_wall else 'about '}{state.wall_shift:.0e}{energy}"
+        for state in raised
+    )
+    return f"; psi = 0 at the walls as given, where V is not known to end: they raise {each} (psi'^2 / (2 m kappa))"
 
 
 def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
     """history.csv, wavefunction.npz, potential.json and parameters.npz of a qpinn.Solution.
 
-    One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
-    `levels` are left out without one, and NaN where its own error is too large.
+    They are compared with the reference `levels`.
     """
-    history: dict[str, Any] = dict(solution.history)
+    _write_history(folder, history(solution, levels), solution.units)
+    data = io.BytesIO()
+    np.savez(data, **arrays(solution, levels))  # type: ignore[arg-type]
+    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
+    potential_file.write(folder, solution.given)
+    fit, mesh = solution.trained.fit, solution.trained.mesh
+    ended = {"start": fit.start, "steps": fit.steps, "alive": fit.alive, "edges": mesh.edges,
+             "half": np.array(mesh.half)}  # fmt: skip
+    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
+
+
+def history(solution: Any, levels: Eigenstates | None = None) -> dict[str, Any]:
+    """Columns of history.csv, one row for each step and state; without `levels` there are no errors of E."""
+    columns: dict[str, Any] = dict(solution.history)
     if levels is not None:
-        history["relative_error_energy"] = _errors(history, levels, solution.units.scale)
-    _write_history(folder, history, solution.units)
+        columns["relative_error_energy"] = _errors(columns, levels, solution.units.scale)
+    return columns
+
+
+def arrays(solution: Any, levels: Eigenstates | None = None) -> dict[str, np.ndarray]:
+    """What wavefunction.npz holds; arrays of psi are (states, n).
+
+    psi of the reference `levels` is left out without one, and NaN where its own error is too large.
+    """
     samples = solution.samples
-    arrays = {
+    by_name = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": solution.edges,
@@ -175,20 +221,8 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     if levels is not None:
         indices = [state.index for state in solution.measured]
         unvouched = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
-        arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # type: ignore[arg-type]
-    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
-    potential_file.write(folder, solution.given)
-    fit, mesh = solution.trained.fit, solution.trained.mesh
-    ended = {
-        "start": fit.start,
-        "steps": fit.steps,
-        "alive": fit.alive,
-        "edges": mesh.edges,
-        "half": np.array(mesh.half),
-    }
-    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
+        by_name["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
+    return by_name
 
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
@@ -197,6 +231,17 @@ def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float
     for k in np.unique(index):
         relative[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
     return [errors.stated(error) for error in relative]
+
+
+FRAMES = "frames.npz"
+"""Where a run keeps psi at some of its steps, if that is asked for."""
+
+
+def write_frames(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
+    """frames.npz: steps taken (F, K), psi (F, K, n) on the grid of wavefunction.npz, and energy (F, K)."""
+    data = io.BytesIO()
+    np.savez(data, **frames)  # type: ignore[arg-type]
+    files.write_atomically(folder / FRAMES, data.getvalue())
 
 
 COLUMNS = (

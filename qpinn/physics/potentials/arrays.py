@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,9 @@ class OfArrays(Potential):
     """
 
     def __repr__(self) -> str:
-        fields = {name: _short(value) for name, value in vars(self).items() if name != "given" and np.size(value)}
+        hidden = {field.name for field in dataclasses.fields(self) if field.metadata.get("hidden")}  # type: ignore[arg-type]
+        fields = {name: _short(value) for name, value in vars(self).items()
+                  if name not in hidden and value is not None and np.size(value)}  # fmt: skip
         shown = ", ".join(f"{name}={value}" for name, value in fields.items() if value != "''")
         return f"{type(self).__name__}({shown})"
 

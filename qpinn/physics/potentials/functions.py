@@ -52,7 +52,7 @@ class Function(Potential):
     def __deepcopy__(self, memo: Any) -> Function:
         return self
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return self.scale * self.function(x[..., 0])
         with jax.enable_x64(True):  # also where the function is made of jax.numpy
@@ -71,7 +71,7 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
     """
     if not callable(f):
         raise ValueError(f"potential={f!r}: must be a function of the position")
-    left, right = walls(list(domain) if isinstance(domain, tuple) else domain)
+    left, right = walls(domain)
     if isinstance(breakpoints, str) or not np.iterable(breakpoints):
         raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     kinks = sorted(finite("potential.breakpoints", point) for point in breakpoints)
@@ -79,7 +79,7 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
         raise ValueError(f"potential.breakpoints={kinks}: must lie inside the domain [{left:g}, {right:g}]")
     if _traced(f):
         built = Function(left=left, right=right, function=f, breakpoints=tuple(kinks))
-        _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)[:, None]))
+        _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)))
         return built
     return _spline(f, [left, *kinks, right])
 
