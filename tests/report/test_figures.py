@@ -302,3 +302,23 @@ def test_units_are_drawn_with_their_signs(tmp_path):
     assert "position $x$ / Å" in words
     assert "$E$ / cm$^{-1}$" in words
     assert "cm^-1" not in words
+
+
+def _statistics():
+    spread = dict(zip(("5%", "25%", "median", "75%", "95%"), np.geomspace(1e-9, 1e-7, 5), strict=True))
+    return {"success": {"rate": 0.9, "wilson_95": [0.8, 0.95]}, "relative_l2_psi": spread}
+
+
+def test_settings_that_take_many_words_have_room():
+    long = ["finite_well, 20, 3, glorot, piecewise, levenberg_marquardt, 15, gauss_legendre", "barrier"]
+    names = "potential, network.width, network.depth, network.init, ansatz, optimizer, optimizer.steps, sampling"
+    with style.applied():
+        figure = sweep_figures.settings(long, {"": [_statistics(), _statistics()]}, "8 starts each", names)
+        figure.canvas.draw()
+    left, right = figure.axes
+    labels = [*left.get_yticklabels(), *figure.texts]
+    boxes = [label.get_window_extent() for label in labels]
+    boxes += [axes.xaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[i + 1 :])
+    assert left.get_window_extent().width == pytest.approx(right.get_window_extent().width)
