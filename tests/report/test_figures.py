@@ -185,9 +185,16 @@ def _boxes(figure: Figure) -> list[tuple[str, object]]:
     results(potential={"name": "a_potential_with_a_long_name_that_says_much_of_what_it_is"}),
     results(*(wrong(k, nearest=k + 1) for k in range(6))),
     results(state(energy=3e9, lower=None, upper=None), breakpoints=[0.3]),
-], ids=["long name", "many remarks", "large numbers"])  # fmt: skip
-def test_nothing_above_the_axes_overlaps_or_is_cut_off(drawn, made):
-    for name, figure in drawn(made).items():
+    results(*(state(k, lower=-0.1234567890123, upper=-0.1234567890121, energy=-0.1234567890122) for k in range(2))),
+], ids=["long name", "many remarks", "large numbers", "many digits"])  # fmt: skip
+@pytest.mark.parametrize("units", [{}, {"units": {"length": "nm", "energy": "meV"}}], ids=["plain", "meV"])
+def test_nothing_above_the_axes_overlaps_or_is_cut_off(tmp_path, made, units):
+    folder = write(tmp_path, made | units)
+    rows = (folder / "history.csv").read_text()
+    (folder / "history.csv").write_text(rows.replace(",energy,", ",energy_meV,") if units else rows)
+    with style.applied():
+        figures = run_figures.draw(run_data.load(folder))
+    for name, figure in figures.items():
         boxes = _boxes(figure)
         assert len(boxes) >= 2
         for i, (what, box) in enumerate(boxes):
