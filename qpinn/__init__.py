@@ -4,7 +4,12 @@ from qpinn.drivers.derivatives import energies, gradients
 from qpinn.drivers.eigenstates import solve
 from qpinn.drivers.load import load
 from qpinn.drivers.solution import Solution
+from qpinn.drivers.vary import Variation, vary
 from qpinn.physics import potentials
 
 __version__ = "0.1.0"
-__all__ = ["Solution", "__version__", "energies", "gradients", "load", "potentials", "solve"]
+__all__ = ["Solution", "Variation", "__version__", "energies", "gradients", "load", "potentials", "solve", "vary"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -125,8 +126,8 @@ def override(key: str, value: object) -> str:
 
 
 def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options: Sequence[str], folder: Path,
-             primary: str = "config") -> None:  # fmt: skip
-    """Call `job` with the config and the folder of each job of a multirun: `folder`/0, 1, ..., each with its overrides.
+             count: int, primary: str = "config") -> None:  # fmt: skip
+    """Call `job` with the config and the folder of each of `count` jobs: `folder`/0, 1, ..., each with its overrides.
 
     The order of the overrides on the command line does not matter to the numbers.
     """
@@ -142,10 +143,12 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
             _signals.follow()
         _signals.check()
         use_cache()
-        place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
+        place, words = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().overrides.task
+        words = [word.removeprefix("++") for word in words]
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / OVERRIDES, "".join(f"{word}\n" for word in words).encode())
-        print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)
+        shown = " ".join(word for word in words if not word.startswith("output="))
+        print(f"\njob {HydraConfig.get().job.num + 1} of {count}, in folder {place.name}: {shown}", flush=True)
         job(config, place)
 
     # a launcher's processes import what stands beside this file
@@ -160,6 +163,9 @@ OVERRIDES = "overrides.txt"
 
 RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
+
+OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points")
+"""Keys that are none of `qpinn.drivers.settings.Settings`."""
 
 
 def plain(config: Any) -> dict[str, Any]:
@@ -181,11 +187,9 @@ def contents(config: Any) -> dict[str, str]:
 
 def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
-    from omegaconf import OmegaConf
+    from qpinn.runs import run_folder
 
-    from qpinn.runs.files import write_atomically
-
-    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
+    run_folder.write_config(folder, plain(config))
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -214,9 +218,9 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"{error.full_key}={written}: {str(error).splitlines()[0]}") from None
     if not isinstance(values["debug"], bool):
         raise ValueError(f"debug={values['debug']}: must be true or false")
-    groups = {key: value for key, value in values.items() if key not in (*RUNNING, "potential", "sweep", "bands")}
+    groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep", "bands", "figures"):
+    for group in ("potential", "hamiltonian", "sweep", "bands", "figures"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
@@ -224,11 +228,25 @@ def read(config: Any) -> tuple[Any, Any]:
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     _check_animation(figures(config).animate, values, chosen)
-    potential = settings.build_potential(values["potential"])
+    potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
+    if "vary" in values:
+        varied(values, potential, chosen)
+    if "sweep" not in values and "vary" not in values:
+        chosen = discretize.settled(potential, chosen)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
+    """The potentials of `qpinn.drivers.vary` that a config asks for. Raises ValueError for what is not allowed."""
+    from qpinn.drivers import vary
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.settings import VaryChoice
+
+    choice = from_mapping(VaryChoice, {key: values[key] for key in ("vary", "range", "points")})
+    return vary.family(potential, str(choice.vary), choice.values, chosen)
 
 
 def figures(config: Any) -> Any:
@@ -270,6 +288,11 @@ def check_writable(output: Any) -> None:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
         fail(f"output={folder}: cannot be written; {parent}: {error.strerror}")
+
+
+def width() -> int | None:
+    """Characters of a line of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def first(path: Path, text: str) -> bool:

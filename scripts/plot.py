@@ -1,4 +1,4 @@
-"""Draw the figures of a run or a sweep again, from the files in its folder alone.
+"""Draw the figures of a run or a sweep and report.html again, from the files in its folder alone.
 
 python scripts/plot.py outputs/<a run, a sweep or a multirun>
 python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
@@ -21,7 +21,7 @@ def main() -> int:
     choice = _overrides.figures(words)
     if choice.name == "none":
         return 0
-    from qpinn.report import run_figures, sweep_figures
+    from qpinn.report import page, run_figures, sweep_figures
 
     for folder, results in folders:
         if choice.animate and "statistics" in results:
@@ -29,6 +29,7 @@ def main() -> int:
         draw = sweep_figures.save_all if "statistics" in results else run_figures.save_all
         try:
             written = draw(folder, choice)
+            written.append(page.save(folder, written))
         except (ValueError, OSError) as error:
             _cli.fail(str(error))
         except _cli.DAMAGED as error:

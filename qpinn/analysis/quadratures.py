@@ -1,9 +1,9 @@
 """Where trained functions are measured: two quadratures that follow V, and a grid.
 
 A segment of the ansatz is one panel if V is close to a polynomial in it, and else is bisected until V is close to one
-in every panel, or psi is negligible there. A bound on the distance of V from polynomials of half the degree that a
-panel resolves is kept with its points (`blur`) and enters the bounds (`qpinn.bounds.certify`), so that a feature of V
-between the points widens them.
+in every panel, or psi is negligible there; and until 1 / m is. A bound on the distance of V from polynomials of half
+the degree that a panel resolves is kept with its points (`blur`) and enters the bounds (`qpinn.bounds.certify`), so
+that a feature of V between the points widens them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from jaxtyping import Float, Int
 from qpinn.bounds import certify
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
-from qpinn.geometry.quadrature import Points
-from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.geometry.quadrature import Points, legendre
+from qpinn.physics.enclosure import is_enclosed, stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.resolution import energy_unit, share_of_norm
@@ -38,6 +38,9 @@ FEWEST = 16
 
 FELT = 1e-13
 """Largest distance of V from a polynomial in a panel, times its share of psi^2, in units of the kinetic energy."""
+
+MASS_FELT = 256 * EPS
+"""Largest distance of 1 / m from a polynomial in a panel, relative to it: where it is larger, there are no bounds."""
 
 MOST_PANELS = 6000
 
@@ -65,8 +68,6 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
     most    points in a panel that is a segment of the mesh
     states  number of levels whose psi decide where V matters
     """
-    surveyed = survey(potential, states)
-    unit = energy_unit(potential, states)
     seams = np.asarray(getattr(potential, "seams", ()), np.float64)  # a potential of a user may have none
     left, right = mesh.edges[[0, -1]]
     ends = np.union1d(mesh.edges, seams[(seams > left) & (seams < right)])
@@ -75,26 +76,30 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
         size, middle = np.diff(ends), (ends[:-1] + ends[1:]) / 2
         points = np.ceil(FEWEST + (most - FEWEST) * size / mesh.lengths[mesh.segment(middle)]).astype(int)
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
-        rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
-        felt = blur * share_of_norm(surveyed, ends) / unit
-        cut = (felt > FELT) & (blur > rounding) & (size > 2 * shortest)
+        rounding = 4 * EPS * np.abs(np.asarray(potential.at(middle[:, None]), np.float64))
+        bent = stray_mass(potential, ends[:-1], ends[1:], points // 2) > MASS_FELT
+        cut = ((blur > rounding) | bent) & (size > 2 * shortest)
+        if (cut & ~bent).any():  # where psi is does not matter to a V that is a polynomial
+            felt = blur * share_of_norm(survey(potential, states), ends) / energy_unit(potential, states)
+            cut &= (felt > FELT) | bent
         if not cut.any() or len(ends) > MOST_PANELS:
             break
         ends = np.sort(np.concatenate([ends, middle[cut]]))
+    blur = np.where(bent, np.inf, blur)
     segments = Mesh(edges)
     owner = segments.segment(middle)
     share = size / segments.lengths[owner]
     return Panels(left=ends[:-1], right=ends[1:], owner=owner, points=points, blur=blur, share=share)
 
 
-def _on_panels(cut: Panels, points: np.ndarray, segments: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Gauss-Legendre points, weights and blur (segments, n); a segment with fewer is filled up at its end."""
-    most = int(np.bincount(cut.owner, points, segments).max())
+def _on_panels(cut: Panels, points: np.ndarray, segments: int, least: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss-Legendre points, weights and blur (segments, n), n >= least; one with fewer is filled up at its end."""
+    most = max(int(np.bincount(cut.owner, points, segments).max()), least)
     x, weight, blur = (np.zeros((segments, most)) for _ in range(3))
     for segment in range(segments):
         place = 0
         for panel in np.flatnonzero(cut.owner == segment):
-            nodes, weights = np.polynomial.legendre.leggauss(int(points[panel]))
+            nodes, weights = legendre(int(points[panel]))
             half, middle = (cut.right[panel] - cut.left[panel]) / 2, (cut.right[panel] + cut.left[panel]) / 2
             columns = slice(place, place + len(nodes))
             x[segment, columns], weight[segment, columns] = middle + half * nodes, half * weights
@@ -141,10 +146,13 @@ class Quadratures:
             return wide.reshape(*wide.shape[:-2], -1)
 
         psi, v, x = flat(fields.psi.value), flat(fields.v)[0], flat(self.points.x[..., 0])
-        mass = np.ones_like(v) if np.ndim(fields.mass) <= 1 else flat(fields.mass)[0]
-        h_psi = v * psi - flat(fields.psi.laplacian) / mass
+        heavy = np.ndim(fields.mass) > 1
+        mass = flat(fields.mass)[0] if heavy else np.ones_like(v)
+        mass_slope = flat(fields.mass_slope)[0] if heavy else np.zeros_like(v)
+        slope = flat(fields.psi.gradient[..., 0])
+        h_psi = v * psi - (flat(fields.psi.laplacian) - slope * mass_slope / mass) / mass
         values = certify.Values(
-            x=x, psi=psi, slope=flat(fields.psi.gradient[..., 0]), h_psi=h_psi, v=v, mass=mass, weight=weight.ravel(),
+            x=x, psi=psi, slope=slope, h_psi=h_psi, v=v, mass=mass, mass_slope=mass_slope, weight=weight.ravel(),
             blur=blur.ravel(), at_deltas=np.asarray(fields.at_deltas, np.float64), strength=self.strength,
         )  # fmt: skip
         return values if self.center is None else values.mirrored(self.center, np.asarray(parities, np.float64))
@@ -162,19 +170,21 @@ class Quadratures:
 
 
 def quadratures(
-    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, trained: int, states: int
-) -> Quadratures:
+    potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, trained: int, states: int,
+    least: tuple[int, int] = (0, 0),
+) -> Quadratures:  # fmt: skip
     """Quadratures for an ansatz with these segments, on a `mesh` that follows V, for the lowest `states` levels.
 
     trained  points in a segment that it is trained on
+    least    columns of fine and of check, filled up with weights of zero: one programme then serves several potentials
 
     fine has more than twice as many and check a few more, so that their difference bounds the error of the first.
     """
     trained = LEAST if len(edges) <= len(mesh) else min(max(trained, LEAST), 400)
     most, segments = 2 * trained + 24, len(edges) - 1
     cut = panels(potential, edges, mesh, most, states)
-    fine = _on_panels(cut, cut.points, segments)
-    check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments)
+    fine = _on_panels(cut, cut.points, segments, least[0])
+    check = _on_panels(cut, np.maximum(cut.points * (trained + 16) // most, FEWEST // 2), segments, least[1])
     share = np.linspace(0, 1, max(8, -(-GRID // segments)) + 1)
     share[[0, -1]] = 1e-9, 1 - 1e-9  # a hair inside, so that V on either side of a breakpoint is that of the segment
     grid = Mesh(edges).at(share)

@@ -29,7 +29,7 @@ TOLERANCE = 1e-8
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Values:
-    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass and weights (n,).
+    """K functions on n points, ascending: psi, psi' and H psi (K, n); x, V, effective mass m, m' and weights (n,).
 
     blur       bound (n,) on |V - p| about each point, p the polynomial that the quadrature integrates in place of V
     at_deltas  psi (K, D) at the Dirac deltas of the potential, and their strengths (D,)
@@ -41,6 +41,7 @@ class Values:
     h_psi: Float[np.ndarray, "K n"]
     v: Float[np.ndarray, "n"]
     mass: Float[np.ndarray, "n"]
+    mass_slope: Float[np.ndarray, "n"]
     weight: Float[np.ndarray, "n"]
     blur: Float[np.ndarray, "n"]
     at_deltas: Float[np.ndarray, "K D"]
@@ -60,7 +61,8 @@ class Values:
         even = {name: reflected(getattr(self, name)) for name in ("v", "mass", "weight", "blur")}
         return dataclasses.replace(
             self, x=np.concatenate([self.x, 2 * center - self.x[::-1]]), psi=reflected(self.psi, parity),
-            slope=reflected(self.slope, -parity), h_psi=reflected(self.h_psi, parity), **even,
+            slope=reflected(self.slope, -parity), h_psi=reflected(self.h_psi, parity),
+            mass_slope=reflected(self.mass_slope, -1.0), **even,
         )  # fmt: skip
 
     def some(self, which: slice) -> Values:

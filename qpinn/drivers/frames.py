@@ -22,10 +22,11 @@ def watched(settings: Settings) -> Settings:
 
     Random points are drawn anew after each look, so that more of them would be another training: there it is left.
     """
-    steps = build.course(settings).steps * (settings.level + 1 if settings.in_turn else 1)
+    course = build.course(settings, watched=True)
+    steps = course.steps * (settings.level + 1 if settings.in_turn else 1)
     if settings.sampling.name == "random":
         return settings
-    chunk = min(settings.optimizer.chunk, -(-steps // MOST))
+    chunk = min(course.chunk, -(-steps // MOST))
     return dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, chunk=chunk))
 
 

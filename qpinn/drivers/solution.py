@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -49,10 +50,12 @@ def reference_of(plan: discretize.Plan) -> Eigenstates:
 class Round:
     """What was trained on one mesh, and what came out; dimensionless.
 
+    mesh      of the whole box, or of its left half for a parity
     mix       matrix (K, K) that makes the functions measured of the lanes: after a Ritz start the Ritz functions
     measured  the functions on quadratures and a grid, with their bounds
     """
 
+    mesh: Mesh
     lanes: Lanes
     fit: Fit
     mix: np.ndarray
@@ -102,6 +105,23 @@ class Solution:
     trained: Round
     stats: Stats
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(self)
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @property
     def units(self) -> Units:
         return self.settings.units.units
@@ -147,6 +167,13 @@ class Solution:
     @property
     def samples(self) -> certify.Values:
         return self.trained.measured.grid.some(self.plan.shown).times(self.units.scale)
+
+    @property
+    def interpolation_shift(self) -> Float[np.ndarray, "K"] | None:
+        """What every level of a table (K,) changes by if every second row is left out; None for what is no table."""
+        measured = self.trained.measured
+        shift = observables.interpolation_shift(measured.fine, measured.bound.energies, self.plan.potential)
+        return None if shift is None else shift[self.plan.shown] * self.units.scale
 
     @property
     def dipoles(self) -> Float[np.ndarray, "K K"]:
@@ -276,6 +303,17 @@ class Solution:
         from qpinn.report import run_data, run_figures  # not before: Matplotlib takes long to import
 
         return run_figures.on_axes(name, run_data.of(self, describe_route(self.settings)), ax)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the solution as the folder of a run, which `qpinn.load` and the scripts read; returns the folder.
+
+        The reference and the classical methods are computed for it, and the figures drawn, with report.html. A Python
+        function as potential is in no file: `qpinn.load(folder, potential=f)` takes it again. Raises ValueError if
+        there is something in the folder, OSError where it cannot be written.
+        """
+        from qpinn.drivers.load import save
+
+        return save(self, folder)
 
     @property
     def edges(self) -> Float[np.ndarray, "segments+1"]:

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Blocks, Residuals
 from qpinn.physics import operators
-from qpinn.physics.potentials.base import deltas_of, mass_at
+from qpinn.physics.potentials.base import deltas_of, mass_at, mass_slope_at
 from qpinn.typing import Array, Key, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
@@ -30,16 +30,19 @@ def pde(
 
 
 class Fields(NamedTuple):
-    """psi with its derivatives, V and the effective mass on a set of points, each (segments, n); psi at deltas (D,)."""
+    """psi with its derivatives, V, the effective mass m and m' on points, each (segments, n); psi at deltas (D,)."""
 
     psi: operators.Jet
     v: Array
     mass: Any
+    mass_slope: Any
     at_deltas: Any
 
     @property
     def h_psi(self) -> Float[Array, "segments n"]:
-        return -self.psi.laplacian / self.mass + self.v * self.psi.value
+        """-(psi' / m)' + V psi = -(psi'' - psi' m' / m) / m + V psi."""
+        bent = self.psi.laplacian - self.psi.gradient[..., 0] * self.mass_slope / self.mass
+        return -bent / self.mass + self.v * self.psi.value
 
 
 @jax.tree_util.register_dataclass
@@ -87,8 +90,11 @@ class Eigenvalue:
     def fields(self, params: Params, points: Points) -> Fields:
         """psi, its derivatives, V and m on points grouped by the segments of the ansatz."""
         psi = jax.vmap(self._jets)(self.ansatz.segments(params["psi"]), points.x)
-        mass = mass_at(self.potential, points.x)
-        return Fields(psi, self.potential(points.x), mass, self.at_deltas(params["psi"]))
+        return self._fields(psi, points.x, self.at_deltas(params["psi"]))
+
+    def _fields(self, psi: operators.Jet, x: Array, at_deltas: Any) -> Fields:
+        mass, slope = mass_at(self.potential, x), mass_slope_at(self.potential, x)
+        return Fields(psi, self.potential.at(x), mass, slope, at_deltas)
 
     def at_deltas(self, psi: Params) -> Float[Array, "D"]:
         """psi at the deltas (D,) of the potential, one real function after the other, from its parameters."""
@@ -210,7 +216,7 @@ class Eigenvalue:
 
     def _rows(self, segment: Params, energy: Scalar, x: Array, weight: Array, below: Array) -> Array:
         """Weighted residuals (n,) in one segment; then its parts of the norm and of <psi_j|psi>: (n + 1 + K,)."""
-        fields = Fields(self._jets(segment, x), self.potential(x), mass_at(self.potential, x), None)
+        fields = self._fields(self._jets(segment, x), x, None)
         equation = pde(fields.h_psi, fields.psi.value, energy, weight, self.unit)
         norm = jnp.sum(weight * fields.psi.value**2)
         parts = [jnp.sqrt(self.weight_pde) * equation, jnp.sqrt(self.weight_norm) * norm[None]]

@@ -6,6 +6,7 @@ A quadrature never crosses a breakpoint. A rule that does solves, to a very smal
 from __future__ import annotations
 
 import dataclasses
+import functools
 from typing import Protocol
 
 import jax
@@ -31,12 +32,21 @@ class Points:
     weight: Float[Array, "segments n"]
 
 
+@functools.lru_cache(maxsize=256)
+def legendre(n: int) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Gauss-Legendre points and weights (n,) on (-1, 1); they are kept, and cannot be written to."""
+    rule = np.polynomial.legendre.leggauss(n)
+    for array in rule:
+        array.flags.writeable = False
+    return rule
+
+
 def gauss_legendre(mesh: Mesh, n: int) -> Points:
     """`n` Gauss-Legendre points in each segment, exact there for polynomials of degree 2 n - 1.
 
     Those of half a box stand for their mirror images too.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(n)
+    nodes, weights = legendre(n)
     half = mesh.lengths[:, None] / 2
     x = mesh.middles[:, None] + half * nodes
     return Points(x=x[..., None], weight=half * weights * (2 if mesh.half else 1))

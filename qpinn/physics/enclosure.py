@@ -11,6 +11,7 @@ are used where it has them. A function of a user that cannot be evaluated on int
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -43,7 +44,7 @@ def is_enclosed(potential: Any) -> bool:
         return True
     left, right = (np.asarray(float(wall)) for wall in _walls(potential))
     try:
-        value = potential(Interval(left, right)[..., None])
+        value = potential.at(Interval(left, right)[..., None])
     except (TypeError, AttributeError, ValueError, IndexError):
         return False
     return isinstance(value, Interval)
@@ -64,11 +65,11 @@ def enclose(
 
     A cell may not hold a breakpoint, but end at one.
     """
-    left, right = _inside(potential, left, right)
+    left, right = inside(potential, left, right)
     if hasattr(potential, "enclose"):
         return potential.enclose(left, right)  # type: ignore[no-any-return]
     if is_enclosed(potential):
-        value = potential(Interval(left[:, None], right[:, None]))
+        value = potential.at(Interval(left[:, None], right[:, None]))
         return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
     v = _sampled(potential, left, right, np.linspace(0, 1, SAMPLES))
     bend = np.abs(np.diff(v, 2, axis=1)).max(
@@ -78,11 +79,70 @@ def enclose(
     return v.min(axis=1) - bend / 4, v.max(axis=1) + bend / 4
 
 
+def enclose_mass(
+    potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
+    """Lower and upper bounds (n,) of the effective mass on cells from `left` to `right`, (n,) each.
+
+    A mass that cannot be evaluated on intervals is taken to lie between its samples, ends included.
+    """
+    left, right = inside(potential, left, right)
+    if not hasattr(potential, "mass_at"):
+        return np.ones(len(left)), np.ones(len(left))
+    if hasattr(potential, "enclose_mass"):
+        return potential.enclose_mass(left, right)  # type: ignore[no-any-return]
+    try:
+        value = potential.mass_at(Interval(left[:, None], right[:, None]))
+        if isinstance(value, Interval):
+            return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
+    except (TypeError, AttributeError, ValueError, IndexError):
+        pass
+    x = left[:, None] + (right - left)[:, None] * np.linspace(0, 1, SAMPLES)
+    mass = np.broadcast_to(np.asarray(potential.mass_at(x[..., None]), np.float64), x.shape)
+    return mass.min(axis=1), mass.max(axis=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Light:
+    """1 / m of a potential, to be enclosed like a V."""
+
+    potential: Any
+
+    @property
+    def domain(self) -> Any:
+        return self.potential.domain
+
+    @property
+    def breakpoints(self) -> Any:
+        return self.potential.breakpoints
+
+    def at(self, x: Any) -> Any:
+        return 1.0 / self.potential.mass_at(x)
+
+
+def stray_mass(
+    potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Int[np.ndarray, "n"] | int
+) -> Float[np.ndarray, "n"]:
+    """Bound (n,) on the distance of 1 / m from a polynomial of `degree` on panels, relative to its largest value.
+
+    Where a potential encloses its masses itself they are linear in x between breakpoints: 1 / (a + xi) on (-1, 1) is
+    rho^-n / (a^2 - 1) from a polynomial of degree n, rho = a + sqrt(a^2 - 1) (Chebyshev 1859).
+    """
+    if not hasattr(potential, "mass_at"):
+        return np.zeros(len(left))
+    lo, hi = enclose_mass(potential, left, right)
+    if not hasattr(potential, "enclose_mass"):
+        return stray(_Light(potential), left, right, degree) * lo
+    a = (hi + lo) / np.maximum(hi - lo, EPS * lo)
+    rho = a + np.sqrt(a**2 - 1)
+    return np.asarray(rho ** -np.asarray(degree, np.float64) / (a**2 - 1) * lo * 2 / np.maximum(hi - lo, EPS * lo))
+
+
 def stray(
     potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"], degree: Int[np.ndarray, "n"] | int
 ) -> Float[np.ndarray, "n"]:
     """Bound (n,) on the distance of V from a polynomial of `degree` on panels from `left` to `right`, (n,) each."""
-    left, right = _inside(potential, left, right)
+    left, right = inside(potential, left, right)
     if hasattr(potential, "stray"):
         return potential.stray(left, right, degree)  # type: ignore[no-any-return]
     if not is_enclosed(potential):
@@ -91,14 +151,14 @@ def stray(
     least = np.minimum((hi - lo) / 2, 2 * LIMIT)
     half, middle = (right - left) / 2, (left + right) / 2
     share = np.linspace(-1, 1, RECTANGLES + 1)
-    center = np.asarray(potential(middle[:, None]), np.float64)[:, None]
+    center = np.asarray(potential.at(middle[:, None]), np.float64)[:, None]
     for rho in RADII:
         wide, high = half * (rho + 1 / rho) / 2, half * (rho - 1 / rho) / 2
         ends = middle[:, None] + wide[:, None] * share
         re, im = Interval(ends[:, :-1], ends[:, 1:]), Interval(np.zeros((len(half), 1)), high[:, None])
         real = Interval(left[:, None] + np.zeros(RECTANGLES), right[:, None] + np.zeros(RECTANGLES))
         im = Interval(im.lo + np.zeros(RECTANGLES), im.hi + np.zeros(RECTANGLES))
-        value = potential(Region(re, im, real)[..., None])
+        value = potential.at(Region(re, im, real)[..., None])
         if not isinstance(value, Region):
             value = Region(value, value * 0.0, value)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -109,11 +169,14 @@ def stray(
 
 
 def constant_in_pieces(potential: Any) -> bool:
-    """Whether V is constant between its breakpoints, to rounding."""
+    """Whether V and the mass are constant between the breakpoints, to rounding."""
     left, right = potential.domain
     edges = np.array([left, *sorted(p for p in potential.breakpoints if left < p < right), right], np.float64)
-    lo, hi = enclose(potential, edges[:-1], edges[1:])
-    return bool((hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi))).all())
+    for lo, hi in (f(potential, edges[:-1], edges[1:]) for f in (enclose, enclose_mass)):
+        known = np.isfinite(lo) & np.isfinite(hi)  # where nothing is known of V, inf <= inf
+        if not (known & (hi - lo <= 1e-12 * np.maximum(np.abs(lo), np.abs(hi)))).all():
+            return False
+    return True
 
 
 def out_of_range(potential: Any) -> tuple[float, float] | None:
@@ -127,9 +190,9 @@ def out_of_range(potential: Any) -> tuple[float, float] | None:
     ends = np.unique(np.concatenate([np.linspace(left, right, 257), inner]))
     low, high = ends[:-1], ends[1:]
     while len(low):
-        places = np.concatenate([(low + high) / 2, *_inside(potential, low, high)])
+        places = np.concatenate([(low + high) / 2, *inside(potential, low, high)])
         with np.errstate(all="ignore"):
-            v = np.broadcast_to(np.asarray(potential(places[:, None]), np.float64), places.shape)
+            v = np.broadcast_to(np.asarray(potential.at(places[:, None]), np.float64), places.shape)
         bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
         if bad.size:
             first = bad[np.argmin(places[bad])]
@@ -142,7 +205,9 @@ def out_of_range(potential: Any) -> tuple[float, float] | None:
     return None
 
 
-def _inside(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def inside(
+    potential: Any, left: Float[np.ndarray, "n"], right: Float[np.ndarray, "n"]
+) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n"]]:
     """Cells less HAIR at those ends that are breakpoints or walls."""
     edges = np.array([place for place in (*potential.breakpoints, *potential.domain) if place is not None], np.float64)
     hair = HAIR * np.maximum(np.abs(left), np.abs(right))
@@ -153,7 +218,7 @@ def _inside(potential: Any, left: np.ndarray, right: np.ndarray) -> tuple[np.nda
 
 def _sampled(potential: Any, left: np.ndarray, right: np.ndarray, share: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
-        return np.asarray(potential((left[:, None] + (right - left)[:, None] * share)[..., None]), np.float64)
+        return np.asarray(potential.at((left[:, None] + (right - left)[:, None] * share)[..., None]), np.float64)
 
 
 def _tail(potential: Any, left: np.ndarray, right: np.ndarray, degree: np.ndarray) -> np.ndarray:

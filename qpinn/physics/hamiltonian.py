@@ -1,8 +1,8 @@
 """A potential and the ends of its domain: what it takes to make H = -(psi' / m)' + V psi self-adjoint.
 
-A `Hamiltonian` stands wherever a potential does: it is called with positions and gives V, and it has whatever its
-potential has (walls, breakpoints, masses, deltas, ...), and lacks what that lacks. With psi = 0 at both ends a
-potential alone is enough.
+A `Hamiltonian` stands wherever a potential does: `at(x)`, or a call, gives V, and it has whatever its potential has
+(walls, breakpoints, masses, deltas, ...), and lacks what that lacks. With psi = 0 at both ends a potential alone is
+enough.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ import numpy as np
 
 from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.potentials.base import pytree
+from qpinn.physics.potentials.combined import Combined
 
 
 @pytree
 class Hamiltonian:
-    """V (...) at positions (..., d), with ends.
+    """V with ends.
 
     A side of the domain that is None is one where psi decays; when it is given a place (`qpinn.physics.walls`), that
     is a wall.
@@ -29,6 +30,10 @@ class Hamiltonian:
 
     def __call__(self, x: Any) -> Any:
         return self.potential(x)
+
+    def at(self, x: Any) -> Any:
+        """V (...) at positions (..., d)."""
+        return self.potential.at(x)
 
     def __getattr__(self, key: str) -> Any:
         if key in ("potential", "ends") or key.startswith("__"):  # not set yet, while a copy is made
@@ -69,4 +74,7 @@ def changed(potential: Any, **numbers: Any) -> Any:
     """The same potential, and ends, with other numbers."""
     if isinstance(potential, Hamiltonian):
         return dataclasses.replace(potential, potential=changed(potential.potential, **numbers))
+    if isinstance(potential, Combined):
+        own = {key: numbers.pop(key) for key in ("places", "strengths") if key in numbers}
+        return dataclasses.replace(potential, **own).of(changed(potential.potential, **numbers))
     return dataclasses.replace(potential, **numbers)

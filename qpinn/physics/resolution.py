@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.physics.enclosure import stray
+from qpinn.physics.enclosure import stray, stray_mass
 from qpinn.physics.survey import DEEP, Survey, pieces, survey
 
 POLYNOMIAL = 12
@@ -30,7 +30,7 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[
     Cuts at every breakpoint, and then so that no level has more than `phase` radians in a segment where it oscillates,
     or about `phase` decay lengths where it decays, and more of them further from the allowed region, where psi is
     smaller. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. Last, segments are halved
-    until V is close to a polynomial in each or psi is negligible there.
+    until V is close to a polynomial in each or psi is negligible there, and 1 / m is close to one.
     """
     surveyed = survey(potential, states)
     cells = surveyed.middle
@@ -55,7 +55,7 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[
 
 
 def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
-    """`edges`, halved while the distance of V from a polynomial, times |psi|, exceeds FELT in some segment."""
+    """`edges`, halved while the distance of V, times |psi|, or of 1 / m from a polynomial exceeds FELT in a segment."""
     least = NARROWEST * (edges[-1] - edges[0])
     unit = energy_unit(potential, len(surveyed.energies))
     for _ in range(MOST_FEATURES):
@@ -63,6 +63,7 @@ def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
         felt *= np.sqrt(share_of_norm(surveyed, edges))
         felt[np.diff(edges) < 2 * least] = 0.0
         worst = felt > max(FELT, 0.1 * felt.max())
+        worst |= stray_mass(potential, edges[:-1], edges[1:], POLYNOMIAL) > FELT
         if not worst.any():
             break
         edges = np.sort(np.concatenate([edges, ((edges[:-1] + edges[1:]) / 2)[worst]]))

@@ -25,7 +25,7 @@ from qpinn.physics import enclosure
 from qpinn.physics.counting import Steps, levels_of
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.interval import EPS
-from qpinn.physics.potentials.base import mass_at, strengths_at
+from qpinn.physics.potentials.base import strengths_at
 
 CELLS = 160
 """Cells to begin with."""
@@ -41,7 +41,10 @@ DEEP = 45.0
 
 @dataclasses.dataclass(frozen=True)
 class Survey:
-    """Steps nowhere above V and nowhere below V, and energies (n,) below and above each of the lowest n levels."""
+    """Steps nowhere above V or lighter, others nowhere below V or heavier, and energies about the lowest n levels.
+
+    low, high  (n,) below and above each of them
+    """
 
     lower: Steps
     upper: Steps
@@ -128,14 +131,14 @@ def first_ends(potential: Any, cells: int = CELLS) -> Float[np.ndarray, "cells+1
 
 
 def steps_about(potential: Any, ends: Float[np.ndarray, "cells+1"]) -> tuple[Steps, Steps]:
-    """Steps with cells between `ends`, one nowhere above V and one nowhere below."""
+    """Steps with cells between `ends`, one nowhere above V and nowhere lighter, and one the other way round."""
     lo, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
-    mass = mass_at(potential, ((ends[:-1] + ends[1:]) / 2)[:, None])
-    mass = np.broadcast_to(np.asarray(mass, np.float64), len(ends) - 1)
+    light, heavy = enclosure.enclose_mass(potential, ends[:-1], ends[1:])
     strength = strengths_at(potential, ends)
     values = (np.clip(bound, -2 * LIMIT, 2 * LIMIT) for bound in (lo, hi))
     lower, upper = (
-        Steps(edges=ends, values=value, mass=mass, strength=strength, ends=ends_of(potential)) for value in values
+        Steps(edges=ends, values=value, mass=mass, strength=strength, ends=ends_of(potential))
+        for value, mass in zip(values, (heavy, light), strict=True)
     )
     return lower, upper
 
@@ -143,12 +146,13 @@ def steps_about(potential: Any, ends: Float[np.ndarray, "cells+1"]) -> tuple[Ste
 def _between(lower: Steps, upper: Steps) -> Steps:
     """Steps half-way, or those below where V is not known from above."""
     apart = upper.values - lower.values
-    return dataclasses.replace(lower, values=lower.values + np.where(apart < LIMIT, apart, 0.0) / 2)
+    values = lower.values + np.where(apart < LIMIT, apart, 0.0) / 2
+    return dataclasses.replace(lower, values=values, mass=(lower.mass + upper.mass) / 2)
 
 
 def _coarse(lower: Steps, upper: Steps, wanted: np.ndarray, energies: np.ndarray) -> np.ndarray:
     """Cells (m,) to bisect: where what is not known of V moves a level, and where a decay is not followed."""
-    size, apart = lower.sizes, upper.values - lower.values
+    size, apart, heavier = lower.sizes, upper.values - lower.values, lower.mass / upper.mass - 1
     mean = np.ptp(energies) / max(np.ptp(wanted), 1)
     least = max(0.1 * mean, (np.pi / (lower.edges[-1] - lower.edges[0])) ** 2 / lower.mass.max())
     shift, steep = np.zeros(len(size)), np.zeros(len(size), bool)
@@ -156,7 +160,8 @@ def _coarse(lower: Steps, upper: Steps, wanted: np.ndarray, energies: np.ndarray
         first, last = max(k - 2, 0), min(k + 2, len(energies) - 1)
         spacing = max((energies[last] - energies[first]) / max(wanted[last] - wanted[first], 1), least)
         decay, depth = lower.decay(energy)
-        shift = np.maximum(shift, apart * size * lower.density(energy) / spacing)
+        unsure = apart + heavier * np.abs(energy - lower.values)
+        shift = np.maximum(shift, unsure * size * lower.density(energy) / spacing)
         steep |= (decay > 1 + depth / 2) & (depth < DEEP)
     if shift.sum() <= LOOSE:
         return steep

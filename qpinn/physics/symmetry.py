@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.physics.enclosure import constant_in_pieces
+from qpinn.physics.enclosure import constant_in_pieces, enclose_mass
 from qpinn.physics.hamiltonian import ends_of
-from qpinn.physics.potentials.base import deltas_of, mass_at
+from qpinn.physics.potentials.base import deltas_of
 
 MOST_TERMS = 130
 """Coefficients of a polynomial that are kept."""
@@ -195,20 +195,26 @@ def reflects(potential: Any) -> bool:
     slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
     if np.abs(edges + edges[::-1] - (left + right)).max() > 2 * slack:
         return False
-    middles = ((edges[:-1] + edges[1:]) / 2)[:, None]
-    mass = np.broadcast_to(np.asarray(mass_at(potential, middles), np.float64), len(middles))
     strengths = tuple(deltas_of(potential)[1])
-    if not (mass == mass[::-1]).all() or strengths != strengths[::-1]:
+    if strengths != strengths[::-1]:
         return False
     mirror = getattr(potential, "mirrors", None)
     if mirror is not None:
         return bool(mirror())
+    light, heavy = enclose_mass(potential, edges[:-1], edges[1:])
+    stepped = bool((heavy - light <= 1e-12 * heavy).all())
+    if stepped and not (np.abs(light - light[::-1]) <= 1e-12 * heavy).all():
+        return False
     if constant_in_pieces(potential):
-        values = np.asarray(potential(middles), np.float64)
+        values = np.asarray(potential.at(((edges[:-1] + edges[1:]) / 2)[:, None]), np.float64)
         return bool((values == values[::-1]).all())
-    center = (Fraction(left) + Fraction(right)) / 2
+    x = Term.of(((Fraction(left) + Fraction(right)) / 2, Fraction(1)), slack)[..., None]
+    return all(_even_of(function, x) for function in (potential.at, *(() if stepped else (potential.mass_at,))))
+
+
+def _even_of(function: Any, x: Term) -> bool:
     try:
-        term = potential(Term.of((center, Fraction(1)), slack)[..., None])
+        term = function(x)
     except (TypeError, AttributeError, ValueError, IndexError):
         return False
     return isinstance(term, Term) and term.parity == 1

@@ -23,11 +23,11 @@ from jaxtyping import Float
 from qpinn.checks import LIMIT, suggestion
 from qpinn.physics import units
 
-MOST_ROWS = 100_000
+MOST_ROWS = 500_000
 MOST_BYTES = 64 * 2**20
 COMMENT = re.compile(r"[#!%].*")
 UNIT = re.compile(
-    r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|A|angstrom|bohr|m|eV|meV|cm-1|hartree|K|me|m_e)|/([A-Za-z^_*\d-]+))\s*$"
+    r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|pm|A|angstrom|bohr|m|rad|deg|eV|meV|cm-1|hartree|K|THz|J|me|m_e|amu|u|kg)|/([A-Za-z^_*\d-]+))\s*$"
 )
 """A name with a unit: `x (nm)`, `V [eV]`, `R/bohr`, `thickness_nm`."""
 OF_POSITION = re.compile(r"\s*\((x|r|z|q|theta|phi)\)", re.IGNORECASE)
@@ -50,19 +50,20 @@ class Column(NamedTuple):
 
     kind: str
     others: tuple[str, ...]
+    optional: bool = False
 
 
 class Table(NamedTuple):
     """What was read of a file.
 
-    values  of each column asked for, (rows,)
-    names   of the columns as the header has them, or their numbers
+    values  (rows,) of each column asked for, but for optional ones that are not there
+    names   of these columns as the header has them, or their numbers
     rows    the number of its line in the file for each row (rows,)
     given   the units that the header says
     """
 
-    values: list[Float[np.ndarray, "rows"]]
-    names: list[str]
+    values: dict[str, Float[np.ndarray, "rows"]]
+    names: dict[str, str]
     rows: list[int]
     given: Given
 
@@ -101,17 +102,30 @@ def read(file: str, wanted: Mapping[str, Column], chosen: Sequence[str | int] | 
     except OSError as error:
         raise _refused(file, f"cannot be read ({error.strerror})") from None
     if path.suffix.lower() in (".npy", ".npz"):
-        cells = _arrays(data, file, None if chosen is not None else len(wanted))
+        cells = _arrays(data, file, None if chosen is not None else len(_needed(wanted)))
     else:
         cells = _text(data, file, wanted)
     places = _places(cells, wanted, chosen, file)
-    names = [cells.header[place] if cells.header else f"column {place + 1}" for place in places]
-    given = tuple(
-        (column.kind, units.named(f"potential.file={file}: unit of {name}", unit, units.NAMES[column.kind]))
-        for column, name in zip(wanted.values(), names, strict=True) if cells.header and (unit := _split(name)[1])
-    )  # fmt: skip
-    values = [_numbers(cells, place, name, file) for place, name in zip(places, names, strict=True)]
+    names = {key: cells.header[place] if cells.header else f"column {place + 1}" for key, place in places.items()}
+    values = {key: _numbers(cells, place, names[key], file) for key, place in places.items()}
+    given = _units(names, wanted, file) if cells.header else ()
     return Table(values=values, names=names, rows=cells.lines, given=given)
+
+
+def _needed(wanted: Mapping[str, Column]) -> list[str]:
+    return [name for name, column in wanted.items() if not column.optional]
+
+
+def _units(names: Mapping[str, str], wanted: Mapping[str, Column], file: str) -> Given:
+    """The unit of each kind of numbers that a header names. Raises ValueError for two of a kind."""
+    said: dict[str, str] = {}
+    for key, name in names.items():
+        if unit := _split(name)[1]:
+            kind = wanted[key].kind
+            unit = units.named(f"potential.file={file}: unit of {name}", unit, units.of_header(kind))
+            if said.setdefault(kind, unit) != unit:
+                raise _refused(file, f"{name} is in {unit}, other columns of {kind} are in {said[kind]}; must be one")
+    return tuple(said.items())
 
 
 def _refused(file: str, reason: str) -> ValueError:
@@ -145,30 +159,38 @@ def _called(header: Sequence[str], name: str, column: Column) -> list[int]:
     return [place for place, title in enumerate(header) if _split(title)[0].lower() in names]
 
 
-def _places(cells: _Cells, wanted: Mapping[str, Column], chosen: Sequence[str | int] | None, file: str) -> list[int]:
+def _places(
+    cells: _Cells, wanted: Mapping[str, Column], chosen: Sequence[str | int] | None, file: str
+) -> dict[str, int]:
     """Which columns of a table are meant."""
-    needs, count, header = ", ".join(wanted), len(cells.rows[0]), cells.header
+    needed, count, header = _needed(wanted), len(cells.rows[0]), cells.header
+    needs = ", ".join(needed)
     if chosen is not None:
-        if len(chosen) != len(wanted):
-            raise ValueError(f"potential.columns={list(chosen)}: must be {len(wanted)} names or numbers, for {needs}")
-        return [_chosen(entry, header, count) for entry in chosen]
+        if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+            raise ValueError(
+                f"potential.columns={chosen}: must be names or numbers in brackets, one for each of {needs}"
+            )
+        if not len(needed) <= len(chosen) <= len(wanted):
+            raise ValueError(f"potential.columns={list(chosen)}: must be {len(needed)} names or numbers, for {needs}")
+        return {key: _chosen(entry, header, count) for key, entry in zip(wanted, chosen, strict=False)}
     if not header:
-        if count != len(wanted):
+        if count != len(needed):
             raise _refused(
                 file, f"has {count} columns without names, for {needs}; potential.columns=[1,2] says which are meant"
             )
-        return list(range(count))
-    places = []
+        return {key: place for place, key in enumerate(needed)}
+    places = {}
     for name, column in wanted.items():
         fitting = _called(header, name, column)
         if len(fitting) > 1:
             raise _refused(file, f"has several columns for {name}: {', '.join(header[place] for place in fitting)}; "
                                  "potential.columns says which is meant")  # fmt: skip
-        if not fitting:
+        if not fitting and not column.optional:
             hint = suggestion(name, header)
             raise _refused(file, f"has no column {name}; {hint}needs {needs}; its header is {', '.join(header)}; "
                                  "potential.columns says which columns are meant")  # fmt: skip
-        places += fitting
+        if fitting:
+            places[name] = fitting[0]
     return places
 
 
@@ -213,11 +235,13 @@ def _text(data: bytes, file: str, wanted: Mapping[str, Column]) -> _Cells:
         if len(numbered) > MOST_ROWS + 1:
             raise _refused(file, f"has more than {MOST_ROWS} rows")
     if not numbered:
-        raise _refused(file, f"has no rows; needs columns {', '.join(wanted)}")
+        raise _refused(file, f"has no rows; needs columns {', '.join(_needed(wanted))}")
     split, decimal_comma = _separator([line for _, line in numbered])
     first = _names(numbered[0][1], split)
     if all(_number(cell, decimal_comma) is None for cell in first):
         header, numbered = first, numbered[1:]
+        if numbered and (named := _with_units(header, numbered[0][1], split)):
+            header, numbered = named, numbered[1:]
     else:
         header = _header_in(comments, split, len(first), wanted)
     if not numbered:
@@ -237,14 +261,28 @@ MARKS = (",", ";", "\t", None)
 def _header_in(
     comments: Sequence[str], split: Callable[[str], list[str]], count: int, wanted: Mapping[str, Column]
 ) -> list[str]:
-    """The last comment with a name of every column, whatever parts its cells: numpy.savetxt writes one. Empty: none."""
-    for comment in reversed(comments):
+    """The last comment with a name of every column, whatever parts its cells: numpy.savetxt writes one. Empty: none.
+
+    Units may stand in the comment below it.
+    """
+    for comment, below in zip(reversed(comments), ["", *reversed(comments)], strict=False):
         parts: list[Callable[[str], list[str]]] = [split, *(partial(str.split, sep=mark) for mark in MARKS)]
         for part in parts:
             header = _names(comment, part)
-            if len(header) == count and all(_called(header, name, column) for name, column in wanted.items()):
-                return header
+            if len(header) == count and all(_called(header, name, wanted[name]) for name in _needed(wanted)):
+                return _with_units(header, below, part) or header
     return []
+
+
+def _with_units(header: Sequence[str], line: str, split: Callable[[str], list[str]]) -> list[str]:
+    """A header with the units of a line below it, where - or 1 is none. Empty: the line names no units."""
+    cells = [cell.strip("\"' ()[]") for cell in split(line)]
+    none = ("", "-", "1", "none")
+    if len(cells) != len(header) or not any(map(units.known, cells)):
+        return []
+    if not all(cell in none or units.known(cell) for cell in cells) or any(_split(name)[1] for name in header):
+        return []
+    return [name if cell in none else f"{name} [{cell}]" for name, cell in zip(header, cells, strict=True)]
 
 
 def _names(line: str, split: Callable[[str], list[str]]) -> list[str]:

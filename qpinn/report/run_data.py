@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -119,12 +118,10 @@ class RunData:
 def load(folder: Path) -> list[RunData]:
     """The data of a run folder, one entry a state. Raises ValueError, naming the file, if one is missing or damaged."""
     results = run_folder.read_summary(folder)
+    history = run_folder.read_history(folder, results.get("units", {}))
     path = folder / "wavefunction.npz"
     try:
         grid = read_npz(path.read_bytes(), path)
-        path = folder / "history.csv"
-        history = _history(path, results)
-        path = folder / "wavefunction.npz"
         return _of_states(results, grid, history)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
@@ -138,16 +135,6 @@ def of(solution: Any, route: Mapping[str, Any]) -> list[RunData]:
     history = {name: np.full(len(rows["step"]), np.nan) for name in run_folder.COLUMNS}
     history |= {name: np.array(values, float) for name, values in rows.items()}
     return _of_states(results, run_folder.arrays(solution, levels), history)
-
-
-def _history(path: Path, results: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The columns of history.csv; what is empty there is NaN."""
-    with path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-    if results["units"]["length"] != "L":
-        history["energy"] = history.pop(f"energy_{results['units']['energy']}")
-    return history
 
 
 def _of_states(

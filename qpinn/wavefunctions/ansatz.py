@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.physics.enclosure import inside
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials.base import has_kinks, mass_at, strengths_at
 from qpinn.typing import Array, Key, Params, Point, Scalar
@@ -84,7 +85,8 @@ def mesh_of(
     """Constants of a piecewise psi of `potential`, with its ends, masses and deltas, on segments between `edges`."""
     mass, strength = None, None
     if has_kinks(potential):
-        mass = np.broadcast_to(mass_at(potential, ((edges[:-1] + edges[1:]) / 2)[:, None]), len(edges) - 1)
+        sides = np.stack(inside(potential, edges[:-1], edges[1:]), axis=1)
+        mass = np.broadcast_to(np.asarray(mass_at(potential, sides[..., None]), np.float64), sides.shape)
         strength = strengths_at(potential, edges)
     ends = ends_of(potential)
     ties, unit = continuity(edges, ends, mass=mass, strength=strength, parity=parity, sheets=sheets)

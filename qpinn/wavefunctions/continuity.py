@@ -6,7 +6,7 @@ the edges give the others. So the values and slopes of psi at both ends of every
     (u_left, u'_left, u_right, u'_right) of segment j = C_j c,    C (segments, 4, parameters).
 
 At an edge with a delta of strength alpha the flux jumps by alpha u: f is the mean of its two sides, f -+ alpha u / 2. A
-mass m makes a slope u' = m f of a flux. Ends and symmetries say which parameters there are:
+mass m makes a slope u' = m f of a flux, each side its own. Ends and symmetries say which parameters there are:
 
     wall      u = 0                     free      f = 0
     even      f = 0 at the last edge, the centre of a box of which these are the segments of the left half
@@ -38,26 +38,27 @@ def continuity(
     edges     (segments + 1,) ascending
     ends      of the domain
     sheets    real functions that psi is made of on a ring: 2, or 1 where the phase is real (none: as many as it takes)
-    mass      (segments,), or None: all 1
+    mass      (segments, 2) at the two ends of each, or (segments,), or None: all 1
     strength  (segments + 1,) of the delta at each edge, or None: there is none
     parity    1 or -1 about the last edge, which then is no end; None: neither
     """
     n = len(edges) - 1
     strength = np.zeros(n + 1) if strength is None else np.asarray(strength, np.float64)
     mass = np.ones(n) if mass is None else np.asarray(mass, np.float64)
+    first, last = np.broadcast_to(mass.reshape(n, -1), (n, 2)).T
     rows = np.zeros((n, 4, 2 * (n + 1)))  # by values and fluxes of all edges
     j = np.arange(n)
     rows[j, 0, j] = 1
-    rows[j, 1, n + 1 + j], rows[j, 1, j] = mass, mass * strength[:-1] / 2
+    rows[j, 1, n + 1 + j], rows[j, 1, j] = first, first * strength[:-1] / 2
     rows[j, 2, j + 1] = 1
-    rows[j, 3, n + 2 + j], rows[j, 3, j + 1] = mass, -mass * strength[1:] / 2
+    rows[j, 3, n + 2 + j], rows[j, 3, j + 1] = last, -last * strength[1:] / 2
     unit = np.repeat([1.0, 1 / (edges[-1] - edges[0])], n + 1)
     if ends.ring:
         return _joined(rows, unit, ends, sheets or (1 if ends.real else 2))
-    last = {None: ends.right, 1.0: "free", -1.0: "wall"}[parity if parity is None else float(parity)]
+    end = {None: ends.right, 1.0: "free", -1.0: "wall"}[parity if parity is None else float(parity)]
     free = np.ones((2, n + 1), bool)
     free[:, 0] = ends.left != "wall", ends.left != "free"
-    free[:, -1] = last != "wall", last != "free"
+    free[:, -1] = end != "wall", end != "free"
     return rows[..., free.ravel()], unit[free.ravel()]
 
 

@@ -156,7 +156,8 @@ def _measured(energies, psi, slope, v, length, amplitude=1.0):
         functions = amplitude * np.array([f(at) for f in psi])
         return certify.Values(
             x=at, psi=functions, slope=amplitude * np.array([f(at) for f in slope]),
-            h_psi=np.asarray(energies)[:, None] * functions, v=v(at), mass=np.ones_like(at), weight=weight,
+            h_psi=np.asarray(energies)[:, None] * functions, v=v(at), mass=np.ones_like(at),
+            mass_slope=np.zeros_like(at), weight=weight,
             blur=np.zeros_like(at), at_deltas=np.zeros((len(psi), 0)), strength=np.zeros(0),
         )  # fmt: skip
 
@@ -207,8 +208,8 @@ def test_a_wall_that_cuts_psi_says_by_how_much(reach):
     step = 1e-4
     slope[:, 0], slope[:, -1] = levels.psi(x[[0, 0]] + step)[:2, 0] / step, -levels.psi(x[[-1]] - step)[:2, 0] / step
     grid = certify.Values(
-        x=x, psi=levels.psi(x)[:2], slope=slope, h_psi=slope, v=x**2, mass=np.ones_like(x), weight=np.ones_like(x),
-        blur=np.zeros_like(x), at_deltas=np.zeros((2, 0)), strength=np.zeros(0),
+        x=x, psi=levels.psi(x)[:2], slope=slope, h_psi=slope, v=x**2, mass=np.ones_like(x), mass_slope=np.zeros_like(x),
+        weight=np.ones_like(x), blur=np.zeros_like(x), at_deltas=np.zeros((2, 0)), strength=np.zeros(0),
     )  # fmt: skip
     energies = levels.energies[:2]
     shift, free = observables.wall_shift(_bound(energies, energies, energies), grid, (True, True))
@@ -221,8 +222,9 @@ def test_a_level_above_v_at_a_wall_is_one_of_the_box():
     state, _ = observables.states(measured, plan, 1e-8, True, (True, True))
     assert state.free_at_wall
     assert state.wall_shift == pytest.approx(np.pi**2)  # without walls the level is at V = 0
+    assert state.wall_slope == pytest.approx(4 * np.pi**2, rel=1e-3)  # of E = pi^2 / (1 + 2 d)^2 at d = 0
     state, _ = observables.states(measured, plan, 1e-8, True, (False, False))
-    assert (state.free_at_wall, state.wall_shift) == (False, None)
+    assert (state.free_at_wall, state.wall_shift, state.wall_slope) == (False, None, None)
 
 
 def test_the_walls_of_a_box_are_no_fault_and_those_of_a_well_that_was_cut_short_are():

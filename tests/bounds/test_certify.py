@@ -18,8 +18,8 @@ def _values(functions, count=200, v=0.0):
     x, weight = np.asarray(points.x).ravel(), np.asarray(points.weight).ravel()
     psi, slope, curvature = (np.array(values) for values in zip(*[f(x) for f in functions], strict=True))
     one, none = np.ones_like(x), np.zeros((len(psi), 0))
-    return certify.Values(x=x, psi=psi, slope=slope, h_psi=v * psi - curvature, v=v * one, mass=one, weight=weight,
-                          blur=0 * x, at_deltas=none, strength=np.zeros(0))  # fmt: skip
+    return certify.Values(x=x, psi=psi, slope=slope, h_psi=v * psi - curvature, v=v * one, mass=one, mass_slope=0 * x,
+                          weight=weight, blur=0 * x, at_deltas=none, strength=np.zeros(0))  # fmt: skip
 
 
 def _wave(*amplitudes):

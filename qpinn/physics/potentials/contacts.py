@@ -25,7 +25,7 @@ class _Contacts(Potential, abc.ABC):
     def breakpoints(self) -> tuple[Number, ...]:
         return self.deltas[0]
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 
@@ -154,5 +154,5 @@ def two_deltas(
 @builder
 def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
     """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
-    whole("potential.count", count, 1, MOST_KINKS)
+    count = whole("potential.count", count, 1, MOST_KINKS)
     return DeltaComb(**positives(period=period), strength=_strength("strength", strength), count=count)

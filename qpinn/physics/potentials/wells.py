@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from qpinn.checks import whole
 from qpinn.physics.potentials.base import Between, Number, Potential, builder, inside, positives, pytree, walls
 
 
@@ -20,7 +21,7 @@ class InfiniteWell(Between):
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 
@@ -53,7 +54,7 @@ class FiniteWell(_Step):
     name: ClassVar[str] = "finite_well"
     energies: ClassVar[dict[str, float]] = {"depth": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._piecewise(x, 0.0, self.depth)
 
 
@@ -69,7 +70,7 @@ class Barrier(_Step):
     name: ClassVar[str] = "barrier"
     energies: ClassVar[dict[str, float]] = {"height": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._piecewise(x, self.height, 0.0)
 
 
@@ -104,7 +105,7 @@ class AsymmetricWell(_Step):
     name: ClassVar[str] = "asymmetric_well"
     energies: ClassVar[dict[str, float]] = {"depth_left": 1, "depth_right": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         outside = namespace.where(x[..., 0] < self.center, self.depth_left, self.depth_right)
         return self._piecewise(x, 0.0, outside)
@@ -145,7 +146,7 @@ class KronigPenney(Potential):
         period = self.width + self.thickness
         return tuple(end for j in range(self.count - 1) for end in (j * period + self.width, (j + 1) * period))
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         period = self.width + self.thickness
         within = x[..., 0] - period * namespace.floor(x[..., 0] / period)
@@ -155,6 +156,5 @@ class KronigPenney(Potential):
 @builder
 def kronig_penney(count: int = 5, width: float = 1.0, thickness: float = 0.2, height: float = 50.0) -> KronigPenney:
     """A row of wells and barriers. Raises ValueError unless 2 <= count <= 24 and all numbers are positive."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 24:
-        raise ValueError(f"potential.count={count}: must be a whole number from 2 to 24")
+    count = whole("potential.count", count, 2, 24)
     return KronigPenney(**positives(width=width, thickness=thickness, height=height), count=count)

@@ -20,9 +20,10 @@ from jaxtyping import Float
 
 from qpinn.geometry.domain import Ends
 from qpinn.geometry.mesh import Mesh
+from qpinn.physics.enclosure import enclose_mass
 from qpinn.physics.hamiltonian import ends_of
 from qpinn.physics.potentials import Potential
-from qpinn.physics.potentials.base import attraction, mass_at, strengths_at
+from qpinn.physics.potentials.base import attraction, strengths_at
 from qpinn.physics.symmetry import reflects
 
 Wave = Callable[[np.ndarray], np.ndarray]
@@ -78,7 +79,8 @@ class Eigenstates:
 class Box:
     """The walls, the edges of the pieces as seen from the left wall (0 and the length included), the symmetry.
 
-    mass (pieces,), constant in each; strength (edges,) of the Dirac delta at each edge; even: psi is even or odd
+    mass (pieces, 2), the least and the largest in each; strength (edges,) of the Dirac delta at each edge; even: psi is
+    even or odd
     """
 
     left: float
@@ -123,7 +125,7 @@ class Box:
 
 def sample(potential: Potential, left: float, t: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """V at left + t, same shape as t."""
-    return np.asarray(potential((left + t)[..., None]), dtype=np.float64)
+    return np.asarray(potential.at((left + t)[..., None]), dtype=np.float64)
 
 
 def box_of(potential: Potential) -> Box:
@@ -133,8 +135,7 @@ def box_of(potential: Potential) -> Box:
     if not (np.isfinite(walls).all() and (np.diff(walls) > 0).all()):
         raise ValueError(f"walls and breakpoints {walls.tolist()}: must be finite and in ascending order")
     edges = walls - left
-    mass = np.asarray(mass_at(potential, ((walls[:-1] + walls[1:]) / 2)[:, None]), np.float64)
-    mass = np.broadcast_to(mass, len(edges) - 1)
+    mass = np.stack(enclose_mass(potential, walls[:-1], walls[1:]), axis=1)
     strength = strengths_at(potential, walls)
     return Box(left=left, right=right, edges=edges, mass=mass, strength=strength, ends=ends_of(potential),
                even=reflects(potential))  # fmt: skip
@@ -156,7 +157,7 @@ def upper_bound(potential: Potential, box: Box, states: int, cuts: Sequence[int]
         cells = np.append(cut(box.edges, parts), box.edges[-1])
         top = sample(potential, box.left, inside(cells, 9)).max(axis=1)
         kinetic = (np.arange(1, states + 1) * np.pi / np.diff(cells)[:, None]) ** 2
-        levels = top[:, None] + kinetic / np.repeat(box.mass, parts)[:, None]
+        levels = top[:, None] + kinetic / np.repeat(box.mass[:, 0], parts)[:, None]
         bounds.append(np.sort(levels, axis=None)[states - 1])
     return float(min(bounds))
 

@@ -82,7 +82,7 @@ def _constant(box: Box, value: float, states: int) -> Solution:
         size = np.sqrt(np.where(k == 0, 1.0, 2.0) / length)[:, None]
         return size * (np.sin(k[:, None] * t) if ends.left == "wall" else np.cos(k[:, None] * t))
 
-    energies, size = value + k**2 / box.mass[0], np.full(states, abs(value))
+    energies, size = value + k**2 / box.mass[0, 0], np.full(states, abs(value))
     errors = rounding(box, energies, size)
     return Solution(energies=energies, wave=wave, errors=errors, psi_errors=mixing(energies, errors))
 
@@ -112,7 +112,7 @@ def _stiffness(box: Box, values: np.ndarray, energy: float) -> _Stiffness:
     diagonal, off = [float(box.strength[0])], []
     pieces: list[float] = []
     q2s: list[float] = []
-    layers = (np.diff(box.edges), values, box.mass, box.strength[1:])
+    layers = (np.diff(box.edges), values, box.mass[:, 0], box.strength[1:])
     for length, value, mass, strength in zip(*(numbers.tolist() for numbers in layers), strict=True):
         q2 = mass * (energy - value)
         # Pieces with q l <= 2 stay clear of the pole at pi, where D overflows and the count needs a correction.
@@ -145,7 +145,7 @@ def _pivots(diagonal: list[float], off: list[float]) -> list[float]:
 def _solve_layers(box: Box, values: np.ndarray, count: int, bound: float) -> Solution:
     floor = box.floor(float(values.min()))
     top = bound + 1e-9 * abs(bound)  # a hair, so that a wide box holds no more half-waves there than at the levels
-    pieces = float(np.sum(np.sqrt(np.maximum(box.mass * (top - values), 0.0)) * np.diff(box.edges) / 2 + 1))
+    pieces = float(np.sum(np.sqrt(np.maximum(box.mass[:, 0] * (top - values), 0.0)) * np.diff(box.edges) / 2 + 1))
     if pieces > MOST_PIECES:
         raise SizeError(f"exact levels need {pieces:.3g} pieces of less than half a wave, more than {MOST_PIECES}")
     (energies, size, tied), waves = np.empty((3, count)), []

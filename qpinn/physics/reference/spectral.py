@@ -11,9 +11,10 @@ import numpy as np
 from qpinn.checks import whole
 from qpinn.geometry.domain import Ends
 from qpinn.physics.counting import GOLDEN, negative
-from qpinn.physics.enclosure import is_enclosed, stray
+from qpinn.physics.enclosure import is_enclosed, stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials import Potential
+from qpinn.physics.potentials.base import mass_at
 from qpinn.physics.reference.box import (
     Box,
     Eigenstates,
@@ -116,9 +117,10 @@ def _mesh(potential: Any, box: Box, states: int, degree: int) -> np.ndarray:
         gaps = np.where(place < len(open_to), right - at[1:], np.inf), np.where(place > 0, at[:-1] - left, np.inf)
         away = np.where(inside, 0.0, np.maximum(np.minimum(*gaps), 0.0))
         ends = box.left + mesh
-        middle = np.asarray(potential(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
+        middle = np.asarray(potential.at(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
         allowance = 1e-13 * (bound - floor) * np.exp(2 * np.minimum(away, 300.0)) + 8 * EPS * np.abs(middle)
         rough = stray(potential, ends[:-1] + blur, ends[1:] - blur, degree) > allowance
+        rough |= stray_mass(potential, ends[:-1], ends[1:], degree) > 64 * EPS
         cut = (away <= 45.0) & ((turn > np.maximum(degree / 3, away)) | rough) & (np.diff(mesh) > 2 * shortest)
         if not cut.any():
             break
@@ -147,9 +149,9 @@ def _halved(mesh: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Elements:
-    """S elements of degree p with V at their Gauss points, and what of the form H - floor each of them contributes.
+    """S elements of degree p with m and V at their Gauss points, and what each contributes to the form H - floor.
 
-    mesh (S + 1,); mass (S,); v (S, points); strength (S + 1,) of the delta at each edge. stiffness, overlap
+    mesh (S + 1,); mass, v (S, points); strength (S + 1,) of the delta at each edge. stiffness, overlap
     (S, p + 1, p + 1): integral psi_i' psi_j' / m + (V - floor) psi_i psi_j, psi_i psi_j.
     """
 
@@ -186,13 +188,14 @@ def _assembled(potential: Potential, box: Box, mesh: np.ndarray, degree: int) ->
         raise SizeError(f"spectral elements need {unknowns} unknowns, more than {MOST_UNKNOWNS}")
     nodes, weights, basis, slopes, _ = _basis(degree)
     sizes = np.diff(mesh)
-    v = sample(potential, box.left, mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
+    x = box.left + (mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
+    v = np.asarray(potential.at(x[..., None]), np.float64)
     floor = box.floor(float(v.min()))
-    mass = box.mass[np.clip(np.searchsorted(box.edges, (mesh[:-1] + mesh[1:]) / 2) - 1, 0, len(box.mass) - 1)]
+    mass = np.broadcast_to(np.asarray(mass_at(potential, x[..., None]), np.float64), x.shape)
     strength = np.zeros(len(mesh))
     deltas = np.flatnonzero(box.strength)
     strength[np.abs(mesh[:, None] - box.edges[deltas]).argmin(axis=0)] += box.strength[deltas]
-    kinetic = (2 / sizes / mass)[:, None, None] * ((slopes * weights) @ slopes.T)
+    kinetic = (slopes * (weights * (2 / sizes[:, None]) / mass)[:, None, :]) @ slopes.T
     stiffness = kinetic + (basis * (weights * (v - floor) * sizes[:, None] / 2)[:, None, :]) @ basis.T
     overlap = (sizes / 2)[:, None, None] * ((basis * weights) @ basis.T)
     return _Elements(mesh=mesh, mass=mass, v=v, strength=strength, ends=box.ends, floor=floor, degree=degree,
@@ -362,7 +365,7 @@ def _galerkin(potential: Potential, box: Box, mesh: np.ndarray, count: int, degr
     local = polished[elements.places]  # (elements, degree + 1, k)
     scale = np.sqrt(weights * sizes[:, None] / 2)[..., None]
     psi = (scale * (basis.T @ local)).reshape(-1, solved)
-    steepness = scale * 2 / (sizes * np.sqrt(elements.mass))[:, None, None]
+    steepness = scale * 2 / (sizes[:, None] * np.sqrt(elements.mass))[..., None]
     slope = (steepness * (slopes.T @ local)).reshape(-1, solved)
     contact = polished[:: elements.degree]
     # Rayleigh-Ritz by sums over points, about the lowest level: rounding relative to what psi has of V and of slope,

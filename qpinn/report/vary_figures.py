@@ -1,0 +1,70 @@
+"""The figure of levels over a number of a potential."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import AutoLocator, AutoMinorLocator
+
+from qpinn.analysis import following
+from qpinn.report import style, variation, words
+from qpinn.report.choice import EVERYTHING, Choice
+
+STROKES = 9
+"""Tangents that are drawn of each level."""
+
+
+def save(content: Mapping[str, Any], path: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Write `draw` of a vary.json in every format of the choice: path.png, ..."""
+    with style.applied():
+        return style.save(draw(content), path, choice)
+
+
+def draw(content: Mapping[str, Any]) -> Figure:
+    """E over the number, coloured by character.
+
+    A colour is a level of the first point, as its psi is followed; dotted where overlaps do not tell. Strokes are the
+    derivatives that were computed, bands the bounds, where they can be seen.
+    """
+    energies, values = variation.column(content, "energies"), np.asarray(content["values"], float)
+    followed = np.asarray(content["followed"])
+    figure, (axes,) = style.panels(3.2)
+    for label, color in enumerate(style.level_colors(energies.shape[1])):
+        place = (np.arange(len(values)), np.argmax(followed == label, axis=1))
+        _line(axes, content, place, color)
+        axes.text(1.01, energies[-1, place[1][-1]], str(label), color=color, transform=axes.get_yaxis_transform(),
+                  va="center", fontsize="small")  # fmt: skip
+    axes.set_xlim(values.min(), values.max())
+    unit = words.drawn(content["unit"])
+    axes.set_xlabel(variation.number(content) + (f" ({unit})" if unit else ""))
+    axes.set_ylabel(f"$E$ / {words.drawn(content['units']['energy'])}")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_locator(AutoLocator())
+    axes.xaxis.set_minor_locator(AutoMinorLocator())
+    name = content["potential"]["name"].replace("_", " ")
+    style.head(axes, f"{name}: levels over {variation.number(content)}")
+    return figure
+
+
+def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.ndarray], color: Any) -> None:
+    """One character: its levels are those at `place`, an index (T,) of points and one of levels."""
+    values = np.asarray(content["values"], float)
+    energy, lower, upper, slope, overlap = (
+        variation.column(content, name)[place] for name in ("energies", "lower", "upper", "slopes", "overlaps")
+    )
+    doubtful = np.flatnonzero(overlap[1:] <= following.SURE) + 1
+    axes.plot(np.insert(values, doubtful, np.nan), np.insert(energy, doubtful, np.nan), color=color)
+    for t in doubtful:
+        axes.plot(values[t - 1 : t + 1], energy[t - 1 : t + 1], ":", color=color)
+    axes.fill_between(values, lower, upper, color=color, alpha=0.3, linewidth=0)
+    if len(values) <= 3 * STROKES:
+        axes.plot(values, energy, "o", color=color, markersize=2.5)
+    half = np.ptp(values) / 60
+    for t in np.unique(np.linspace(0, len(values) - 1, STROKES).round().astype(int)):
+        ends = values[t] + half * np.array([-1, 1])
+        axes.plot(ends, energy[t] + slope[t] * (ends - values[t]), color="black", linewidth=0.8, zorder=3)
