@@ -9,3 +9,7 @@ from qpinn.physics import potentials
 
 __version__ = "0.1.0"
 __all__ = ["Solution", "Variation", "__version__", "energies", "gradients", "load", "potentials", "solve", "vary"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -66,8 +67,10 @@ def script(main: Callable[[], int], stopping: str) -> NoReturn:
     _signals.watch(stopping)
     _signals.requeue("requeue=true" in sys.argv)
     _check_memory()
-    status = outcome(main)
-    _signals.check()
+    try:
+        status = outcome(main)
+    finally:
+        _signals.leave()
     sys.exit(status)
 
 
@@ -125,8 +128,8 @@ def override(key: str, value: object) -> str:
 
 
 def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options: Sequence[str], folder: Path,
-             primary: str = "config") -> None:  # fmt: skip
-    """Call `job` with the config and the folder of each job of a multirun: `folder`/0, 1, ..., each with its overrides.
+             count: int, primary: str = "config") -> None:  # fmt: skip
+    """Call `job` with the config and the folder of each of `count` jobs: `folder`/0, 1, ..., each with its overrides.
 
     The order of the overrides on the command line does not matter to the numbers.
     """
@@ -142,10 +145,12 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
             _signals.follow()
         _signals.check()
         use_cache()
-        place, words = Path(HydraConfig.get().runtime.output_dir), list(HydraConfig.get().overrides.task)
+        place, words = Path(HydraConfig.get().runtime.output_dir), HydraConfig.get().overrides.task
+        words = [word.removeprefix("++") for word in words]
         place.mkdir(parents=True, exist_ok=True)
         write_atomically(place / OVERRIDES, "".join(f"{word}\n" for word in words).encode())
-        print(f"\n{place.name}: {' '.join(word for word in words if not word.startswith('output='))}", flush=True)
+        shown = " ".join(word for word in words if not word.startswith("output="))
+        print(f"\njob {HydraConfig.get().job.num + 1} of {count}, in folder {place.name}: {shown}", flush=True)
         job(config, place)
 
     # a launcher's processes import what stands beside this file
@@ -230,6 +235,8 @@ def read(config: Any) -> tuple[Any, Any]:
     potential = units.converted(potential, chosen.units.units)
     if "vary" in values:
         varied(values, potential, chosen)
+    if "sweep" not in values and "vary" not in values:
+        chosen = discretize.settled(potential, chosen)
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
@@ -265,6 +272,11 @@ def check_writable(output: Any) -> None:
         tempfile.TemporaryFile(dir=parent).close()
     except OSError as error:
         fail(f"output={folder}: cannot be written; {parent}: {error.strerror}")
+
+
+def width() -> int | None:
+    """Characters of a line of the terminal; None where the output goes elsewhere."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def first(path: Path, text: str) -> bool:

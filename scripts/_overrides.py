@@ -18,7 +18,16 @@ def composed(overrides: Sequence[str], primary: str = "config", with_hydra: bool
 
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(_cli.CONFIGS), version_base=None):
-        return compose(primary, list(overrides), return_hydra_config=with_hydra)
+        return compose(primary, list(map(opened, overrides)), return_hydra_config=with_hydra)
+
+
+NAMED = "potential.parameters"
+"""A group whose keys are the user's own."""
+
+
+def opened(word: str) -> str:
+    """An override of a key of `NAMED` as Hydra must have it to take one that is not there yet."""
+    return f"++{word}" if re.match(rf"{re.escape(NAMED)}[.=]", word) else word
 
 
 def choices(group: str) -> list[str]:
@@ -67,6 +76,10 @@ def _check_key(override: Any, keys: Sequence[str], groups: Sequence[str]) -> Non
     name, value = override.key_or_group, override.value()
     if name == "potential.name":
         _cli.fail(f"{override.input_line}: a potential is chosen with its numbers; allowed: potential=<name>")
+    if name == NAMED and name in keys and value is not None and not isinstance(value, dict):
+        _cli.fail(f"{override.input_line}: must be numbers by name, as {name}={{D: 10, a: 1}}")
+    if NAMED in keys and (name == NAMED or name.startswith(f"{NAMED}.")):
+        return
     if name not in keys:
         siblings = [key for key in keys if key.rpartition(".")[0] == name.rpartition(".")[0]]
         top = [key for key in keys if "." not in key]
@@ -174,6 +187,7 @@ def check(
 
     from qpinn.drivers.eigenstates import check_device
 
+    arguments = [argument.removeprefix("++" if argument.startswith(f"++{NAMED}") else "") for argument in arguments]
     parser, config, words = OverridesParser.create(), None, [_parse(argument) for argument in arguments]
     swept = [override for override in words if override.is_sweep_override()]
     if swept and not multirun:
@@ -228,6 +242,7 @@ def command_line() -> list[str]:
         key, _, value = argument.partition("=")
         if key.lstrip("+") in text and value not in ("", "null") and not value.startswith(("'", '"')):
             sys.argv[i] = _cli.override(key, value)
+        sys.argv[i] = opened(sys.argv[i])
     return sys.argv[1:]
 
 

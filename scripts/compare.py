@@ -14,16 +14,18 @@ import _cli
 
 
 def main() -> int:
-    from qpinn.report import tables
+    from qpinn.report import comparison, tables
 
     summaries = [results for _, results in _cli.runs(sys.argv, __doc__)]
     runs = [results for results in summaries if "states" in results]
     sweeps = [results for results in summaries if "statistics" in results]
     try:
         if runs:
-            print(tables.report(runs[0]) if len(runs) == 1 else tables.overview(runs))
+            print(tables.report(runs[0]) if len(runs) == 1 else comparison.overview(runs, _cli.width()))
         if sweeps:
-            print(tables.sweep_report(sweeps[0]) if len(sweeps) == 1 else tables.sweep_overview(sweeps))
+            print(
+                tables.sweep_report(sweeps[0]) if len(sweeps) == 1 else comparison.sweep_overview(sweeps, _cli.width())
+            )
         if len(sweeps) > 1:
             from qpinn.report import sweep_figures
 

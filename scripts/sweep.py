@@ -22,6 +22,7 @@ from typing import Any
 
 import _cli
 import _help
+import _jobs
 import _overrides
 import _signals
 
@@ -53,8 +54,9 @@ def main() -> int:
     folder = Path(config.output) / f"sweeps-{_hash(same)}"
     if any(override.startswith("hydra.sweep.dir=") for override in overrides):
         folder = Path(config.hydra.sweep.dir)
-    _cli.multirun(job, overrides, options, folder, "sweep")
-    return ended(folder, _overrides.jobs(overrides))
+    count = _overrides.jobs(overrides)
+    _cli.multirun(job, overrides, options, folder, count, "sweep")
+    return ended(folder, count)
 
 
 def _folder(config: Any, overrides: list[str]) -> Path:
@@ -78,28 +80,24 @@ def job(config: Any, folder: Path) -> None:
 
 def ended(folder: Path, expected: int) -> int:
     """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
-    from qpinn.report import sweep_figures, tables
-    from qpinn.runs import run_folder
+    from qpinn.report import sweep_figures
 
-    jobs = sorted(path.parent for path in folder.rglob(_cli.OVERRIDES))
-    finished = [path for path in jobs if (path / "summary.json").exists() and not (path / "failed.txt").exists()]
-    try:
-        summaries = [run_folder.read_summary(path) for path in finished]
-    except ValueError as error:
-        _cli.fail(str(error))
-    print(f"\n{len(finished)} of {expected} jobs finished in {folder}")
+    summaries = _jobs.show(folder, expected, _became)
     if len(summaries) > 1:
-        print(f"\n{tables.sweep_overview(summaries)}\n\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
-    for path in sorted(set(jobs) - set(finished)):
-        log = path / "failed.txt"
-        ending, reason = "not finished", "killed, still running, or with starts for other processes"
-        if log.exists():
-            ending, reason = "failed", log.read_text().strip().splitlines()[-1]
-        words = " ".join((path / _cli.OVERRIDES).read_text().split("\n")).strip()
-        print(f"{ending}: {path.relative_to(folder)} ({words}): {reason}", file=sys.stderr)
-    if len(jobs) < expected:
-        print(f"failed: {expected - len(jobs)} more left nothing behind", file=sys.stderr)
-    return 0 if len(finished) == expected else 1
+        print(f"\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
+    begun = len(list(folder.glob(f"*/{_cli.OVERRIDES}")))
+    if begun < expected:
+        print(f"failed: {expected - begun} more left nothing behind", file=sys.stderr)
+    return 0 if len(summaries) == expected else 1
+
+
+def _became(path: Path) -> _jobs.Ended:
+    """What became of a job."""
+    if (path / "failed.txt").exists():
+        return _jobs.Ended("failed", (path / "failed.txt").read_text().strip().splitlines()[-1])
+    if (path / "summary.json").exists():
+        return _jobs.Ended("finished")
+    return _jobs.Ended("not finished", "killed, still running, or with starts for other processes")
 
 
 def prepare(config: Any) -> None:

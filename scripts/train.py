@@ -16,6 +16,7 @@ from typing import Any
 
 import _cli
 import _help
+import _jobs
 import _overrides
 import _resume
 import _signals
@@ -65,8 +66,22 @@ def main() -> int:
 
     overrides = [argument for argument in arguments if argument not in options]
     folder = _resume.multirun(config, overrides, Path(config.hydra.sweep.dir))
-    _cli.multirun(job, overrides, options, folder)
+    count = _overrides.jobs(overrides)
+    _cli.multirun(job, overrides, options, folder, count)
+    _jobs.show(folder, count, _became)
     return max([*statuses, *_resume.exits(folder)], default=0)
+
+
+def _became(folder: Path) -> _jobs.Ended:
+    """What became of a job of a multirun."""
+    from qpinn.runs import status
+
+    facts = status.read(folder)
+    return (
+        _jobs.Ended("not begun")
+        if facts is None
+        else _jobs.Ended(facts["status"], (facts.get("reason") or "").removeprefix("ValueError: "))
+    )
 
 
 def run(config: Any, place: _resume.Place, started: float) -> int:
@@ -93,8 +108,9 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
         exit_status, ended = train(config, place, started)
         begun["exit"] = exit_status
         return exit_status
-    except SystemExit:
+    except SystemExit as error:
         ended = "stopped" if _signals.came() else "failed"
+        begun["reason"] = getattr(error, "line", None)
         raise
     except Exception as error:
         begun["reason"] = f"{type(error).__name__}: {error}"
@@ -192,13 +208,18 @@ def _heading(potential: Any, settings: Any) -> str:
     left, right = potential.domain
     numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
-    layered, units = hasattr(potential, "mass"), settings.units.units
-    if layered:
-        numbers["layers"] = len(potential.breakpoints) + 1
-    elif not units.none:
-        numbers["mass"] = f"{settings.units.mass or 1:g} {units.mass}"
+    numbers |= numbers.pop("parameters", {})
+    layered, units = hasattr(potential, "mass_at"), settings.units.units
+    if hasattr(potential, "masses"):
+        numbers["layers"] = len(potential.masses)
+    elif not (layered or units.none):
+        key, value, unit = "mass", settings.units.particle or 1, units.mass
+        if settings.units.constant is not None:
+            key, value, unit = "B", settings.units.constant, units.energy
+        numbers[key] = f"{value:.10g} {unit}"
     factor = "" if units.none else "hbar^2 / 2 "
     kinetic = f"{factor}(psi' / m)'" if layered else f"{factor}psi'' / m" if factor else "psi''"
+    kinetic = "B psi''" if "B" in numbers else kinetic
     name, read = numbers.pop("name"), numbers.pop("read", None)
     listed = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
@@ -263,7 +284,7 @@ class Keep:
 
 
 class progress_bar:  # noqa: N801  (used like a function)
-    """A callback that shows loss and E; silent where stderr is not a terminal."""
+    """A callback that shows steps, loss and E, on each mesh anew; silent where stderr is not a terminal."""
 
     def __init__(self) -> None:
         self._bar: Any = None
@@ -276,8 +297,12 @@ class progress_bar:  # noqa: N801  (used like a function)
             return
         from tqdm import tqdm
 
-        self._bar = self._bar or tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}")
+        if self._bar is not None and progress.step <= self._bar.n:
+            self._bar.close()
+            self._bar = None
+        if self._bar is None:
+            self._bar = tqdm(total=progress.steps, unit="step", leave=True)
+        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}", refresh=False)
         self._bar.update(progress.step - self._bar.n)
 
     def __exit__(self, *_: Any) -> None:

@@ -30,6 +30,7 @@ def _words(path: Path) -> list[str]:
         "sampling=random": ["optimizer=adam"],
         "potential=sampled": [f"potential.file={DATA / 'well.csv'}"],
         "potential=layers": [f"potential.file={DATA / 'quantum_well.csv'}", "units=semiconductor"],
+        "units=rotor": ["units.constant=1"],
     }
     return [f"{group}={name}", *also.get(f"{group}={name}", [])]
 

@@ -167,7 +167,7 @@ def test_a_formula_is_numbers_or_is_refused(tmp_path, monkeypatch, text):
     reason = _reason(lambda: qpinn.potentials.expression((0.5, 2.0), text))
     if reason is None:
         potential = qpinn.potentials.expression((0.5, 2.0), text)
-        assert np.isfinite(potential(np.linspace(0.5, 2.0, 9)[:, None])).all()
+        assert np.isfinite(potential(np.linspace(0.5, 2.0, 9))).all()
     else:
         assert reason.startswith("potential.")
         assert reason.count("\n") <= text.count("\n")

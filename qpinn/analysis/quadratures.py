@@ -76,7 +76,7 @@ def panels(potential: Any, edges: Float[np.ndarray, "segments+1"], mesh: Mesh, m
         size, middle = np.diff(ends), (ends[:-1] + ends[1:]) / 2
         points = np.ceil(FEWEST + (most - FEWEST) * size / mesh.lengths[mesh.segment(middle)]).astype(int)
         blur = stray(potential, ends[:-1], ends[1:], points // 2)
-        rounding = 4 * EPS * np.abs(np.asarray(potential(middle[:, None]), np.float64))
+        rounding = 4 * EPS * np.abs(np.asarray(potential.at(middle[:, None]), np.float64))
         bent = stray_mass(potential, ends[:-1], ends[1:], points // 2) > MASS_FELT
         cut = ((blur > rounding) | bent) & (size > 2 * shortest)
         if (cut & ~bent).any():  # where psi is does not matter to a V that is a polynomial

@@ -71,7 +71,7 @@ def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings |
         raise ValueError(f"ends.left={settings.ends.left}: bands have periodic ends of every phase; leave it out")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: bands need gauss_legendre")
-    bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
     if None in bare.domain:
         raise ValueError(f"potential.domain: {bare.name} has no period; give potential.domain, one period of it")
     many = dataclasses.replace(settings, network=dataclasses.replace(settings.network, shared=True))
@@ -98,6 +98,7 @@ def _levels(
     most = count + EXTRA
     rings = [hamiltonian(potential, Ends("periodic", "periodic", float(phase))) for phase in theta]
     mesh = discretize.mesh_of(rings[0], most, settings.phase, by_parity=False)
+    discretize.check(mesh, rings[0], most, settings)
     budget.check(settings, 2 * len(mesh), 2 * most)
     unit = settings.loss.unit or energy_unit(rings[0], most)
     sampling = cast(settings.precision, FixedPoints(_twice(gauss_legendre(mesh, settings.sampling.points))))

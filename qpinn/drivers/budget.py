@@ -11,6 +11,7 @@ from pathlib import Path
 import jax
 
 from qpinn.drivers.settings import Settings
+from qpinn.training.shared import DENSE
 
 MOST_BYTES = 8 * 2**30
 """Memory beyond which nothing is begun, however much there is."""
@@ -50,7 +51,8 @@ def needed(settings: Settings, cells: int, lanes: int) -> int:
     numbers = 12 * points * width * depth + 8 * lanes * segments * parameters
     if settings.start.name == "ritz":
         linear = segments * (width + 3)
-        numbers += 4 * points * linear + 8 * linear**2
+        many = settings.shared and segments > DENSE  # what a segment sees of the nodes stays a dense array
+        numbers += 4 * points * (width + 6) + 48 * segments**2 if many else 4 * points * linear + 8 * linear**2
     if settings.optimizer.name == "levenberg_marquardt" and not settings.shared:
         numbers += 3 * lanes * points * (parameters + 5) + 4 * parameters * min(parameters, points // segments + 1)
     return numbers * (8 if settings.precision == "float64" else 4)

@@ -19,7 +19,7 @@ from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss
 from qpinn.physics.resolution import energy_unit
 from qpinn.training import loop, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
-from qpinn.training.optimizers import OPTIMIZERS
+from qpinn.training.optimizers import LONG, OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import ansatz_of
 from qpinn.wavefunctions.networks import MLP
@@ -104,13 +104,16 @@ def _sampling(choice: SamplingChoice, edges: np.ndarray, mesh: Mesh) -> Sampling
     return FixedPoints(points if len(edges) - 1 == len(mesh) else merge(points))
 
 
-def course(settings: Settings) -> loop.Course:
-    """How a run starts, and how many steps it takes."""
-    steps = settings.optimizer.steps or OPTIMIZERS[settings.optimizer.name].steps
+def course(settings: Settings, watched: bool = True) -> loop.Course:
+    """How a run starts, and how many steps it takes; watched: whether somebody wants to see its progress."""
+    entry = OPTIMIZERS[settings.optimizer.name]
+    steps, chunk = settings.optimizer.steps or entry.steps, settings.optimizer.chunk or entry.chunk
+    if settings.optimizer.chunk is None and not watched:
+        chunk = max(chunk, LONG)
     start: starts.Start = starts.Variational(settings.start.steps, settings.start.learning_rate)
     if settings.start.name != "variational":
         start = starts.Ritz() if settings.start.name == "ritz" else starts.Random()
-    return loop.Course(start, steps, settings.optimizer.chunk)
+    return loop.Course(start, steps, chunk)
 
 
 def orthogonal(

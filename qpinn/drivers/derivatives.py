@@ -35,7 +35,7 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
     layers       thickness, offset, mass (K, n) of each layer, where a thickness moves all layers right of it; and edges
                  (K, n + 1), each moved alone
     sampled      V (K, n): the samples, at fixed x
-    expression   left and right alone: the numbers in a formula have no names
+    expression   left, right and the parameters of the formula, by their names
 
     A field that holds several numbers has an array (K, n). Units are those of the solution: of energy over that of
     theta. The error is about the relative L2 error of psi, not its square as that of E is.

@@ -22,7 +22,14 @@ EXTRA = 4
 """States beyond those asked for that may be trained too, to end at a gap of the spectrum."""
 
 MOST_SEGMENTS = 256
-"""The Rayleigh-Ritz start is a dense eigenproblem of all of them: with twice as many it takes eight times as long."""
+"""Of trained networks: their Rayleigh-Ritz start is a dense eigenproblem of all of them."""
+
+MOST_SHARED = 2048
+"""Of a shared network, whose levels are found by a sparse factorisation."""
+
+
+class SegmentsError(ValueError):
+    """More segments are needed than can be trained."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,13 +88,30 @@ def of(potential: Any, settings: Settings) -> Plan:
 
     Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
     """
-    bare = units.dimensionless(potential, settings.units.units, settings.units.mass)
+    bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
     bare = hamiltonian(bare, settings.ends.ends)
     if has_kinks(bare) and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip
     projected = settings.start.name == "ritz"
-    return _plan(bare, settings.states, settings.state, projected, settings.phase, settings.by_parity)
+    plan = _plan(bare, settings.states, settings.state, projected, settings.phase, settings.by_parity)
+    check(plan.mesh, bare, plan.first + plan.trained, settings)
+    return plan
+
+
+def settled(potential: Any, settings: Settings) -> Settings:
+    """`settings` with one network for all levels where so many segments are needed that each cannot have its own.
+
+    Raises ValueError as `of`.
+    """
+    try:
+        of(potential, settings)
+    except SegmentsError:
+        if settings.network.shared is not None or not settings.may_share:
+            raise
+        settings = dataclasses.replace(settings, network=dataclasses.replace(settings.network, shared=True))
+        of(potential, settings)
+    return settings
 
 
 @functools.lru_cache(maxsize=16)
@@ -117,18 +141,17 @@ def _plan(
 
 
 def mesh_of(potential: Any, states: int, phase: float, by_parity: bool) -> Mesh:
-    """The mesh for the lowest `states` levels: of the left half of the box, if V is even and that is wanted.
-
-    Raises ValueError if it has too many segments.
-    """
+    """The mesh for the lowest `states` levels: of the left half of the box, if V is even and that is wanted."""
     mesh = Mesh(segment_edges(potential, states, phase))
-    half = mesh.left_half()
-    if by_parity and len(half) <= MOST_SEGMENTS and symmetry.is_even(potential):
-        mesh = half
-    if len(mesh) > MOST_SEGMENTS:
-        raise ValueError(f"{potential.name}: {len(mesh)} segments are needed for {states} levels, more than "
-                         f"{MOST_SEGMENTS}; a larger ansatz.phase (now {phase:g}) makes them wider")  # fmt: skip
-    return mesh
+    return mesh.left_half() if by_parity and symmetry.is_even(potential) else mesh
+
+
+def check(mesh: Mesh, potential: Any, states: int, settings: Settings) -> None:
+    """Raise SegmentsError if a mesh has more segments than the networks of `settings` can have."""
+    most = MOST_SHARED if settings.shared else MOST_SEGMENTS
+    if len(mesh) > most:
+        raise SegmentsError(f"{potential.name}: {len(mesh)} segments are needed for {states} levels, more than {most}; "
+                            f"a larger ansatz.phase (now {settings.phase:g}) makes them wider")  # fmt: skip
 
 
 def _check(potential: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -35,7 +35,7 @@ ROUNDS = 4
 
 def solve(
     potential: Any, *, domain: Sequence[float] | None = None, breakpoints: Sequence[float] = (),
-    callbacks: Sequence[Callback] = (), **settings: Any,
+    parameters: Mapping[str, float] | None = None, callbacks: Sequence[Callback] = (), **settings: Any,
 ) -> Solution:  # fmt: skip
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
@@ -44,7 +44,8 @@ def solve(
 
     potential  of `qpinn.potentials`; or a pair of arrays (x, V), samples of a smooth curve between which V is a cubic
                spline (`qpinn.potentials.sampled`); or a formula in x (`expression`) or a Python function (`function`),
-               between the walls `domain`, with `breakpoints` where V or its slope jumps
+               between the walls `domain`, with `breakpoints` where V or its slope jumps; and `parameters` of a formula,
+               numbers by name
 
     Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
     `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise
@@ -53,13 +54,17 @@ def solve(
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
-    return run(_potential(potential, domain, breakpoints), chosen, callbacks)
+    return run(_potential(potential, domain, breakpoints, parameters), chosen, callbacks)
 
 
-def _potential(given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float]) -> Any:
+def _potential(
+    given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float], parameters: Mapping[str, float] | None
+) -> Any:
     """What people hand over as a potential, as one. Raises ValueError for what is none."""
     if isinstance(given, str):
-        return potentials.expression(domain, given, breakpoints)
+        return potentials.expression(domain, given, breakpoints, parameters)
+    if parameters is not None:
+        raise ValueError(f"parameters={parameters}: has an effect only with a formula as potential")
     if not hasattr(given, "domain") and callable(given):
         if domain is None:
             raise ValueError("domain=None: a function needs walls, as in domain=(-3, 3)")
@@ -69,7 +74,7 @@ def _potential(given: Any, domain: Sequence[float] | None, breakpoints: Sequence
         raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
     if isinstance(given, tuple | list) and len(given) == 2:
         return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
-    if not hasattr(given, "domain") or not callable(given):
+    if not hasattr(given, "domain") or not hasattr(given, "at"):
         raise ValueError(
             f"potential={reprlib.repr(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or "
             "a function"
@@ -90,13 +95,14 @@ def run(
     budget.forget_programmes()
     device = check_device(settings.precision)
     potential = units.converted(potential, settings.units.units)
+    settings = discretize.settled(potential, settings)
     plan = discretize.of(potential, settings)
     budget.check(settings, len(plan.mesh), plan.trained)
     clock.lap("planning")
     energy = _energy_value(settings, plan)
     clock.lap("reference")
     tol = settings.tol or certify.TOLERANCE
-    mesh = plan.mesh
+    mesh, most = plan.mesh, discretize.MOST_SHARED if settings.shared else discretize.MOST_SEGMENTS
     with jax.enable_x64(settings.precision == "float64"):
         tried: list[tuple[float, Round]] = []
         while True:
@@ -107,7 +113,7 @@ def run(
             wide = (bound.half_width / (tol * observables.scales(plan, bound.energies)))[plan.shown]
             tried.append((float(wide.max()), last))
             met = settings.tol is None or not (wide > 1).any()
-            if met or last.fit.status != "finished" or len(tried) == rounds or len(mesh) >= discretize.MOST_SEGMENTS:
+            if met or last.fit.status != "finished" or len(tried) == rounds or len(mesh) >= most:
                 break
             mesh = _refined(mesh, last.measured, plan.shown, wide)
             if budget.needed(settings, len(mesh), plan.trained) > budget.room():
@@ -136,7 +142,7 @@ def _train(
     energy   (trained,), see `_energy_value`
     watched  callbacks, snapshots and the number of the (first) training, see `loop.fit`
     """
-    systems, course = build.systems(plan, settings, mesh, energy), build.course(settings)
+    systems, course = build.systems(plan, settings, mesh, energy), build.course(settings, bool(watched["callbacks"]))
     lanes = side_by_side(systems)
     ansatz = lanes.system.equation.ansatz
     points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from qpinn.drivers import discretize
 from qpinn.drivers.eigenstates import run
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings, build_potential
@@ -32,6 +33,7 @@ def load(folder: str | Path) -> Solution:
     if facts["status"] not in status.ENDED:
         raise ValueError(f"{place}: the run is {facts['status']}; the command that began it goes on with it")
     potential, settings = _asked(place, facts.get("file"))
+    settings = discretize.settled(potential, settings)
     snapshots, damaged = saves.read(place)
     if damaged or not (snapshots or settings.shared):
         raise ValueError(f"{place}: has no good save{'; ' if damaged else ''}{'; '.join(damaged)}")

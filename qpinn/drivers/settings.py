@@ -28,7 +28,8 @@ class Network:
     """A fully connected network: `depth` hidden layers of `width` units (none: 12, or 20 if they are shared).
 
     shared  one network for all levels, each with its own linear parameters, and hidden units as they were drawn;
-            otherwise every level trains a network of its own (none: shared for more than 16 levels)
+            otherwise every level trains a network of its own (none: shared for more than 16 levels, or more than 256
+            segments)
     """
 
     width: int | None = None
@@ -91,7 +92,7 @@ class Energy:
 
 @dataclasses.dataclass(frozen=True)
 class OptimizerChoice:
-    """The optimiser, `steps` (none: its own default), the steps between two looks at the progress, and its numbers.
+    """The optimiser, `steps`, `chunk` (steps between two looks at the progress), and its numbers; none: its defaults.
 
     Each optimiser says which `numbers` it has, in a file of its own in `qpinn.training.optimizers`; those that are not
     given have its defaults, and numbers of another optimiser are refused.
@@ -99,14 +100,15 @@ class OptimizerChoice:
 
     name: str = "levenberg_marquardt"
     steps: int | None = None
-    chunk: int = 500
+    chunk: int | None = None
     numbers: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         one_of("optimizer.name", self.name, OPTIMIZERS)
         if self.steps is not None:
             whole("optimizer.steps", self.steps, 1, 100_000_000)
-        whole("optimizer.chunk", self.chunk, 1, 1_000_000)
+        if self.chunk is not None:
+            whole("optimizer.chunk", self.chunk, 1, 1_000_000)
         every = {key: value for entry in OPTIMIZERS.values() for key, value in entry.numbers.items()}
         defaults = OPTIMIZERS[self.name].numbers
         for key, value in self.numbers.items():
@@ -202,33 +204,54 @@ class EndsChoice:
 
 @dataclasses.dataclass(frozen=True)
 class UnitsChoice:
-    """Units of the potential's numbers and of the results, see `qpinn.physics.units`."""
+    """Units of the potential's numbers and of the results, see `qpinn.physics.units`.
+
+    mass      of the particle; or masses, of two of which one moves about the other: m = m_1 m_2 / (m_1 + m_2)
+    constant  of a rotor, B = hbar^2 / (2 I)
+    """
 
     name: str = "dimensionless"
     mass: float | None = None
+    masses: tuple[float, float] | None = None
     length: str | None = None
     energy: str | None = None
     mass_unit: str | None = None
+    constant: float | None = None
+    ONLY: ClassVar[dict[str, tuple[str, ...]]] = {
+        **dict.fromkeys(("mass", "masses", "length", "mass_unit"), ("semiconductor", "atomic", "spectroscopic")),
+        "energy": ("semiconductor", "atomic", "spectroscopic", "rotor"), "constant": ("rotor",),
+    }  # fmt: skip
 
     def __post_init__(self) -> None:
         one_of("units.name", self.name, units.SYSTEMS)
-        single = {"length": self.length, "energy": self.energy, "mass_unit": self.mass_unit}
-        for key, value in single.items():
-            if value is not None and self.name == "dimensionless":
-                raise ValueError(
-                    f"units.{key}={value}: has an effect only with units=semiconductor, atomic or spectroscopic"
-                )
+        for key, systems in self.ONLY.items():
+            value = getattr(self, key)
+            if value is not None and self.name not in systems:
+                shown = list(value) if isinstance(value, tuple) else value
+                allowed = " or ".join(filter(None, [", ".join(systems[:-1]), systems[-1]]))
+                raise ValueError(f"units.{key}={shown}: has an effect only with units={allowed}")
+        if self.name == "rotor":
+            if self.constant is None:
+                raise ValueError("units.constant=null: a rotor needs its constant B, in the unit of energy")
+            positive("units.constant", self.constant)
+        if self.mass is not None and self.masses is not None:
+            raise ValueError(f"units.mass={self.mass:g}: and units.masses={list(self.masses)}; give one of the two")
+        for key, mass in (("mass", self.mass), *(("masses", mass) for mass in self.masses or ())):
+            if mass is not None and not 1e-6 <= finite(f"units.{key}", mass) <= 1e6:
+                raise ValueError(f"units.{key}={mass:g}: must lie from 1e-6 to 1e6")
         self.units  # noqa: B018 (checks)
-        if self.mass is not None and not 1e-6 <= finite("units.mass", self.mass) <= 1e6:
-            raise ValueError(f"units.mass={self.mass:g}: must lie from 1e-6 to 1e6")
-        if self.mass is not None and self.name == "dimensionless":
-            raise ValueError(
-                f"units.mass={self.mass:g}: has an effect only with units=semiconductor, atomic or spectroscopic"
-            )
+
+    @property
+    def particle(self) -> float | None:
+        """The mass that was given, or the reduced one of two."""
+        if self.masses is None:
+            return self.mass
+        first, second = self.masses
+        return first * second / (first + second)
 
     @property
     def units(self) -> units.Units:
-        return units.of(self.name, self.mass or 1.0, self.length, self.energy, self.mass_unit)
+        return units.of(self.name, self.particle or 1.0, self.length, self.energy, self.mass_unit, self.constant)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -281,7 +304,7 @@ class Settings:
             if self.states is not None:
                 raise ValueError(f"state={self.state}: one level by its index, and states={self.states}: the lowest "
                                  "ones; leave out one of them")  # fmt: skip
-        if self.network.shared and (self.ansatz.name != "piecewise" or self.start.name != "ritz"):
+        if self.network.shared and not self.may_share:
             raise ValueError("network.shared=true: is a basis for a projected solve; allowed with it: "
                              "ansatz=piecewise start=ritz")  # fmt: skip
         if self.start.name == "ritz":
@@ -294,8 +317,12 @@ class Settings:
     def shared(self) -> bool:
         """Whether one network serves all levels."""
         many = isinstance(self.states, int) and self.states > MOST_LANES
-        possible = self.ansatz.name == "piecewise" and self.start.name == "ritz"
-        return many and possible if self.network.shared is None else self.network.shared
+        return many and self.may_share if self.network.shared is None else self.network.shared
+
+    @property
+    def may_share(self) -> bool:
+        """Whether one network can serve all levels: it is a basis for a projected solve."""
+        return self.ansatz.name == "piecewise" and self.start.name == "ritz"
 
     @property
     def width(self) -> int:

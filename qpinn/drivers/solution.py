@@ -102,6 +102,9 @@ class Solution:
     trained: Round
     stats: Stats
 
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
     @property
     def units(self) -> Units:
         return self.settings.units.units

@@ -210,7 +210,8 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
 
     It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
     """
-    settings, levels, index, course = job.settings, _levels(job), job.settings.level, build.course(job.settings)
+    settings, levels, index = job.settings, _levels(job), job.settings.level
+    course = build.course(settings, watched=False)
     turns = index + 1 if settings.in_turn else 1
     energies = build.energies(settings, np.arange(index + 1), levels.energies).astype(settings.precision)
     mesh = discretize.mesh_of(job.potential, index + 1, settings.phase, settings.by_parity)

@@ -31,6 +31,7 @@ from qpinn.drivers.settings import MOST_POINTS, Settings
 from qpinn.drivers.solution import Round, Solution, Stats
 from qpinn.geometry.quadrature import Points
 from qpinn.physics import units
+from qpinn.physics.hamiltonian import changed
 from qpinn.physics.potentials import numbers
 from qpinn.training import loop, shared
 from qpinn.training.lanes import Lanes, side_by_side
@@ -192,6 +193,9 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
         many = dataclasses.replace(many, ansatz=dataclasses.replace(many.ansatz, parity="none"))
         every = plans(many)
     largest = STEP * math.ceil(max(len(plan.mesh) for plan in every) / STEP)
+    if largest > shared.DENSE:
+        raise ValueError(f"{every[0].potential.name}: {largest} segments are needed; to vary a number takes at most "
+                         f"{shared.DENSE}")  # fmt: skip
     budget.check(many, largest, _most(every[0]))
     return [dataclasses.replace(plan, mesh=_filled(plan.mesh, largest)) for plan in every], many
 
@@ -245,7 +249,9 @@ def _solved(
     """The solution at a point, of whose programme `most` levels and `columns` of the quadratures or more are computed;
     and those columns."""
     wide = dataclasses.replace(plan, trained=most)
-    systems = build.systems(wide, settings, plan.mesh, np.zeros(most))
+    in_programme = changed(plan.potential, places=()) if getattr(plan.potential, "places", ()) else plan.potential
+    # places where a formula jumps are no part of what is compiled: they move from point to point
+    systems = build.systems(dataclasses.replace(wide, potential=in_programme), settings, plan.mesh, np.zeros(most))
     lanes = side_by_side(systems)
     edges, count = np.asarray(lanes.system.equation.ansatz.edges), settings.sampling.points
     rules = quadratures(plan.potential, edges, plan.mesh, count, plan.trained, columns)

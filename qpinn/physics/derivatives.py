@@ -67,6 +67,9 @@ def slopes(potential: Any, walls: tuple[float, float], densities: Densities, uni
     i, j it is the matrix element <i|dH/dtheta|j> of nearly degenerate perturbation theory, E the mean of the two.
     Float64 whatever JAX's own setting is.
     """
+    if hasattr(potential, "settled"):
+        potential = potential.settled()
+        potential.check_derivatives()
     bare = dimensionless(potential, units)
     x = np.asarray(densities.x, np.float64)
     inner = np.array([float(place) for place in bare.breakpoints], np.float64)
@@ -104,7 +107,7 @@ def _quotients(potential: Any, walls: Array, order: Array, piece: Array, densiti
     x = (densities.x + moved - fixed(moved))[:, None]  # to the last digit where it was: on its side of every jump
     stretch = densities.weight * size / fixed(size)
     offset = densities.energy.mean()
-    v, inverse_mass = bare(x) - offset, fixed(size) / size * densities.weight / mass_at(bare, x)
+    v, inverse_mass = bare.at(x) - offset, fixed(size) / size * densities.weight / mass_at(bare, x)
     strength = jnp.stack([jnp.asarray(alpha, jnp.float64) for alpha in (0.0, *deltas_of(bare)[1])])[1:]
     form = densities.kinetic @ inverse_mass + densities.density @ (stretch * v) + densities.contact @ strength
     return units.scale * (form - (densities.energy - offset) * (densities.density @ stretch))

@@ -1,8 +1,8 @@
 """A potential and the ends of its domain: what it takes to make H = -(psi' / m)' + V psi self-adjoint.
 
-A `Hamiltonian` stands wherever a potential does: it is called with positions and gives V, and it has whatever its
-potential has (walls, breakpoints, masses, deltas, ...), and lacks what that lacks. With psi = 0 at both ends a
-potential alone is enough.
+A `Hamiltonian` stands wherever a potential does: `at(x)`, or a call, gives V, and it has whatever its potential has
+(walls, breakpoints, masses, deltas, ...), and lacks what that lacks. With psi = 0 at both ends a potential alone is
+enough.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qpinn.physics.potentials.base import pytree
 
 @pytree
 class Hamiltonian:
-    """V (...) at positions (..., d), with ends.
+    """V with ends.
 
     A side of the domain that is None is one where psi decays; when it is given a place (`qpinn.physics.walls`), that
     is a wall.
@@ -29,6 +29,10 @@ class Hamiltonian:
 
     def __call__(self, x: Any) -> Any:
         return self.potential(x)
+
+    def at(self, x: Any) -> Any:
+        """V (...) at positions (..., d)."""
+        return self.potential.at(x)
 
     def __getattr__(self, key: str) -> Any:
         if key in ("potential", "ends") or key.startswith("__"):  # not set yet, while a copy is made

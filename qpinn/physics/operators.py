@@ -39,7 +39,7 @@ def jet(psi: Psi, x: Point) -> Jet:
 def h_psi(psi: Psi, potential: Any, x: Point) -> Scalar:
     """(H psi)(x) = -laplacian psi + V(x) psi(x)."""
     at = jet(psi, x)
-    return -at.laplacian + potential(x) * at.value
+    return -at.laplacian + potential.at(x) * at.value
 
 
 def rayleigh_quotient(

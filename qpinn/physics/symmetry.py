@@ -206,10 +206,10 @@ def reflects(potential: Any) -> bool:
     if stepped and not (np.abs(light - light[::-1]) <= 1e-12 * heavy).all():
         return False
     if constant_in_pieces(potential):
-        values = np.asarray(potential(((edges[:-1] + edges[1:]) / 2)[:, None]), np.float64)
+        values = np.asarray(potential.at(((edges[:-1] + edges[1:]) / 2)[:, None]), np.float64)
         return bool((values == values[::-1]).all())
     x = Term.of(((Fraction(left) + Fraction(right)) / 2, Fraction(1)), slack)[..., None]
-    return all(_even_of(function, x) for function in (potential, *(() if stepped else (potential.mass,))))
+    return all(_even_of(function, x) for function in (potential.at, *(() if stepped else (potential.mass_at,))))
 
 
 def _even_of(function: Any, x: Term) -> bool:

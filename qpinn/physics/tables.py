@@ -27,7 +27,7 @@ MOST_ROWS = 100_000
 MOST_BYTES = 64 * 2**20
 COMMENT = re.compile(r"[#!%].*")
 UNIT = re.compile(
-    r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|A|angstrom|bohr|m|eV|meV|cm-1|hartree|K|me|m_e)|/([A-Za-z^_*\d-]+))\s*$"
+    r"^(.*?)\s*(?:[\[(](.*?)[\])]|_(nm|um|pm|A|angstrom|bohr|m|rad|deg|eV|meV|cm-1|hartree|K|THz|J|me|m_e|amu|u|kg)|/([A-Za-z^_*\d-]+))\s*$"
 )
 """A name with a unit: `x (nm)`, `V [eV]`, `R/bohr`, `thickness_nm`."""
 OF_POSITION = re.compile(r"\s*\((x|r|z|q|theta|phi)\)", re.IGNORECASE)
@@ -122,7 +122,7 @@ def _units(names: Mapping[str, str], wanted: Mapping[str, Column], file: str) ->
     for key, name in names.items():
         if unit := _split(name)[1]:
             kind = wanted[key].kind
-            unit = units.named(f"potential.file={file}: unit of {name}", unit, units.NAMES[kind])
+            unit = units.named(f"potential.file={file}: unit of {name}", unit, units.of_header(kind))
             if said.setdefault(kind, unit) != unit:
                 raise _refused(file, f"{name} is in {unit}, other columns of {kind} are in {said[kind]}; must be one")
     return tuple(said.items())
@@ -236,6 +236,8 @@ def _text(data: bytes, file: str, wanted: Mapping[str, Column]) -> _Cells:
     first = _names(numbered[0][1], split)
     if all(_number(cell, decimal_comma) is None for cell in first):
         header, numbered = first, numbered[1:]
+        if numbered and (named := _with_units(header, numbered[0][1], split)):
+            header, numbered = named, numbered[1:]
     else:
         header = _header_in(comments, split, len(first), wanted)
     if not numbered:
@@ -255,14 +257,28 @@ MARKS = (",", ";", "\t", None)
 def _header_in(
     comments: Sequence[str], split: Callable[[str], list[str]], count: int, wanted: Mapping[str, Column]
 ) -> list[str]:
-    """The last comment with a name of every column, whatever parts its cells: numpy.savetxt writes one. Empty: none."""
-    for comment in reversed(comments):
+    """The last comment with a name of every column, whatever parts its cells: numpy.savetxt writes one. Empty: none.
+
+    Units may stand in the comment below it.
+    """
+    for comment, below in zip(reversed(comments), ["", *reversed(comments)], strict=False):
         parts: list[Callable[[str], list[str]]] = [split, *(partial(str.split, sep=mark) for mark in MARKS)]
         for part in parts:
             header = _names(comment, part)
             if len(header) == count and all(_called(header, name, wanted[name]) for name in _needed(wanted)):
-                return header
+                return _with_units(header, below, part) or header
     return []
+
+
+def _with_units(header: Sequence[str], line: str, split: Callable[[str], list[str]]) -> list[str]:
+    """A header with the units of a line below it, where - or 1 is none. Empty: the line names no units."""
+    cells = [cell.strip("\"' ()[]") for cell in split(line)]
+    none = ("", "-", "1", "none")
+    if len(cells) != len(header) or not any(map(units.known, cells)):
+        return []
+    if not all(cell in none or units.known(cell) for cell in cells) or any(_split(name)[1] for name in header):
+        return []
+    return [name if cell in none else f"{name} [{cell}]" for name, cell in zip(header, cells, strict=True)]
 
 
 def _names(line: str, split: Callable[[str], list[str]]) -> list[str]:

@@ -3,12 +3,15 @@
 With L = 1 of the unit of length and m = mass of the unit of mass, the dimensionless unit of energy is
 hbar^2 / (2 m L^2): 38.1 meV / mass for nm and m_e. So the numbers of a length are the same with and without units, and
 those of an energy differ by one factor. Constants from scipy.constants (CODATA).
+
+On a ring of angles in rad the rotor constant B = hbar^2 / (2 I) stands in its place: H = -B d^2/dphi^2 + V.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -22,20 +25,24 @@ NAMES = {
 }
 """What units of each kind are called here."""
 
-OF_FILES = ("m", "J", "kg")
+OF_FILES = ("m", "kg")
 """Units of files alone: numbers of the others are of a usable size."""
+
+ANGLES = {"rad": 1.0, "deg": math.pi / 180}
+"""Units of what stands in the place of a length on a ring, in rad."""
 
 OTHER_NAMES = {
     "a": "angstrom", "å": "angstrom", "ang": "angstrom", "angstroms": "angstrom", "a0": "bohr", "a_0": "bohr",
     "au": "bohr", "µm": "um", "micron": "um",
     "cm-1": "cm^-1", "1/cm": "cm^-1", "cm**-1": "cm^-1", "wavenumber": "cm^-1",
     "cm^{-1}": "cm^-1", "cm⁻¹": "cm^-1", "ha": "hartree", "eh": "hartree", "e_h": "hartree", "me": "m_e", "m0": "m_e",
-    "u": "amu", "da": "amu", "kelvin": "K",
+    "u": "amu", "da": "amu", "kelvin": "K", "joule": "J", "metre": "m", "meter": "m", "radian": "rad",
+    "radians": "rad", "degree": "deg", "degrees": "deg", "°": "deg",
 }  # fmt: skip
 
 SYSTEMS = {
     "dimensionless": None, "semiconductor": ("nm", "eV", "m_e"), "atomic": ("bohr", "hartree", "m_e"),
-    "spectroscopic": ("angstrom", "cm^-1", "amu"),
+    "spectroscopic": ("angstrom", "cm^-1", "amu"), "rotor": ("rad", "meV", ""),
 }  # fmt: skip
 """Units of length, energy and mass by one name."""
 
@@ -73,6 +80,19 @@ def si(kind: str) -> dict[str, float]:
     return {name: values[name] for name in NAMES[kind]}
 
 
+def of_header(kind: str) -> tuple[str, ...]:
+    """Units that the header of a file may say of a kind."""
+    return (*NAMES[kind], *(ANGLES if kind == "length" else ()))
+
+
+def known(text: str) -> bool:
+    """Whether this is the name of a unit, of whatever kind."""
+    try:
+        return bool(named("", text, [name for kind in NAMES for name in of_header(kind)]))
+    except ValueError:
+        return False
+
+
 def named(key: str, value: Any, allowed: Collection[str]) -> str:
     """The name of a unit, by which it is known here. Raises ValueError, naming `key`, for one that is not allowed."""
     text = str(value).strip()
@@ -83,16 +103,23 @@ def named(key: str, value: Any, allowed: Collection[str]) -> str:
 
 
 def of(
-    name: str, mass: float = 1.0, length: str | None = None, energy: str | None = None, mass_unit: str | None = None
-) -> Units:
-    """Units by the name of a system, with single ones in their place. `mass` is that of the particle, m.
+    name: str, mass: float = 1.0, length: str | None = None, energy: str | None = None, mass_unit: str | None = None,
+    constant: float | None = None,
+) -> Units:  # fmt: skip
+    """Units by the name of a system, with single ones in their place.
+
+    mass      of the particle, m
+    constant  B of a rotor, in the unit of energy
 
     Raises ValueError for a unit that is not known.
     """
     system = SYSTEMS[name]
     if system is None:
         return DIMENSIONLESS
-    chosen = {}
+    if name == "rotor":
+        energy = system[1] if energy is None else named("units.energy", energy, NAMES["energy"])
+        return Units(length="rad", energy=energy, scale=constant or 1.0, mass="")
+    chosen: dict[str, str] = {}
     for (key, unit), usual, kind in zip(
         (("length", length), ("energy", energy), ("mass_unit", mass_unit)), system, NAMES, strict=True
     ):
@@ -107,7 +134,7 @@ def of(
 def converted(potential: Any, units: Units) -> Any:
     """A potential whose file says its units, with its numbers in `units`, as is an electric field; any other as it is.
 
-    Raises ValueError if the numbers of `units` are dimensionless.
+    Raises ValueError if the numbers of `units` are dimensionless, or angles where those of the file are lengths.
     """
     if hasattr(potential, "field_unit") and not units.none:  # kV / cm
         volt, metre = si("energy")["eV"] / si("energy")[units.energy], si("length")[units.length]
@@ -115,11 +142,14 @@ def converted(potential: Any, units: Units) -> Any:
     given = dict(getattr(potential, "given", ()))
     if not given:
         return potential
-    if units.none:
-        shown = ", ".join(given.values())
-        others = ", ".join(name for name, system in SYSTEMS.items() if system)
-        raise ValueError(f"units=dimensionless: potential.file={potential.file} is in {shown}; allowed: {others}")
-    factors = {kind: si(kind)[unit] / si(kind)[getattr(units, kind)] for kind, unit in given.items()}
+    angle = given.get("length") in ANGLES
+    if units.none or ("length" in given and angle != (units.length in ANGLES)):
+        system = "units=dimensionless" if units.none else f"units.length={units.length}"
+        fitting = [name for name, of_it in SYSTEMS.items() if of_it and (of_it[0] in ANGLES) == angle]
+        raise ValueError(f"{system}: potential.file={potential.file} is in {', '.join(given.values())}; "
+                         f"allowed: {', '.join(fitting)}")  # fmt: skip
+    tables = {kind: ANGLES if kind == "length" and angle else si(kind) for kind in given}
+    factors = {kind: tables[kind][unit] / tables[kind][getattr(units, kind)] for kind, unit in given.items()}
     return potential.times(**factors)
 
 
@@ -129,15 +159,17 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     Raises ValueError if its numbers have no units, or if both it and `mass` give an effective mass.
     """
     potential = converted(potential, units)
-    layered = hasattr(potential, "mass")
+    layered = hasattr(potential, "mass_at")
     if units.none:
-        if layered:
+        if getattr(potential, "in_units", False):
             raise ValueError(f"potential={potential.name}: is in nm, eV and m_e; needs units=semiconductor")
         return potential
     if potential.energies is None:
         raise ValueError(
             f"units={units.length}, {units.energy}: {potential.name} has numbers without units; leave it out"
         )
+    if layered and units.length in ANGLES:
+        raise ValueError(f"units=rotor: potential={potential.name} has masses and lengths; needs units=semiconductor")
     if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies

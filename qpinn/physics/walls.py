@@ -42,7 +42,7 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
         raise ValueError(f"{key}: the well holds {bound} bound state{plural}, asked for {states} "
                          f"(none counts that a box of {FAR:g} lengths to either side does not hold)")  # fmt: skip
     reach = np.full(2, potential.length)
-    bottom, levels = float(potential(np.array([potential.middle]))), None
+    bottom, levels = float(potential.at(np.array([potential.middle]))), None
     while True:
         trial = _between(potential, reach)
         levels = levels_of(steps(trial).joined(), np.unique([0, states - 1]), 12, levels)[1]
@@ -87,7 +87,7 @@ def steps(potential: Any, cells: int = 400) -> Steps:
     middle = (ends[:-1] + ends[1:]) / 2
     nodes, weights = np.polynomial.legendre.leggauss(3)
     with np.errstate(over="ignore"):
-        v = potential((middle[:, None] + np.diff(ends)[:, None] / 2 * nodes)[..., None])
+        v = potential.at((middle[:, None] + np.diff(ends)[:, None] / 2 * nodes)[..., None])
     values = np.minimum(v, 1e15) @ weights / 2
     mass = np.broadcast_to(np.asarray(mass_at(potential, middle[:, None]), np.float64), values.shape)
     strength = strengths_at(potential, ends)

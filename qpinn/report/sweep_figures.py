@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from qpinn.analysis import statistics
-from qpinn.report import style, tables, words
+from qpinn.report import comparison, style, words
 from qpinn.report.style import (
     BLUE,
     ENERGY,
@@ -263,10 +263,13 @@ def settings(
 
 def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]]) -> list[Path]:
     """Draw `settings` of several sweeps into `folder`."""
-    names, rows = tables.differing(summaries)
+    differ = comparison.differing(summaries)
+    names, labels = ", ".join(differ.names), [", ".join(row) for row in differ.values]
+    if max(map(len, [names, *labels])) > comparison.LONGEST:
+        names, labels = "", [comparison.clipped(label, 2 * comparison.LONGEST) for label in differ.short()]
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
         series = {"": [summary["statistics"] for summary in summaries]}
-        drawn = settings([", ".join(row) for row in rows], series, title, ", ".join(names))
+        drawn = settings(labels, series, title, names)
         return style.save(drawn, folder / "settings")

@@ -9,9 +9,6 @@ from typing import Any
 from qpinn.report import words
 from qpinn.report.words import level, number, unit
 
-LONGEST = 40
-"""Characters of a setting that a table shows."""
-
 
 def seconds(value: float | None) -> str:
     """A duration with three significant digits, or two where it is short."""
@@ -71,7 +68,7 @@ def methods(results: Mapping[str, Any]) -> str:
     outcome = "" if _settled(state) else f": {state['outcome']}"
     cells = [[f"this network{outcome}", "-" if lost else level(state["energy"]), words.error_of(results, state),
               "-" if lost else number(state["relative_l2_psi"]), seconds(words.trained_in(results))]]  # fmt: skip
-    cells += [_method(results, row) for row in results["comparison"]]
+    cells += [classical(results, row) for row in results["comparison"]]
     if reference and state["energy_reference"] is not None:
         name, method = words.reference_name(results), reference["method"]
         stated = words.reference_error(results, index)
@@ -81,7 +78,8 @@ def methods(results: Mapping[str, Any]) -> str:
     return plain([name, with_unit("E", results["units"], "energy"), "error of E", "L2 error", "seconds"], cells)
 
 
-def _method(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+def classical(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
+    """The cells of a classical method."""
     error = words.error(results, row["index"], row["relative_error_energy"])
     return [row["method"], level(row["energy"]), error, number(row["relative_l2_psi"]), seconds(row["seconds"])]
 
@@ -207,8 +205,10 @@ def transitions(results: Mapping[str, Any]) -> str:
         for i in range(count)
     ]  # fmt: skip
     dipole = with_unit("|<i|x|j>|", results["units"], "length")
-    title = f"  transitions: {dipole} for j < i, oscillator strength f_ij for j > i"
-    return title + "\n" + plain(["", *(str(state["index"]) for state in states)], rows)
+    title = f"transitions: {dipole} for j < i, oscillator strength f_ij for j > i"
+    if count < len(results["states"]):
+        title += f"; the lowest {count} of {len(results['states'])}, all are in results.json"
+    return wrapped(title) + "\n" + plain(["", *(str(state["index"]) for state in states)], rows)
 
 
 def _parity(value: float | None) -> str:
@@ -224,94 +224,6 @@ def _formatter(values: Sequence[float | None], decimals: int = 5, size: float = 
     if largest == 0 or 1e-2 <= largest < 1e5:
         return lambda value: "-" if value is None else f"{round(value, decimals) + 0.0:.{decimals}f}"
     return lambda value: number(0.0 if value and abs(value) < 1e-12 * largest else value, decimals - 1)
-
-
-def overview(runs: Sequence[Mapping[str, Any]]) -> str:
-    """One line for each of several results.json, with the settings in which they differ, and the classical methods.
-
-    Of a run of several states: E of the lowest, the largest errors, and how many are right.
-    """
-    names, labels, legend = _labelled(runs)
-    several = any(len(run["states"]) > 1 for run in runs)
-    rows = [[*label, *_line(run, several)] for label, run in zip(labels, runs, strict=True)]
-    largest = "largest " if several else ""
-    header = [*names, "lowest E" if several else "E", f"{largest}error of E", f"{largest}L2 error",
-              *([] if several else ["nodes"]), "seconds", "outcome"]  # fmt: skip
-    lines = [
-        wrapped(f"{', '.join(label)}: {note}")
-        for run, label in zip(runs, labels, strict=True)
-        for note in (words.no_reference(run), *words.outside(run), *words.notes(run["states"]))
-        if note
-    ]
-    blocks = [legend, plain(header, rows, left=len(names)), "\n".join(lines), _classical(runs)]
-    return "\n\n".join(block for block in blocks if block)
-
-
-def _labelled(runs: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]], str]:
-    """The columns in which runs or sweeps differ; or numbers for them and what each stands for, where that is wide."""
-    names, labels = differing(runs)
-    wide = sum(max(map(len, column)) + 2 for column in zip(names, *labels, strict=True))
-    if wide <= LONGEST + 4:
-        return names, labels, ""
-    each = [", ".join(f"{name}={value}" for name, value in zip(names, label, strict=True)) for label in labels]
-    numbers = [str(k + 1) for k in range(len(labels))]
-    legend = "\n".join(wrapped(f"{number}: {text}") for number, text in zip(numbers, each, strict=True))
-    return ["run"], [[number] for number in numbers], legend
-
-
-def _line(run: Mapping[str, Any], several: bool) -> list[str]:
-    states = run["states"]
-    state = states[0]
-    energy = "-" if words.is_empty(state) else level(state["energy"]) + unit(run)
-    took = seconds(words.trained_in(run))
-    if not several:
-        nodes, psi = (
-            ("-", "-") if words.is_empty(state) else (str(state["node_count"]), number(state["relative_l2_psi"]))
-        )
-        return [energy, words.error_of(run, state), psi, nodes, took, state["outcome"]]
-    filled = [entry for entry in states if not words.is_empty(entry)]
-    worst = max(filled, key=lambda entry: entry["relative_error_energy"] or 0.0, default=state)
-    error = words.error_of(run, worst)
-    errors = [entry["relative_l2_psi"] for entry in filled if entry["relative_l2_psi"] is not None]
-    psi = number(max(errors, default=None))
-    counts = [state["outcome"] for state in states]
-    outcome = ", ".join(f"{counts.count(name)} {name}" for name in dict.fromkeys(counts))
-    return [energy, error, psi, took, outcome]
-
-
-def _classical(runs: Sequence[Mapping[str, Any]]) -> str:
-    """The classical methods, once for each potential and level among the runs; nothing where there are none."""
-    rows, seen = [], set()
-    for run in runs:
-        index = run["states"][-1]["index"]
-        if (str(run["potential"]), index) not in seen:
-            seen.add((str(run["potential"]), index))
-            for row in run["comparison"]:
-                method, energy, *cells = _method(run, row)
-                rows.append([run["potential"]["name"], str(index), method, energy + unit(run), *cells])
-    header = ["potential", "n", "classical method", "E", "error of E", "L2 error", "seconds"]
-    return plain(header, rows, left=3) if rows else ""
-
-
-def _varied(run: Mapping[str, Any]) -> dict[str, str]:
-    """What varies within a sweep, as a setting."""
-    sweep = run.get("sweep", {})
-    return {sweep["vary"]: "{:g} to {:g}".format(*sweep["range"])} if sweep.get("vary") else {}
-
-
-def _follows(settings: Sequence[Mapping[str, Any]], name: str, key: str) -> bool:
-    """Whether `key`, of the same group as `name`, has one value for each value of `name`."""
-    if key.split(".")[0] != name.split(".")[0]:
-        return False
-    pairs = {(str(flat.get(name)), str(flat.get(key))) for flat in settings}
-    return len(pairs) == len({first for first, _ in pairs})
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat = {}
-    for key, value in values.items():
-        flat.update(_flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value})
-    return flat
 
 
 def sweep_report(summary: Mapping[str, Any]) -> str:
@@ -341,44 +253,3 @@ def sweep_report(summary: Mapping[str, Any]) -> str:
         f"compile {spent['compile']:.1f} s, {summary['block']} at once on each of {summary['devices']} devices"
     )
     return "\n".join(lines)
-
-
-def sweep_overview(summaries: Sequence[Mapping[str, Any]]) -> str:
-    """One line for each sweep: what differs, success with its interval, errors."""
-    names, labels, legend = _labelled(summaries)
-    rows = []
-    for label, summary in zip(labels, summaries, strict=True):
-        stats = summary["statistics"]
-        low, high = stats["success"]["wilson_95"]
-        outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name != "right state")
-        rows.append([
-            *label, str(stats["starts"]), f"{100 * stats['success']['rate']:.1f} %",
-            f"{100 * low:.1f} - {100 * high:.1f} %",
-            "fixed" if summary["route"]["energy"] == "fixed" else _median(stats["relative_error_energy"]),
-            _median(stats["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", outcomes or "-",
-        ])  # fmt: skip
-    header = [*names, "starts", "right state", "95 % interval", "error of E", "L2 error", "ms a start", "others"]
-    return (f"{legend}\n\n" if legend else "") + plain(header, rows, left=len(names))
-
-
-def _median(spread: Mapping[str, float] | None) -> str:
-    return "-" if spread is None else number(spread["median"])
-
-
-def differing(summaries: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """The settings in which runs or sweeps differ, and their values for each of them; the seed last."""
-    settings = [_flat({"potential": run["potential"], **run["settings"], **_varied(run)}) for run in summaries]
-    keys = list(dict.fromkeys(key for flat in settings for key in flat))
-    varied = [key for key in keys if len({str(flat.get(key)) for flat in settings}) > 1]
-    # a name tells its numbers where they follow from it
-    names = [key for key in varied if key.endswith(".name")]
-    shown = [key for key in varied if key in names or not any(_follows(settings, name, key) for name in names)]
-    shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
-    return [key.removesuffix(".name") for key in shown], [
-        [_short(str(flat.get(key, "-"))) for key in shown] for flat in settings
-    ]
-
-
-def _short(text: str) -> str:
-    """The end of a long text (of a path, the file), or all of it."""
-    return text if len(text) <= LONGEST else f"...{text[3 - LONGEST :]}"

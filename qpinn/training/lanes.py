@@ -72,6 +72,13 @@ class Lanes:
             every = jax.shard_map(every, mesh=self.devices, in_specs=(spec,), out_specs=spec, check_vma=False)
         return every((lane_leaves, *arguments))
 
+    def lane(self, index: int) -> Any:
+        """The system of one lane."""
+        leaves, treedef = jax.tree.flatten(self.system)
+        return jax.tree.unflatten(
+            treedef, [leaf[index] if differs else leaf for leaf, differs in zip(leaves, self.differs, strict=True)]
+        )
+
     def shapes(self, tree: Any) -> Any:
         """Shapes of what `over` gives, `tree`, with the devices on which it lies."""
         if self.devices is None:

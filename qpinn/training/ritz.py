@@ -6,11 +6,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 from jaxtyping import Bool, Float, Int
 
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.quadrature import Points
+from qpinn.linalg import pencil
 from qpinn.linalg.lapack import one_by_one
 from qpinn.physics.potentials.base import mass_at
 from qpinn.typing import Array, Params, Scalar
@@ -57,11 +59,7 @@ def levels(
     V_0 so low that S is positive; it is added to the energies again.
     """
     functions = basis(equation.ansatz, params["psi"], points)
-    v, mass = equation.potential(points.x), mass_at(equation.potential, points.x)
-    inverse_mass = jnp.broadcast_to(1 / mass, v.shape)
-    lowest = jnp.min(v) - _below(equation, jnp.sum(points.weight), jnp.max(1 / inverse_mass))
-    blocks = jnp.einsum("snp,sn,snq->spq", functions.slope, inverse_mass, functions.slope)
-    blocks += jnp.einsum("snp,sn,snq->spq", functions.value, v - lowest, functions.value)
+    blocks, lowest = _blocks(equation, functions, points)
     form = functions.form(blocks) + _contacts(equation, params["psi"], functions)
     above, solutions = solve(form, functions.kept, states)
 
@@ -71,6 +69,56 @@ def levels(
     return jax.vmap(trained)(above + lowest, solutions.T), above + lowest
 
 
+def levels_of_many(
+    equation: Eigenvalue, params: Params, points: Points, count: int
+) -> tuple[Params, Float[Array, "K"]]:
+    """The lowest `count` levels as `levels` has them, on so many segments that S is not kept as a dense matrix.
+
+    On the host, by inverse iteration (`qpinn.linalg.pencil`); not to be jitted.
+    """
+    from scipy import sparse
+
+    functions, blocks, lowest, at_deltas = jax.device_get(_pieces(equation, params, points))
+    r, (segments, k, nodes) = functions.bubbles, functions.ties.shape
+    ties = sparse.csr_array(functions.ties.reshape(segments * k, nodes))
+    indices, pointers = np.arange(segments), np.arange(segments + 1)
+
+    def form(blocks: np.ndarray) -> Any:
+        inner, cross, outer = (sparse.bsr_array((np.ascontiguousarray(part), indices, pointers))
+                               for part in (blocks[:, :r, :r], blocks[:, :r, r:], blocks[:, r:, r:]))  # fmt: skip
+        cross = cross @ ties
+        return sparse.block_array([[inner, cross], [cross.T, ties.T @ outer @ ties]]).tocsr()
+
+    contacts = sparse.csr_array(at_deltas.T) @ sparse.diags_array(np.asarray(equation.strengths())) @ at_deltas
+    kept = np.flatnonzero(functions.kept)
+    overlap = form(np.einsum("snp,snq->spq", functions.value, functions.value))
+    stiffness = form(blocks) + sparse.block_diag([sparse.csr_array((segments * r,) * 2), sparse.csr_array(contacts)])
+    stiffness, overlap = (matrix.tocsr()[kept][:, kept] for matrix in (stiffness, overlap))
+    above, found = pencil.lowest(stiffness, overlap, count)
+    solutions = np.zeros((len(functions.kept), count))
+    solutions[kept] = found
+    each = [equation.with_psi(params, functions.psi(params["psi"], column), energy)
+            for column, energy in zip(solutions.T, above + lowest, strict=True)]  # fmt: skip
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *each), jnp.asarray(above + lowest)
+
+
+@jax.jit
+def _pieces(equation: Eigenvalue, params: Params, points: Points) -> Any:
+    """Basis, blocks of S, V_0, and the values (D, q) of nodal functions at the deltas."""
+    functions = basis(equation.ansatz, params["psi"], points, nodal_too=False)
+    return functions, *_blocks(equation, functions, points), _at_deltas(equation, params["psi"], functions)
+
+
+def _blocks(equation: Eigenvalue, functions: Basis, points: Points) -> tuple[Float[Array, "S r+k r+k"], Scalar]:
+    """S in each segment, but for deltas, and V_0."""
+    v, mass = equation.potential.at(points.x), mass_at(equation.potential, points.x)
+    inverse_mass = jnp.broadcast_to(1 / mass, v.shape)
+    lowest = jnp.min(v) - _below(equation, jnp.sum(points.weight), jnp.max(1 / inverse_mass))
+    blocks = jnp.einsum("snp,sn,snq->spq", functions.slope, inverse_mass, functions.slope)
+    blocks += jnp.einsum("snp,sn,snq->spq", functions.value, v - lowest, functions.value)
+    return blocks, lowest
+
+
 def _below(equation: Eigenvalue, length: Scalar, mass: Scalar) -> Scalar:
     """How far V_0 is below the least V: m A^2 + A / L, more than deltas of strengths that add up to -A can bind (see
     `qpinn.physics.potentials.base.attraction`), and the kinetic energy of the box, since a constant psi has none."""
@@ -78,11 +126,15 @@ def _below(equation: Eigenvalue, length: Scalar, mass: Scalar) -> Scalar:
     return mass * attraction**2 + attraction / length + (jnp.pi / length) ** 2 / mass
 
 
+def _at_deltas(equation: Eigenvalue, psi: Params, functions: Basis) -> Float[Array, "D q"]:
+    """Nodal functions at the deltas, which lie at edges of segments: bubbles are zero there."""
+    if not equation.strengths().size:
+        return jnp.zeros((0, len(functions.nodal)), functions.value.dtype)
+    return jax.jacfwd(lambda nodal: equation.at_deltas({**psi, "nodal": nodal}))(psi["nodal"]) @ functions.nodal
+
+
 def _contacts(equation: Eigenvalue, psi: Params, functions: Basis) -> Float[Array, "p p"]:
-    """sum_j alpha_j phi_p phi_q at the deltas, which lie at edges of segments: bubbles are zero there."""
-    strength, count = equation.strengths(), len(functions.kept)
-    if not strength.size:
-        return jnp.zeros((count, count), functions.value.dtype)
-    at_deltas = jax.jacfwd(lambda nodal: equation.at_deltas({**psi, "nodal": nodal}))(psi["nodal"]) @ functions.nodal
-    at_deltas = jnp.pad(at_deltas, ((0, 0), (count - at_deltas.shape[1], 0)))
-    return at_deltas.T @ (strength[:, None] * at_deltas)
+    """sum_j alpha_j phi_p phi_q at the deltas."""
+    at_deltas = _at_deltas(equation, psi, functions)
+    at_deltas = jnp.pad(at_deltas, ((0, 0), (len(functions.kept) - at_deltas.shape[1], 0)))
+    return at_deltas.T @ (equation.strengths()[:, None] * at_deltas)

@@ -72,8 +72,11 @@ class Basis:
         return {**psi, "nodal": upwards * (self.nodal @ nodes)} if "nodal" in params else psi
 
 
-def basis(ansatz: Ansatz, params: Params, points: Points) -> Basis:
-    """The basis of the parameters of psi, orthonormal on `points`, which are grouped by the segments of the ansatz."""
+def basis(ansatz: Ansatz, params: Params, points: Points, nodal_too: bool = True) -> Basis:
+    """The basis of the parameters of psi, orthonormal on `points`, which are grouped by the segments of the ansatz.
+
+    nodal_too  whether nodal functions are made orthonormal among themselves, which takes a dense matrix of all of them
+    """
     readout = params["network"]["readout"]
     size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], readout))
     segments, continuity = ansatz.segments(params), ansatz.continuity
@@ -109,8 +112,9 @@ def basis(ansatz: Ansatz, params: Params, points: Points) -> Basis:
 
     of_bubbles = slope[..., :width] @ bubbles
     of_nodes = slope[..., width:] - of_bubbles @ within
-    gram = jnp.einsum("skq,snk,snl,slt->qt", continuity, nodes, nodes, continuity)
-    nodal, found = _orthonormal(gram)
+    nodal, found = jnp.eye(continuity.shape[2], dtype=size.dtype), jnp.ones(continuity.shape[2], bool)
+    if nodal_too:
+        nodal, found = _orthonormal(jnp.einsum("skq,snk,snl,slt->qt", continuity, nodes, nodes, continuity))
     return Basis(
         value=jnp.concatenate([left, nodes], axis=-1), slope=jnp.concatenate([of_bubbles, of_nodes], axis=-1),
         ties=continuity @ nodal, kept=jnp.concatenate([wanted.ravel(), found]),

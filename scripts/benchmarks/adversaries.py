@@ -87,7 +87,9 @@ def reference(adversary: Adversary, states: int) -> tuple[np.ndarray, np.ndarray
 
     left, right = adversary.domain
     edges = adversary.reference_edges
-    potential = Expression(left=left, right=right, formula=adversary.formula, breakpoints=edges)
+    potential = Expression(
+        left=left, right=right, formula=adversary.formula, places=tuple((edge, None) for edge in edges)
+    )
     levels = methods.spectral_elements(potential, states, degree=22, elements=1, checked=True)
     return levels.energies, levels.errors
 

@@ -242,7 +242,7 @@ def page(measured: Mapping[str, Any]) -> str:
         markdown(header, rows),
         f"*Outside bounds*: by more than {GRANTED:g} of the level and the range, which is granted to the dense "
         f"solve. *A scan*: a shooting programme that looks for changes of the sign of psi at the right wall, at {SCAN} "
-        "energies from the lowest to the highest level; where two levels lie between neighbours it sees none of them.",
+        "energies from the lowest to the highest level; where two levels lie between neighbours it sees neither.",
     ]) + "\n"  # fmt: skip
 
 

@@ -106,7 +106,7 @@ def measure(name: str, potential: Any, seed: int, states: int = STATES) -> dict[
         states = min(states, walls.bound_states(potential))
     jax.clear_caches()  # thousands of programmes in one process run out of maps of memory
     begun = time.perf_counter()
-    units = "semiconductor" if hasattr(potential, "mass") else "dimensionless"
+    units = "semiconductor" if hasattr(potential, "mass_at") else "dimensionless"
     solution = qpinn.solve(potential, states=states, tol=1e-8, seed=seed, units=units)
     seconds = time.perf_counter() - begun
     scale = solution.scale / solution.units.scale

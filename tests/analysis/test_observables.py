@@ -99,7 +99,7 @@ def test_the_virial_ratio_of_an_exact_eigenfunction_is_one(potential):
         slope = (above - below) / (2 * np.broadcast_to(step, x.shape).ravel()) * stretch
         x = x.ravel()
         return certify.Values(
-            x=x, psi=psi, slope=slope, h_psi=psi, v=potential(x[:, None]),
+            x=x, psi=psi, slope=slope, h_psi=psi, v=potential.at(x[:, None]),
             mass=np.broadcast_to(mass_at(potential, x[:, None]), x.shape), mass_slope=np.zeros_like(x),
             weight=weight.ravel(), blur=np.zeros_like(x), at_deltas=exact.psi(places), strength=strength,
         )  # fmt: skip

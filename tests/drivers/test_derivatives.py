@@ -185,7 +185,7 @@ class Polynomial:
     name = "polynomial"
     domain, breakpoints = (-1.0, 1.0), ()
 
-    def __call__(self, x):
+    def at(self, x):
         return sum(term * x[..., 0] ** (power + 1) for power, term in enumerate(self.terms))
 
 
@@ -206,7 +206,7 @@ def test_a_potential_without_numbers_is_refused():
     class Flat:
         name, domain, breakpoints = "flat", (0.0, 1.0), ()
 
-        def __call__(self, x):
+        def at(self, x):
             return 0.0 * x[..., 0]
 
     with pytest.raises(ValueError, match="potential=flat: has no numbers to differentiate by"):

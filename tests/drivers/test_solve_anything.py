@@ -74,3 +74,15 @@ def test_functions_have_units():
 def test_what_is_no_potential_is_one_line(given, more, message):
     with np.errstate(all="ignore"), pytest.raises(ValueError, match=re.escape(message)):
         qpinn.solve(given, **more)
+
+
+def test_completion_shows_what_is_public():
+    """Names that are meant for who uses the package, all of which are there."""
+    assert dir(qpinn) == sorted(qpinn.__all__)
+    shown = dir(qpinn.potentials)
+    assert {"barrier", "expression", "function", "sampled"} <= set(shown)
+    assert not {"importlib", "pkgutil", "Any", "base", "smooth", "discover"} & set(shown)
+    assert all(hasattr(qpinn.potentials, name) for name in shown)
+    solution = qpinn.solve(qpinn.potentials.infinite_well(), optimizer={"steps": 1}, network={"width": 4})
+    assert {"energies", "psi", "bounds"} <= set(dir(solution))
+    assert not [name for name in dir(solution) if name.startswith("_") or not hasattr(solution, name)]

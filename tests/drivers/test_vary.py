@@ -144,6 +144,18 @@ def test_a_function_of_the_number_has_the_slope_of_its_chain():
     np.testing.assert_allclose(found.slopes, (2 + 2 * found.values)[:, None] * plain.slopes, rtol=1e-9)
 
 
+def test_a_number_of_a_formula_moves_a_jump():
+    """A well that is made of a formula is the well that is made of numbers."""
+    formula = potentials.expression([-4, 4], "where(abs(x)<w/2,0,20)", parameters={"w": 2.0})
+    driver._programme().clear_cache()
+    found = qpinn.vary(formula, "potential.parameters.w", [1.9, 2.0, 2.1], states=2)
+    assert driver._programme()._cache_size() == 1
+    plain = qpinn.vary(potentials.finite_well(depth=20.0), "width", found.values, states=2)
+    shift = found.energies - plain.energies
+    np.testing.assert_allclose(shift, shift[0, 0], atol=1e-9)  # the formula may count V from somewhere else
+    np.testing.assert_allclose(found.slopes, plain.slopes, rtol=1e-7)
+
+
 def test_a_function_that_changes_more_than_numbers_has_no_slopes():
     made = driver._moved(lambda a: potentials.expression([-3, 3], f"{a!r}*x**2"), 2.0, 1e-3)
     assert made is None
@@ -188,6 +200,7 @@ def test_every_number_of_every_potential_goes_back_into_its_builder(name):
     ("name", "values", "settings", "message"),
     [
         ("widht", [1, 2], {}, r"vary=potential.widht: unknown; did you mean potential.width\?"),
+        ("parameters.a", [1, 2], {}, "vary=parameters.a: unknown; "),
         ("width", [1.0], {}, "values: 1 of them; must be a row of 2 to 10000"),
         ("width", [1.0, np.nan], {}, "values=nan: must be finite"),
         ("width", [2.0, 1.0, -1.0], {}, r"potential.width=-1.0: must be positive.*\(point 3 of 3\)"),

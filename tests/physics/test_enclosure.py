@@ -28,7 +28,7 @@ SWITCHED = (
 
 def _formula(left, right, text):
     """A formula without breakpoints, unchecked."""
-    return Expression(left=left, right=right, formula=text, breakpoints=())
+    return Expression(left=left, right=right, formula=text, places=())
 
 
 def _cells(seed):
@@ -87,7 +87,7 @@ def test_library_potentials_are_enclosed(name):
     assert enclosure.is_enclosed(potential)
     lo, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
     share = np.linspace(1e-9, 1 - 1e-9, 50)
-    v = potential((ends[:-1, None] + np.diff(ends)[:, None] * share)[..., None])
+    v = potential(ends[:-1, None] + np.diff(ends)[:, None] * share)
     assert (lo[:, None] <= v).all()
     assert (v <= hi[:, None]).all()
     assert enclosure.stray(potential, ends[:-1], ends[1:], 52).max() < 1e-10 * max(np.abs(v).max(), 1.0)
@@ -103,7 +103,7 @@ def test_samples_know_their_extremes(tmp_path):
         left = rng.uniform(x[0], x[-1] - 0.01, 40)
         right = left + (x[-1] - left) * rng.uniform(1e-6, 1, 40)
         lo, hi = potential.enclose(left, right)
-        v = potential((left[:, None] + (right - left)[:, None] * np.linspace(0, 1, 20001))[..., None])
+        v = potential(left[:, None] + (right - left)[:, None] * np.linspace(0, 1, 20001))
         assert (lo[:, None] <= v).all()
         assert (v <= hi[:, None]).all()
         np.testing.assert_allclose(np.stack([lo, hi]), np.stack([v.min(axis=1), v.max(axis=1)]), atol=5e-3)
@@ -145,7 +145,7 @@ def test_a_function_that_no_interval_enters_is_sampled():
     class Given:
         name, domain, breakpoints = "given", (-1.0, 1.0), ()
 
-        def __call__(self, x):
+        def at(self, x):
             return np.asarray(np.interp(x[..., 0], [-1, 0, 1], [1.0, 0.0, 1.0]))
 
     assert not enclosure.is_enclosed(Given())
@@ -192,7 +192,7 @@ def test_how_far_a_spline_is_from_a_polynomial(tmp_path, smooth):
     for degree in (4, 12):
         stated = enclosure.stray(potential, left, right, degree)
         for a, b, most in zip(left, right, stated, strict=True):
-            values = potential(((a + b) / 2 + (b - a) / 2 * t)[:, None])
+            values = potential((a + b) / 2 + (b - a) / 2 * t)
             fit = np.polynomial.chebyshev.Chebyshev.fit(t, values, degree, domain=[-1, 1])
             best = np.sqrt(np.mean((fit(t) - values) ** 2))  # no more than the largest difference of the best
             assert most >= best - 1e-12

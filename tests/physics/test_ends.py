@@ -41,7 +41,7 @@ class Formula:
     def domain(self):
         return self.left, self.right
 
-    def __call__(self, x):
+    def at(self, x):
         x, namespace = x[..., 0], x.__array_namespace__()
         if self.kind == "mathieu":
             return 2 * self.scale * namespace.cos(2.0 * x)
@@ -70,10 +70,10 @@ class Steps:
     def _at(self, numbers, x):
         return numbers[np.clip(np.searchsorted(self.edges, x[..., 0], side="right") - 1, 0, len(numbers) - 1)]
 
-    def __call__(self, x):
+    def at(self, x):
         return self._at(self.values, x)
 
-    def mass(self, x):
+    def mass_at(self, x):
         return self._at(self.masses, x)
 
     def doubled(self):
@@ -381,9 +381,9 @@ def test_a_hamiltonian_looks_like_its_potential():
     plain = potentials.harmonic((-2.0, 2.0), omega=2.0)
     problem = hamiltonian(plain, FREE)
     assert (problem.name, problem.domain, problem.breakpoints) == (plain.name, plain.domain, plain.breakpoints)
-    assert not hasattr(problem, "mass")
+    assert not hasattr(problem, "mass_at")
     assert not hasattr(problem, "deltas")
-    assert hasattr(Hamiltonian(Steps.random(0), FREE), "mass")
+    assert hasattr(Hamiltonian(Steps.random(0), FREE), "mass_at")
     assert ends_of(problem) == FREE
     assert ends_of(plain) == Ends()
     assert hamiltonian(plain, Ends()) is plain
@@ -405,7 +405,7 @@ def test_a_hamiltonian_is_an_argument_of_a_compiled_function():
     def phase_and_v(problem, x):
         return problem.ends.theta, problem(x), jax.tree.leaves(problem)
 
-    theta, v, leaves = phase_and_v(problem, np.array([[1.5]]))
+    theta, v, leaves = phase_and_v(problem, np.array([1.5]))
     assert (theta, v[0], len(leaves)) == (0.5, 2.25, 5)
     assert problem.ends.left == "periodic"
 

@@ -100,14 +100,11 @@ def test_a_field_is_in_kv_per_cm_whatever_the_units(length, energy):
 
 def test_columns_of_graded_layers_in_a_file(tmp_path):
     path = tmp_path / "graded.csv"
-    path.write_text("width_nm,Ec_eV,Ec_end,m,offset_end_eV,mass_end\n".replace("Ec_end,", "")
-                    + "5,0.3,0.1,0.2,0.08\n4,0,0.067,0,0.067\n")  # fmt: skip
+    path.write_text("width_nm,Ec_eV,m,offset_end_eV,mass_end\n5,0.3,0.1,0.2,0.08\n4,0,0.067,0,0.067\n")
     layers = potentials.layers(path)
     np.testing.assert_array_equal(layers.offset_end, [0.2, 0.0])
     np.testing.assert_array_equal(layers.masses_end, [0.08, 0.067])
-    np.testing.assert_allclose(
-        layers.mass(np.array([[0.0], [2.5], [4.999999], [5.0]])), [0.1, 0.09, 0.08, 0.067], rtol=1e-6
-    )
+    np.testing.assert_allclose(layers.mass([0.0, 2.5, 4.999999, 5.0]), [0.1, 0.09, 0.08, 0.067], rtol=1e-6)
     path.write_text("width_nm,V_eV,m,V_end_meV\n5,0.3,0.1,0.2\n")
     with pytest.raises(ValueError, match="V_end_meV is in meV, other columns of energy are in eV; must be one"):
         potentials.layers(path)

@@ -16,7 +16,7 @@ from qpinn.drivers import discretize
 from qpinn.physics import potentials, reference
 from qpinn.physics.potentials import formula
 
-X = np.linspace(-1.9, 2.1, 41)[:, None]
+X = np.linspace(-1.9, 2.1, 41)
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ X = np.linspace(-1.9, 2.1, 41)[:, None]
 )  # fmt: skip
 def test_a_formula_means_what_it_says(text, function):
     potential = potentials.expression((-2.0, 2.2), text)
-    np.testing.assert_allclose(potential(X), function(X[:, 0]), rtol=1e-13, atol=1e-13)
-    np.testing.assert_allclose(jax.jit(lambda p, x: p(x))(potential, jnp.asarray(X)), function(X[:, 0]), rtol=1e-12)
+    np.testing.assert_allclose(potential(X), function(X), rtol=1e-13, atol=1e-13)
+    np.testing.assert_allclose(jax.jit(lambda p, x: p(x))(potential, jnp.asarray(X)), function(X), rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_the_parser_lets_nothing_through_and_never_breaks():
             "number", "x", "+", "-", "*", "/", "**", *formula.ARGUMENTS, *formula.COMPARED
         }  # fmt: skip
         with np.errstate(all="ignore"):
-            assert np.shape(formula.compute(tree, X[:, 0])) == (41,)
+            assert np.shape(formula.compute(tree, X)) == (41,)
     assert trees > 50
 
 
@@ -218,7 +218,7 @@ def _file(path, rows, header="x,V"):
 def test_straight_lines_through_samples(tmp_path):
     file = _file(tmp_path / "v.csv", [(-3, 40), (-1, 0), (0, 0), (1, 0), (3, 40)])
     potential = potentials.sampled(file)
-    x = np.array([-3.0, -2, -0.5, 0.7, 2, 3])[:, None]
+    x = np.array([-3.0, -2, -0.5, 0.7, 2, 3])
     np.testing.assert_allclose(potential(x), [40, 20, 0, 0, 20, 40])
     np.testing.assert_allclose(jax.jit(lambda p, x: p(x))(potential, jnp.asarray(x)), [40, 20, 0, 0, 20, 40])
     assert potential.breakpoints == (-1.0, 1.0)  # not at 0, where it goes straight on
@@ -302,7 +302,7 @@ def test_layers_from_a_file_and_from_lists_are_the_same(tmp_path):
     rows = [(3, 0.3, 0.1), (2.5, 0, 0.067), (4, 0.2, 0.09)]
     from_file = potentials.layers(_file(tmp_path / "layers.csv", rows, HEADER))
     from_lists = potentials.layers(thickness=[3, 2.5, 4], offset=[0.3, 0, 0.2], mass=[0.1, 0.067, 0.09])
-    x = np.array([[0.1], [2.99], [3.01], [5.4], [5.6], [9.4]])
+    x = np.array([0.1, 2.99, 3.01, 5.4, 5.6, 9.4])
     for built in (from_file, from_lists):
         assert built.domain == (0.0, 9.5)
         assert built.breakpoints == (3.0, 5.5)

@@ -14,7 +14,7 @@ from qpinn.physics.potentials import barrier, describe, finite_well, infinite_we
 
 
 def test_values_inside_and_outside():
-    x = np.array([[-2.0], [-0.999], [0.0], [0.999], [2.0]])
+    x = np.array([-2.0, -0.999, 0.0, 0.999, 2.0])
     np.testing.assert_array_equal(finite_well()(x), [20, 0, 0, 0, 20])
     np.testing.assert_array_equal(barrier((-4.0, 4.0), 0.0, 2.0, 7.0)(x), [0, 7, 7, 7, 0])
     np.testing.assert_array_equal(infinite_well()(x), np.zeros(5))
@@ -23,8 +23,8 @@ def test_values_inside_and_outside():
 def test_the_numbers_are_leaves_that_can_be_vmapped_and_differentiated():
     heights = jnp.array([1.0, 2.0, 3.0])
     many = jax.vmap(lambda h: dataclasses.replace(barrier(), height=h))(heights)
-    np.testing.assert_array_equal(jax.vmap(lambda p: p(jnp.array([0.5])))(many), heights)
-    slope = jax.grad(lambda p: p(jnp.array([0.5])))(jax.tree.map(jnp.asarray, barrier()))
+    np.testing.assert_array_equal(jax.vmap(lambda p: p(0.5))(many), heights)
+    slope = jax.grad(lambda p: p(0.5))(jax.tree.map(jnp.asarray, barrier()))
     assert float(slope.height) == 1.0
 
 

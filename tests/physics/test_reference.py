@@ -132,7 +132,7 @@ def test_exact_refuses_a_potential_that_is_not_piecewise_constant():
     class Ramp:
         domain, breakpoints = (0.0, 1.0), ()
 
-        def __call__(self, x):
+        def at(self, x):
             return x[..., 0]
 
     with pytest.raises(ValueError, match="constant between its breakpoints"):
@@ -209,3 +209,11 @@ def test_a_wide_box_costs_what_its_levels_cost():
     levels = reference.exact(two_deltas((-5.01e8, 5.01e8), 1e9, -4.0, -4.0), 8)
     np.testing.assert_allclose(levels.energies[:2], -4, rtol=1e-12)
     assert (levels.energies[2:] < 1e-14).all()
+
+
+def test_a_formula_that_intervals_cannot_bound_is_not_taken_for_a_constant():
+    """1 + x*x may be zero for all that interval arithmetic knows of x in [-10, 10]; 1 + x**2 may not."""
+    naive, known = (expression((-10.0, 10.0), f"-20/(1+{square})**2") for square in ("x*x", "x**2"))
+    levels = [reference.best(potential, 3) for potential in (naive, known)]
+    assert levels[0].method == levels[1].method == "spectral elements"
+    np.testing.assert_allclose(levels[0].energies, levels[1].energies, rtol=1e-12)

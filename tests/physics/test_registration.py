@@ -14,6 +14,8 @@ import qpinn
 from qpinn.drivers import eigenstates
 from qpinn.drivers.solution import reference_of
 from qpinn.physics import potentials
+from qpinn.physics.potentials import Potential
+from qpinn.physics.potentials.base import pytree
 
 FILE = """
 from typing import ClassVar
@@ -26,7 +28,7 @@ class Slanted(Between):
     name: ClassVar[str] = "slanted"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
 
-    def __call__(self, x):
+    def at(self, x):
         return self.slope * x[..., 0]
 
 @builder
@@ -57,6 +59,26 @@ def test_a_new_file_and_its_yaml_are_trained_by_name():
     solution = eigenstates.run(potential, settings)
     assert solution.state.wall_shift is None  # the walls are its own
     np.testing.assert_allclose(solution.state.energy, reference_of(solution.plan).energies[0], rtol=1e-8)
+
+
+def test_a_mass_of_ones_own_needs_no_units():
+    """k tan(k a) = kappa coth(kappa (b - a)) / m: a well of mass 1 between barriers of mass m (BenDaniel and Duke)."""
+
+    @pytree
+    class Heavy(Potential):
+        name = "heavy"
+        domain = (-3.0, 3.0)
+        breakpoints = (-1.0, 1.0)
+
+        def at(self, x):
+            return x.__array_namespace__().where(abs(x[..., 0]) < 1.0, 0.0, 20.0)
+
+        def mass_at(self, x):
+            return x.__array_namespace__().where(abs(x[..., 0]) < 1.0, 1.0, 2.0)
+
+    energy = qpinn.solve(Heavy(), network={"width": 8}).energy
+    k, kappa = np.sqrt(energy), np.sqrt(2.0 * (20.0 - energy))
+    np.testing.assert_allclose(k * np.tan(k), kappa / np.tanh(2 * kappa) / 2.0, rtol=1e-8)
 
 
 @pytest.mark.usefixtures("slanted")

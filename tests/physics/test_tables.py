@@ -50,7 +50,7 @@ def test_the_same_numbers_whatever_the_table_looks_like(tmp_path, name):
     path.write_bytes(TABLES[name].encode("latin-1" if name == "Latin-1" else "utf-8"))
     potential = potentials.sampled(path)
     np.testing.assert_allclose(potential.knots, X, rtol=1e-12)
-    np.testing.assert_allclose(potential(X[:-1, None]), V[:-1], rtol=1e-12)
+    np.testing.assert_allclose(potential(X[:-1]), V[:-1], rtol=1e-12)
     assert str(len(X) + (name == "twice") - (name == "twice")) in potential.read
 
 
@@ -65,7 +65,7 @@ def test_the_same_numbers_in_other_files(tmp_path, kind):
         np.save(path, np.stack([X, V], axis=0 if "turned" in kind else 1))
     potential = potentials.sampled(path)
     np.testing.assert_array_equal(potential.knots, X)
-    np.testing.assert_allclose(potential(X[:-1, None]), V[:-1], rtol=1e-15)
+    np.testing.assert_allclose(potential(X[:-1]), V[:-1], rtol=1e-15)
 
 
 def test_two_arrays_are_a_table():

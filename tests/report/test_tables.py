@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from made_results import FIXED, PAPER, PI2, lost, results, row, state, wrong
 
-from qpinn.report import tables, words
+from qpinn.report import comparison, tables, words
 
 
 def cells(text: str, first: str) -> list[str]:
@@ -38,7 +38,7 @@ def test_the_levels_whose_energy_is_outside_are_named_in_tables_of_several():
     assert "level 1 lies in [39.47" in tables.report(made)
     assert "this run's E, 45, does not" in tables.report(made)
     assert cells(tables.levels(made), "1")[2] == "no"
-    assert "this run's E, 45, does not" in tables.overview([made, results(seed=1)])
+    assert "this run's E, 45, does not" in comparison.overview([made, results(seed=1)])
 
 
 def test_a_level_without_a_function_has_dashes_and_an_outcome():
@@ -61,7 +61,7 @@ def test_a_wrong_state_is_named_with_the_level_that_it_is():
     assert "levels 1 and 2: wrong state, nearest is level 0" in report
     assert "level 3: not converged" in report
     assert "wrong state, nearest is level 2" in tables.report(results(wrong(0, nearest=2)))
-    assert "1 right state, 2 wrong state, 1 not converged" in tables.overview([made, made])
+    assert "1 right state, 2 wrong state, 1 not converged" in comparison.overview([made, made])
     shown = tables.report(results(state(), state(1), wrong(2)))
     assert cells(shown[shown.index("transitions") :], "2")[1:] == ["-", "-"]
 
@@ -123,7 +123,7 @@ def test_without_a_reference_there_are_dashes_and_one_line():
     one = results(blind[0], reference=None, comparison=[])
     assert "no reference was computed; no errors are known" in tables.report(one)
     assert "error -" not in tables.report(one)
-    assert "no reference was computed" in tables.overview([one, one])
+    assert "no reference was computed" in comparison.overview([one, one])
     unsure = results(state(), state(1, relative_error_energy=None, relative_l2_psi=None))
     assert "errors of level 1 are unknown where blank" in tables.report(unsure)
     assert "classical" not in tables.report(unsure)  # nobody can compare
@@ -189,7 +189,7 @@ def test_nothing_that_is_not_a_number_stops_a_report():
     assert "non-finite" in tables.report(results(broken))
     both = results(broken, state(1), dipoles=[[None] * 2] * 2, oscillator_strengths=[[None] * 2] * 2)
     assert "level 0: non-finite" in tables.report(both)
-    assert "1 non-finite, 1 right state" in tables.overview([both, both])
+    assert "1 non-finite, 1 right state" in comparison.overview([both, both])
 
 
 def test_small_boxes_show_digits():
@@ -215,8 +215,8 @@ def test_tables_fit_a_terminal(units):
 
 def test_runs_that_differ_in_many_settings_are_numbered():
     other = results(seed=1, settings={"seed": 1, **{f"group.key{k}": 0.125 * k for k in range(8)}})
-    text = tables.overview([results(), other])
-    assert cells(text, "run")[:2] == ["run", "E"]
+    text = comparison.overview([results(), other])
+    assert cells(text, "run")[:3] == ["run", "level", "E"]
     assert "2: " in text
     assert "group.key7=0.875" in text
     assert max(map(len, text.splitlines())) <= 100
@@ -233,7 +233,7 @@ def test_energies_of_sweeps_that_were_given_have_no_error():
                "block": 1, "devices": 1, "route": FIXED, "potential": {"name": "a"}, "settings": {}}  # fmt: skip
     assert "E was given" in tables.sweep_report(summary)
     assert "error of E" not in tables.sweep_report(summary)
-    assert "fixed" in tables.sweep_overview([summary, summary])
+    assert "fixed" in comparison.sweep_overview([summary, summary])
 
 
 def test_a_level_that_is_left_out_is_named():

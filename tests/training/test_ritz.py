@@ -8,13 +8,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy import linalg
+from scipy import linalg, sparse
 from tests_support import system_of
 
+from qpinn.drivers import build, discretize
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
-from qpinn.physics import reference
-from qpinn.training import ritz
+from qpinn.linalg import pencil
+from qpinn.physics import potentials, reference
+from qpinn.training import loop, ritz
 
 
 @pytest.mark.parametrize("level", [0, 2])
@@ -66,3 +68,43 @@ def test_the_start_is_the_wanted_state_from_above(well, state, parity):
     psi = jax.jit(problem.fields)(params, points).psi.value
     np.testing.assert_allclose(jnp.sum(points.weight * psi**2), 1, rtol=1e-6)
     assert psi[0, 0] > 0
+
+
+@pytest.mark.parametrize(
+    ("potential", "ends"),
+    [
+        (potentials.delta_comb(count=4, period=1.0, strength=-3.0), "walls"),
+        (potentials.double_well(height=60.0), "walls"),  # pairs that are close
+        (potentials.infinite_well(), "periodic"),  # double levels
+    ],
+    ids=["deltas", "pairs", "ring"],
+)
+def test_the_sparse_problem_has_the_levels_of_the_dense_one(potential, ends):
+    choice = {"ends": ends, "ansatz": {"parity": "none"}, "network": {"shared": True, "width": 16}, "states": 4}
+    settings = from_mapping(Settings, choice)
+    plan = discretize.of(potential, settings)
+    system = build.build_on(plan.potential, settings, plan.mesh, 1.0)
+    equation, (params, points) = system.equation, loop.drawn(system)
+    many, energies = ritz.levels_of_many(equation, params, points, 5)
+    dense, exact = ritz.levels(equation, params, points, jnp.arange(5))
+    np.testing.assert_allclose(energies, exact, rtol=1e-11, atol=1e-9)
+    psi, other = (
+        jax.vmap(lambda one: equation.fields(one, points).psi.value)(trained).reshape(5, -1)
+        for trained in (many, dense)
+    )
+    weight = points.weight.ravel()
+    np.testing.assert_allclose((weight * psi) @ psi.T, np.eye(5), atol=1e-8)
+    spanned = ((weight * psi) @ other.T)[:4, :4] if ends == "walls" else ((weight * psi) @ other.T)  # 1 + 2 + 2
+    np.testing.assert_allclose(np.linalg.svd(spanned, compute_uv=False), 1.0, atol=1e-7)
+
+
+@pytest.mark.parametrize("copies", [1, 2, 4])
+def test_inverse_iteration_finds_every_copy_of_a_level(copies):
+    levels = np.repeat([1.0, 1.5, 1.5 + 1e-9, 40.0, 41.0, 1e3], copies)
+    rotation = np.linalg.qr(np.random.default_rng(copies).normal(size=(len(levels),) * 2))[0]
+    overlap = np.diag(np.linspace(1, 3, len(levels)))
+    root = np.sqrt(overlap)
+    form = root @ (rotation * levels) @ rotation.T @ root
+    energies, vectors = pencil.lowest(sparse.csr_array(form), sparse.csr_array(overlap), 3 * copies)
+    np.testing.assert_allclose(energies, levels[: 3 * copies], rtol=1e-11)
+    np.testing.assert_allclose(vectors.T @ overlap @ vectors, np.eye(3 * copies), atol=1e-9)

@@ -23,6 +23,10 @@ def __getattr__(name: str) -> Callable[..., Any]:
     raise AttributeError(f"module {__name__} has no attribute {name}; potentials: {', '.join(BUILDERS)}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*__all__, *BUILDERS})
+
+
 discover()
 
 from qpinn.physics.potentials.functions import function  # noqa: E402  (of a folder that has been discovered)

@@ -2,14 +2,15 @@
 
 A potential is one small pytree dataclass and one checking builder. It is an argument of every computation, not a
 constant in it: its numbers are leaves, so that one compiled programme serves all of them and derivatives with respect
-to them exist. It is called with positions of shape (..., d) and returns V of shape (...). It works on JAX arrays
-(inside `jit`, `vmap`, `grad`) and, in float64 whatever JAX's precision is, on NumPy arrays.
+to them exist. Its equation is `at(x)`, V (...) at positions x of shape (..., d): what the package computes with. It
+works on JAX arrays (inside `jit`, `vmap`, `grad`), in float64 whatever JAX's precision is on NumPy arrays, and on what
+else has `__array_namespace__` (intervals). Who has positions on a line, of any shape, calls the potential itself.
 
 `domain` holds the two walls, where psi = 0; `breakpoints` the positions strictly inside where V or its slope jumps. A
 potential of the whole line has walls None until `on_box` gives it some, far enough out (`qpinn.physics.walls`).
 
-Two attributes exist only where they are needed, and `hasattr` tells. `mass(x)`, smooth between breakpoints, is the
-effective mass of
+Two attributes exist only where they are needed, and `hasattr` tells. `mass_at(x)`, smooth between breakpoints, is
+the effective mass (...) at positions (..., d) of
 
     H = -d/dx (1 / m) d/dx + V        (BenDaniel and Duke, Phys. Rev. 152 (1966) 683)
 
@@ -31,6 +32,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import reprlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, dataclass_transform
 
@@ -52,6 +54,7 @@ class Potential:
 
     energies    the fields that scale with the unit of energy, each with its power of it (`qpinn.physics.units`); None
                 for a potential whose numbers have no units
+    in_units    whether its numbers are in nm, eV and m_e, so that dimensionless they mean nothing
     threshold   the lower of V(-inf) and V(inf), above which nothing is bound; inf if V rises without end
     hard_walls  whether the left and the right wall belong to the potential, so that V does not go on beyond them
     seams       positions between which V is smooth, breakpoints or not
@@ -59,6 +62,7 @@ class Potential:
 
     name: ClassVar[str]
     energies: ClassVar[dict[str, float] | None] = None
+    in_units: ClassVar[bool] = False
     threshold: ClassVar[float] = math.inf
     hard_walls: ClassVar[tuple[bool, bool]] = (False, False)
 
@@ -70,7 +74,21 @@ class Potential:
         @property
         def breakpoints(self) -> tuple[Number, ...]: ...
 
-        def __call__(self, x: Any) -> Any: ...
+        def at(self, x: Any) -> Any: ...
+
+    def __call__(self, x: Any) -> Any:
+        """V at positions x, of whatever shape and in that shape: numbers, lists, NumPy and JAX arrays.
+
+        In the units of the potential's numbers. Beyond the walls, where psi is zero, it is the formula continued, and
+        Dirac deltas are not in it. Raises TypeError for what are no real numbers.
+        """
+        place = positions(x, self)
+        return self.at(place[..., None])[()]
+
+    def mass(self, x: Any) -> Any:
+        """The effective mass at positions x, of whatever shape and in that shape; 1 where a potential has none."""
+        place = positions(x, self)
+        return (mass_at(self, place[..., None]) + 0.0 * place)[()]
 
     @property
     def seams(self) -> Float[np.ndarray, "seams"]:
@@ -154,14 +172,40 @@ def inside(domain: Sequence[Any], center: Any, width: Any, what: str) -> dict[st
     return {"left": left, "right": right, "center": center, "width": width}
 
 
+def positions(x: Any, potential: Any) -> Any:
+    """Positions as an array: of JAX if they are, or numbers of the potential, else of NumPy in float64.
+
+    Raises TypeError for what are no real numbers.
+    """
+    if not isinstance(x, jax.Array):
+        array = np.asarray(x) if _regular(x) else np.asarray(None)
+        if array.dtype.kind not in "fiu":
+            raise TypeError(f"x={reprlib.repr(x)}: must be real numbers, positions in an array of any shape")
+        x = array.astype(np.float64)
+        if not any(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(potential)):
+            return x
+    elif not jnp.issubdtype(x.dtype, jnp.floating) and not jnp.issubdtype(x.dtype, jnp.integer):
+        raise TypeError(f"x: has the type {x.dtype}; must be real numbers, positions in an array of any shape")
+    return jnp.asarray(x, jnp.result_type(x, float))
+
+
+def _regular(x: Any) -> bool:
+    """Whether NumPy makes an array of something: lists of lists of unequal lengths are none."""
+    try:
+        np.asarray(x)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def mass_at(potential: Any, x: Any) -> Any:
     """The effective mass at positions x (..., d): (...), or the number 1 of a potential that has none."""
-    return potential.mass(x) if hasattr(potential, "mass") else 1.0
+    return potential.mass_at(x) if hasattr(potential, "mass_at") else 1.0
 
 
 def mass_slope_at(potential: Any, x: Array) -> Any:
     """dm/dx at positions x (..., 1) on JAX arrays: (...), or the number 0 of a potential without masses."""
-    return jax.jvp(potential.mass, (x,), (jnp.ones_like(x),))[1] if hasattr(potential, "mass") else 0.0
+    return jax.jvp(potential.mass_at, (x,), (jnp.ones_like(x),))[1] if hasattr(potential, "mass_at") else 0.0
 
 
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
@@ -171,7 +215,7 @@ def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
 
 def has_kinks(potential: Any) -> bool:
     """Whether psi of this potential has kinks: at Dirac deltas, or where the mass changes."""
-    return hasattr(potential, "mass") or bool(deltas_of(potential)[0])
+    return hasattr(potential, "mass_at") or bool(deltas_of(potential)[0])
 
 
 def strengths_at(potential: Any, edges: Float[np.ndarray, "edges"]) -> Float[np.ndarray, "edges"]:
@@ -226,7 +270,9 @@ def describe(potential: Any) -> dict[str, Any]:
         return {**describe(potential.potential), "ends": potential.ends.described()}
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
-    plain = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
+    plain: dict[str, Any] = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}
+    if getattr(potential, "parameters", None):
+        plain["parameters"] = dict(potential.parameters)
     lists = {key: value.tolist() for key, value in values.items() if np.ndim(value) == 1 and len(value) <= MOST_LISTED
              and isinstance(value, np.ndarray)}  # fmt: skip
     return {"name": potential.name, **plain, **lists}

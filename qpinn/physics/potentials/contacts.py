@@ -25,7 +25,7 @@ class _Contacts(Potential, abc.ABC):
     def breakpoints(self) -> tuple[Number, ...]:
         return self.deltas[0]
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 

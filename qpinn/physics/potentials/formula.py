@@ -1,4 +1,4 @@
-"""Formulas in x: read into a tree, checked, and computed on arrays. Nothing of them is run as Python.
+"""Formulas in x and named numbers: read into a tree, checked, and computed on arrays. Nothing of them is run as Python.
 
 numbers, x, pi, e, + - * / and ** or ^ with a number as exponent, parentheses
 sin cos tan sec csc cot, sinh cosh tanh sech csch coth, arctan arcsinh, exp log sqrt erf, abs sign floor
@@ -6,7 +6,7 @@ heaviside(g)          0 for g < 0, 1 for g > 0
 minimum(a, b), maximum(a, b), hypot(a, b), mod(a, b)
 where(a < b, p, q)    with < <= > >=, chained as in where(0 < x < 1, p, q)
 
-Other names are understood: ln, atan, asinh, min, max.
+Names of parameters stand for their numbers. Other names are understood: ln, atan, asinh, min, max.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import functools
 import itertools
 import math
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -48,15 +48,21 @@ COMPARED = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operato
 
 
 class Node(NamedTuple):
-    """An operation and its operands; a number has the operation "number" and its value, x has "x" and none."""
+    """An operation and its operands; a number has the operation "number" and its value, x has "x" and none.
+
+    A parameter has "parameter" and its name.
+    """
 
     operation: str
     operands: tuple[Any, ...] = ()
 
 
 @functools.lru_cache(maxsize=256)
-def parse(text: str) -> Node:
-    """The tree of a formula. Raises ValueError that names `potential.formula` and what is not allowed in it."""
+def parse(text: str, names: tuple[str, ...] = ()) -> Node:
+    """The tree of a formula in x and the parameters `names`.
+
+    Raises ValueError that names `potential.formula` and what is not allowed in it.
+    """
     if not isinstance(text, str) or not text.strip():
         raise _refused(text, "must be a formula in x, such as 10*(x**2-1)**2")
     if len(text) > LONGEST:
@@ -65,7 +71,27 @@ def parse(text: str) -> Node:
         tree = ast.parse(text.strip().replace("^", "**"), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise _refused(text, "cannot be read; write it as in 10*(x**2-1)**2 + 0.3*x") from None
-    return _node(tree, text, 0)
+    node = _node(tree, text, 0)
+    for name in parameters(node):
+        if name not in names:
+            every = [*names, "x", *CONSTANTS, *ARGUMENTS]
+            known = f"{', '.join(every)}, and names in potential.parameters"
+            raise _refused(text, f"{name} is unknown; {suggestion(name, every)}allowed: {known}")
+    return node
+
+
+def parameters(node: Node) -> list[str]:
+    """Names of the parameters of a tree."""
+    return list(dict.fromkeys(inner.operands[0] for inner in _below(node) if inner.operation == "parameter"))
+
+
+def bound(node: Node, numbers: Mapping[str, Any]) -> Node:
+    """A tree with numbers, which may be traced, in the place of its parameters."""
+    if node.operation == "parameter":
+        return Node("number", (numbers[node.operands[0]],))
+    return Node(
+        node.operation, tuple(bound(child, numbers) if isinstance(child, Node) else child for child in node.operands)
+    )
 
 
 def _refused(text: Any, reason: str) -> ValueError:
@@ -82,8 +108,7 @@ def _node(tree: ast.AST, text: str, depth: int) -> Node:
             return Node("x")
         if tree.id in CONSTANTS:
             return Node("number", (CONSTANTS[tree.id],))
-        names = ["x", *CONSTANTS, *ARGUMENTS]
-        raise _refused(text, f"{tree.id} is unknown; {suggestion(tree.id, names)}allowed: {', '.join(names)}")
+        return Node("parameter", (tree.id,))
     if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, (ast.USub, ast.UAdd)):
         inner = _node(tree.operand, text, depth + 1)
         return Node("-", (Node("number", (0.0,)), inner)) if isinstance(tree.op, ast.USub) else inner

@@ -37,7 +37,7 @@ class Function(Potential):
     def domain(self) -> tuple[Number, Number]:
         return self.left, self.right
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return self.scale * self.function(x[..., 0])
         with jax.enable_x64(True):  # also where the function is made of jax.numpy
@@ -64,7 +64,7 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
         raise ValueError(f"potential.breakpoints={kinks}: must lie inside the domain [{left:g}, {right:g}]")
     if _traced(f):
         built = Function(left=left, right=right, function=f, breakpoints=tuple(kinks))
-        _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)[:, None]))
+        _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)))
         return built
     return _spline(f, [left, *kinks, right])
 

@@ -57,6 +57,7 @@ class Layers(OfArrays):
     name: ClassVar[str] = "layers"
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {"offset": 1, "offset_end": 1, "field": 1}
+    in_units: ClassVar[bool] = True
 
     @property
     def domain(self) -> tuple[Number, Number]:
@@ -136,10 +137,10 @@ class Layers(OfArrays):
         share = (x - edges[layer]) / (edges[layer + 1] - edges[layer])
         return first + (namespace.asarray(end)[layer] - first) * share
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._v(x[..., 0], self._layer(x[..., 0]))
 
-    def mass(self, x: Any) -> Any:
+    def mass_at(self, x: Any) -> Any:
         return self._m(x[..., 0], self._layer(x[..., 0]))
 
 

@@ -108,12 +108,12 @@ class Sampled(OfArrays):
 
     def _off_interpolant(self, left: float, right: float, degree: int) -> float:
         middle, half = (left + right) / 2, (right - left) / 2
-        coefficients = np.polynomial.chebyshev.chebinterpolate(lambda t: self((middle + half * t)[:, None]), degree)
+        coefficients = np.polynomial.chebyshev.chebinterpolate(lambda t: self.at((middle + half * t)[:, None]), degree)
         inner = self.seams[(self.seams > left) & (self.seams < right)]
         ends = np.concatenate([[left], inner, [right]])
         nodes = np.cos(np.pi * (np.arange(2 * degree) + 0.5) / (2 * degree))
         x = (ends[:-1, None] + np.diff(ends)[:, None] * (1 + nodes) / 2).ravel()
-        v = self(x[:, None])
+        v = self.at(x[:, None])
         off = np.abs(v - np.polynomial.chebyshev.chebval((x - middle) / half, coefficients)).max()
         return float(np.sqrt(2) * max(off - 64 * np.finfo(float).eps * np.abs(v).max(), 0.0))
 
@@ -124,7 +124,7 @@ class Sampled(OfArrays):
         if np.abs(knots + knots[::-1] - 2 * center).max() > 2 * slack:
             return False
         x = knots[:-1, None] + np.diff(knots)[:, None] * np.array([0.1, 0.4, 0.6, 0.9])
-        v, reflected = self(x[..., None]), self((2 * center - x)[..., None])
+        v, reflected = self.at(x[..., None]), self.at((2 * center - x)[..., None])
         return bool(np.abs(v - reflected).max() <= 1e-12 * np.abs(v).max())
 
     def by_key(self, by_field: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -169,7 +169,7 @@ class Sampled(OfArrays):
             values.append(value)
         return np.minimum.reduce(values), np.maximum.reduce(values)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         knots, coefficients = namespace.asarray(self.knots), namespace.asarray(self.coefficients)
         piece = namespace.clip(namespace.searchsorted(knots, x[..., 0], side="right") - 1, 0, len(self.knots) - 2)

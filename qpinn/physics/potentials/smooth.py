@@ -56,7 +56,7 @@ class Harmonic(_Line):
     def length(self) -> float:
         return float(self.omega) ** -0.5
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return (self.omega * (x[..., 0] - self.center)) ** 2
 
     def levels(self, count: int) -> np.ndarray | None:
@@ -75,7 +75,7 @@ class Anharmonic(_Line):
     def length(self) -> float:
         return 1.0 / max(1.0, float(self.g)) ** (1 / 6)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         square = x[..., 0] ** 2
         return square + self.g * square**2
 
@@ -97,7 +97,7 @@ class DoubleWell(_Line):
     def length(self) -> float:
         return float(self.a)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self.height * ((x[..., 0] / self.a) ** 2 - 1) ** 2
 
 
@@ -123,7 +123,7 @@ class Morse(_Line):
     def length(self) -> float:
         return 1 / float(self.a)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         decay = namespace.exp(-self.a * (x[..., 0] - self.center))
         return self.depth * decay * (decay - 2)
@@ -151,7 +151,7 @@ class PoeschlTeller(_Line):
     def length(self) -> float:
         return 1 / float(self.a)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         far = namespace.clip(self.a * x[..., 0], -FARTHEST, FARTHEST)
         return -self.l * (self.l + 1) * self.a**2 / namespace.cosh(far) ** 2
@@ -181,7 +181,7 @@ class Linear(_Line):
     def length(self) -> float:
         return float(self.slope) ** (-1 / 3)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self.slope * x[..., 0]
 
     def levels(self, count: int) -> np.ndarray | None:
@@ -213,7 +213,7 @@ class WoodsSaxon(_Line):
     def length(self) -> float:
         return max(float(self.radius), float(self.a))
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         far = namespace.clip((abs(x[..., 0]) - self.radius) / self.a, -FARTHEST, FARTHEST)
         return -self.depth / (1 + namespace.exp(far))
@@ -234,7 +234,7 @@ class GaussianWell(_Line):
     def length(self) -> float:
         return float(self.width)
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         return -self.depth * namespace.exp(-((x[..., 0] / self.width) ** 2) / 2)
 

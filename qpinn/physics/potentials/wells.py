@@ -20,7 +20,7 @@ class InfiniteWell(Between):
     hard_walls: ClassVar[tuple[bool, bool]] = (True, True)
     energies: ClassVar[dict[str, float]] = {}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return 0.0 * x[..., 0]
 
 
@@ -53,7 +53,7 @@ class FiniteWell(_Step):
     name: ClassVar[str] = "finite_well"
     energies: ClassVar[dict[str, float]] = {"depth": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._piecewise(x, 0.0, self.depth)
 
 
@@ -69,7 +69,7 @@ class Barrier(_Step):
     name: ClassVar[str] = "barrier"
     energies: ClassVar[dict[str, float]] = {"height": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         return self._piecewise(x, self.height, 0.0)
 
 
@@ -104,7 +104,7 @@ class AsymmetricWell(_Step):
     name: ClassVar[str] = "asymmetric_well"
     energies: ClassVar[dict[str, float]] = {"depth_left": 1, "depth_right": 1}
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         outside = namespace.where(x[..., 0] < self.center, self.depth_left, self.depth_right)
         return self._piecewise(x, 0.0, outside)
@@ -145,7 +145,7 @@ class KronigPenney(Potential):
         period = self.width + self.thickness
         return tuple(end for j in range(self.count - 1) for end in (j * period + self.width, (j + 1) * period))
 
-    def __call__(self, x: Any) -> Any:
+    def at(self, x: Any) -> Any:
         namespace = x.__array_namespace__()
         period = self.width + self.thickness
         within = x[..., 0] - period * namespace.floor(x[..., 0] / period)

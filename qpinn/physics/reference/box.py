@@ -125,7 +125,7 @@ class Box:
 
 def sample(potential: Potential, left: float, t: Float[np.ndarray, "*n"]) -> Float[np.ndarray, "*n"]:
     """V at left + t, same shape as t."""
-    return np.asarray(potential((left + t)[..., None]), dtype=np.float64)
+    return np.asarray(potential.at((left + t)[..., None]), dtype=np.float64)
 
 
 def box_of(potential: Potential) -> Box:

@@ -117,7 +117,7 @@ def _mesh(potential: Any, box: Box, states: int, degree: int) -> np.ndarray:
         gaps = np.where(place < len(open_to), right - at[1:], np.inf), np.where(place > 0, at[:-1] - left, np.inf)
         away = np.where(inside, 0.0, np.maximum(np.minimum(*gaps), 0.0))
         ends = box.left + mesh
-        middle = np.asarray(potential(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
+        middle = np.asarray(potential.at(((ends[:-1] + ends[1:]) / 2)[:, None]), np.float64)
         allowance = 1e-13 * (bound - floor) * np.exp(2 * np.minimum(away, 300.0)) + 8 * EPS * np.abs(middle)
         rough = stray(potential, ends[:-1] + blur, ends[1:] - blur, degree) > allowance
         rough |= stray_mass(potential, ends[:-1], ends[1:], degree) > 64 * EPS
@@ -189,7 +189,7 @@ def _assembled(potential: Potential, box: Box, mesh: np.ndarray, degree: int) ->
     nodes, weights, basis, slopes, _ = _basis(degree)
     sizes = np.diff(mesh)
     x = box.left + (mesh[:-1, None] + sizes[:, None] * (nodes + 1) / 2)
-    v = np.asarray(potential(x[..., None]), np.float64)
+    v = np.asarray(potential.at(x[..., None]), np.float64)
     floor = box.floor(float(v.min()))
     mass = np.broadcast_to(np.asarray(mass_at(potential, x[..., None]), np.float64), x.shape)
     strength = np.zeros(len(mesh))

@@ -3,9 +3,9 @@
 import importlib
 import pkgutil
 
-from qpinn.training.optimizers.base import OPTIMIZERS, Optimizer, Record, optimizer, record
+from qpinn.training.optimizers.base import LONG, OPTIMIZERS, Optimizer, Record, optimizer, record
 
-__all__ = ["OPTIMIZERS", "Optimizer", "Record", "optimizer", "record"]
+__all__ = ["LONG", "OPTIMIZERS", "Optimizer", "Record", "optimizer", "record"]
 
 
 def discover() -> None:

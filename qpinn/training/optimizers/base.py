@@ -47,6 +47,7 @@ class Entry:
     build    (numbers, steps) -> Optimizer, from its numbers and the length of the training
     label    its name in reports
     steps    of a training where a config gives none
+    chunk    of steps between two looks at the progress, where a config gives none and somebody looks
     block    starts of a sweep that a core trains at once: one Jacobian fills its cache, one gradient does not
     numbers  its numbers with their defaults; a config must give a value of the same type (int, float or str)
     """
@@ -54,6 +55,7 @@ class Entry:
     build: Callable[[Mapping[str, Any], int], Any]
     label: str
     steps: int
+    chunk: int
     block: int
     numbers: Mapping[str, Any]
 
@@ -62,13 +64,19 @@ OPTIMIZERS: dict[str, Entry] = {}
 """What `optimizer.name` in a config may say."""
 
 
-def optimizer(name: str, *, label: str, steps: int, block: int = 8, **numbers: Any) -> Callable[[F], F]:
+LONG = 500
+"""Steps of a chunk where nobody looks: what is done between two chunks then takes no time to speak of."""
+
+
+def optimizer(
+    name: str, *, label: str, steps: int, chunk: int = LONG, block: int = 8, **numbers: Any
+) -> Callable[[F], F]:
     """A decorator that registers `build`, see `Entry`. Raises ValueError for a name that is taken."""
 
     def register(build: F) -> F:
         if name in OPTIMIZERS:
             raise ValueError(f"optimizer.name={name}: is taken")
-        OPTIMIZERS[name] = Entry(build=build, label=label, steps=steps, block=block, numbers=numbers)
+        OPTIMIZERS[name] = Entry(build=build, label=label, steps=steps, chunk=chunk, block=block, numbers=numbers)
         return build
 
     return register

@@ -79,6 +79,6 @@ class LevenbergMarquardt:
         return carry, taken
 
 
-@optimizer("levenberg_marquardt", label="Levenberg-Marquardt", steps=15, block=1, damping=1e-6)
+@optimizer("levenberg_marquardt", label="Levenberg-Marquardt", steps=15, chunk=3, block=1, damping=1e-6)
 def build(numbers: Mapping[str, Any], steps: int) -> LevenbergMarquardt:
     return LevenbergMarquardt(**numbers)
