@@ -179,6 +179,8 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
         raise ValueError(f"{key}: must be a number of levels that is the same at every point, as states=4")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: to vary a number needs gauss_legendre")
+    if settings.network.shared is False:
+        raise ValueError("network.shared=false: one network serves all points of a number that is varied; leave it out")
     many = dataclasses.replace(
         settings, network=dataclasses.replace(settings.network, shared=True),
         loss=dataclasses.replace(settings.loss, unit=settings.loss.unit or 1.0),  # of a loss that nothing lowers

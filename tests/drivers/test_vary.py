@@ -207,6 +207,7 @@ def test_every_number_of_every_potential_goes_back_into_its_builder(name):
         ("width", [1.0, 2.0], {"states": "all"}, "states=all: must be a number of levels"),
         ("width", [1.0, 2.0], {"state": 2}, "state=2: must be a number of levels"),
         ("width", [1.0, 2.0], {"sampling": "uniform"}, "sampling.name=uniform: to vary a number needs"),
+        ("width", [1.0, 2.0], {"network": {"shared": False}}, "network.shared=false: one network serves all points"),
         ("width", [1.0, 2.0], {"start": "random"}, "network.shared=true"),
         ("width", [1.0, 2.0], {"network": {"width": 4000}}, "network.width=4000"),
     ],
