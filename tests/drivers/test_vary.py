@@ -15,6 +15,7 @@ from tests_support import call, start, until
 import qpinn
 from qpinn import potentials
 from qpinn.drivers import vary as driver
+from qpinn.physics import units
 from qpinn.physics.potentials import numbers
 
 SEMI = {"thickness": [8, 5, 4, 5.5, 8], "offset": [0.3, 0, 0.3, 0.01, 0.3], "mass": [0.09, 0.067, 0.09, 0.067, 0.09]}
@@ -28,9 +29,9 @@ def crossing():
                       units="semiconductor")  # fmt: skip
 
 
-def dense(thickness, offset, mass, states):
+def dense(thickness, offset, mass, states, field=0.0):
     """The lowest levels by spectral elements: Gauss-Lobatto polynomials of degree 24 in each layer, in eV."""
-    degree, hbar2 = 24, 0.0380998212  # hbar^2 / (2 m_e), in eV nm^2
+    degree, hbar2 = 24, units.of("semiconductor").scale  # hbar^2 / (2 m_e), in eV nm^2
     inner = np.polynomial.Legendre.basis(degree)
     x = np.concatenate([[-1], np.sort(inner.deriv().roots().real), [1]])
     weight = 2 / (degree * (degree + 1) * inner(x) ** 2)
@@ -42,7 +43,8 @@ def dense(thickness, offset, mass, states):
     for j, (length, v, m) in enumerate(zip(thickness, offset, mass, strict=True)):
         place = slice(degree * j, degree * (j + 1) + 1)
         form[place, place] += hbar2 / m * 2 / length * slope.T @ (weight[:, None] * slope)
-        form[place, place] += np.diag(length / 2 * v * weight)
+        left = sum(thickness[:j])
+        form[place, place] += np.diag(length / 2 * (v + 1e-4 * field * (left + length * (x + 1) / 2)) * weight)
         gram[place] += length / 2 * weight
     root = 1 / np.sqrt(gram[1:-1])
     return linalg.eigvalsh(root[:, None] * form[1:-1, 1:-1] * root)[:states]
@@ -61,12 +63,24 @@ def test_the_infinite_well_over_its_width():
 def test_levels_of_two_wells_are_inside_their_bounds_and_come_as_close_as_a_dense_solve_says(crossing):
     wells = [{**SEMI, "offset": [0.3, 0, 0.3, value, 0.3]} for value in crossing.values]
     exact = np.array([dense(**well, states=3) for well in wells])
-    np.testing.assert_allclose(crossing.energies, exact, rtol=1e-7)  # the constants have nine digits
+    np.testing.assert_allclose(crossing.energies, exact, rtol=1e-9)
     gap, expected = (np.diff(levels[:, :2], axis=1)[:, 0] for levels in (crossing.energies, exact))
     assert 0.001 < expected.min() < 0.01
-    np.testing.assert_allclose(gap, expected, rtol=1e-6)
+    np.testing.assert_allclose(gap, expected, rtol=1e-8)
     own = qpinn.solve(potentials.layers(**wells[6]), states=3, units="semiconductor").energies
     assert ((crossing.bounds[6, :, 0] <= own) & (own <= crossing.bounds[6, :, 1])).all()
+
+
+def test_a_field_takes_the_wells_through_each_other():
+    """From -25 to 25 kV/cm they come as close as a dense solve says, where it says."""
+    fields = np.linspace(-25, 25, 11)
+    found = qpinn.vary(potentials.layers(**SEMI), "field", fields, states=3, units="semiconductor")
+    exact = np.array([dense(**SEMI, states=3, field=field) for field in fields])
+    assert (np.abs(found.energies - exact) < 1e-11).all()
+    gap, expected = (levels[:, 1] - levels[:, 0] for levels in (found.energies, exact))
+    assert 0 < np.argmin(expected) < 10
+    np.testing.assert_allclose(gap, expected, rtol=1e-8)
+    assert found.converged.all()
 
 
 def test_slopes_are_those_of_the_energies(crossing):
@@ -108,8 +122,7 @@ def test_where_points_are_too_far_apart_it_is_said():
 
 def test_a_pair_that_is_split_by_less_than_rounding_is_there_and_has_no_slopes():
     pair = {"thickness": [6, 5, 40, 5, 6], "offset": [0.3, 0, 0.3, 0, 0.3], "mass": [0.09] * 5}
-    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=3, units="semiconductor",
-                       ansatz={"parity": "none"})  # fmt: skip
+    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=3, units="semiconductor")
     assert found.converged.all()
     assert found.energies[1, 1] - found.energies[1, 0] < 1e-12
     assert np.isnan(found.slopes[1, :2]).all()
