@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 LIMIT = 1e12
 """Largest size of a number, and of V, that is allowed."""
@@ -41,9 +40,25 @@ def suggestion(word: str, names: Iterable[str]) -> str:
     return f"did you mean {close[0]}? " if close else ""
 
 
+def plain(value: Any) -> Any:
+    """A number of NumPy or JAX as Python's, their rows of numbers as lists; anything else, a tracer too, as it is."""
+    if getattr(value, "ndim", None) not in (0, 1) or not hasattr(value, "tolist"):
+        return value
+    try:
+        return value.tolist()
+    except Exception:  # of what has no numbers yet, or never: a tracer, a key of jax.random
+        return value
+
+
+def shown(value: Any) -> str:
+    """A value as an error shows it: in one line, and not too long."""
+    return " ".join(reprlib.repr(value).split())
+
+
 def whole(key: str, value: Any, least: int, most: int | None = None) -> int:
     """`value` as an int, or a ValueError unless it is one with least <= value <= most."""
-    number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    value = plain(value)
+    number = isinstance(value, int) and not isinstance(value, bool)
     if not number or value < least or (most is not None and value > most):
         raise ValueError(f"{key}={value}: must be a whole number from {least}{'' if most is None else f' to {most}'}")
     return int(value)
@@ -51,8 +66,9 @@ def whole(key: str, value: Any, least: int, most: int | None = None) -> int:
 
 def finite(key: str, value: Any) -> float:
     """`value` as a float, or a ValueError if it is not a finite number of a usable size."""
+    value = plain(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ValueError(f"{key}={value!r}: must be a number")
+        raise ValueError(f"{key}={shown(value)}: must be a number")
     if not math.isfinite(value):
         raise ValueError(f"{key}={value}: must be finite")
     if abs(value) > LIMIT:

@@ -163,10 +163,10 @@ def multirun(job: Callable[[Any, Path], Any], overrides: Sequence[str], options:
 
 OVERRIDES = "overrides.txt"
 
-RUNNING = ("output", "resume", "save_every", "requeue", "debug")
+RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
-OTHERS = ("potential", "sweep", "bands", "vary", "range", "points")
+OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points")
 """Keys that are none of `qpinn.drivers.settings.Settings`."""
 
 
@@ -189,11 +189,9 @@ def contents(config: Any) -> dict[str, str]:
 
 def write_config(config: Any, folder: Path) -> None:
     """config.yaml of a run."""
-    from omegaconf import OmegaConf
+    from qpinn.runs import run_folder
 
-    from qpinn.runs.files import write_atomically
-
-    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(plain(config))).encode())
+    run_folder.write_config(folder, plain(config))
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -224,14 +222,15 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"debug={values['debug']}: must be true or false")
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep", "bands"):
+    for group in ("potential", "hamiltonian", "sweep", "bands", "figures"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
         from_mapping(Sweep, values["sweep"], "sweep.").check(chosen)
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
-    potential = settings.build_potential(values["potential"])
+    _check_animation(figures(config).animate, values, chosen)
+    potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
     if "vary" in values:
         varied(values, potential, chosen)
@@ -250,6 +249,25 @@ def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
 
     choice = from_mapping(VaryChoice, {key: values[key] for key in ("vary", "range", "points")})
     return vary.family(potential, str(choice.vary), choice.values, chosen)
+
+
+def figures(config: Any) -> Any:
+    """The `qpinn.report.choice.Choice` of a composed config. Raises ValueError for what is not allowed."""
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.report.choice import Choice
+
+    return from_mapping(Choice, plain(config).get("figures", {}), "figures.")
+
+
+def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None:
+    """Refuse to show a training where there is none, or many of them."""
+    if not animate:
+        return
+    if "sweep" in values or "bands" in values:
+        raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
+    if chosen.shared:
+        raise ValueError("figures.animate=true: a network that levels share is not trained; allowed with it: "
+                         "network.shared=false")  # fmt: skip
 
 
 def hydra_main(job: Callable[[Any], Any], primary: str = "config") -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 
 import _cli
 import _overrides
 
 
 def options(arguments: Sequence[str], about: str | None, primary: str = "config") -> list[str]:
-    """The options on a command line. --help and --version are answered here, an unknown one ends with one line."""
+    """The options on a command line. Those up to --version are answered here, an unknown one ends with one line."""
     given = [argument for argument in arguments if argument.startswith("-")]
     for option in given:
         if option.partition("=")[0] not in OPTIONS:
@@ -20,6 +22,9 @@ def options(arguments: Sequence[str], about: str | None, primary: str = "config"
         from importlib import metadata
 
         print(f"qpinn {metadata.version('qpinn')}")
+        raise SystemExit(0)
+    if "--list" in given:
+        print(list_text())
         raise SystemExit(0)
     if {"-h", "--help"} & set(given):
         print(help_text(about or "", primary))
@@ -30,6 +35,7 @@ def options(arguments: Sequence[str], about: str | None, primary: str = "config"
 OPTIONS = (
     "-h",
     "--help",
+    "--list",
     "--version",
     "-m",
     "--multirun",
@@ -47,7 +53,8 @@ OPTIONS = (
 def help_text(about: str, primary: str = "config") -> str:
     """What a script does, the choices of every group, and every key with its default and its meaning."""
     groups = sorted(folder.name for folder in _cli.CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
-    shown = [about.strip(), "", "Groups, as group=choice (the default first):", ""]
+    shown = [about.strip(), "--list shows every potential with its formula and its numbers, and every experiment."]
+    shown += ["", "Groups, as group=choice (the default first):", ""]
     chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (_cli.CONFIGS / "base.yaml").read_text(), re.MULTILINE))
     for group in groups:
         others = [choice for choice in _overrides.choices(group) if choice != chosen.get(group)]
@@ -69,3 +76,51 @@ def _keys(text: str) -> list[str]:
     blocks = re.split(r"^(?=\w)", text, flags=re.MULTILINE)
     kept = [block for block in blocks if not block.startswith(("defaults:", "hydra:", "#"))]
     return [line for block in kept for line in block.splitlines() if line.strip()]
+
+
+WIDTHS = (16, 42, 36)
+"""Of the columns of a list: names, what they are, and numbers with their defaults."""
+
+
+def list_text() -> str:
+    """Every potential with its formula and its numbers, and every experiment, as the configs say them; 100 wide."""
+    shown = ["Potentials, as potential=<name>, and their numbers, as potential.<key>=<value>:", ""]
+    for name in _overrides.choices("potential"):
+        about, values = _said(_cli.CONFIGS / "potential" / f"{name}.yaml")
+        numbers = [f"{key}={value}" for key, value in values.items() if key != "name"]
+        shown += _columns(name, about, numbers)
+    shown += [
+        "",
+        "Experiments, as experiment=<name>: other settings than the defaults, on any potential or on theirs:",
+        "",
+    ]
+    experiments = _overrides.choices("experiment")
+    longest = max(map(len, experiments))
+    for name in experiments:
+        about, _ = _said(_cli.CONFIGS / "experiment" / f"{name}.yaml")
+        indent = " " * (longest + 4)
+        shown += textwrap.wrap(about, 100, initial_indent=f"  {name:{longest}}  ", subsequent_indent=indent)
+    return "\n".join(line.rstrip() for line in shown)
+
+
+def _said(path: Path) -> tuple[str, dict[str, str]]:
+    """The comment at the top of a YAML file, and its keys with their values as they are written."""
+    lines = path.read_text().splitlines()
+    about = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    said = " ".join(line.lstrip("# ") for line in about if not line.startswith("# @"))
+    values = dict(re.findall(r"^(\w+): +(.*?) *(?:#.*)?$", "\n".join(lines), re.MULTILINE))
+    return said, values
+
+
+def _columns(name: str, about: str, numbers: Sequence[str]) -> list[str]:
+    """Name, what it is and its numbers side by side, as many lines as they need."""
+    together = textwrap.wrap(about.replace(" = ", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}"), WIDTHS[1])
+    cells = [
+        [name],
+        [line.replace("\N{NO-BREAK SPACE}", " ") for line in together],
+        textwrap.wrap(", ".join(numbers), WIDTHS[2], break_on_hyphens=False),
+    ]
+    return [
+        "  " + "  ".join(f"{cell:{width}}" for cell, width in zip(line, WIDTHS, strict=True))
+        for line in itertools.zip_longest(*cells, fillvalue="")
+    ]

@@ -218,6 +218,16 @@ def check(
     return config
 
 
+def figures(arguments: Sequence[str]) -> Any:
+    """The `qpinn.report.choice.Choice` that overrides of the group `figures` make, which are checked."""
+    words = [_parse(argument) for argument in arguments]
+    _check_names(words, "plot")
+    try:
+        return _cli.figures(composed(arguments, "plot"))
+    except ValueError as error:
+        _cli.fail(_as_given(str(error), words))
+
+
 def _as_given(message: str, overrides: Sequence[Any]) -> str:
     """A message `key=value: ...` with the value as it stands on the command line: 1e400, not inf."""
     key, _, rest = message.partition("=")

@@ -271,7 +271,8 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[str]:
-    keys = [key for key in sorted({**there, **here}) if key not in MAY_DIFFER and there.get(key) != here.get(key)]
+    every = sorted(key for key in {**there, **here} if key.partition(".")[0] not in MAY_DIFFER)
+    keys = [key for key in every if key not in MAY_DIFFER and there.get(key) != here.get(key)]
     return [f"{key}={_text(there.get(key))} there, {_text(here.get(key))} here" for key in keys]
 
 

@@ -24,7 +24,6 @@ def main() -> int:
     _cli.check_writable(config.output)
     _cli.use_cache()
     from qpinn.drivers.bands import bands
-    from qpinn.report import band_figures
     from qpinn.runs import run_folder
     from qpinn.runs.files import write_atomically
 
@@ -45,7 +44,11 @@ def main() -> int:
             writer.writerow([f"{number:.17g}" for number in numbers])
     write_atomically(folder / "bands.csv", rows.getvalue().encode())
     run_folder.write_summary(folder, summary, "bands.json")
-    band_figures.draw(summary, folder / "bands")
+    figures = _cli.figures(config)
+    if figures.name != "none":
+        from qpinn.report import band_figures
+
+        band_figures.draw(summary, folder / "bands", figures)
     print(_table(result, settings))
     print(f"  folder: {folder}")
     return 0

@@ -1,6 +1,10 @@
-"""Draw the figures of a run or a sweep again, from the files in its folder alone.
+"""Draw the figures of a run or a sweep and report.html again, from the files in its folder alone.
 
 python scripts/plot.py outputs/<a run, a sweep or a multirun>
+python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
+
+figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi;
+figures.animate=true (training.gif)
 """
 
 from __future__ import annotations
@@ -8,15 +12,24 @@ from __future__ import annotations
 import sys
 
 import _cli
+import _overrides
 
 
 def main() -> int:
-    from qpinn.report import run_figures, sweep_figures
+    words = [word for word in sys.argv[1:] if word.startswith(("figures=", "figures."))]
+    folders = _cli.runs([word for word in sys.argv if word not in words], __doc__)
+    choice = _overrides.figures(words)
+    if choice.name == "none":
+        return 0
+    from qpinn.report import page, run_figures, sweep_figures
 
-    for folder, results in _cli.runs(sys.argv, __doc__):
+    for folder, results in folders:
+        if choice.animate and "statistics" in results:
+            _cli.fail(f"figures.animate=true: {folder} is a sweep, which keeps no frames; allowed for runs")
         draw = sweep_figures.save_all if "statistics" in results else run_figures.save_all
         try:
-            written = draw(folder)
+            written = draw(folder, choice)
+            written.append(page.save(folder, written))
         except (ValueError, OSError) as error:
             _cli.fail(str(error))
         except _cli.DAMAGED as error:

@@ -49,14 +49,14 @@ def main() -> int:
     _cli.use_cache()
     if not multirun:
         return sweep(config, _folder(config, overrides), STARTED)
-    elsewhere = ("output=", "hydra/", "hydra.", *(f"sweep.{key}=" for key in FREE))
+    elsewhere = ("output=", "hydra/", "hydra.", "figures=", "figures.", *(f"sweep.{key}=" for key in FREE))
     same = sorted(override for override in overrides if not override.startswith(elsewhere))
     folder = Path(config.output) / f"sweeps-{_hash(same)}"
     if any(override.startswith("hydra.sweep.dir=") for override in overrides):
         folder = Path(config.hydra.sweep.dir)
     count = _overrides.jobs(overrides)
     _cli.multirun(job, overrides, options, folder, count, "sweep")
-    return ended(folder, count)
+    return ended(folder, count, _cli.figures(config))
 
 
 def _folder(config: Any, overrides: list[str]) -> Path:
@@ -78,13 +78,14 @@ def job(config: Any, folder: Path) -> None:
         (folder / "failed.txt").write_text(traceback.format_exc())
 
 
-def ended(folder: Path, expected: int) -> int:
+def ended(folder: Path, expected: int, figures: Any) -> int:
     """Show the jobs of a multirun side by side and say which failed. Returns the exit status."""
-    from qpinn.report import sweep_figures
 
     summaries = _jobs.show(folder, expected, _became)
-    if len(summaries) > 1:
-        print(f"\n  figure: {sweep_figures.save_settings(folder, summaries)[0]}")
+    if len(summaries) > 1 and figures.name != "none":
+        from qpinn.report import sweep_figures
+
+        print(f"\n  figure: {sweep_figures.save_settings(folder, summaries, figures)[0]}")
     begun = len(list(folder.glob(f"*/{_cli.OVERRIDES}")))
     if begun < expected:
         print(f"failed: {expected - begun} more left nothing behind", file=sys.stderr)
@@ -168,7 +169,7 @@ def _hash(value: Any) -> str:
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
     from qpinn.drivers import eigenstates, sweep
-    from qpinn.report import sweep_figures, tables
+    from qpinn.report import page, tables
     from qpinn.runs import run_folder, status
 
     potential, chosen = _cli.read(config)
@@ -196,7 +197,12 @@ def sweep(config: Any, folder: Path, started: float) -> int:
               "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
         return 0
     summary = sweep.finish(job, folder, columns, facts, started)
-    sweep_figures.save_all(folder)
+    figures, drawn = _cli.figures(config), []
+    if figures.name != "none":
+        from qpinn.report import sweep_figures
+
+        drawn = sweep_figures.save_all(folder, figures)
+    page.save(folder, drawn)
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
 

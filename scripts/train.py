@@ -7,6 +7,7 @@ python scripts/train.py -m potential=infinite_well,finite_well,barrier seed=0,1,
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import sys
 import time
@@ -133,9 +134,9 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     The run's own result is written before anything is computed to compare it with.
     """
     from qpinn.analysis import compare
-    from qpinn.drivers import discretize, eigenstates
+    from qpinn.drivers import discretize, eigenstates, frames
     from qpinn.drivers.clock import Clock
-    from qpinn.report import tables
+    from qpinn.report import page, tables
     from qpinn.runs import run_folder, saves
 
     folder, clock = place.folder, Clock(already=time.monotonic() - started)
@@ -162,14 +163,20 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     def saved(progress: Any) -> None:
         place.claim.write("running", step=progress.step, steps=progress.steps, seconds=spent())
 
+    figures, seen = _cli.figures(config), frames.Frames()
+    looks = frames.watched(settings) if figures.animate else settings
     saver = saves.Saver(folder, config.save_every, saved, place.snapshots, **_resume.code())
     with progress_bar() as bar:
-        solution = eigenstates.run(potential, settings, [saver, bar, Keep(folder, units, saver)], place.snapshots)
+        callbacks: list[Any] = [saver, bar, Keep(folder, units, saver), *([seen] if figures.animate else [])]
+        solution = eigenstates.run(potential, looks, callbacks, place.snapshots)
+    solution = dataclasses.replace(solution, settings=settings)
     saver.close()
     clock.lap("planning", **solution.seconds)
     clock.seconds.update({"earlier": place.seconds} if place.seconds else {})
     run_folder.write_arrays(folder, solution)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds))
+    if figures.animate:
+        run_folder.write_frames(folder, seen.arrays(solution))
     _written(solution, folder)
     clock.lap("write")
     levels, missing = _reference(solution)
@@ -180,11 +187,12 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds, levels, rows, missing))
     clock.lap("write")
-    draw(folder)
+    drawn = draw(folder, figures)
     clock.lap("figures")
     seconds = {**clock.seconds, "total": spent()}
     summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
     run_folder.write_summary(folder, summary)
+    page.save(folder, drawn)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
     return _ended(solution), solution.status
 
@@ -229,11 +237,13 @@ def _heading(potential: Any, settings: Any) -> str:
     return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"
 
 
-def draw(folder: Path) -> None:
-    """All figures of a run folder, from its files alone."""
+def draw(folder: Path, figures: Any) -> list[Path]:
+    """The chosen figures of a run folder, from its files alone."""
+    if figures.name == "none":
+        return []
     from qpinn.report import run_figures
 
-    run_figures.save_all(folder)
+    return run_figures.save_all(folder, figures)
 
 
 def say(text: str) -> None:

@@ -41,7 +41,9 @@ def main() -> int:
         except ValueError as error:
             _cli.fail(str(error))
         content = work.write(result)
-        vary_figures.save(content, work.folder / "vary")
+        figures = _cli.figures(config)
+        if figures.name != "none":
+            vary_figures.save(content, work.folder / "vary", figures)
     print(f"\n{words.report(content)}\n  folder: {work.folder}")
     return 0
 

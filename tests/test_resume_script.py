@@ -109,7 +109,7 @@ def test_a_named_folder_is_this_run_or_is_refused(tmp_path):
     assert "already finished" in _run(*quick, f"resume={folder}")
     for words, line in [
         (["network.width=5", "loss.unit=2"], f"resume={folder}: holds another run: loss.unit=1.0 there, 2 here; "
-         "network.width=4 there, 5 here; allowed to differ: output, resume, save_every, requeue, debug, "
+         "network.width=4 there, 5 here; allowed to differ: output, resume, save_every, requeue, debug, figures, "
          "optimizer.steps"),
         (["optimizer.steps=10"], f"optimizer.steps=10: must be at least 20, which the run in {folder} has taken"),
         ([f"resume={tmp_path}/nowhere"], f"resume={tmp_path}/nowhere: {tmp_path}/nowhere/config.yaml: cannot be "

@@ -7,11 +7,14 @@ import json
 
 import numpy as np
 import pytest
-from tests_support import call, script, start, train
+import yaml
+from tests_support import ROOT, call, script, start, train
+
+from qpinn.physics.potentials import BUILDERS
 
 FILES = {
     "config.yaml", "history.csv", "results.json", "wavefunction.npz", "parameters.npz", "parameters.json",
-    "train.log", "status.json",
+    "potential.json", "report.html", "train.log", "status.json",
 }  # fmt: skip
 FIGURES = {"wavefunction", "density", "residual", "energy", "loss"}
 QUICK = ["optimizer.steps=20", "network.width=4", "network.depth=1"]
@@ -109,6 +112,10 @@ def test_a_multirun_and_its_comparison(tmp_path):
     (folder,) = (tmp_path / "a b").iterdir()
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"0", "1"}
     assert finished.stdout.count("this network") == 2
+    assert finished.stdout.index("job 1 of 2, in folder 0: ") < finished.stdout.index("job 2 of 2, in folder 1: ")
+    ending = finished.stdout[finished.stdout.index(f"2 of 2 jobs finished in {folder}") :].splitlines()
+    assert [ending[2].split()[k] for k in (0, 1, -1)] == ["folder", "potential.formula", "status"]
+    assert sum("right state" in line and line.endswith("  finished") for line in ending) == 2
     for number, formula in enumerate(formulas):
         words = (folder / str(number) / "overrides.txt").read_text().splitlines()
         assert f"potential.formula='{formula}'" in words
@@ -299,3 +306,21 @@ def test_help_shows_every_group_and_every_key_with_its_meaning(name):
         assert word in finished.stdout
     assert max(map(len, finished.stdout.splitlines())) < 260
     assert call(name, "--version").stdout.startswith("qpinn ")
+
+
+@pytest.mark.parametrize("name", ["train", "sweep", "bands"])
+def test_the_list_has_every_potential_with_its_formula_and_its_numbers(name):
+    finished = call(name, "--list")
+    assert finished.returncode == 0
+    lines = finished.stdout.splitlines()
+    assert max(map(len, lines)) <= 100
+    for potential in BUILDERS:
+        (first,) = (k for k, line in enumerate(lines) if line.split()[:1] == [potential])
+        block = [lines[first]]
+        while lines[first + len(block)].startswith("   "):
+            block.append(lines[first + len(block)])
+        numbers = " ".join(line[62:].strip() for line in block)
+        values = yaml.safe_load((ROOT / "configs" / "potential" / f"{potential}.yaml").read_text())
+        assert all(f"{key}=" in numbers for key in values if key != "name")
+    assert any("V = depth (1 - exp(-a (x - center)))^2" in line for line in lines)
+    assert any(line.startswith("  paper/barrier ") for line in lines)

@@ -33,6 +33,7 @@ class State:
     wall_shift first-order rise of the level by a wall that was given; None where that is negligible, or where the walls
                belong to the potential
     free_at_wall  whether E lies above V at such a wall, so that the level is one of the box
+    wall_slope  what E falls by, per length, where such walls are moved outwards; None where wall_shift is
     expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, the
                virial ratio, 1 for an eigenfunction, and parity: None where V has none
     overlaps   |<psi_k|psi>| / |psi| with the lowest levels of the reference, whose largest says which state this is
@@ -61,12 +62,13 @@ class State:
     relative_error_energy_start: float | None = None
     relative_error_energy_rayleigh: float | None = None
     relative_l2_psi: float | None = None
+    wall_slope: float | None = None
     overlaps: list[float] | None = None
 
     def times(self, scale: float) -> State:
         """The same state with every energy multiplied by `scale`: its numbers in another unit."""
         names = ("energy", "lower", "upper", "energy_start", "energy_rayleigh", "energy_reference", "residual",
-                 "rounding", "truncation", "wall_shift")  # fmt: skip
+                 "rounding", "truncation", "wall_shift", "wall_slope")  # fmt: skip
         values = {name: getattr(self, name) for name in names}
         scaled: dict[str, Any] = {name: None if value is None else value * scale for name, value in values.items()}
         expectation = {key: value * scale if key in ("kinetic", "potential") and value is not None else value
@@ -152,6 +154,7 @@ def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple
     scale, outside = scales(plan, bound.energies), strayed(plan, measured.energies[0])
     narrow = bound.half_width <= tol * scale
     raised, free = wall_shift(bound, grid, cutting)
+    falls = wall_slope(grid, cutting) / np.maximum(fine.norms(), 1e-300)
     measured_states = []
     for k, (index, psi) in enumerate(zip(plan.indices.tolist(), fine.psi, strict=True)):
         energy, energy_start, rayleigh = (float(values[k]) for values in (*measured.energies, bound.energies))
@@ -169,6 +172,7 @@ def states(measured: Measured, plan: Any, tol: float, even: bool, cutting: tuple
             loss=float(measured.losses[k]), outcome=ended, note=note, residual=float(bound.residual[k]),
             rounding=float(bound.rounding[k]), truncation=float(bound.truncation[k]),
             wall_shift=float(raised[k]) if raised[k] > tol * scale[k] else None, free_at_wall=bool(free[k]),
+            wall_slope=float(falls[k]) if raised[k] > tol * scale[k] else None,
             expectation=expected | {"parity": expected["parity"] if even and not vanished else None},
         ))  # fmt: skip
     return measured_states
@@ -198,6 +202,22 @@ def cut_by_walls(potential: Any, chosen: tuple[bool, bool]) -> tuple[bool, bool]
     return not (left or chosen[0] or ends.left != "wall"), not (right or chosen[1] or ends.right != "wall")
 
 
+def interpolation_shift(values: certify.Values, energies: Float[np.ndarray, "K"], potential: Any) -> np.ndarray | None:
+    """What levels (K,) of a table would change by if every second of its samples were left out.
+
+    E of diag(E) + <i|V_half - V|j> among these functions, less E: to first order in the difference, and to second as
+    far as these levels carry it. None for what is no table, or too short a one.
+    """
+    half = potential.halved() if hasattr(potential, "halved") else None
+    if half is None or not np.isfinite(energies).all():
+        return None
+    psi = values.psi / np.sqrt(np.maximum(values.norms(), 1e-300))[:, None]
+    change = half.at(values.x[:, None]) - potential.at(values.x[:, None])
+    center = energies.mean()
+    moved = np.linalg.eigvalsh(np.diag(energies - center) + (psi * (values.weight * change)) @ psi.T)
+    return moved - np.sort(energies - center)
+
+
 def wall_shift(
     bound: certify.Certificate, grid: certify.Values, cutting: tuple[bool, bool]
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -215,6 +235,12 @@ def wall_shift(
             raised = np.where(barrier < 0, np.maximum(raised, -barrier / grid.mass[end]), raised + decaying)
             free |= barrier < 0
     return raised, free
+
+
+def wall_slope(grid: certify.Values, cutting: tuple[bool, bool]) -> Float[np.ndarray, "K"]:
+    """psi'^2 / m (K,) at the walls `cutting`: for unit norm -dE / dx of walls that are moved outwards (Hadamard)."""
+    flux = [grid.slope[:, end] ** 2 / grid.mass[end] for end, cuts in zip((0, -1), cutting, strict=True) if cuts]
+    return np.sum(flux, axis=0) if flux else np.zeros(len(grid.psi))
 
 
 def expectation(values: certify.Values, k: int) -> dict[str, float | None]:

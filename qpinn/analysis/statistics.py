@@ -82,7 +82,7 @@ def columns(
         "off_nearest": (energy - levels.energies[nearest]) / scale[nearest],
         "node_count": np.array([operators.node_count(row) for row in psi]),
         "norm": norm, "loss": fit.losses, "steps": fit.steps, "asked": np.full(len(psi), asked),
-        "energies": history[frames].T.astype(np.float32),
+        "energies": history[frames].T,
         **{f"steps_to_{tolerance:.0e}": np.full(len(psi), np.nan) if exact.fixed else steps_to(off, tolerance)
            for tolerance in TOLERANCES},
     }  # fmt: skip

@@ -13,18 +13,34 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.checks import shown
 from qpinn.drivers.eigenstates import run
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Solution
 from qpinn.physics.derivatives import Densities, slopes
+from qpinn.physics.potentials.combined import Combined
 from qpinn.typing import Array
 
 APART = 1e3
 """Half-widths of their bounds that two levels must be apart for each to have a derivative."""
 
 
-def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.ndarray, "K ..."]]:
+class Gradients(dict[str, np.ndarray]):
+    """Arrays by name, which are shown in a line each, many numbers by their shape."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self), default=0)
+        return "\n".join(f"{name.ljust(width)}  {_line(value)}" for name, value in self.items())
+
+
+def _line(value: Float[np.ndarray, "K ..."]) -> str:
+    if value.size > 8:
+        return f"<{' x '.join(map(str, value.shape))} numbers>"
+    return "  ".join(f"{number:.7g}" for number in value.ravel())
+
+
+def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     """dE_k/dtheta of every level of a solution, for every number theta of its potential: name -> array (K, ...).
 
     By the theorem of Hellmann (1937) and Feynman (1939) on a mesh that moves with walls, jumps and deltas
@@ -36,6 +52,7 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
                  (K, n + 1), each moved alone
     sampled      V (K, n): the samples, at fixed x
     expression   left, right and the parameters of the formula, by their names
+    deltas that were added: places and strengths (K, D)
 
     A field that holds several numbers has an array (K, n). Units are those of the solution: of energy over that of
     theta. The error is about the relative L2 error of psi, not its square as that of E is.
@@ -47,24 +64,35 @@ def gradients(solution: Solution, matrices: bool = False) -> dict[str, Float[np.
     the derivatives of its levels to first order for a change of theta that is larger than the splitting, and whose
     trace there is always the derivative of the sum of its levels. Between levels far apart it means nothing.
 
-    Raises ValueError if the potential is no registered dataclass with numbers.
+    Raises ValueError if the potential is no registered dataclass with numbers, TypeError for what is no Solution.
     """
-    by_field = by_leaf(solution, matrices)
-    values = {}
-    for field in dataclasses.fields(solution.given):
-        of = getattr(by_field, field.name)
-        if field.metadata.get("static") or field.metadata.get("hidden") or not jax.tree.leaves(of):
-            continue
-        values[field.name] = of if isinstance(of, np.ndarray) else np.stack(jax.tree.leaves(of), axis=-1)
-    by_key = getattr(solution.given, "by_key", None)
-    named = by_key(values) if by_key else values
+    if not isinstance(solution, Solution):
+        raise TypeError(f"solution={shown(solution)}: must be what qpinn.solve returns")
+    named = _by_name(solution.given, by_leaf(solution, matrices))
     count = len(solution.fine.psi)
     if matrices:
         row, column = np.triu_indices(count)
         place = np.zeros((count, count), int)
         place[row, column] = place[column, row] = np.arange(len(row))
-        return {name: value[place] for name, value in named.items()}
-    return named
+        return Gradients({name: value[place] for name, value in named.items()})
+    return Gradients(named)
+
+
+def _by_name(given: Any, by_field: Any) -> dict[str, np.ndarray]:
+    """Derivatives with respect to the numbers of a potential, from its pytree of them."""
+    if isinstance(given, Combined):
+        inner, own = _by_name(given.potential, by_field.potential), {}
+        if given.places:
+            own = {"places": np.stack(by_field.places, axis=-1), "strengths": np.stack(by_field.strengths, axis=-1)}
+        return {**inner, **own}
+    values = {}
+    for field in dataclasses.fields(given):
+        of = getattr(by_field, field.name)
+        if field.metadata.get("static") or field.metadata.get("hidden") or not jax.tree.leaves(of):
+            continue
+        values[field.name] = of if isinstance(of, np.ndarray) else np.stack(jax.tree.leaves(of), axis=-1)
+    by_key = getattr(given, "by_key", None)
+    return by_key(values) if by_key else values
 
 
 def by_leaf(solution: Solution, matrices: bool = False) -> Any:
@@ -131,6 +159,8 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
     chosen = from_mapping(Settings, {"states": states, **settings})
     if chosen.states == "all":
         raise ValueError("states=all: the number of levels must be known beforehand; give it")
+    if not (hasattr(potential, "domain") and callable(potential)):
+        raise ValueError(f"potential={shown(potential)}: must be one of qpinn.potentials")
     tree: Any
     leaves, tree = jax.tree.flatten(potential)
     traced = [index for index, leaf in enumerate(leaves) if isinstance(leaf, jax.core.Tracer)]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import reprlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -14,10 +14,11 @@ import numpy as np
 from qpinn.analysis import errors, observables
 from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
+from qpinn.checks import plain, shown
 from qpinn.drivers import budget, build, discretize
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings
+from qpinn.drivers.settings import Settings, with_terms
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
@@ -35,7 +36,8 @@ ROUNDS = 4
 
 def solve(
     potential: Any, *, domain: Sequence[float] | None = None, breakpoints: Sequence[float] = (),
-    parameters: Mapping[str, float] | None = None, callbacks: Sequence[Callback] = (), **settings: Any,
+    parameters: Mapping[str, float] | None = None, hamiltonian: Mapping[str, Any] = MappingProxyType({}),
+    callbacks: Sequence[Callback] = (), **settings: Any,
 ) -> Solution:  # fmt: skip
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
@@ -46,6 +48,8 @@ def solve(
                spline (`qpinn.potentials.sampled`); or a formula in x (`expression`) or a Python function (`function`),
                between the walls `domain`, with `breakpoints` where V or its slope jumps; and `parameters` of a formula,
                numbers by name
+    hamiltonian  what is beside the potential's own: {"deltas": [[0.5, 10.0]], "mass": "1 + 0.1*x"}, as in
+               `qpinn.potentials.combined`
 
     Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
     `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise
@@ -54,30 +58,43 @@ def solve(
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
     chosen = from_mapping(Settings, settings)
-    return run(_potential(potential, domain, breakpoints, parameters), chosen, callbacks)
+    if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+        raise ValueError(f"callbacks={shown(callbacks)}: must be functions in brackets, as [print]")
+    given = with_terms(potential_of(potential, domain, breakpoints, parameters), hamiltonian)
+    return run(given, chosen, callbacks)
 
 
-def _potential(
+def potential_of(
     given: Any, domain: Sequence[float] | None, breakpoints: Sequence[float], parameters: Mapping[str, float] | None
 ) -> Any:
     """What people hand over as a potential, as one. Raises ValueError for what is none."""
+    domain, breakpoints = plain(domain), () if breakpoints is None else plain(breakpoints)
     if isinstance(given, str):
         return potentials.expression(domain, given, breakpoints, parameters)
     if parameters is not None:
         raise ValueError(f"parameters={parameters}: has an effect only with a formula as potential")
+    if any(given is builder for builder in potentials.BUILDERS.values()):
+        name = given.__name__
+        raise ValueError(f"potential={name}: must be called with its numbers, as in qpinn.potentials.{name}()")
     if not hasattr(given, "domain") and callable(given):
         if domain is None:
             raise ValueError("domain=None: a function needs walls, as in domain=(-3, 3)")
         return potentials.function(given, domain, breakpoints)
-    if domain is not None or breakpoints != ():
-        key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
-        raise ValueError(f"{key}={value}: has an effect only with a formula or a function as potential")
-    if isinstance(given, tuple | list) and len(given) == 2:
-        return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
-    if not hasattr(given, "domain") or not hasattr(given, "at"):
+    pair = isinstance(given, tuple | list) and len(given) == 2
+    if not pair and not (hasattr(given, "domain") and hasattr(given, "at")):
         raise ValueError(
-            f"potential={reprlib.repr(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or "
-            "a function"
+            f"potential={shown(given)}: must be one of qpinn.potentials, a pair of arrays (x, V), a formula or a "
+            "function"
+        )
+    if domain is not None or np.size(breakpoints):
+        key, value = ("domain", domain) if domain is not None else ("breakpoints", breakpoints)
+        raise ValueError(f"{key}={shown(value)}: has an effect only with a formula or a function as potential")
+    if pair:
+        return potentials.sampled(x=given[0], V=given[1], interpolation="cubic")
+    if any(leaf is given for leaf in jax.tree.leaves(given)):
+        raise ValueError(
+            f"potential={type(given).__name__}: must be a pytree of its numbers, as a class with "
+            "qpinn.physics.potentials.base.pytree is"
         )
     return given
 
@@ -145,11 +162,7 @@ def _train(
     systems, course = build.systems(plan, settings, mesh, energy), build.course(settings, bool(watched["callbacks"]))
     lanes = side_by_side(systems)
     ansatz = lanes.system.equation.ansatz
-    points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
-    rules = quadratures(plan.potential, np.asarray(ansatz.edges), mesh, points, plan.first + plan.trained)
-    at = build.cast(settings.precision, rules.points)
-    jitted = jax.jit(observables.measure, compiler_options=loop.compiler_options(quick=True))
-    measure = jitted.lower(lanes, loop.parameter_shapes(lanes), at).compile()
+    measure = _measure(plan, settings, mesh, lanes)
     clock.lap("compile")
     if settings.shared:
         fit = shared.fit(build.networks(plan, systems), plan.trained)
@@ -168,10 +181,42 @@ def _train(
             inherited = ansatz.wavefunction.inherited(before.fit.params["psi"], coarse, ansatz.mesh)
         fit = loop.together(lanes, course, inherited=inherited, **watched)
     clock.lap("train", compile=fit.seconds["compile"])
-    fields, energies = jax.device_get(measure(lanes, fit.params, at))
-    mix, ended = measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
+    last = measure(fit)
     clock.lap("measure")
-    return Round(lanes=lanes, fit=fit, mix=mix, measured=ended)
+    return last
+
+
+def restored(potential: Any, settings: Settings, mesh: Mesh, fit: Callable[[Lanes], Fit], stats: Stats) -> Solution:
+    """The solution of a training that is over, measured and bounded again; nothing is trained.
+
+    fit  what came out of the training on `mesh`, from the lanes that were trained there
+    """
+    budget.forget_programmes()
+    check_device(settings.precision)
+    plan = discretize.of(potential, settings)
+    with jax.enable_x64(settings.precision == "float64"):
+        lanes = side_by_side(build.systems(plan, settings, mesh, _energy_value(settings, plan)))
+        trained = _measure(plan, settings, mesh, lanes)(fit(lanes))
+    return Solution(given=potential, settings=settings, plan=plan, trained=trained, stats=stats)
+
+
+def _measure(plan: discretize.Plan, settings: Settings, mesh: Mesh, lanes: Lanes) -> Callable[[Fit], Round]:
+    """What measures a training of `lanes` on `mesh`, compiled."""
+    points = settings.sampling.points if settings.sampling.name == "gauss_legendre" else 0
+    edges = np.asarray(lanes.system.equation.ansatz.edges)
+    rules = quadratures(plan.potential, edges, mesh, points, plan.first + plan.trained)
+    at = build.cast(settings.precision, rules.points)
+    jitted = jax.jit(observables.measure, compiler_options=loop.compiler_options(quick=True))
+    compiled = jitted.lower(lanes, loop.parameter_shapes(lanes), at).compile()
+
+    def measure(fit: Fit) -> Round:
+        # on the host: arrays of JAX are single precision once they have been pickled
+        fit = dataclasses.replace(fit, params=jax.device_get(fit.params))
+        fields, energies = jax.device_get(compiled(lanes, fit.params, at))
+        mix, ended = measured(plan, settings, rules, fit, fields, np.asarray(energies, np.float64))
+        return Round(mesh=mesh, lanes=lanes, fit=fit, mix=mix, measured=ended)
+
+    return measure
 
 
 def measured(

@@ -1,28 +1,43 @@
-"""A run that has ended, loaded from its folder as a Solution."""
+"""A run that has ended, loaded from its folder as a Solution, and a Solution kept as such a folder."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
+import shutil
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from qpinn.analysis import compare
 from qpinn.drivers import discretize
-from qpinn.drivers.eigenstates import run
+from qpinn.drivers.eigenstates import describe_route, potential_of, restored
 from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings, build_potential
-from qpinn.drivers.solution import Solution
-from qpinn.runs import saves, status
-from qpinn.runs.files import read_yaml
+from qpinn.drivers.settings import Settings
+from qpinn.drivers.solution import Solution, Stats
+from qpinn.geometry.mesh import Mesh
+from qpinn.physics.potentials import describe
+from qpinn.runs import checkpoint, potential_file, run_folder, status
+from qpinn.runs.files import read_npz, read_yaml
+from qpinn.training import loop
+from qpinn.training.fit import Fit
+from qpinn.training.lanes import Lanes
+
+DAMAGED = (LookupError, TypeError, AttributeError)
+"""What files of another content than they should have raise."""
 
 
-def load(folder: str | Path) -> Solution:
+def load(folder: str | Path, potential: Any = None) -> Solution:
     """The solution of a run that has ended: measured and bounded again, from the parameters that were trained.
 
-    folder  of `scripts/train.py`, with its config.yaml, its saves and, if the potential is read from a file, that file
+    folder     of `scripts/train.py` or of `Solution.save`; no file outside it is needed
+    potential  the Python function that was solved, which is in no file; or a potential that is not of this package
 
-    On the machine that trained it, it is the same bit for bit. A network that levels share, which has no training, is
-    solved again. Raises ValueError, naming the folder, if it holds no run, one that has not ended, no good save, or if
-    the file of its potential has changed.
+    Nothing is trained. On the machine that trained it, it is the same bit for bit. Raises ValueError, naming the folder
+    or the file, if it holds no run, one that has not ended, or what is missing or damaged.
     """
     place = Path(folder)
     facts = status.read(place)
@@ -32,32 +47,88 @@ def load(folder: str | Path) -> Solution:
         raise ValueError(f"{place}: the run is at work; wait for it")
     if facts["status"] not in status.ENDED:
         raise ValueError(f"{place}: the run is {facts['status']}; the command that began it goes on with it")
-    potential, settings = _asked(place, facts.get("file"))
-    settings = discretize.settled(potential, settings)
-    snapshots, damaged = saves.read(place)
-    if damaged or not (snapshots or settings.shared):
-        raise ValueError(f"{place}: has no good save{'; ' if damaged else ''}{'; '.join(damaged)}")
-    if settings.shared:
-        return run(potential, settings)
-    done = max(snapshot.done for snapshot in snapshots)  # as many steps as were taken, so that none is
-    taken = dataclasses.replace(settings, optimizer=dataclasses.replace(settings.optimizer, steps=done))
-    try:
-        solution = run(potential, taken, snapshots=snapshots, rounds=1 if settings.in_turn else len(snapshots))
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
-    return dataclasses.replace(solution, settings=settings)
-
-
-def _asked(folder: Path, content: str | None) -> tuple[Any, Settings]:
-    """Potential and settings of the config.yaml of a run; `content`: hash of the file of the potential."""
-    values = read_yaml(folder / "config.yaml")
+    values, results = read_yaml(place / "config.yaml"), run_folder.read_summary(place)
     keys = {field.name for field in dataclasses.fields(Settings)}
-    if not isinstance(values.get("potential"), dict):
-        raise ValueError(f"{folder / 'config.yaml'}: is not the config of a run")
-    if content is not None and status.content(values["potential"].get("file")) != content:
-        raise ValueError(f"{folder}: potential.file={values['potential'].get('file')}: is not what it was in the run")
     try:
-        chosen = from_mapping(Settings, {key: value for key, value in values.items() if key in keys})
-        return build_potential(values["potential"]), chosen
+        settings = from_mapping(Settings, {key: value for key, value in values.items() if key in keys})
     except ValueError as error:
-        raise ValueError(f"{folder / 'config.yaml'}: {error}") from None
+        raise ValueError(f"{place / 'config.yaml'}: {error}") from None
+    try:
+        given = _potential(place, results, potential)
+        settings = discretize.settled(given, settings)
+        stored = checkpoint.arrays(place / "parameters.npz")
+        mesh = Mesh(stored["edges"], bool(stored["half"]))
+        seconds = {name: float(value) for name, value in results["seconds"].items() if name != "total"}
+        stats = Stats(seconds=seconds, device=results["device"], rounds=results["rounds"])
+        first = discretize.of(given, settings).first
+
+        def fit(lanes: Lanes) -> Fit:
+            return run_folder.read_fit(place, results, loop.parameter_shapes(lanes), first)
+
+        return restored(given, settings, mesh, fit, stats)
+    except DAMAGED as error:
+        raise ValueError(
+            f"{place}: is damaged, or of another version of qpinn ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _potential(folder: Path, results: Mapping[str, Any], given: Any) -> Any:
+    """The potential of a run, or the one that is given in its place. Raises ValueError if that is another."""
+    found = potential_file.read(folder)
+    if given is None:
+        if found is None:
+            raise ValueError(f"{folder}: its potential is a Python function, which is in no file; "
+                             "qpinn.load(folder, potential=...) takes it")  # fmt: skip
+        return found
+    if found is None and not hasattr(given, "domain"):
+        numbers = results["potential"]
+        given = potential_of(given, (numbers["left"], numbers["right"]), results["breakpoints"], None)
+    path = folder / "wavefunction.npz"
+    grid = read_npz(path.read_bytes(), path)
+    v = np.asarray(given(grid["x"]))
+    if not np.allclose(v, grid["v"], rtol=1e-9, atol=1e-9 * max(np.abs(grid["v"]).max(), 1e-300)):
+        raise ValueError(f"potential={getattr(given, 'name', given)}: is another than that of the run in {folder}")
+    return given
+
+
+def save(solution: Solution, folder: str | Path) -> Path:
+    """See `Solution.save`."""
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise ValueError(f"{place}: is not empty; a solution is saved into a folder of its own")
+    draft = place.with_name(f".{place.name}.{socket.gethostname()}.{os.getpid()}")  # becomes the folder as a whole
+    try:
+        draft.mkdir(parents=True)
+        _write(solution, draft)
+        draft.rename(place)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return place
+
+
+def _write(solution: Solution, folder: Path) -> None:
+    """All files of a run."""
+    from qpinn.report import page, run_figures  # matplotlib takes its time
+
+    config, units = _config(solution), solution.units
+    levels = solution.reference
+    missing = None if levels is not None else "too large a problem"
+    rows = compare.classical(solution.plan.potential, levels, solution.measured[-1].index, units.scale)
+    seconds = {**solution.seconds, "total": sum(solution.seconds.values())}
+    results = run_folder.summary(solution, describe_route(solution.settings), seconds, levels, rows, missing)
+    run_folder.write_config(folder, config)
+    run_folder.write_arrays(folder, solution, levels)
+    run_folder.write_summary(folder, results)
+    page.save(folder, run_figures.save_all(folder))
+    claim = status.Claim(folder)
+    claim.write(solution.status, config=status.identity(config), reason=None, exit=0, versions=run_folder.versions(),
+                git=run_folder.git_commit())  # fmt: skip
+    claim.release()
+
+
+def _config(solution: Solution) -> dict[str, Any]:
+    """The settings of a solution and the numbers of its potential as a config has them."""
+    values = dataclasses.asdict(solution.settings)
+    values["optimizer"].update(values["optimizer"].pop("numbers"))  # they stand beside its name
+    return {"potential": describe(solution.given), **values}

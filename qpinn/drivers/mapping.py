@@ -7,7 +7,7 @@ import types
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from qpinn.checks import one_of, suggestion
+from qpinn.checks import one_of, plain, shown, suggestion
 
 T = TypeVar("T")
 
@@ -17,7 +17,8 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
     hints = get_type_hints(cls)
     keys = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     if "numbers" in keys:  # those of an optimiser stand beside its name
-        numbers = {key: value for key, value in values.items() if key not in keys}
+        numbers = dict(converted(f"{prefix}numbers", values.get("numbers", {}), Mapping[str, Any]))
+        numbers.update({key: value for key, value in values.items() if key not in keys})
         values = {**{key: value for key, value in values.items() if key in keys}, "numbers": numbers}
     fields = {}
     for key, value in values.items():
@@ -30,7 +31,12 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
 
 def converted(key: str, value: Any, wanted: Any) -> Any:
     """`value` as the type `wanted`, or a ValueError that names `key`."""
+    if wanted is Any:  # of several kinds, which the class itself looks at
+        return value
+    value = plain(value)
     if get_origin(wanted) is Mapping:
+        if not isinstance(value, Mapping):
+            raise ValueError(f"{key}={shown(value)}: must be a group of keys")
         return dict(value)
     if dataclasses.is_dataclass(wanted):
         if isinstance(value, wanted):  # type: ignore[arg-type]
@@ -41,7 +47,7 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
             one_of(key, value, wanted.NAMED)
             value = wanted.NAMED[value]
         if not isinstance(value, Mapping):
-            raise ValueError(f"{key}={value}: must be a group of keys")
+            raise ValueError(f"{key}={shown(value)}: must be a group of keys")
         return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]
     if get_origin(wanted) is types.UnionType:
         if value is None:
@@ -59,4 +65,4 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
     if wanted in (str, bool) and isinstance(value, wanted):
         return value
     names = {float: "a number", int: "a whole number", str: "a word", bool: "true or false"}
-    raise ValueError(f"{key}={value!r}: must be {names[wanted]}")
+    raise ValueError(f"{key}={shown(value)}: must be {names[wanted]}")

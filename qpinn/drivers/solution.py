@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -49,10 +50,12 @@ def reference_of(plan: discretize.Plan) -> Eigenstates:
 class Round:
     """What was trained on one mesh, and what came out; dimensionless.
 
+    mesh      of the whole box, or of its left half for a parity
     mix       matrix (K, K) that makes the functions measured of the lanes: after a Ritz start the Ritz functions
     measured  the functions on quadratures and a grid, with their bounds
     """
 
+    mesh: Mesh
     lanes: Lanes
     fit: Fit
     mix: np.ndarray
@@ -105,6 +108,20 @@ class Solution:
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_")]
 
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(self)
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
     @property
     def units(self) -> Units:
         return self.settings.units.units
@@ -150,6 +167,13 @@ class Solution:
     @property
     def samples(self) -> certify.Values:
         return self.trained.measured.grid.some(self.plan.shown).times(self.units.scale)
+
+    @property
+    def interpolation_shift(self) -> Float[np.ndarray, "K"] | None:
+        """What every level of a table (K,) changes by if every second row is left out; None for what is no table."""
+        measured = self.trained.measured
+        shift = observables.interpolation_shift(measured.fine, measured.bound.energies, self.plan.potential)
+        return None if shift is None else shift[self.plan.shown] * self.units.scale
 
     @property
     def dipoles(self) -> Float[np.ndarray, "K K"]:
@@ -246,6 +270,50 @@ class Solution:
         values = np.where(inside, (np.asarray(self.trained.mix, np.float64).T @ lanes).reshape(-1, *x.shape), 0.0)
         shown = values[self.plan.shown]
         return shown[0] if self.settings.states is None else shown
+
+    def plot(self, ax: Any = None) -> Any:
+        """psi on V, with that of the reference; several levels lifted to their energies. Returns Axes of Matplotlib.
+
+        ax  axes to draw on; by default those of a new figure. So with the other methods that begin with plot
+        """
+        return self._drawn("wavefunction" if len(self.measured) == 1 else "levels", ax)
+
+    def plot_levels(self, ax: Any = None) -> Any:
+        """psi of every level on V, lifted to its energy, with its number; bounds where they can be seen."""
+        return self._drawn("levels", ax)
+
+    def plot_density(self, ax: Any = None) -> Any:
+        """|psi|^2 on V; of several levels lifted to their energies."""
+        return self._drawn("density" if len(self.measured) == 1 else "densities", ax)
+
+    def plot_residual(self, ax: Any = None) -> Any:
+        """|H psi - E psi| along x; of several levels as colours over x and level."""
+        return self._drawn("residual", ax)
+
+    def plot_energy(self, ax: Any = None) -> Any:
+        """E of every level against step; after training without steps, against level."""
+        return self._drawn("energy", ax)
+
+    def plot_history(self, ax: Any = None) -> Any:
+        """The loss against step: its terms, or of several levels the sum."""
+        return self._drawn("loss", ax)
+
+    def _drawn(self, name: str, ax: Any) -> Any:
+        from qpinn.drivers.eigenstates import describe_route
+        from qpinn.report import run_data, run_figures  # not before: Matplotlib takes long to import
+
+        return run_figures.on_axes(name, run_data.of(self, describe_route(self.settings)), ax)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the solution as the folder of a run, which `qpinn.load` and the scripts read; returns the folder.
+
+        The reference and the classical methods are computed for it, and the figures drawn, with report.html. A Python
+        function as potential is in no file: `qpinn.load(folder, potential=f)` takes it again. Raises ValueError if
+        there is something in the folder, OSError where it cannot be written.
+        """
+        from qpinn.drivers.load import save
+
+        return save(self, folder)
 
     @property
     def edges(self) -> Float[np.ndarray, "segments+1"]:

@@ -265,7 +265,7 @@ def _solved(
     fit = shared.untrained(params, energies, records, 0.0, 0.0).some(shown)
     some = fields._replace(psi=jax.tree.map(lambda leaf: leaf[shown], fields.psi), at_deltas=fields.at_deltas[shown])
     mix, ended = eigenstates.measured(plan, settings, rules, fit, some, np.zeros(plan.trained))
-    trained = Round(lanes=side_by_side(systems[shown]), fit=fit, mix=mix, measured=ended)
+    trained = Round(mesh=plan.mesh, lanes=side_by_side(systems[shown]), fit=fit, mix=mix, measured=ended)
     return Solution(given=potential, settings=settings, plan=plan, trained=trained, stats=Stats({}, "", 1)), columns
 
 

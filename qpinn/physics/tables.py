@@ -23,7 +23,7 @@ from jaxtyping import Float
 from qpinn.checks import LIMIT, suggestion
 from qpinn.physics import units
 
-MOST_ROWS = 100_000
+MOST_ROWS = 500_000
 MOST_BYTES = 64 * 2**20
 COMMENT = re.compile(r"[#!%].*")
 UNIT = re.compile(
@@ -166,6 +166,10 @@ def _places(
     needed, count, header = _needed(wanted), len(cells.rows[0]), cells.header
     needs = ", ".join(needed)
     if chosen is not None:
+        if isinstance(chosen, str) or not isinstance(chosen, Sequence):
+            raise ValueError(
+                f"potential.columns={chosen}: must be names or numbers in brackets, one for each of {needs}"
+            )
         if not len(needed) <= len(chosen) <= len(wanted):
             raise ValueError(f"potential.columns={list(chosen)}: must be {len(needed)} names or numbers, for {needs}")
         return {key: _chosen(entry, header, count) for key, entry in zip(wanted, chosen, strict=False)}

@@ -158,7 +158,8 @@ def _table(differ: Differences, rows: Rows, width: int | None, folders: Sequence
     """
     place, called = ("folder", list(folders)) if folders else ("run", [str(k + 1) for k in range(len(rows.cells))])
     labels = sum(max(map(len, column)) + 2 for column in zip(differ.names, *differ.values, strict=True))
-    fits = width is None or labels + _width(rows.header, rows.cells) <= width
+    least = _without(rows, rows.least)
+    fits = width is None or labels + _width(least.header, least.cells) <= width
     if labels <= LONGEST + 4 and (fits or len(differ.names) == 1):
         names, each, legend = differ.names, differ.values, ""
         if folders:
@@ -166,16 +167,21 @@ def _table(differ: Differences, rows: Rows, width: int | None, folders: Sequence
         called = [", ".join(row) for row in differ.values]
     else:
         names, each, legend = [place], [[name] for name in called], _legend(differ, called, width)
-    header, cells = rows.header, rows.cells
-    room = None if width is None else width - _width(names, each)
-    for name in rows.least:
-        if room is None or _width(header, cells) <= room:
-            break
-        kept = [place for place, title in enumerate(header) if not title.endswith(name)]
-        header, cells = [header[place] for place in kept], [[line[place] for place in kept] for line in cells]
-    lines = plain([*names, *header], [[*a, *b] for a, b in zip(each, cells, strict=True)], left=len(names) + rows.left)
+    room, left_out = None if width is None else width - _width(names, each), 0
+    while room is not None and left_out < len(rows.least) and _width(rows.header, rows.cells) > room:
+        rows, left_out = _without(rows, rows.least[left_out : left_out + 1]), left_out + 1
+    lines = plain(
+        [*names, *rows.header], [[*a, *b] for a, b in zip(each, rows.cells, strict=True)], left=len(names) + rows.left
+    )
     blocks = [legend, "\n".join(clipped(line, width) for line in lines.splitlines())]
     return "\n\n".join(block for block in blocks if block), called
+
+
+def _without(rows: Rows, names: Sequence[str]) -> Rows:
+    """Without the columns whose headings end in one of `names`."""
+    kept = [place for place, title in enumerate(rows.header) if not title.endswith(tuple(names))]
+    cells = [[line[place] for place in kept] for line in rows.cells]
+    return rows._replace(header=[rows.header[place] for place in kept], cells=cells)
 
 
 def _width(header: Sequence[str], rows: Sequence[Sequence[str]]) -> int:

@@ -1,117 +1,113 @@
-"""The figures of several states of a run."""
+"""What there is to draw of several states of a run, each on axes that are given."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 
 from qpinn.report import run_data, style
 from qpinn.report.run_data import RunData
-from qpinn.report.style import GREY, RED, legend_row, log_axis, one_panel, positive
+from qpinn.report.style import GREY, LIGHT, RED, log_axis, positive
 from qpinn.report.words import grouped
 
-MOST = 24
-"""Levels whose numbers find room beside a figure."""
 
-
-def _remarks(states: Sequence[RunData]) -> list[str]:
+def remarks(states: Sequence[RunData]) -> list[str]:
     """A line for each way to end that is not the right state."""
     lines = grouped((state.index, state.remark) for state in states if state.remark)
     return lines if len(lines) <= 4 else [*lines[:3], f"and {len(lines) - 3} more, see results.json"]
 
 
-def _title(states: Sequence[RunData], what: str) -> str:
-    """The potential, what is shown, and how those levels ended that are not right."""
-    return "\n".join([f"{states[0].name}{what}", *_remarks(states)])
+def title(states: Sequence[RunData]) -> str:
+    """The potential with its levels, E of the first and the last, and how those levels ended that are not right."""
+    first, last = states[0], states[-1]
+    energies = f"$E$ = {first.digits} to {last.digits}"
+    return "\n".join([f"{first.name}, levels {first.index} to {last.index}", energies, *remarks(states)])
 
 
-def _shade(states: Sequence[RunData], k: int) -> Any:
-    """A colour for state k: along a map that is told apart with any colour vision and in grey."""
-    return matplotlib.colormaps["viridis"](0.9 * k / max(len(states) - 1, 1))
+class Lifted(NamedTuple):
+    """What was drawn of levels: `height` of an energy for one of the curve; lines by the place of the state."""
+
+    height: float
+    curves: dict[int, Any]
+    lines: dict[int, Any]
 
 
-def _lifted(states: Sequence[RunData], curves: Sequence[np.ndarray], title: str) -> Figure:
+def lifted(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray]) -> Lifted:
     """The levels on the potential, each curve lifted to its energy, with those bounds that can be seen.
 
     A level without a function is left out; one in a wrong state is dotted.
     """
-    data = states[0]
-    figure, axes = one_panel(title, height=4.6, attention=bool(_remarks(states)))
+    data, colors = states[0], style.level_colors(len(states))
     style.box(axes, data)
     shown = [k for k, state in enumerate(states) if not state.empty and np.isfinite(state.energy)]
     energies = np.array([states[k].energy for k in shown])
     bottom, top = min([data.v.min(), *energies]), max(energies, default=data.v.min())
     top = top if top > bottom else bottom + max(abs(bottom), 1.0)
-    gap = (top - bottom) / len(states)
     reach = max((float(np.abs(curves[k]).max()) for k in shown), default=1.0)
     apart = np.diff(np.sort(energies))
-    height = 0.9 * max(gap, float(np.median(apart)) if apart.size else 0.0) / reach
+    height = 0.9 * max((top - bottom) / len(states), float(np.median(apart)) if apart.size else 0.0) / reach
     deepest = min((states[k].energy + height * float(np.nanmin(curves[k])) for k in shown), default=bottom)
     low, high = min(bottom, deepest) - 0.06 * (top - bottom), top + 1.3 * height * reach
-    axes.plot(data.x, np.clip(data.v, low, 2 * high - low), color=GREY, linewidth=1.1)
-    axes.fill_between(data.x, np.clip(data.v, low, 2 * high - low), low, color="#BBBBBB", alpha=0.35, linewidth=0)
-    style.deltas(axes, data.deltas, low, high)
+    if len(data.deltas):
+        low, high = min(low, -0.1 * (high - low)), max(high, 0.0)
+    v = np.clip(data.v, low, 2 * high - low)
+    axes.plot(data.x, v, color=GREY, linewidth=0.9)
+    axes.fill_between(data.x, v, low, color=LIGHT, alpha=0.35, linewidth=0)
+    style.deltas(axes, data, 0.9 * low, 0.9 * high)
+    drawn = Lifted(height, {}, {})
     for k in shown:
-        state, color = states[k], _shade(states, k)
-        axes.hlines(state.energy, *data.walls, color=color, linewidth=0.7, linestyle=(0, (4, 3)))
-        axes.plot(data.x, state.energy + height * curves[k], color=color, linewidth=1.3,
-                  linestyle=":" if state.remark else "-")  # fmt: skip
+        drawn.lines[k] = axes.axhline(states[k].energy, color=colors[k], linewidth=0.5, linestyle=(0, (4, 3)))
+        (drawn.curves[k],) = axes.plot(data.x, states[k].energy + height * curves[k], color=colors[k],
+                                       linewidth=1.1 if len(shown) < 20 else 0.8,
+                                       linestyle=":" if states[k].remark else "-")  # fmt: skip
     axes.set_ylim(low, high)
-    _show_where_psi_is(axes, [states[k] for k in shown])
-    _bounds(axes, states, 0.012 * (high - low))
-    _numbers(axes, [states[k] for k in shown], [_shade(states, k) for k in shown])
-    axes.set_xlabel(data.position)
-    axes.set_ylabel(f"V and E / {data.energy_unit}")
-    return figure
+    _bounds(axes, states, colors, 0.012 * (high - low))
+    _numbers(axes, [states[k] for k in shown], [colors[k] for k in shown])
+    axes.set_ylabel(f"$V$ and $E$ / {data.energy_unit}")
+    style.plain_numbers(axes.yaxis)
+    return drawn
 
 
-def _show_where_psi_is(axes: Axes, states: Sequence[RunData]) -> None:
-    """Leave out the far ends of a box in which no psi is to be seen."""
-    if not states:
-        return
-    data = states[0]
-    seen = data.x[np.any([np.abs(state.psi) > 1e-2 * np.abs(state.psi).max() for state in states], axis=0)]
-    if seen.size and np.ptp(seen) < 0.75 * np.ptp(data.walls):
-        axes.set_xlim(seen[0] - 0.05 * np.ptp(seen), seen[-1] + 0.05 * np.ptp(seen))
-
-
-def _bounds(axes: Axes, states: Sequence[RunData], least: float) -> None:
+def _bounds(axes: Axes, states: Sequence[RunData], colors: Sequence[Any], least: float) -> None:
     """The bounds of those levels whose distance is above `least`, as bars side by side within the walls."""
-    left, right = axes.get_xlim()
-    left, right = max(left, states[0].walls[0]), min(right, states[0].walls[1])
+    left, right = states[0].shown
     drawn = 0
     for k, state in enumerate(states):
         lower, upper = state.bounds
         if lower is None or upper is None or upper - lower < least:
             continue
         at, middle = right - (0.03 + 0.025 * (drawn % 8)) * (right - left), (lower + upper) / 2
-        axes.errorbar(at, middle, (upper - lower) / 2, color=_shade(states, k), fmt="none", linewidth=1.2, capsize=2.5,
+        axes.errorbar(at, middle, (upper - lower) / 2, color=colors[k], fmt="none", linewidth=1.0, capsize=2,
                       label=None if drawn else "bounds of a level", clip_on=True)  # fmt: skip
         drawn += 1
-    if drawn:
-        legend_row(axes)
 
 
 def _numbers(axes: Axes, states: Sequence[RunData], colors: Sequence[Any]) -> None:
-    """The numbers of the levels at the right, each tied to its energy, apart where energies are close."""
-    axes.text(1.115, 0.5, "level n", transform=axes.transAxes, rotation=90, ha="left", va="center", fontsize=10)
-    axes.spines["right"].set_visible(True)
-    stride = -(-len(states) // MOST)
-    labelled = [k for k in range(len(states)) if k % stride == 0]
+    """The number of every level at the right, tied to its energy, apart where energies are close.
+
+    Where there is no room for all of them a colour bar says which colour is which level.
+    """
+    size = 1.25 * style.points("small")
+    gap = size / (axes.get_window_extent().height * 72 / axes.get_figure(root=True).dpi)  # type: ignore[union-attr]
+    if len(states) * gap > 1:
+        style.level_bar(axes, [state.index for state in states], [state.index for state in states if state.remark])
+        return
     low, high = axes.get_ylim()
-    order = sorted(labelled, key=lambda k: states[k].energy)
-    heights = spread(np.array([(states[k].energy - low) / (high - low) for k in order]), 0.036)
+    order = sorted(range(len(states)), key=lambda k: states[k].energy)
+    heights = spread(np.array([(states[k].energy - low) / (high - low) for k in order]), gap)
     for k, at in zip(order, heights, strict=True):
         axes.annotate(
             str(states[k].index), xy=(1.0, (states[k].energy - low) / (high - low)), xytext=(1.05, at),
-            xycoords="axes fraction", textcoords="axes fraction", va="center", fontsize=9,
-            color=RED if states[k].remark else "black", arrowprops={"arrowstyle": "-", "color": colors[k], "lw": 0.7},
+            xycoords="axes fraction", textcoords="axes fraction", va="center", fontsize="small",
+            color=RED if states[k].remark else "black",
+            arrowprops={"arrowstyle": "-", "color": colors[k], "lw": 0.6, "shrinkA": 1, "shrinkB": 0},
         )  # fmt: skip
+    axes.annotate("level $n$", (1.13, 0.5), xycoords="axes fraction", rotation=90, ha="left", va="center")
 
 
 def spread(values: np.ndarray, gap: float) -> np.ndarray:
@@ -123,56 +119,38 @@ def spread(values: np.ndarray, gap: float) -> np.ndarray:
     return np.clip(moved, 0.0, max(1.0 - gap * (len(values) - 1), 0.0)) + grid
 
 
-def levels(states: Sequence[RunData]) -> Figure:
+def levels(axes: Axes, states: Sequence[RunData]) -> None:
     """psi of every level on the potential, lifted to its energy."""
-    return _lifted(states, [state.psi for state in states], _title(states, ": ψ"))
+    lifted(axes, states, [state.aligned for state in states])
 
 
-def densities(states: Sequence[RunData]) -> Figure:
+def densities(axes: Axes, states: Sequence[RunData]) -> None:
     """|psi|^2 of every level on the potential, lifted to its energy."""
-    return _lifted(states, [state.psi**2 for state in states], _title(states, ": |ψ|²"))
+    lifted(axes, states, [state.psi**2 for state in states])
 
 
-def _each(
-    states: Sequence[RunData], curve: Callable[[RunData], tuple[np.ndarray, np.ndarray]], log: bool = True
-) -> tuple[Figure, Axes]:
-    """A curve for every state, by default on a logarithmic axis."""
-    title = _title(states, f", levels {states[0].index} to {states[-1].index}")
-    figure, axes = one_panel(title, attention=bool(_remarks(states)))
-    curves = [curve(state) for state in states]
-    for k, (x, y) in enumerate(curves):
-        named = len(states) <= 10 or k in (0, len(states) - 1)
-        axes.plot(x, positive(y) if log else y, color=_shade(states, k), linewidth=1.1,
-                  linestyle=":" if states[k].remark else "-", marker="o" if len(x) < 40 else None, markersize=2.5,
-                  label=str(states[k].index) if named else None)  # fmt: skip
-    if log:
-        log_axis(axes, [y for _, y in curves])
-    box = axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="n", handlelength=1.2)
-    marked = {str(state.index) for state in states if state.remark}
-    for text in box.get_texts():
-        text.set_color(RED if text.get_text() in marked else "black")
-    return figure, axes
-
-
-def _peaks(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The largest |y| in each of about a hundred stretches of the grid, and their middles."""
-    starts = np.arange(0, len(x), -(-len(x) // 100))
-    return (x[starts] + x[np.append(starts[1:], len(x)) - 1]) / 2, np.maximum.reduceat(np.abs(y), starts)
-
-
-def residuals(states: Sequence[RunData]) -> Figure:
-    """|H psi - E psi| of every level along x, the largest of every few points: it oscillates between zeros.
+def residuals(axes: Axes, states: Sequence[RunData]) -> None:
+    """|H psi - E psi| over x and level as colours, the largest of every few points: it oscillates between zeros.
 
     Not of psi = 0, whose residual is the smallest.
     """
-    nothing = np.full(1, np.nan)
-    figure, axes = _each(
-        states, lambda state: (nothing, nothing) if state.empty else _peaks(state.x, state.residual)
-    )  # fmt: skip
-    style.box(axes, states[0])
-    axes.set_xlabel(states[0].position)
-    axes.set_ylabel(states[0].residual_label)
-    return figure
+    data = states[0]
+    style.box(axes, data)
+    inside = np.flatnonzero((data.x >= data.shown[0]) & (data.x <= data.shown[1]))
+    starts = inside[:: -(-len(inside) // 160)]
+    sizes = np.abs([np.full(len(data.x), np.nan) if state.empty else state.residual for state in states])
+    largest = np.maximum.reduceat(sizes[:, : inside[-1] + 1], starts, axis=1)
+    low, high = style.decades([largest]) or (1e-16, 1.0)
+    rows = np.arange(len(states) + 1) + data.index - 0.5
+    drawn = axes.pcolormesh(np.append(data.x[starts], data.shown[1]), rows, np.ma.masked_invalid(positive(largest)),
+                            norm=LogNorm(min(low, high / 10), high), cmap="viridis", rasterized=True)  # fmt: skip
+    for state in states:
+        if state.empty:
+            axes.text(0.5, state.index, "no function", transform=axes.get_yaxis_transform(), ha="center", va="center",
+                      fontsize="small", color=RED)  # fmt: skip
+    style.color_bar(axes, drawn, data.residual_label, extend="min")
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_ylabel("level $n$")
 
 
 def _steps(state: RunData) -> np.ndarray:
@@ -180,45 +158,55 @@ def _steps(state: RunData) -> np.ndarray:
     return state.history["step"] if len(state.history["step"]) > 1 else np.array([state.index])
 
 
-def _axis(states: Sequence[RunData]) -> str:
-    """What `_steps` are."""
-    return "step" if len(states[0].history["step"]) > 1 else "level n"
+def _each(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray], bar: bool = True) -> None:
+    """A curve against step for every state; where there was no training, a point for every level."""
+    trained = len(states[0].history["step"]) > 1
+    for state, curve, color in zip(states, curves, style.level_colors(len(states)), strict=True):
+        step = _steps(state)
+        axes.plot(step, curve, color=color, linewidth=1.0, linestyle=":" if state.remark else "-",
+                  marker="o" if len(step) < 40 else None, markersize=2.0)  # fmt: skip
+    longest = max((_steps(state) for state in states), key=len)
+    style.steps(axes, longest, "step" if trained else "level $n$")
+    if bar and trained:
+        style.level_bar(axes, [state.index for state in states], [state.index for state in states if state.remark])
 
 
-def energies(states: Sequence[RunData]) -> Figure:
-    """The error of E of every level against step, before the last Rayleigh-Ritz; E where no error is known."""
-    errors = {state.index: state.energy_errors for state in states}
-    if all(error is None for error in errors.values()):
-        figure, axes = _each(states, lambda state: (_steps(state), state.history["energy"]), log=False)
-        axes.set_ylabel(f"E / {states[0].energy_unit}")
-    else:
-        nothing = np.full(1, np.nan)
+def energies(axes: Axes, states: Sequence[RunData]) -> None:
+    """E of every level against step."""
+    _each(axes, states, [state.history["energy"] for state in states])
+    axes.set_ylabel(f"$E$ / {states[0].energy_unit}")
+    style.plain_numbers(axes.yaxis)
 
-        def curve(state: RunData) -> tuple[np.ndarray, np.ndarray]:
-            error = errors[state.index]
-            return (nothing, nothing) if error is None else (_steps(state), error)
 
-        figure, axes = _each(states, curve)
-        axes.set_ylabel("relative error of E")
-    style.whole_steps(axes, _axis(states))
+def energy_errors(axes: Axes, states: Sequence[RunData]) -> None:
+    """The relative error of E of every level against step, before the last Rayleigh-Ritz, where one is known."""
+    known = [state.energy_errors for state in states]
+    curves = [
+        np.full(len(_steps(state)), np.nan) if curve is None else curve
+        for state, curve in zip(states, known, strict=True)
+    ]
+    _each(axes, states, [positive(curve) for curve in curves], bar=False)
+    log_axis(axes, curves)
+    axes.set_ylabel("relative error of $E$")
     if any(state.reference_error > run_data.ROUNDING for state in states):
-        axes.set_xlabel(f"{_axis(states)}   (errors end at that of the reference)")
-    return figure
+        axes.set_xlabel(f"{axes.get_xlabel()}   (errors end at that of the reference)")
 
 
-def losses(states: Sequence[RunData]) -> Figure:
+def losses(axes: Axes, states: Sequence[RunData]) -> None:
     """The loss of every level against step."""
-    figure, axes = _each(states, lambda state: (_steps(state), state.history["total"]))
-    style.whole_steps(axes, _axis(states))
+    curves = [state.history["total"] for state in states]
+    _each(axes, states, [positive(curve) for curve in curves])
+    log_axis(axes, curves, left_out=0.0)
     axes.set_ylabel("weighted loss")
-    return figure
 
 
-FIGURES: dict[str, Callable[[Sequence[RunData]], Figure]] = {
-    "levels": levels,
-    "densities": densities,
-    "residual": residuals,
-    "energy": energies,
-    "loss": losses,
+Panel = Callable[[Axes, Sequence[RunData]], None]
+
+PANELS: dict[str, tuple[Panel, ...]] = {
+    "levels": (levels,),
+    "densities": (densities,),
+    "residual": (residuals,),
+    "energy": (energies, energy_errors),
+    "loss": (losses,),
 }
-"""Of several states."""
+"""The figures of several states: each a panel, or several that share x."""

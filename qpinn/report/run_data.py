@@ -1,8 +1,7 @@
-"""What the figures of a run show, read from the files of its folder alone."""
+"""What the figures of a run show: read from the files of its folder alone, or taken from a solution in memory."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from qpinn.report import words
+from qpinn.runs import run_folder
 from qpinn.runs.files import read_npz
-from qpinn.runs.run_folder import read_summary
 
 ROUNDING = 2.0**-53
 """The relative error of E that rounding leaves: what is smaller is drawn there."""
@@ -22,11 +21,14 @@ ROUNDING = 2.0**-53
 class RunData:
     """What the figures show of one state. Arrays over the grid are (n,), `history` has the columns of history.csv.
 
+    route            how it was trained, and its seed
+    digits           E as the tables print it, with the uncertainty of its last digit in brackets
     remark           how the state ended, where that is not the right state
     empty            whether there is no function to show
     reference        psi of the reference, None where it is not known; named `reference_name`, "exact" or "reference"
     reference_error  its error of E, relative
     fixed            whether E was given
+    shown            the positions between which some psi of the run is to be seen: one range for all figures
     ends             kind of the left and of the right one: wall, free or periodic
     deltas           positions and strengths (d, 2) of Dirac deltas
     bounds           of the level; None where there is none
@@ -34,7 +36,9 @@ class RunData:
     """
 
     name: str
+    route: str
     index: int
+    digits: str
     remark: str
     empty: bool
     x: np.ndarray
@@ -48,6 +52,7 @@ class RunData:
     breakpoints: np.ndarray
     deltas: np.ndarray
     walls: tuple[float, float]
+    shown: tuple[float, float]
     ends: tuple[str, str]
     energy: float
     reference_energy: float | None
@@ -58,23 +63,36 @@ class RunData:
 
     @property
     def title(self) -> str:
-        """The potential, the level, and how it ended."""
-        return f"{self.name}, level {self.index}" + (f": {self.remark}" if self.remark else "")
+        """The potential, the level with its E, and how it ended."""
+        named = f"{self.name}, level {self.index}" + (f": {self.remark}" if self.remark else "")
+        return f"{named}\n$E$ = {self.digits}" + (", given" if self.fixed else "")
+
+    @property
+    def jumps(self) -> np.ndarray:
+        """Breakpoints of V that are no Dirac deltas."""
+        apart = np.abs(self.breakpoints[:, None] - self.deltas[:, 0]).min(axis=1, initial=np.inf)
+        return self.breakpoints[apart > 1e-9 * (self.walls[1] - self.walls[0])]
 
     @property
     def position(self) -> str:
         """Label of an axis of x."""
-        return f"position x / {self.units[0]}"
+        return f"position $x$ / {self.units[0]}"
 
     @property
     def energy_unit(self) -> str:
         """What an axis of energies is divided by."""
-        return f"({self.units[1]})" if "/" in self.units[1] else self.units[1]
+        return f"({self.units[1]})" if "/" in self.units[1] and "$" not in self.units[1] else self.units[1]
+
+    def psi_label(self, symbol: str, power: str) -> str:
+        """Label of an axis of `symbol`, whose unit is a power of that of length."""
+        unit = self.units[0]
+        return f"{symbol} / " + (f"$L^{{{power}}}$" if unit == "$L$" else f"{unit}$^{{{power}}}$")
 
     @property
     def residual_label(self) -> str:
         """Label of an axis of residuals, whose unit is that of an energy times that of psi."""
-        return "|Hψ − Eψ|" if self.units[0] == "L" else f"|Hψ − Eψ| / ({self.units[1]} {self.units[0]}$^{{-1/2}}$)"
+        name = r"$|H\psi - E\psi|$"
+        return name if self.units[0] == "$L$" else f"{name} / ({self.units[1]} {self.units[0]}$^{{-1/2}}$)"
 
     @property
     def aligned(self) -> np.ndarray:
@@ -94,31 +112,47 @@ class RunData:
 
 def load(folder: Path) -> list[RunData]:
     """The data of a run folder, one entry a state. Raises ValueError, naming the file, if one is missing or damaged."""
-    results = read_summary(folder)
+    results = run_folder.read_summary(folder)
+    history = run_folder.read_history(folder, results.get("units", {}))
     path = folder / "wavefunction.npz"
     try:
         grid = read_npz(path.read_bytes(), path)
-        path = folder / "history.csv"
-        history = _history(path, results)
-        path = folder / "wavefunction.npz"
-        return [_of_state(results, grid, history, k) for k in range(len(results["states"]))]
+        return _of_states(results, grid, history)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
 
 
-def _history(path: Path, results: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The columns of history.csv; what is empty there is NaN."""
-    with path.open(newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
-    if results["units"]["length"] != "L":
-        history["energy"] = history.pop(f"energy_{results['units']['energy']}")
-    return history
+def of(solution: Any, route: Mapping[str, Any]) -> list[RunData]:
+    """The data of a `qpinn.Solution`, one entry a state; `route` is what `describe_route` says of it."""
+    levels = solution.reference
+    results = run_folder.summary(solution, route, solution.seconds, levels)
+    rows = run_folder.history(solution, levels)
+    history = {name: np.full(len(rows["step"]), np.nan) for name in run_folder.COLUMNS}
+    history |= {name: np.array(values, float) for name, values in rows.items()}
+    return _of_states(results, run_folder.arrays(solution, levels), history)
+
+
+def _of_states(
+    results: Mapping[str, Any], grid: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray]
+) -> list[RunData]:
+    shown = _seen(grid["x"], grid["psi"], (results["walls"][0], results["walls"][1]))
+    return [_of_state(results, grid, history, k, shown) for k in range(len(results["states"]))]
+
+
+def _seen(x: np.ndarray, psi: np.ndarray, walls: tuple[float, float]) -> tuple[float, float]:
+    """Where some psi (K, n) is above a thousandth of its maximum; the whole box, unless that leaves much of it out."""
+    size = np.abs(np.nan_to_num(psi))
+    most = size.max(axis=1, keepdims=True)
+    there = x[((size > 1e-3 * most) & (most > 0)).any(axis=0)]
+    if not there.size or np.ptp(there) > 0.75 * (walls[1] - walls[0]) or np.ptp(there) == 0:
+        return walls
+    return max(walls[0], float(there.min())), min(walls[1], float(there.max()))
 
 
 def _of_state(
-    results: Mapping[str, Any], grid: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray], k: int
-) -> RunData:
+    results: Mapping[str, Any], grid: Mapping[str, np.ndarray], history: Mapping[str, np.ndarray], k: int,
+    shown: tuple[float, float],
+) -> RunData:  # fmt: skip
     """What is shown of state k of the results."""
     state, units = results["states"][k], results["units"]
     index = state["index"]
@@ -126,7 +160,9 @@ def _of_state(
     ends = results["settings"].get("ends", {})  # runs from before there were any have walls
     return RunData(
         name=results["potential"]["name"].replace("_", " "),
+        route=f"{words.route(results)}, seed {results['seed']}",
         index=index,
+        digits=_digits(results, state),
         remark="" if state["outcome"] == words.RIGHT else words.outcome(state),
         empty=words.is_empty(state),
         x=grid["x"],
@@ -140,6 +176,7 @@ def _of_state(
         breakpoints=np.array(results["breakpoints"]),
         deltas=np.reshape(results.get("deltas", []), (-1, 2)),
         walls=(results["walls"][0], results["walls"][1]),
+        shown=shown,
         ends=(ends.get("left", "wall"), ends.get("right", "wall")),
         energy=np.nan if state["energy"] is None else state["energy"],
         reference_energy=state["energy_reference"],
@@ -148,3 +185,11 @@ def _of_state(
         units=(words.drawn(units["length"]), words.drawn(units["energy"])),
         history={name: values[history["state"] == index] for name, values in history.items()},
     )
+
+
+def _digits(results: Mapping[str, Any], state: Mapping[str, Any]) -> str:
+    """E of a state as a figure has it: "-90.25000000(7) meV", or a dash where there is none."""
+    if state["energy"] is None:
+        return "-"
+    unit = words.drawn(results["units"]["energy"])
+    return words.certified(state).replace("-", "−") + (f" {unit}" if words.unit(results) else "")

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from qpinn.report import style, sweep_figures
+from qpinn.report.choice import Choice
 from qpinn.report.tables import markdown, number
 
 Entry = Mapping[str, Any]
@@ -160,10 +160,11 @@ def figure(entries: Sequence[Entry], title: str) -> Figure:
 
 def save_figures(entries: Sequence[Entry], sweeps: Mapping[str, Path], folder: Path) -> None:
     """The figures of `page`; `sweeps` are the folders of the sweeps over the first guess of E, by well."""
-    with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
+    png = Choice(format="png")
+    with style.applied():
         for route, (title, _) in ROUTES.items():
             chosen = [entry for entry in entries if entry["route"] == route]
             if any(entry["factor"] != BASE for entry in chosen):
-                style.save_png(figure(chosen, title), folder / f"sensitivity-{route}.png")
+                style.save(figure(chosen, title), folder / f"sensitivity-{route}", png)
         for well, sweep in sweeps.items():
-            style.save_png(sweep_figures.varied(sweep_figures.load(sweep)), folder / f"sensitivity-energy-{well}.png")
+            style.save(sweep_figures.varied(sweep_figures.load(sweep)), folder / f"sensitivity-energy-{well}", png)

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,26 +14,16 @@ from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from qpinn.analysis import statistics
 from qpinn.report import comparison, style, words
-from qpinn.report.style import (
-    BLUE,
-    ENERGY,
-    GREEN,
-    GREY,
-    ORANGE,
-    RED,
-    SKY,
-    legend_row,
-    log_axis,
-    one_panel,
-    two_panels,
-)
+from qpinn.report.choice import EVERYTHING, Choice
+from qpinn.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY, log_axis, panels
 from qpinn.runs import sweep_folder
 from qpinn.runs.run_folder import read_summary
 
 LOOKS = {
-    "right state": (BLUE, "o"), "wrong state": (RED, "^"), "psi = 0": (ORANGE, "s"), "not converged": (GREY, "x"),
-    "diverged": (SKY, "v"), "non-finite": (GREEN, "P"),
+    "right state": (BLUE, "o", ""), "wrong state": (RED, "^", "/////"), "psi = 0": (ORANGE, "s", "....."),
+    "not converged": (GREY, "x", "xxxxx"), "diverged": (SKY, "v", "-----"), "non-finite": (GREEN, "P", "+++++"),
 }  # fmt: skip
+"""Colour, marker and hatching of each way to end."""
 LINES = 40
 """Starts that the fan chart shows one by one."""
 
@@ -43,25 +32,49 @@ LINES = 40
 class SweepData:
     """What the figures show; columns and frames as in `qpinn.analysis.statistics`.
 
+    route      how the starts were trained, and their seeds
+    wanted     index of the level that is wanted, whose E is that of `levels`
     reference  what the levels are called: "exact" or "reference"
     fixed      whether E was given
+    unit       of energies
     """
 
     title: str
+    route: str
     columns: statistics.Columns
     frames: np.ndarray
     outcome: np.ndarray
     levels: np.ndarray
+    wanted: int
     reference: str
     fixed: bool
+    unit: str
     vary: str | None
     values: np.ndarray | None
+
+    @property
+    def close(self) -> bool:
+        """Whether what the starts found is so close to the level that only a logarithmic axis tells it from it."""
+        energy, levels = self.columns["energy"], self.levels
+        off = np.abs(energy[np.isfinite(energy)] - levels[self.wanted])
+        apart = np.abs(np.delete(levels, self.wanted) - levels[self.wanted])
+        return bool(np.quantile(off, 0.9) < 0.01 * apart.min(initial=abs(levels[self.wanted]))) if off.size else False
+
+    def off(self, energies: np.ndarray) -> np.ndarray:
+        """Distances of energies from the level that is wanted, none below the rounding of their numbers."""
+        level = self.levels[self.wanted]
+        least = float(np.finfo(energies.dtype).eps) / 2 * abs(level)
+        return np.maximum(np.abs(energies.astype(float) - level), least or 1e-300)
+
+    @property
+    def off_label(self) -> str:
+        return rf"$|E - E_{{{self.wanted}}}|$ / {self.unit}"
 
 
 def load(folder: Path) -> SweepData:
     """The data of the folder of a sweep. Raises ValueError, naming the file, if one is missing or damaged."""
     summary = read_summary(folder)
-    sweep = summary["sweep"]
+    sweep, settings = summary["sweep"], summary["settings"]
     columns, frames = sweep_folder.read_blocks(folder)
     if not columns:
         raise ValueError(f"{folder / 'blocks'}: missing or damaged")
@@ -70,26 +83,30 @@ def load(folder: Path) -> SweepData:
     if sweep["range"] is not None:
         first, last = sweep["range"]
         values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
-    title = f"{summary['potential']['name'].replace('_', ' ')}, {len(columns['energy'])} starts"
     outcome = statistics.outcomes(columns)
+    count, right = len(outcome), int(np.sum(outcome == words.RIGHT))
+    wanted = (settings["state"] or 0) if settings["states"] is None else settings["states"] - 1
     return SweepData(
-        title=title,
+        title=f"{summary['potential']['name'].replace('_', ' ')}, level {wanted}: {right} of {count} starts right",
+        route=f"{words.route(summary)}, seeds {settings['seed']} to {settings['seed'] + sweep['seeds'] - 1}",
         columns=columns,
         frames=frames,
         outcome=outcome,
         levels=np.array(summary["levels"]),
+        wanted=wanted,
         reference=words.reference_name(summary),
         fixed=words.is_fixed(summary),
+        unit=words.drawn("ħ²/2mL²"),
         vary=sweep["vary"],
         values=values,
     )
 
 
-def _window(data: SweepData, energies: np.ndarray) -> tuple[float, float]:
-    """The energies to show: the first levels, and what the starts found, but for a few far away."""
-    finite = energies[np.isfinite(energies)]
-    low, high = np.quantile(finite, [0.01, 0.99]) if finite.size else (0.0, data.levels[0])
-    low, high = min(low, data.levels[0]), max(high, data.levels[min(1, len(data.levels) - 1)])
+def _window(data: SweepData, energies: np.ndarray, left_out: float = 0.01) -> tuple[float, float]:
+    """The energies to show: the level that is wanted, and the others but for shares `left_out` far away."""
+    finite, level = energies[np.isfinite(energies)], data.levels[data.wanted]
+    low, high = np.quantile(finite, [left_out, 1 - left_out]) if finite.size else (level, level)
+    low, high = min(low, level), max(high, level)
     margin = 0.06 * (high - low or abs(high) or 1.0)
     return float(low - margin), float(high + margin)
 
@@ -97,112 +114,146 @@ def _window(data: SweepData, energies: np.ndarray) -> tuple[float, float]:
 def _levels(axes: Axes, data: SweepData, window: tuple[float, float], upright: bool) -> None:
     """The levels of the reference within `window` as dashed lines."""
     line, name = axes.axvline if upright else axes.axhline, f"{data.reference} levels"
-    for k, energy in enumerate(data.levels[data.levels <= window[1]]):
-        line(energy, color="black", linestyle="--", linewidth=1.2, label=None if k else name, zorder=1)
+    seen = data.levels[(data.levels >= window[0]) & (data.levels <= window[1])]
+    for k, energy in enumerate(seen):
+        line(energy, color=BLACK, linestyle=(0, (3, 2.5)), linewidth=0.9, label=None if k else name, zorder=1)
+
+
+def _head(axes: Axes, data: SweepData) -> None:
+    for panel in axes.get_figure().axes:  # type: ignore[union-attr]
+        panel.spines[["top", "right"]].set_visible(False)  # type: ignore[call-overload]
+    style.head(axes, data.title, data.route)
 
 
 def energies(data: SweepData) -> Figure:
-    """A histogram of the energies found, by outcome, against the levels of the reference."""
-    figure, axes = one_panel(data.title)
-    energy = data.columns["energy"]
-    window = _window(data, energy)
-    bins = np.linspace(*window, 81)
+    """A histogram of the energies found, by outcome, against the levels of the reference.
+
+    Where they are too close to the level to be told from it: of their distance from it, on a logarithmic axis.
+    """
+    figure, (axes,) = panels(2.5)
+    energy = data.off(data.columns["energy"]) if data.close else data.columns["energy"]
+    if data.close:
+        low, high = style.decades([energy], 0.0) or (1e-16, 1.0)
+        room = max(2.0, (30 * low / high) ** 0.5)  # more than a decade
+        window = low / room, high * room
+        bins = np.geomspace(*window, 41)
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+    else:
+        window = _window(data, energy)
+        bins = np.linspace(*window, 61)
+        _levels(axes, data, window, upright=True)
     names = [name for name in LOOKS if np.any(data.outcome == name)]
     groups = [energy[(data.outcome == name) & np.isfinite(energy)] for name in names]
-    colors = [LOOKS[name][0] for name in names]
-    _levels(axes, data, window, upright=True)
-    axes.hist(groups, bins, stacked=True, color=colors, label=names, zorder=2)  # type: ignore[arg-type]
+    colors, hatches = [LOOKS[name][0] for name in names], [LOOKS[name][2] for name in names]
+    axes.hist(groups, list(bins), stacked=True, color=colors, label=names, hatch=hatches, edgecolor="white",
+              linewidth=0.2, zorder=2)  # fmt: skip
     beyond = sum(int(np.sum((group < window[0]) | (group > window[1]))) for group in groups)
     axes.set_xlim(*window)
-    axes.set_xlabel(ENERGY + (f"   ({beyond} of {len(energy)} starts outside)" if beyond else ""))
+    label = data.off_label if data.close else f"$E$ / {data.unit}"
+    axes.set_xlabel(label + (f"   ({beyond} of {len(energy)} starts outside)" if beyond else ""))
     axes.set_ylabel("starts")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    legend_row(axes)
+    _head(axes, data)
     return figure
 
 
 def fan(data: SweepData) -> Figure:
-    """E against step over all starts: median, half and nine tenths of them, some one by one, and the levels."""
-    figure, axes = one_panel(data.title)
-    history = data.columns["energies"].astype(float)
-    step = data.frames
+    """E against step over all starts: median, half and nine tenths of them, some one by one, and the levels.
+
+    Where they end too close to the level to be told from it: their distance from it, on a logarithmic axis.
+    """
+    figure, (axes,) = panels(2.5)
+    history, step = data.columns["energies"], data.frames
+    finite = history[np.isfinite(history).all(axis=1)]
+    if data.close:
+        history, finite = data.off(history), data.off(finite)
+        log_axis(axes, [history], 0.0)
+        low, high = np.log10(axes.get_ylim())
+    else:
+        low, high = _window(data, statistics.fan(finite)[[0, -1]] if len(finite) else history, 0.0)
+        _levels(axes, data, (low, high), upright=False)
+        axes.set_ylim(low, high)
     for row in history[:: max(1, len(history) // LINES)][:LINES]:
         axes.plot(step, row, color=GREY, linewidth=0.4, alpha=0.5, zorder=1)
-    finite = history[np.isfinite(history).all(axis=1)]
     if len(finite):
-        outer, inner, middle, above, top = statistics.fan(finite)
-        axes.fill_between(step, outer, top, color=SKY, alpha=0.25, linewidth=0, label="90 %")
-        axes.fill_between(step, inner, above, color=SKY, alpha=0.6, linewidth=0, label="50 %")
-        axes.plot(step, middle, color=BLUE, label="median")
-    window = _window(data, np.concatenate([finite[:, -1], finite[:, 0]]))
-    _levels(axes, data, window, upright=False)
-    axes.set_ylim(*window)
-    axes.set_xlabel("step")
-    axes.set_ylabel(ENERGY)
-    legend_row(axes)
+        quantiles = statistics.fan(finite)
+        at = np.log10(quantiles) if data.close else quantiles
+        for below, upper, alpha, name in ((0, 4, 0.25, "90 %"), (1, 3, 0.6, "50 %")):
+            if np.max(at[upper] - at[below]) > 0.01 * (high - low):  # else nothing would be seen of it
+                axes.fill_between(step, quantiles[below], quantiles[upper], color=SKY, alpha=alpha, linewidth=0,
+                                  label=f"{name} of starts")  # fmt: skip
+        axes.plot(step, quantiles[2], color=BLUE, label="median")
+    style.steps(axes, np.arange(step[-1] + 1))
+    axes.set_ylabel(data.off_label if data.close else f"$E$ / {data.unit}")
+    _head(axes, data)
     return figure
 
 
 def loss_and_error(data: SweepData) -> Figure:
     """The L2 error of psi against the loss, by outcome."""
-    figure, axes = one_panel(data.title)
+    figure, (axes,) = panels(2.5)
     loss, error = data.columns["loss"], data.columns["relative_l2_psi"]
-    for name, (color, marker) in LOOKS.items():
+    for name, (color, marker, _) in LOOKS.items():
         those = data.outcome == name
         shown = those & np.isfinite(loss) & np.isfinite(error) & (loss > 0)
         if shown.any():
-            axes.scatter(loss[shown], error[shown], s=14, color=color, marker=marker, alpha=0.7, linewidths=0.8,
+            axes.scatter(loss[shown], error[shown], s=9, color=color, marker=marker, alpha=0.7, linewidths=0.8,
                          label=f"{name} ({those.sum()})")  # fmt: skip
-    if np.nanmax(loss, initial=1e-300) > 10 * np.nanmin(loss, initial=np.inf):
-        axes.set_xscale("log")
+    log_axis(axes, [loss], left_out=0.0, x=True)
     log_axis(axes, [error], left_out=0.0)  # each of them is a start
-    axes.set_xlabel("loss")
-    axes.set_ylabel("L2 error of psi")
-    legend_row(axes)
+    axes.set_xlabel("weighted loss")
+    axes.set_ylabel(r"$L^2$ error of $\psi$")
+    _head(axes, data)
     return figure
 
 
 def varied(data: SweepData) -> Figure:
     """Where each value of what varies leads: the energy found, and the rate of success with its 95 % interval."""
     assert data.values is not None
-    figure, upper, lower = two_panels(data.title)
+    figure, (upper, lower) = panels(3.2, (0.62, 0.38))
     energy = data.columns["energy"]
-    for name, (color, marker) in LOOKS.items():
+    for name, (color, marker, _) in LOOKS.items():
         those = data.outcome == name
         if those.any():
-            upper.scatter(data.values[those], energy[those], s=10, color=color, marker=marker, alpha=0.8,
+            upper.scatter(data.values[those], energy[those], s=8, color=color, marker=marker, alpha=0.8,
                           linewidths=0.8, label=name)  # fmt: skip
     window = _window(data, energy)
     _levels(upper, data, window, upright=False)
     upper.set_ylim(*window)
-    upper.set_ylabel(ENERGY)
-    legend_row(upper)
+    upper.set_ylabel(f"$E$ / {data.unit}")
     right = data.outcome == "right state"
     bins = np.array_split(np.argsort(data.values), max(1, min(20, len(right) // 8)))
     at = np.array([data.values[starts].mean() for starts in bins])
     rate = np.array([right[starts].mean() for starts in bins])
     interval = np.array([statistics.wilson(int(right[starts].sum()), len(starts)) for starts in bins])
     reach = np.abs(interval.T - rate)
-    lower.errorbar(at, rate, reach, color=BLUE, marker="o", markersize=3.5, linewidth=1.0, capsize=2)
+    lower.errorbar(at, rate, reach, color=BLUE, marker="o", markersize=2.5, linewidth=0.9, capsize=2)
     lower.set_ylim(-0.05, 1.05)
     lower.set_xlabel(data.vary or "")
     lower.set_ylabel("right state")
+    _head(upper, data)
     return figure
 
 
 FIGURES: dict[str, Callable[[SweepData], Figure]] = {
     "energies": energies, "fan": fan, "loss_and_error": loss_and_error, "varied": varied,
 }  # fmt: skip
+ESSENTIAL = ("energies", "loss_and_error", "varied")
 
 
-def save_all(folder: Path) -> list[Path]:
-    """Draw every figure of a sweep into its folder; none of an E that was given, nor of psi of a degenerate level."""
+def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Draw the chosen figures of a sweep into its folder.
+
+    None of an E that was given, nor of psi of a degenerate level.
+    """
     data = load(folder)
-    with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
-        if not np.isfinite(data.columns["relative_l2_psi"]).any():
-            left_out.append("loss_and_error")
-        return style.save_all({name: draw(data) for name, draw in FIGURES.items() if name not in left_out}, folder)
+    left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
+    if not np.isfinite(data.columns["relative_l2_psi"]).any():
+        left_out.append("loss_and_error")
+    names = choice.some([name for name in FIGURES if name not in left_out], ESSENTIAL)
+    with style.applied():
+        return style.save_all({name: FIGURES[name](data) for name in names}, folder, choice)
 
 
 # ------------------------------------------------------------------------------------------------------ several sweeps
@@ -217,13 +268,10 @@ def settings(
              None where there is none
     """
     rows = np.arange(len(labels))
-    reserve = 0.25 + 0.072 * max(*map(len, labels), len(names))  # inches for the labels
     several = len(series) > 1
-    height, width = 1.3 + (0.14 + 0.1 * len(series)) * len(labels) + 0.2 * several, 4.6 + reserve
-    figure = style.blank(height, width)
-    bottom, size = 0.55 / height, 1 - (0.95 + 0.2 * several) / height
-    left = figure.add_axes((reserve / width, bottom, 2.1 / width, size))
-    right = figure.add_axes(((reserve + 2.45) / width, bottom, 1.95 / width, size), sharey=left)
+    height = 1.0 + (0.12 + 0.09 * len(series)) * len(labels) + 0.2 * several
+    figure = style.panels(height, (), style.WIDTH + 1.0)[0]
+    left, right = figure.subplots(1, 2, sharey=True)
     looks = zip((BLUE, RED, GREEN, ORANGE), "o^sD", strict=True)
     for number, (name, entries) in enumerate(series.items()):
         color, marker = next(looks)
@@ -231,45 +279,43 @@ def settings(
             if entry is None:
                 continue
             rate, interval = entry["success"]["rate"], np.array(entry["success"]["wilson_95"])
-            left.errorbar(100 * rate, row, xerr=100 * np.abs(interval - rate)[:, None], fmt=marker, color=color, ms=4,
+            left.errorbar(100 * rate, row, xerr=100 * np.abs(interval - rate)[:, None], fmt=marker, color=color, ms=3,
                           capsize=2.5, linewidth=1.2)  # fmt: skip
             spread = entry["relative_l2_psi"]
             if spread:
                 right.plot([spread["5%"], spread["95%"]], [row, row], color=color, linewidth=1.0, alpha=0.6)
                 right.plot([spread["25%"], spread["75%"]], [row, row], color=color, linewidth=3.2, alpha=0.6,
                            solid_capstyle="butt")  # fmt: skip
-                right.plot(spread["median"], row, marker, color=color, markersize=4)
+                right.plot(spread["median"], row, marker, color=color, markersize=3)
         if several:
-            left.plot([], [], marker, color=color, markersize=4, label=name)
+            left.plot([], [], marker, color=color, markersize=3, label=name)
     left.set_xlim(-4, 104)
     left.set_xlabel("right state / %")
     right.set_xscale("log")
     low, high = np.log10(right.get_xlim())
     right.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))  # whole decades, each with its label
     right.xaxis.set_minor_formatter(NullFormatter())
-    right.set_xlabel("L2 error of psi")
+    right.set_xlabel(r"$L^2$ error of $\psi$")
     right.tick_params(labelleft=False)
     left.set_yticks(rows, labels)
     left.set_ylim(len(labels) - 0.4, -0.6)
     for axes in (left, right):
         axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
         axes.set_axisbelow(True)
-    left.set_title(title, fontsize=10, loc="left")
-    if several:
-        legend_row(left)
-    figure.text((reserve - 0.1) / width, 0.2 / height, names, ha="right", va="center", fontsize=8, color=GREY)
+        axes.spines[["top", "right"]].set_visible(False)
+    style.head(left, title, names, legend=several)
     return figure
 
 
-def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]]) -> list[Path]:
+def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]], choice: Choice = EVERYTHING) -> list[Path]:
     """Draw `settings` of several sweeps into `folder`."""
     differ = comparison.differing(summaries)
     names, labels = ", ".join(differ.names), [", ".join(row) for row in differ.values]
     if max(map(len, [names, *labels])) > comparison.LONGEST:
-        names, labels = "", [comparison.clipped(label, 2 * comparison.LONGEST) for label in differ.short()]
+        names, labels = "", [comparison.clipped(label, comparison.LONGEST + 10) for label in differ.short()]
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
-    with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
+    with style.applied():
         series = {"": [summary["statistics"] for summary in summaries]}
         drawn = settings(labels, series, title, names)
-        return style.save(drawn, folder / "settings")
+        return style.save(drawn, folder / "settings", choice)

@@ -45,8 +45,8 @@ def report(results: Mapping[str, Any]) -> str:
     lines: list[str | None] = [*(_training(results) if several else _single(results))]
     lines.append(words.cut_short(results))
     lines += words.remarks(states) if several else words.notes(states)
-    lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.left_out(results),
-              words.spent(results)]  # fmt: skip
+    lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.interpolation(results),
+              words.left_out(results),              words.spent(results)]  # fmt: skip
     lines.append(words.fastest_classical(results))
     return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in lines if line)])
 

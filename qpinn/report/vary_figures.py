@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,15 +13,16 @@ from matplotlib.ticker import AutoLocator, AutoMinorLocator
 
 from qpinn.analysis import following
 from qpinn.report import style, variation, words
+from qpinn.report.choice import EVERYTHING, Choice
 
 STROKES = 9
 """Tangents that are drawn of each level."""
 
 
-def save(content: Mapping[str, Any], path: Path) -> list[Path]:
-    """`draw` of a vary.json as path.png and path.svg."""
-    with matplotlib.rc_context(style.STYLE):  # type: ignore[arg-type]
-        return style.save(draw(content), path)
+def save(content: Mapping[str, Any], path: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Write `draw` of a vary.json in every format of the choice: path.png, ..."""
+    with style.applied():
+        return style.save(draw(content), path, choice)
 
 
 def draw(content: Mapping[str, Any]) -> Figure:
@@ -33,19 +33,21 @@ def draw(content: Mapping[str, Any]) -> Figure:
     """
     energies, values = variation.column(content, "energies"), np.asarray(content["values"], float)
     followed = np.asarray(content["followed"])
-    figure, axes = style.one_panel(f"{content['potential']['name']}: levels over {variation.number(content)}", 4.2)
-    for label in range(energies.shape[1]):
-        color = matplotlib.colormaps["viridis"](0.9 * label / max(energies.shape[1] - 1, 1))
+    figure, (axes,) = style.panels(3.2)
+    for label, color in enumerate(style.level_colors(energies.shape[1])):
         place = (np.arange(len(values)), np.argmax(followed == label, axis=1))
         _line(axes, content, place, color)
         axes.text(1.01, energies[-1, place[1][-1]], str(label), color=color, transform=axes.get_yaxis_transform(),
-                  va="center", fontsize=8.5)  # fmt: skip
+                  va="center", fontsize="small")  # fmt: skip
     axes.set_xlim(values.min(), values.max())
     unit = words.drawn(content["unit"])
     axes.set_xlabel(variation.number(content) + (f" ({unit})" if unit else ""))
-    axes.set_ylabel(f"E ({words.drawn(content['units']['energy'])})")
+    axes.set_ylabel(f"$E$ / {words.drawn(content['units']['energy'])}")
+    axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(AutoLocator())
     axes.xaxis.set_minor_locator(AutoMinorLocator())
+    name = content["potential"]["name"].replace("_", " ")
+    style.head(axes, f"{name}: levels over {variation.number(content)}")
     return figure
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.bounds import certify
+from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.networks import ROUGH
 
 Results = Mapping[str, Any]
@@ -125,6 +126,16 @@ def error_of(results: Results, state: State, key: str = "relative_error_energy")
     if is_fixed(results) and key != "relative_error_energy_rayleigh":
         return "fixed"
     return error(results, state["index"], state[key])
+
+
+def route(results: Results) -> str:
+    """How a run or a sweep was trained, in short: "piecewise, Ritz start, Levenberg-Marquardt"."""
+    parts = results["route"]
+    start = {"ritz": "Ritz"}.get(parts["start"], parts["start"]) + " start"
+    optimizer = OPTIMIZERS[parts["optimizer"]].label if parts.get("optimizer") in OPTIMIZERS else None
+    if "untrained" in parts["label"]:
+        start, optimizer = "Rayleigh-Ritz", "untrained"
+    return ", ".join(part for part in (parts.get("ansatz"), start, optimizer) if part)
 
 
 # ---------------------------------------------------------------------------------------------------------- outcomes
@@ -307,12 +318,35 @@ def walls(results: Results) -> list[str]:
     lines = []
     if boxed:
         lines.append(f"a wall as given cuts psi where E is above V: {listed(boxed)} "
-                     f"belong{'s' if len(boxed) == 1 else ''} to the box")  # fmt: skip
+                     f"belong{'s' if len(boxed) == 1 else ''} to the box{_further_out(results, boxed)}")  # fmt: skip
     if moved:
         each = [f"level {index} by about {abs(shift):.0e}{unit(results)}" for index, shift in moved.items()]
         more = f" and {len(each) - SHOWN} more levels" if len(each) > SHOWN else ""
         lines.append(f"a wall as given raises {', '.join(each[:SHOWN])}{more} (estimates)")
     return lines
+
+
+def interpolation(results: Results) -> str | None:
+    """What leaving out every second row of a table does to its levels, in a line; else None."""
+    shifts = results["certificate"].get("interpolation_shift")
+    if not shifts:
+        return None
+    each = [f"{number(abs(shift))} (level {state['index']})"
+            for state, shift in zip(results["states"], shifts, strict=True)]  # fmt: skip
+    more = f" and {len(each) - SHOWN} more" if len(each) > SHOWN else ""
+    return (f"V between the rows of the table is an assumption; without every second row E changes by about "
+            f"{', '.join(each[:SHOWN])}{more}{unit(results)}")  # fmt: skip
+
+
+def _further_out(results: Results, indices: Sequence[int]) -> str:
+    """By how much levels of the box would fall in a wider one, where that is known: psi'^2 / m at the walls."""
+    left, right = results["walls"]
+    falls = {state["index"]: state.get("wall_slope") for state in results["states"]}
+    each = [f"{0.01 * (right - left) * falls[index]:.0e}" for index in indices if falls[index]]
+    if not each:
+        return ""
+    shown = f"{', '.join(each[:SHOWN])}{', ...' if len(each) > SHOWN else ''}{unit(results)}"
+    return f"; with walls further out by 1 % of it E falls by about {shown}"
 
 
 def left_out(results: Results) -> str | None:
@@ -338,7 +372,9 @@ def duration(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds >= 0.1 else f"{1e3 * seconds:.2g} ms"
 
 
-UNITS = {"cm^-1": "cm⁻¹", "angstrom": "Å", "um": "µm"}
+UNITS = {
+    "cm^-1": r"cm$^{-1}$", "angstrom": "Å", "um": "µm", "L": "$L$", "ħ²/2mL²": r"$(\hbar^2/2mL^2)$",
+}  # fmt: skip
 """Units as they stand in figures, where every sign can be drawn; a terminal has their plain names."""
 
 

@@ -17,13 +17,16 @@ from typing import Any
 
 import jax
 import numpy as np
+import yaml
 
 from qpinn.analysis import compare, errors, observables
 from qpinn.bounds import certify
 from qpinn.physics import potentials
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
-from qpinn.runs import checkpoint, files
+from qpinn.runs import checkpoint, files, potential_file
+from qpinn.training.fit import Fit
+from qpinn.typing import Params
 
 PACKAGES = ("jax", "jaxlib", "flax", "optax", "numpy", "scipy", "matplotlib", "hydra-core")
 
@@ -132,7 +135,7 @@ def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None
 
 def certificate(solution: Any) -> dict[str, Any]:
     """What the bounds of a solution rest on; `unresolved`: intervals where `blur` keeps bounds from meeting tol."""
-    plan, settings = solution.plan, solution.settings
+    plan, settings, shift = solution.plan, solution.settings, solution.interpolation_shift
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
     method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
@@ -146,25 +149,71 @@ def certificate(solution: Any) -> dict[str, Any]:
         "unresolved": [list(stretch) for stretch in certify.unresolved(solution.fine, allowed)],
         "checked": "no level below sigma was missed (count of a step potential below V); quadrature (two rules, and "
         f"how far V is from what they see), {method}",
-        "assumed": ("V is the interpolation of its table; " if hasattr(plan.potential, "read") else "")
+        "interpolation_shift": None if shift is None else shift.tolist(),
+        "assumed": _of_table(plan.potential, shift)
         + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
-        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else ""),
+        + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else "")
+        + _of_walls(solution),
     }
 
 
-def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
-    """history.csv, wavefunction.npz and the parameters of a qpinn.Solution.
+def _of_table(potential: Any, shift: np.ndarray | None) -> str:
+    """What is assumed of V between the rows of a table and beyond them."""
+    if not hasattr(potential, "read"):
+        return ""
+    tails = ", and beyond it its tails" if set(getattr(potential, "tails", ("wall",))) != {"wall"} else ""
+    left_out = ""
+    if shift is not None:
+        left_out = (f" (without every second row levels differ by up to {np.abs(shift).max():.1e}: <i|V_half - V|j> to "
+                    "first order, and to second among the levels trained)")  # fmt: skip
+    return f"V is the interpolation of its table{left_out}{tails}; "
 
-    One row of the history for each step and state; the arrays of psi are (states, n). Comparisons with the reference
-    `levels` are left out without one, and NaN where its own error is too large.
+
+def _of_walls(solution: Any) -> str:
+    """That walls as given are part of the problem, where levels feel them."""
+    raised = [state for state in solution.measured if state.wall_shift is not None]
+    if not raised:
+        return ""
+    energy = "" if solution.units.none else f" {solution.units.energy}"
+    each = ", ".join(
+        f"level {state.index} by {'more than ' if state.free_at_wall else 'about '}{state.wall_shift:.0e}{energy}"
+        for state in raised
+    )
+    return f"; psi = 0 at the walls as given, where V is not known to end: they raise {each} (psi'^2 / (2 m kappa))"
+
+
+def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None) -> None:
+    """history.csv, wavefunction.npz, potential.json and parameters.npz of a qpinn.Solution.
+
+    They are compared with the reference `levels`.
     """
-    history: dict[str, Any] = dict(solution.history)
+    _write_history(folder, history(solution, levels), solution.units)
+    data = io.BytesIO()
+    np.savez(data, **arrays(solution, levels))  # type: ignore[arg-type]
+    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
+    potential_file.write(folder, solution.given)
+    fit, mesh = solution.trained.fit, solution.trained.mesh
+    ended = {"start": fit.start, "steps": fit.steps, "alive": fit.alive, "edges": mesh.edges,
+             "half": np.array(mesh.half)}  # fmt: skip
+    checkpoint.save(folder / "parameters.npz", {**solution.params, **ended})
+
+
+def history(solution: Any, levels: Eigenstates | None = None) -> dict[str, Any]:
+    """Columns of history.csv, one row for each step and state; without `levels` there are no errors of E."""
+    columns: dict[str, Any] = dict(solution.history)
     if levels is not None:
-        history["relative_error_energy"] = _errors(history, levels, solution.units.scale)
-    _write_history(folder, history, solution.units)
+        columns["relative_error_energy"] = _errors(columns, levels, solution.units.scale)
+    return columns
+
+
+def arrays(solution: Any, levels: Eigenstates | None = None) -> dict[str, np.ndarray]:
+    """What wavefunction.npz holds; arrays of psi are (states, n).
+
+    psi of the reference `levels` is left out without one, and NaN where its own error is too large.
+    """
     samples = solution.samples
-    arrays = {
+    by_name = {
         "x": samples.x, "psi": samples.psi, "v": samples.v,
         "residual": samples.h_psi - solution.energies[:, None] * samples.psi,
         "edges": solution.edges,
@@ -172,11 +221,8 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
     if levels is not None:
         indices = [state.index for state in solution.measured]
         unvouched = ~(levels.psi_errors[indices] <= errors.VOUCHED_PSI)
-        arrays["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
-    data = io.BytesIO()
-    np.savez(data, **arrays)  # type: ignore[arg-type]
-    files.write_atomically(folder / "wavefunction.npz", data.getvalue())
-    checkpoint.save(folder / "parameters.npz", solution.params)
+        by_name["psi_reference"] = np.where(unvouched[:, None], np.nan, levels.psi(samples.x)[indices])
+    return by_name
 
 
 def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float) -> list[float | None]:
@@ -185,6 +231,17 @@ def _errors(history: Mapping[str, np.ndarray], levels: Eigenstates, scale: float
     for k in np.unique(index):
         relative[index == k] = errors.of_energy(history["energy"][index == k] / scale, levels, k)
     return [errors.stated(error) for error in relative]
+
+
+FRAMES = "frames.npz"
+"""Where a run keeps psi at some of its steps, if that is asked for."""
+
+
+def write_frames(folder: Path, frames: Mapping[str, np.ndarray]) -> None:
+    """frames.npz: steps taken (F, K), psi (F, K, n) on the grid of wavefunction.npz, and energy (F, K)."""
+    data = io.BytesIO()
+    np.savez(data, **frames)  # type: ignore[arg-type]
+    files.write_atomically(folder / FRAMES, data.getvalue())
 
 
 COLUMNS = (
@@ -201,6 +258,59 @@ def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None
     for row in zip(*(history.get(name, none) for name in COLUMNS), strict=True):
         writer.writerow([int(row[0]), int(row[1]), *("" if value is None else f"{value:.17g}" for value in row[2:])])
     files.write_atomically(folder / "history.csv", buffer.getvalue().encode())
+
+
+def read_history(folder: Path, units: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The columns of history.csv, energies in the `units` of results.json; what is empty there is NaN.
+
+    Raises ValueError, naming the file, if it is missing or damaged.
+    """
+    path = folder / "history.csv"
+    try:
+        with path.open(newline="") as stream:
+            rows = list(csv.DictReader(stream))
+        history = {name: np.array([float(row[name] or "nan") for row in rows]) for name in rows[0]}
+        if units["length"] != "L":
+            history["energy"] = history.pop(f"energy_{units['energy']}")
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: missing or damaged ({error})") from None
+    return history
+
+
+def read_fit(folder: Path, results: Mapping[str, Any], shapes: Params, first: int) -> Fit:
+    """What came out of the training whose `write_arrays` and results are in a folder.
+
+    shapes  of the parameters of all lanes
+    first   index of the level of the first lane
+
+    Raises ValueError, naming the file, if one is missing or damaged.
+    """
+    path = folder / "parameters.npz"
+    stored, count = checkpoint.arrays(path), jax.tree.leaves(shapes)[0].shape[0]
+    params = checkpoint.load(path, {"lanes": shapes})["lanes"]
+    history = read_history(folder, results["units"])
+    try:
+        steps, alive = stored["steps"].astype(int), stored["alive"].astype(bool)
+        start = {name.removeprefix("start/"): value for name, value in stored.items() if name.startswith("start/")}
+        at = history.pop("step").astype(int), history.pop("state").astype(int) - first
+        if (np.bincount(at[1], minlength=count) != steps + ~alive).any():
+            raise ValueError("rows are missing")
+        columns = {}
+        for name, values in history.items():
+            if name != "relative_error_energy" and not np.isnan(values).all():
+                columns[name] = np.full((at[0].max() + 1, count), np.nan)
+                columns[name][at] = values / (results["units"]["scale"] if name == "energy" else 1.0)
+        seconds = {phase: float(results["seconds"].get(phase, 0.0)) for phase in ("compile", "train")}
+        return Fit(params=params, start=start, history=columns, steps=steps, alive=alive, seconds=seconds,
+                   status=results["status"], asked=False)  # fmt: skip
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: does not go with history.csv and results.json ({error})") from None
+
+
+def write_config(folder: Path, values: Mapping[str, Any]) -> None:
+    """config.yaml of a run: the groups of its config, by name."""
+    text = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=True)
+    files.write_atomically(folder / "config.yaml", text.encode())
 
 
 def write_stopped(folder: Path, progress: Any, units: Any) -> str:

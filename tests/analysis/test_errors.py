@@ -222,8 +222,9 @@ def test_a_level_above_v_at_a_wall_is_one_of_the_box():
     state, _ = observables.states(measured, plan, 1e-8, True, (True, True))
     assert state.free_at_wall
     assert state.wall_shift == pytest.approx(np.pi**2)  # without walls the level is at V = 0
+    assert state.wall_slope == pytest.approx(4 * np.pi**2, rel=1e-3)  # of E = pi^2 / (1 + 2 d)^2 at d = 0
     state, _ = observables.states(measured, plan, 1e-8, True, (False, False))
-    assert (state.free_at_wall, state.wall_shift) == (False, None)
+    assert (state.free_at_wall, state.wall_shift, state.wall_slope) == (False, None, None)
 
 
 def test_the_walls_of_a_box_are_no_fault_and_those_of_a_well_that_was_cut_short_are():

@@ -8,6 +8,7 @@ from scipy.special import mathieu_a, mathieu_b
 
 import qpinn
 from qpinn import potentials
+from qpinn.runs import run_folder
 
 FREE = {"left": "free", "right": "free"}
 RING = {"left": "periodic", "right": "periodic"}
@@ -90,3 +91,19 @@ def test_ends_that_cannot_be_are_refused(settings, message):
 def test_a_free_end_where_psi_decays_is_refused():
     with pytest.raises(ValueError, match=r"ends\.left=free: harmonic has no left end"):
         qpinn.solve(potentials.harmonic(), ends={"left": "free"})
+
+
+def test_a_curve_that_ends_below_a_level_says_what_its_wall_does():
+    """Against the levels between walls that are moved: what E falls by, and that the certificate assumes the walls."""
+    short, wider = (
+        qpinn.solve("10*(1 - exp(-x**2))", domain=(-2.0 - moved, 2.2 + moved), states=3, network={"width": 8})
+        for moved in (0.0, 0.01)
+    )
+    assert [state.free_at_wall for state in short.measured] == [False, False, True]
+    slopes = [state.wall_slope for state in short.measured]
+    np.testing.assert_allclose(slopes, (short.energies - wider.energies) / 0.01, rtol=0.05)
+    assumed = run_folder.certificate(short)["assumed"]
+    assert "psi = 0 at the walls as given, where V is not known to end: they raise level 0 by about 4e-03" in assumed
+    assert "level 2 by more than 1e+00" in assumed
+    boxed = qpinn.solve(qpinn.potentials.infinite_well(), network={"width": 4})
+    assert "walls as given" not in run_folder.certificate(boxed)["assumed"]

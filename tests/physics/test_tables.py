@@ -76,7 +76,8 @@ def test_two_arrays_are_a_table():
         np.testing.assert_allclose(qpinn.solve(pair, states=3).energies, exact, rtol=1e-9)
     wrongs = {
         "potential.x, V: have 401 and 400 numbers": (x, x[1:]), "potential.V=a: must be numbers": (x, "a"),
-        "potential.V: has the shape [401, 1]": (x, x[:, None]), "potential.V: must be numbers within": (x, x + np.inf),
+        "potential.V: has the shape [401, 1]": (x, x[:, None]),
+        "potential.V: number 1=inf: must be within": (x, x + np.inf),
     }  # fmt: skip
     for message, wrong in wrongs.items():
         with pytest.raises(ValueError, match=re.escape(message)):
@@ -237,6 +238,7 @@ def test_layers_in_other_units_are_the_same_layers(tmp_path):
     headers = {
         ("thickness_nm", "offset_eV", "mass_me"): (1, 1, 1), ("d (A)", "Ec [meV]", "m*"): (10, 1e3, 1),
         ("width (bohr)", "V (hartree)", "m_eff (m_e)"): (1e-9 / METRES["bohr"], 1 / 27.211386245981, 1),
+        ("width (m)", "V (J)", "mass (kg)"): (1e-9, 1.602176634e-19, 9.1093837139e-31),
     }  # fmt: skip
     for names, factors in headers.items():
         path = tmp_path / "layers.csv"
@@ -245,4 +247,4 @@ def test_layers_in_other_units_are_the_same_layers(tmp_path):
         )
         np.savetxt(path, table, delimiter="\t", header="\t".join(names), comments="", fmt="%.17g")
         levels.append(qpinn.solve(potentials.layers(path), states=2, units="semiconductor").energies)
-    np.testing.assert_allclose(levels[1:], [levels[0]] * 2, rtol=1e-10)
+    np.testing.assert_allclose(levels[1:], [levels[0]] * 3, rtol=1e-10)

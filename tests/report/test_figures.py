@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import matplotlib
 import numpy as np
 import pytest
 from made_results import FIXED, lost, results, state, write, wrong
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from qpinn.report import levels_figures, run_data, run_figures, style, sweep_figures
 
@@ -19,7 +18,7 @@ def drawn(tmp_path):
     def draw(made, **files):
         return run_figures.draw(run_data.load(write(tmp_path, made, **files)))
 
-    with matplotlib.rc_context(style.STYLE):
+    with style.applied():
         yield draw
 
 
@@ -51,12 +50,12 @@ def test_no_function_is_said_to_be_zero_in_every_figure(drawn):
     figures = drawn(results(lost()))
     for name, figure in figures.items():
         assert "level 0: psi = 0" in text(figure), name
-    assert "|Hψ" in text(figures["wavefunction"])  # no error of what is not there
+    assert r"|H\psi" in text(figures["wavefunction"])  # no error of what is not there
 
 
 def test_right_states_have_plain_titles(drawn):
     for name, figure in drawn(results(state(), state(1))).items():
-        assert figure.axes[0].get_title(loc="left").count("\n") == 0, name
+        assert figure.axes[0].get_title(loc="left").count("\n") == 1, name  # what it is, and E
         assert "right" not in text(figure)
 
 
@@ -80,10 +79,10 @@ def test_without_a_reference_there_is_no_curve_and_the_residual_is_shown(drawn):
     made = results(state(**blind), reference=None, comparison=[])
     figures = drawn(made, reference=False)
     assert "exact" not in "".join(map(text, figures.values()))
-    assert "|Hψ" in text(figures["wavefunction"])
+    assert r"|H\psi" in text(figures["wavefunction"])
     assert len(figures["energy"].axes) == 1
     several = drawn(results(*(state(k, **blind) for k in range(2)), reference=None, comparison=[]), reference=False)
-    assert several["energy"].axes[0].get_ylabel().startswith("E /")
+    assert several["energy"].axes[0].get_ylabel().startswith("$E$ /")
 
 
 def test_a_level_that_the_reference_does_not_know_has_no_curve(drawn, tmp_path):
@@ -99,7 +98,7 @@ def test_a_level_that_the_reference_does_not_know_has_no_curve(drawn, tmp_path):
 
 def test_errors_end_at_that_of_the_reference(drawn):
     unsure = results()["reference"] | {"errors": [1e-3] * 8}
-    (line, *_) = drawn(results(reference=unsure))["energy"].axes[0].get_lines()
+    (line, *_) = drawn(results(reference=unsure))["energy"].axes[1].get_lines()
     assert line.get_ydata().min() == pytest.approx(1e-3 / np.pi**2)
 
 
@@ -117,11 +116,29 @@ def test_bounds_are_drawn_where_they_can_be_seen_and_within_the_walls(drawn):
     assert "bounds" not in text(plain)
 
 
-def test_v_starts_where_the_density_does(drawn):
-    figure = drawn(results(), v=5.0)["density"]
-    left, right = figure.axes
-    starts = [(0 - low) / (high - low) for low, high in (left.get_ylim(), right.get_ylim())]
-    assert starts[0] == pytest.approx(starts[1], abs=1e-12)
+@pytest.mark.parametrize("v", [0.0, 5.0, -30.0, 60.0])
+@pytest.mark.parametrize("name", ["wavefunction", "density"])
+def test_zero_of_v_is_where_zero_of_psi_is(drawn, name, v):
+    figure = drawn(results(state(1)), v=v)[name]
+    heights = [axes.transData.transform((0.5, 0.0))[1] for axes in (figure.axes[0], figure.axes[-1])]
+    assert figure.axes[-1].get_ylabel().startswith("$V$")
+    assert heights[0] == pytest.approx(heights[1], abs=1e-6)
+
+
+@pytest.mark.parametrize("ranges", [((0, 1), (0, 1)), ((0, 1.3), (-5, 0)), ((-1, 1), (0, 50)), ((-0.2, 1), (-3, 100))])
+def test_axes_with_a_common_zero_hold_their_ranges(ranges):
+    limits = style.common_zero(*ranges)
+    places = {round(-low / (high - low), 9) for low, high in limits}
+    assert len(places) == 1
+    for (low, high), (least, most) in zip(ranges, limits, strict=True):
+        assert least < low < high < most
+        assert (high - low) > 0.39 * (most - least)  # none is pressed flat
+
+
+def test_v_far_from_zero_is_seen(drawn):
+    figure = drawn(results(state(energy=1010.0, lower=None, upper=None)), v=1000.0)["density"]
+    low, high = figure.axes[-1].get_ylim()
+    assert high - low < 50
 
 
 def test_every_level_has_its_number_however_close(drawn):
@@ -140,33 +157,135 @@ def test_numbers_are_spread_in_order_and_stay_within(values):
     np.testing.assert_allclose(levels_figures.spread(apart, 0.036), apart)
 
 
-def test_deltas_are_drawn_towards_their_sign(drawn):
-    for strength in (-4.0, 4.0):
-        axes = drawn(results(deltas=[[0.5, strength]]))["density"].axes[1]
-        (bar,) = [part for part in axes.collections if isinstance(part, LineCollection)]
-        assert (bar.get_segments()[0][:, 1] * strength >= 0).all()
+@pytest.mark.parametrize("strength", [-4.0, 4.0])
+def test_a_delta_is_an_arrow_towards_its_sign_with_its_strength_and_no_breakpoint(drawn, strength):
+    figures = drawn(results(state(energy=strength), deltas=[[0.5, strength]], breakpoints=[0.25, 0.5]))
+    notes = [note for note in figures["density"].axes[-1].texts if isinstance(note, Annotation)]
+    (arrow,) = [note for note in notes if note.arrow_patch]
+    assert tuple(arrow.xyann) == (0.5, 0.0)
+    assert arrow.xy[1] * strength > 0
+    assert f"{strength:g}".replace("-", "−") + r" $\delta$" in text(figures["density"])
+    for name in ("wavefunction", "density", "residual"):
+        lines = figures[name].axes[0].get_lines()
+        dotted = {line.get_xdata()[0] for line in lines if line.get_linestyle() == ":" and len(line.get_xdata())}
+        assert dotted == {0.25}, name
 
 
-def test_a_legend_does_not_run_into_the_title(drawn):
-    figures = drawn(results(potential={"name": "a_potential_with_a_long_name"}))
-    for name, figure in figures.items():
+def _boxes(figure: Figure) -> list[tuple[str, object]]:
+    """What stands above the axes of a figure with the boxes that it takes, as it is written."""
+    figure.canvas.draw()
+    top = figure.axes[0]
+    boxes = [("title", top._left_title.get_window_extent()), ("offset", top.yaxis.offsetText.get_window_extent())]
+    boxes += [(note.get_text(), note.get_window_extent()) for note in top.texts if note.get_gid() == style.BELOW]
+    boxes += [("legend", top.get_legend().get_window_extent())] if top.get_legend() else []
+    return [(name, box) for name, box in boxes if box.width > 1]
+
+
+@pytest.mark.parametrize("made", [
+    results(potential={"name": "a_potential_with_a_long_name_that_says_much_of_what_it_is"}),
+    results(*(wrong(k, nearest=k + 1) for k in range(6))),
+    results(state(energy=3e9, lower=None, upper=None), breakpoints=[0.3]),
+], ids=["long name", "many remarks", "large numbers"])  # fmt: skip
+def test_nothing_above_the_axes_overlaps_or_is_cut_off(drawn, made):
+    for name, figure in drawn(made).items():
+        boxes = _boxes(figure)
+        assert len(boxes) >= 2
+        for i, (what, box) in enumerate(boxes):
+            assert box.x0 >= 0, (name, what)
+            assert box.x1 <= figure.bbox.x1, (name, what)
+            assert box.y1 <= figure.bbox.y1, (name, what)
+            assert not any(box.overlaps(other) for _, other in boxes[i + 1 :]), (name, what)
+
+
+def test_figures_of_a_run_show_the_same_positions(drawn, tmp_path):
+    folder = write(tmp_path, results(state(), walls=[-5.0, 6.0]))
+    figures = run_figures.draw(run_data.load(folder))
+    ranges = {figures[name].axes[0].get_xlim() for name in ("wavefunction", "density", "residual")}
+    assert len(ranges) == 1
+    (low, high) = ranges.pop()
+    assert -0.1 < low < 0.05
+    assert 0.95 < high < 1.1
+    folder = write(tmp_path, results(state(), state(1), walls=[-5.0, 6.0]))
+    figures = run_figures.draw(run_data.load(folder))
+    assert len({figures[name].axes[0].get_xlim() for name in ("levels", "densities", "residual")}) == 1
+
+
+@pytest.mark.parametrize("count", [12, 40])
+def test_every_level_is_named_by_its_number_or_its_colour(drawn, count):
+    many = [{**state(k % 8, energy=10.0 + k % 3 + k, lower=None, upper=None), "index": k} for k in range(count)]
+    for name in ("levels", "densities"):
+        figure = drawn(results(*many), reference=False)[name]
         figure.canvas.draw()
-        for axes in figure.axes:
-            if axes.get_legend() and axes.get_title(loc="left"):
-                title = axes._left_title.get_window_extent()
-                assert not axes.get_legend().get_window_extent().overlaps(title), name
+        numbered = {note.get_text() for note in figure.axes[0].texts} >= {str(k) for k in range(count)}
+        bars = [axes for axes in figure.axes[0].child_axes if axes.get_ylabel() == "level $n$"]
+        assert numbered != bool(bars)
+        if bars:
+            assert tuple(bars[0].get_ylim()) == (-0.5, count - 0.5)
+
+
+def test_residuals_of_several_levels_are_told_apart(drawn):
+    """A row of the map for each level, none for psi = 0."""
+    made = results(state(), lost(1), state(2))
+    (image,) = [part for part in drawn(made)["residual"].axes[0].collections if hasattr(part, "get_coordinates")]
+    rows = np.ma.getmaskarray(image.get_array().reshape(3, -1)).all(axis=1)
+    assert rows.tolist() == [False, True, False]
+
+
+def test_many_steps_are_drawn_on_a_logarithmic_axis():
+    for count, scale in ((15, "linear"), (5000, "symlog")):
+        _, (axes,) = style.panels(2.5)
+        style.steps(axes, np.arange(count))
+        assert axes.get_xscale() == scale
+        assert 0.0 in axes.get_xticks()
+
+
+def test_the_figure_of_energies_shows_energies(drawn):
+    for made in (results(), results(state(), state(1))):
+        axes = drawn(made)["energy"].axes[0]
+        assert axes.get_ylabel().startswith("$E$ /")
+        np.testing.assert_allclose(axes.get_lines()[0].get_ydata(), np.pi**2)
+
+
+def test_titles_carry_e_the_route_and_the_seed(drawn):
+    route = {"label": "", "energy": "trainable", "projected_start": True, "start": "ritz", "ansatz": "piecewise",
+             "optimizer": "levenberg_marquardt"}  # fmt: skip
+    bounded = state(lower=9.8696044, upper=9.8696045)
+    for name, figure in drawn(results(bounded, route=route, seed=7)).items():
+        assert "9.86960445(5)" in figure.axes[0].get_title(loc="left"), name
+        assert "piecewise, Ritz start, Levenberg-Marquardt, seed 7" in text(figure), name
+
+
+def _sweep(energies, frames, levels=(1.0, 4.0)):
+    """Starts that ended with these energies, after these frames."""
+    return sweep_figures.SweepData(
+        title="", route="", columns={"energy": np.asarray(energies), "energies": np.asarray(frames)}, unit="", wanted=0,
+        frames=np.arange(np.shape(frames)[1]), outcome=np.array(["right state"] * len(energies)),
+        levels=np.array(levels), reference="exact", fixed=False, vary=None, values=None,
+    )  # fmt: skip
+
+
+def test_starts_that_agree_are_shown_by_their_distance_from_the_level():
+    agree = _sweep(1.0 + np.geomspace(1e-12, 1e-9, 9), 1.0 + np.geomspace(1e-2, 1e-9, 5) * np.ones((9, 1)))
+    assert sweep_figures.energies(agree).axes[0].get_xscale() == "log"
+    axes = sweep_figures.fan(agree).axes[0]
+    assert axes.get_yscale() == "log"
+    assert {entry.get_text() for entry in axes.get_legend().get_texts()} == {"median"}  # bands have no width
+    apart = _sweep(np.linspace(1.0, 4.0, 9), np.linspace(1.0, 4.0, 9)[:, None] * np.ones(5))
+    assert sweep_figures.energies(apart).axes[0].get_xscale() == "linear"
+    assert "90 % of starts" in text(sweep_figures.fan(apart))
 
 
 def test_the_levels_of_a_sweep_are_named_as_they_are():
     data = sweep_figures.SweepData(
-        title="", columns={"energy": np.array([1.0, 2.0])}, frames=np.zeros(0), outcome=np.array(["right state"] * 2),
-        levels=np.array([1.0, 2.0]), reference="reference", fixed=False, vary=None, values=None,
+        title="", route="", columns={"energy": np.array([1.0, 2.0])}, frames=np.zeros(0), unit="", wanted=0,
+        outcome=np.array(["right state"] * 2), levels=np.array([1.0, 2.0]), reference="reference", fixed=False,
+        vary=None, values=None,
     )  # fmt: skip
     assert "reference levels" in text(sweep_figures.energies(data))
 
 
 def test_a_logarithmic_axis_within_a_decade_has_room_for_its_label():
-    figure, axes = style.one_panel("errors")
+    figure, (axes,) = style.panels(2.5)
     errors = np.geomspace(1.4e-14, 9e-15, 5)
     axes.plot(errors)
     style.log_axis(axes, [errors])
@@ -180,6 +299,6 @@ def test_units_are_drawn_with_their_signs(tmp_path):
     rows = (folder / "history.csv").read_text()
     (folder / "history.csv").write_text(rows.replace(",energy,", ",energy_cm^-1,"))
     words = "\n".join(text(figure) for figure in run_figures.draw(run_data.load(folder)).values())
-    assert "position x / Å" in words
-    assert "E / cm⁻¹" in words
+    assert "position $x$ / Å" in words
+    assert "$E$ / cm$^{-1}$" in words
     assert "cm^-1" not in words

@@ -160,7 +160,9 @@ def test_what_a_given_wall_does_to_a_level_is_one_line():
     free = {"wall_shift": 0.5, "free_at_wall": True}
     report = tables.report(results(state(), state(1, wall_shift=3e-4), state(2, **free), state(3, **free)))
     assert "a wall as given raises level 1 by about 3e-04, level 2 by about 5e-01" in report
-    assert "levels 2 and 3 belong to the box" in report
+    assert "levels 2 and 3 belong to the box\n" in report
+    wider = " ".join(tables.report(results(state(), state(1, wall_slope=30.0, **free))).split())
+    assert "level 1 belongs to the box; with walls further out by 1 % of it E falls by about 3e-01" in wider
     assert "wall" not in tables.report(results())
 
 

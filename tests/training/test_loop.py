@@ -9,6 +9,7 @@ import pytest
 from tests_support import system_of
 
 import qpinn
+from qpinn.drivers import build
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.geometry.quadrature import FixedPoints
@@ -170,3 +171,14 @@ def test_random_points_are_drawn_anew_for_each_chunk_and_fixed_ones_are_not():
     assert np.abs(np.asarray(a) - np.asarray(b)).max() > 1e-3
     fixed = FixedPoints(sampling.draw(jax.random.key(0)))
     np.testing.assert_array_equal(fixed.draw(jax.random.key(0)).x, fixed.draw(jax.random.key(1)).x)
+
+
+def test_levenberg_marquardt_is_looked_at_as_it_goes():
+    """By default every few steps, which changes nothing; where nobody looks all of them are one chunk."""
+    seen = []
+    watched = qpinn.solve(BARRIER, callbacks=[lambda progress: seen.append(progress.step)], network={"width": 4})
+    assert len(seen) >= 5
+    assert seen[-1] == watched.steps == 15
+    unwatched = qpinn.solve(BARRIER, network={"width": 4})
+    np.testing.assert_allclose(unwatched.energy, watched.energy, rtol=1e-13)
+    assert build.course(Settings(), watched=False).length == 15

@@ -41,7 +41,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import SMALLEST, finite, positive
+from qpinn.checks import SMALLEST, finite, plain, positive, shown
 from qpinn.geometry.domain import WALLS, Ends
 from qpinn.typing import Array
 
@@ -143,9 +143,10 @@ def positives(**numbers: Any) -> dict[str, float]:
 
 
 def walls(domain: Sequence[Any]) -> tuple[float, float]:
+    domain = plain(domain)
     pair = isinstance(domain, Sequence) and not isinstance(domain, str) and len(domain) == 2
-    if not pair or any(isinstance(wall, bool) or not isinstance(wall, (int, float)) for wall in domain):
-        raise ValueError(f"potential.domain={domain!r}: must be two numbers [left, right]")
+    if not pair or any(isinstance(wall, bool) or not isinstance(plain(wall), (int, float)) for wall in domain):
+        raise ValueError(f"potential.domain={shown(domain)}: must be two numbers [left, right]")
     left, right = (finite("potential.domain", wall) for wall in domain)
     if left >= right:
         raise ValueError(f"potential.domain=[{left:g}, {right:g}]: the left wall must be smaller than the right one")
@@ -268,6 +269,10 @@ def describe(potential: Any) -> dict[str, Any]:
     """Name and numbers of a potential, for a results file; arrays of more than 64 numbers are left out."""
     if hasattr(potential, "ends"):
         return {**describe(potential.potential), "ends": potential.ends.described()}
+    if hasattr(potential, "heavy"):  # `combined`
+        deltas = [list(pair) for pair in zip(potential.places, potential.strengths, strict=True)]
+        mass = {} if potential.heavy is None else {"mass(x)": potential.heavy.formula}
+        return {**describe(potential.potential), **mass, **({"deltas": deltas} if deltas else {})}
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
     plain: dict[str, Any] = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}

@@ -154,5 +154,5 @@ def two_deltas(
 @builder
 def delta_comb(count: int = 5, period: float = 1.0, strength: float = 20.0) -> DeltaComb:
     """A row of equal deltas between walls. Raises ValueError unless 1 <= count <= 48, period > 0, strength != 0."""
-    whole("potential.count", count, 1, MOST_KINKS)
+    count = whole("potential.count", count, 1, MOST_KINKS)
     return DeltaComb(**positives(period=period), strength=_strength("strength", strength), count=count)

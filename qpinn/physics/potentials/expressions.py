@@ -38,7 +38,7 @@ class Expression(Potential):
     left: Number
     right: Number
     formula: str = dataclasses.field(metadata={"static": True})
-    places: Places = dataclasses.field(metadata={"static": True, "hidden": True})
+    places: Places | None = dataclasses.field(default=None, metadata={"static": True, "hidden": True, "derived": True})
     names: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
     values: tuple[Number, ...] = ()
     given_kinks: tuple[float, ...] = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
@@ -66,19 +66,19 @@ class Expression(Potential):
     @property
     def breakpoints(self) -> tuple[Number, ...]:
         if any(isinstance(value, jax.core.Tracer) for value in self.values):
-            return tuple(self._moved(place, term) for place, term in self.places)
-        return tuple(place for place, _ in self.settled().places)
+            return tuple(self._moved(place, term) for place, term in self.places or ())
+        return tuple(place for place, _ in self.settled().places or ())
 
     def settled(self) -> Expression:
         """The same with the places that belong to its parameters, which are numbers here."""
-        if not self.names:
+        if not self.names and self.places is not None:
             return self
         at = tuple(float(value) for value in (self.left, self.right, *self.values))
         return dataclasses.replace(self, places=_places(self.formula, self.names, at, self.given_kinks))
 
     def check_derivatives(self) -> None:
         """Raise ValueError if a place where V or its slope jumps has no derivative with respect to the parameters."""
-        for place, term in self.places:
+        for place, term in self.places or ():
             if term is None:
                 continue
             steep = term != JOINT and float(self._slope(term, self.values, place))

@@ -74,6 +74,8 @@ def parse(text: str, names: tuple[str, ...] = ()) -> Node:
     node = _node(tree, text, 0)
     for name in parameters(node):
         if name not in names:
+            if _is_unit(name):
+                raise _refused(text, f"{name} is a unit; x and V are numbers, in the units that the key units chooses")
             every = [*names, "x", *CONSTANTS, *ARGUMENTS]
             known = f"{', '.join(every)}, and names in potential.parameters"
             raise _refused(text, f"{name} is unknown; {suggestion(name, every)}allowed: {known}")
@@ -96,6 +98,13 @@ def bound(node: Node, numbers: Mapping[str, Any]) -> Node:
 
 def _refused(text: Any, reason: str) -> ValueError:
     return ValueError(f"potential.formula={text}: {reason}")
+
+
+def _is_unit(name: str) -> bool:
+    """Whether a unit is called so; a single letter means something else."""
+    from qpinn.physics import units  # which knows potentials
+
+    return len(name) > 1 and any(name in names for names in units.NAMES.values())
 
 
 def _node(tree: ast.AST, text: str, depth: int) -> Node:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
+import types
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -37,6 +39,19 @@ class Function(Potential):
     def domain(self) -> tuple[Number, Number]:
         return self.left, self.right
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Raises TypeError for a function that pickle cannot find by its name."""
+        f = self.function
+        if isinstance(f, types.FunctionType) and _by_name(f) is not f:
+            raise TypeError(
+                f"potential={f.__qualname__}: a function that is not one of a module cannot be pickled; "
+                "solution.save(folder) keeps a solution, and qpinn.load(folder, potential=f) gives it back"
+            )
+        return super().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: Any) -> Function:
+        return self
+
     def at(self, x: Any) -> Any:
         if not isinstance(x, np.ndarray):
             return self.scale * self.function(x[..., 0])
@@ -56,7 +71,7 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
     """
     if not callable(f):
         raise ValueError(f"potential={f!r}: must be a function of the position")
-    left, right = walls(list(domain) if isinstance(domain, tuple) else domain)
+    left, right = walls(domain)
     if isinstance(breakpoints, str) or not np.iterable(breakpoints):
         raise ValueError(f"potential.breakpoints={breakpoints!r}: must be numbers in brackets, as [-1,1]")
     kinks = sorted(finite("potential.breakpoints", point) for point in breakpoints)
@@ -67,6 +82,14 @@ def function(f: Callable[[Any], Any], domain: Sequence[float], breakpoints: Sequ
         _finite(np.linspace(left, right, 1001), built(np.linspace(left, right, 1001)))
         return built
     return _spline(f, [left, *kinks, right])
+
+
+def _by_name(f: types.FunctionType) -> Any:
+    """What stands in the module of a function under its name."""
+    found: Any = sys.modules.get(f.__module__)
+    for name in f.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found
 
 
 def _traced(f: Callable[[Any], Any]) -> bool:

@@ -11,8 +11,8 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import finite
-from qpinn.physics import tables
+from qpinn.checks import finite, plain, shown
+from qpinn.physics import tables, units
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.arrays import OfArrays, entries, piece_of
 from qpinn.physics.potentials.base import Number, builder
@@ -36,7 +36,7 @@ FIELD = 1e-4
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Layers(OfArrays):
     """Layers with a band offset V and an effective mass m each, between walls: H = -d/dx (1 / m) d/dx + V + e F x.
 
@@ -168,16 +168,21 @@ def layers(
     Raises ValueError, naming the row, for a thickness or a mass that is not positive, or another number of entries.
     """
     lists = {"thickness": thickness, "offset": offset, "mass": mass, "offset_end": offset_end, "mass_end": mass_end}
+    lists = {key: plain(values) for key, values in lists.items()}
     for key, values in lists.items():
-        if isinstance(values, str) or not isinstance(values, Sequence | np.ndarray):
-            raise ValueError(f"potential.{key}={values}: must be numbers in brackets, one for each layer, as [10,8,10]")
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise ValueError(
+                f"potential.{key}={shown(values)}: must be numbers in brackets, one for each layer, as [10,8,10]"
+            )
     given: Given = ()
     if file is not None and any(map(len, lists.values())):
         raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
     path = ""
     if file is None and any(map(len, lists.values())):
-        numbers = {key: np.array([finite(f"potential.{key}", value) for value in values])
-                   for key, values in lists.items() if len(values) or not COLUMNS[key].optional}  # fmt: skip
+        numbers = {
+            key: np.array([finite(f"potential.{key}: number {row}", value) for row, value in enumerate(values, 1)])
+            for key, values in lists.items() if len(values) or not COLUMNS[key].optional
+        }  # fmt: skip
         names = {key: f"potential.{key}: number {{row}}" for key in numbers}
         rows = list(range(1, len(numbers["thickness"]) + 1))
     else:
@@ -189,7 +194,7 @@ def layers(
     if len({len(column) for column in numbers.values()}) > 1:
         counts = ", ".join(f"{key} {len(column)}" for key, column in numbers.items())
         raise ValueError(f"potential.{', '.join(numbers)}: must have one number for each layer; they have {counts}")
-    _check(numbers, names, rows, f"potential.file={path}" if path else "potential.thickness")
+    _check(numbers, names, rows, f"potential.file={path}" if path else "potential.thickness", dict(given).get("mass"))
     edges = np.concatenate([[0.0], np.cumsum(numbers["thickness"])])
     return Layers(
         edges=edges, offset=numbers["offset"], masses=numbers["mass"], offset_end=numbers.get("offset_end"),
@@ -197,12 +202,15 @@ def layers(
     )  # fmt: skip
 
 
-def _check(numbers: dict[str, np.ndarray], names: dict[str, str], rows: Sequence[int], what: str) -> None:
+def _check(
+    numbers: dict[str, np.ndarray], names: dict[str, str], rows: Sequence[int], what: str, unit: str | None
+) -> None:
     """Raise ValueError unless there are as many layers as can be, with positive thicknesses and masses."""
     count = len(numbers["thickness"])
     if not 1 <= count <= MOST_LAYERS:
         raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_LAYERS}")
-    least = {"thickness": 1e-6 * numbers["thickness"].sum(), "mass": 1e-6, "mass_end": 1e-6}
+    lightest = 1e-6 * units.si("mass")["m_e"] / units.si("mass")[unit] if unit else 1e-6
+    least = {"thickness": 1e-6 * numbers["thickness"].sum(), "mass": lightest, "mass_end": lightest}
     for key in numbers.keys() & least.keys():
         for row, value in zip(rows, numbers[key], strict=True):
             if value <= 0 or value < least[key]:

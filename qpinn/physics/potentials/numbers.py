@@ -15,6 +15,7 @@ import numpy as np
 
 from qpinn.checks import one_of
 from qpinn.physics.potentials.base import BUILDERS
+from qpinn.physics.potentials.combined import Combined
 
 LENGTHS = ("width", "thickness", "center", "domain", "radius", "distance", "period")
 ENERGIES = ("height", "depth", "depth_left", "depth_right", "offset", "offset_end")
@@ -25,6 +26,8 @@ UNITS = {**dict.fromkeys(LENGTHS, "length"), **dict.fromkeys(ENERGIES, "energy")
 def arguments(potential: Any) -> dict[str, Any]:
     """The numbers (a list for several) that the builder of a potential makes it from, by key; walls that it has none of
     are left out. Of a potential without a builder its fields."""
+    if isinstance(potential, Combined):
+        return arguments(potential.potential)
     own = getattr(potential, "arguments", None)
     if own is not None:
         return dict(own())
@@ -40,6 +43,8 @@ def arguments(potential: Any) -> dict[str, Any]:
 
 def names(potential: Any) -> list[str]:
     """The numbers of a potential that may vary: fractional ones, not counts."""
+    if isinstance(potential, Combined):
+        return names(potential.potential)
     fixed = {field.name for field in dataclasses.fields(potential)
              if field.metadata.get("static") or field.metadata.get("hidden")}  # fmt: skip
     found = []
@@ -62,6 +67,9 @@ def family(potential: Any, name: str) -> Callable[[float], Any]:
 
     Raises ValueError for a name that is none of `names`.
     """
+    if isinstance(potential, Combined):
+        inner = family(potential.potential, name)
+        return lambda value: potential.of(inner(value))
     if not dataclasses.is_dataclass(potential):
         raise ValueError(f"vary={name}: {type(potential).__name__} has no numbers by name; must be a dataclass, or a "
                          "function that builds one")  # fmt: skip

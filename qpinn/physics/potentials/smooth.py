@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.checks import finite
+from qpinn.checks import finite, plain
 from qpinn.physics.potentials.base import Between, Number, builder, positives, pytree, walls
 
 FARTHEST = 300.0
@@ -244,6 +244,7 @@ Domain = Sequence[float] | None
 
 def _walls(domain: Domain) -> dict[str, float | None]:
     """The fields left and right of a `domain` that may lack both walls (None), or one of them (None in its place)."""
+    domain = plain(domain)
     if domain is None:
         return {"left": None, "right": None}
     if isinstance(domain, str) or not isinstance(domain, Sequence) or len(domain) != 2 or None not in domain:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from qpinn.checks import whole
 from qpinn.physics.potentials.base import Between, Number, Potential, builder, inside, positives, pytree, walls
 
 
@@ -155,6 +156,5 @@ class KronigPenney(Potential):
 @builder
 def kronig_penney(count: int = 5, width: float = 1.0, thickness: float = 0.2, height: float = 50.0) -> KronigPenney:
     """A row of wells and barriers. Raises ValueError unless 2 <= count <= 24 and all numbers are positive."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= 24:
-        raise ValueError(f"potential.count={count}: must be a whole number from 2 to 24")
+    count = whole("potential.count", count, 2, 24)
     return KronigPenney(**positives(width=width, thickness=thickness, height=height), count=count)

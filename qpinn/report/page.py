@@ -1,0 +1,254 @@
+"""report.html: one page that holds all of a run or a sweep, made from the files of its folder alone.
+
+Nothing in it comes from elsewhere: figures and numbers are in the page. Without scripts, and on paper, every level is
+shown below the other; with them a slider picks one.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import html
+import importlib.resources
+import io
+import json
+import string
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from qpinn.report import page_levels, tables, words
+from qpinn.report.words import Results, State
+from qpinn.runs.files import read_npz, write_atomically
+from qpinn.runs.run_folder import read_summary
+
+NAME = "report.html"
+
+LARGEST, LONGEST = 300_000, 1_000_000
+"""Bytes of a drawing beyond which the picture of it is shown, and of a table beyond which it is left out."""
+
+
+def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
+    """Write the page of a run or a sweep, with the figures that were drawn of it (.svg, .png).
+
+    Raises ValueError, naming the file, if one is missing or damaged.
+    """
+    results, path = read_summary(folder), folder / "config.yaml"
+    try:
+        config = path.read_text() if path.is_file() else ""
+        if "statistics" in results:
+            path = folder / "seeds.csv"
+            text = of_sweep(results, path.read_bytes(), config, figures)
+        else:
+            path = folder / "wavefunction.npz"
+            text = of_run(results, read_npz(path.read_bytes(), path), config, figures)
+    except (OSError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: missing or damaged ({error})") from None
+    write_atomically(folder / NAME, text.encode())
+    return folder / NAME
+
+
+def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequence[Path] = ()) -> str:
+    """The page of a run, from results.json, the arrays of wavefunction.npz and config.yaml."""
+    methods = _section("Other methods on the same problem", f"<pre>{_text(tables.methods(results))}</pre>")
+    parts = [page_levels.section(results, grid), _table(results), _section("What is certified", _certificate(results)),
+             _figures(figures), methods, _section("How it was made", f"<p>{_text(_made(results))}</p>"),
+             _origin(results, config)]  # fmt: skip
+    return _page(results, "".join(parts), _warnings(results), KEPT)
+
+
+def of_sweep(summary: Results, seeds: bytes, config: str, figures: Sequence[Path] = ()) -> str:
+    """The page of a sweep, from summary.json, seeds.csv and config.yaml."""
+    link = _download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
+    report = _section("Starts", f"<pre>{_text(tables.sweep_report(summary))}</pre>{link}")
+    parts = [report, _figures(figures), _origin(summary, config)]
+    return _page(summary, "".join(parts), [], ("potential", "statistics", "seconds", "versions"))
+
+
+def _page(results: Results, main: str, warnings: Sequence[str], kept: Sequence[str]) -> str:
+    """The whole page; `kept` of the results are its data."""
+    template = importlib.resources.files("qpinn.report").joinpath("page.html").read_text(encoding="utf-8")
+    return string.Template(template).substitute(
+        title=_text(results["potential"]["name"].replace("_", " ")), equation=_text(_equation(results)),
+        route=_text(results["route"]["label"]), main=main, data=_island(results, kept),
+        warnings="".join(f'<p class="warning">{_text(line)}</p>' for line in warnings),
+    )  # fmt: skip
+
+
+def _section(heading: str, content: str) -> str:
+    return f"<section><h2>{heading}</h2>{content}</section>"
+
+
+def _download(name: str, data: bytes, label: str) -> str:
+    """A link that holds a CSV file."""
+    source = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(data).decode()}"
+    return f'<p class="csv"><a download="{name}" href="{source}">{label}</a></p>'
+
+
+def _origin(results: Results, config: str) -> str:
+    """Seconds, versions and the configuration."""
+    rows = [[phase, f"{value:.3g}"] for phase, value in results["seconds"].items() if isinstance(value, (int, float))]
+    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    seconds = (
+        f'<table class="words"><thead><tr><th>phase</th><th>seconds</th></tr></thead><tbody>{body}</tbody></table>'
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in results.get("versions", {}).items())
+    parts = {
+        "Seconds": seconds,
+        "Versions": f"<p>{_text(versions)}</p>",
+        "Configuration": f"<pre>{_text(config)}</pre>",
+    }
+    return "".join(_section(heading, content) for heading, content in parts.items())
+
+
+def _text(value: Any) -> str:
+    return html.escape(str(value))
+
+
+def _equation(results: Results) -> str:
+    """The equation, its units, and the numbers of the potential."""
+    potential, units = dict(results["potential"]), results.get("units", {"length": "L"})
+    potential.pop("name")
+    potential |= dict(zip(("left", "right"), results.get("walls", ()), strict=False))
+    numbers = [f"{key} {_shown(value)}" for key, value in potential.items() if value not in ("", [])]
+    if units["length"] == "L":
+        return f"−ψ″ + V ψ = E ψ; {', '.join(numbers)}"
+    where = f"{words.drawn(units['length'])} and {words.drawn(units['energy'])}"
+    return f"−(ħ²/2) (ψ′/m)′ + V ψ = E ψ in {where}; {', '.join(numbers)}"
+
+
+def _shown(value: Any) -> str:
+    """A number of a potential, or several, or a word."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(_shown, value))}]"
+    return f"{value:g}".replace("-", "−") if isinstance(value, float) else str(value)
+
+
+def _warnings(results: Results) -> list[str]:
+    """Whatever is not as it should be."""
+    states = results["states"]
+    lines = [words.cut_short(results), *words.remarks(states), *words.outside(results), *words.walls(results),
+             words.left_out(results), words.no_reference(results)]  # fmt: skip
+    return [line for line in lines if line]
+
+
+COLUMNS = ("x", "x2", "p2", "dx_dp", "parity")
+
+
+def _csv(results: Results) -> str:
+    """The levels as CSV, every number as it is in results.json."""
+    units = results["units"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    energies = [tables.with_unit(name, units, "energy") for name in ("energy", "lower", "upper")]
+    powers = zip(COLUMNS[:3], (1, 2, -2), strict=True)
+    expectations = [tables.with_unit(f"<{name}>", units, "length", power) for name, power in powers]
+    errors = ["relative_error_energy", "relative_l2_psi"]
+    writer.writerow(["n", *energies, "converged", "outcome", "nodes", *expectations, *COLUMNS[3:], *errors])
+    for state in results["states"]:
+        writer.writerow([
+            state["index"], *(_exact(state[name]) for name in ("energy", "lower", "upper")), state["converged"],
+            state["outcome"], state["node_count"], *(_exact(state["expectation"][name]) for name in COLUMNS),
+            *(_exact(state[name]) for name in errors),
+        ])  # fmt: skip
+    return text.getvalue()
+
+
+def _exact(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _table(results: Results) -> str:
+    """The levels with their bounds and expectation values, and a link that holds them as CSV."""
+    units = results["units"]
+    p = "p" if units["length"] == "L" else "k"
+    powers = (("<x>", 1), ("<x²>", 2), (f"<{p}²>", -2))
+    energy = [tables.with_unit(name, units, "energy") for name in ("E", "lower bound", "upper bound")]
+    within = f"within {words.tolerance(results)}"
+    lengths = [tables.with_unit(name, units, "length", power) for name, power in powers]
+    head = ["n", *energy, within, "nodes", "parity", *lengths, f"Δx Δ{p}", "error of E", "L2 error of ψ",
+            "outcome"]  # fmt: skip
+    names = "".join(f"<th>{_text(_drawn(name))}</th>" for name in head)
+    body = "".join(_row(results, state) for state in results["states"])
+    return (
+        "<section><h2>Levels</h2>"
+        f'<div class="wide"><table id="levels"><thead><tr>{names}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+        '<p class="quiet">20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound.</p>'
+        f"{_download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}</section>"
+    )
+
+
+def _drawn(heading: str) -> str:
+    """A heading whose powers are small figures."""
+    for power, small in (("^-1", "⁻¹"), ("^-2", "⁻²"), ("^2", "²")):
+        heading = heading.replace(power, small)
+    return heading
+
+
+def _row(results: Results, state: State) -> str:
+    index, lost = state["index"], words.is_empty(state)
+    energy = words.certified(state) if results["route"]["projected_start"] else words.level(state["energy"])
+    bounds = [_exact(state[name]) or "-" for name in ("lower", "upper")]
+    within = "yes" if state["converged"] and words.holds(state) else "no"
+    parity, *values = ("-" if lost else _number(state["expectation"][name]) for name in ("parity", *COLUMNS[:4]))
+    cells = ["-" if lost else energy, *bounds, "-" if lost else within, "-" if lost else str(state["node_count"]),
+             {"1": "even", "-1": "odd"}.get(parity, "-"), *values, words.error_of(results, state),
+             "-" if lost else words.number(state["relative_l2_psi"]), words.outcome(state)]  # fmt: skip
+    name = f'<td><a href="#level-{index}">{index}</a></td>'
+    return f'<tr id="row-{index}">{name}{"".join(f"<td>{_text(cell)}</td>" for cell in cells)}</tr>'
+
+
+def _number(value: float | None) -> str:
+    """Six digits, and no sign before what is zero but for rounding."""
+    return "-" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+
+
+def _certificate(results: Results) -> str:
+    """What the bounds say, what was checked for them and what is assumed."""
+    known = results["certificate"]
+    lines = words.bounds(results)
+    if known.get("sigma") is not None:
+        lines.append(f"no level was missed below {words.level(known['sigma'], 8)}{words.unit(results)}")
+    parts = [f"<p>{_text(line)}</p>" for line in lines]
+    for key, name in (("checked", "Checked"), ("assumed", "Assumed")):
+        said = known.get(key) or []
+        items = said.split("; ") if isinstance(said, str) else said
+        if items:
+            parts.append(f"<h3>{name}</h3><ul>{''.join(f'<li>{_text(item)}</li>' for item in items)}</ul>")
+    return "".join(parts)
+
+
+def _figures(paths: Sequence[Path]) -> str:
+    """The figures, each as a drawing, or as a picture where that is smaller by much."""
+    shown = []
+    for stem in dict.fromkeys(path.with_suffix("") for path in paths):
+        kinds = {path.suffix: path.read_bytes() for path in paths if path.with_suffix("") == stem}
+        drawing = kinds.get(".svg")
+        kind, data = ("image/png", kinds.get(".png")) if drawing is None else ("image/svg+xml", drawing)
+        if drawing is not None and len(drawing) > LARGEST and ".png" in kinds:
+            kind, data = "image/png", kinds[".png"]
+        if data is not None:
+            source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
+            name = _text(stem.name.replace("_", " "))
+            shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
+    return _section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
+
+
+def _made(results: Results) -> str:
+    """Training, device, seed and commit."""
+    meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
+    commit = f"; commit {results['git']}" if results.get("git") else ""
+    return (f"{words.counted(results['steps'], 'step')} on {meshes}, {results['parameters']} parameters, seed "
+            f"{results['seed']}, on {results.get('device', 'a device')}{commit}; {results['status']}")  # fmt: skip
+
+
+KEPT = ("potential", "units", "walls", "breakpoints", "route", "states", "certificate", "steps", "parameters",
+        "seconds", "versions", "seed", "status")  # fmt: skip
+"""Of results.json, what the page has as data."""
+
+
+def _island(results: Results, kept: Sequence[str]) -> str:
+    """The numbers of the page as JSON that no text in it can end."""
+    text = json.dumps({key: results[key] for key in kept if key in results}, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
