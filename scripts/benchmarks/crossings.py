@@ -242,8 +242,8 @@ def page(measured: Mapping[str, Any]) -> str:
         f"The closest pair is {smallest:.1e} of it apart.",
         markdown(header, rows),
         f"*Outside bounds*: by more than {GRANTED:g} of the level and the range, which is granted to the dense "
-        f"solve; without that {strictly}. *A scan*: a shooting programme that looks for changes of the sign of psi at the "
-        f"right wall, at {SCAN} energies from the lowest to the highest level; where two levels lie between neighbours "
+        f"solve; without that {strictly}. *A scan*: a shooting programme that looks for changes of the sign of psi at "
+        f"the right wall, at {SCAN} energies from the lowest to the highest level; where two lie between neighbours "
         "it sees neither.",
     ]) + "\n"  # fmt: skip
 
