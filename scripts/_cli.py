@@ -67,8 +67,10 @@ def script(main: Callable[[], int], stopping: str) -> NoReturn:
     _signals.watch(stopping)
     _signals.requeue("requeue=true" in sys.argv)
     _check_memory()
-    status = outcome(main)
-    _signals.check()
+    try:
+        status = outcome(main)
+    finally:
+        _signals.leave()
     sys.exit(status)
 
 
@@ -261,7 +263,7 @@ def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None
     """Refuse to show a training where there is none, or many of them."""
     if not animate:
         return
-    if "sweep" in values or "bands" in values:
+    if not {"sweep", "bands", "vary"}.isdisjoint(values):
         raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
     if chosen.shared:
         raise ValueError("figures.animate=true: a network that levels share is not trained; allowed with it: "

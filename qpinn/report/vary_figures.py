@@ -40,14 +40,14 @@ def draw(content: Mapping[str, Any]) -> Figure:
         axes.text(1.01, energies[-1, place[1][-1]], str(label), color=color, transform=axes.get_yaxis_transform(),
                   va="center", fontsize="small")  # fmt: skip
     axes.set_xlim(values.min(), values.max())
-    unit = words.drawn(content["unit"])
-    axes.set_xlabel(variation.number(content) + (f" ({unit})" if unit else ""))
+    number, unit = variation.number(content).replace("_", " "), words.drawn(content["unit"])
+    axes.set_xlabel(f"{number} / {unit}" if unit else number)
     axes.set_ylabel(f"$E$ / {words.drawn(content['units']['energy'])}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(AutoLocator())
     axes.xaxis.set_minor_locator(AutoMinorLocator())
     name = content["potential"]["name"].replace("_", " ")
-    style.head(axes, f"{name}: levels over {variation.number(content)}")
+    style.head(axes, f"{name}: levels over {number}", "a colour is a character; black strokes are derivatives")
     return figure
 
 

@@ -1,7 +1,7 @@
 """The numbers that a potential is built from, by their keys: what may vary, and the same potential with another value.
 
-A number is named by the key of its builder, one of several with its place in brackets, from 0: width, thickness[2],
-domain[1].
+A number is named by the key of its builder, one of several with its place in brackets, from 0, or with its name: width,
+thickness[2], domain[1], parameters.a.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def arguments(potential: Any) -> dict[str, Any]:
     if potential.name not in BUILDERS:
         return fields
     keys = inspect.signature(BUILDERS[potential.name]).parameters
-    by_key = {key: fields[key] for key in keys if key in fields}
+    by_key = {key: getattr(potential, key) for key in keys if key in fields or key == "parameters"}
     if "domain" in keys and (fields.get("left"), fields.get("right")) != (None, None):
         by_key["domain"] = [fields["left"], fields["right"]]
     return by_key
@@ -53,6 +53,8 @@ def names(potential: Any) -> list[str]:
             continue
         if isinstance(value, float):
             found.append(key)
+        elif isinstance(value, dict):
+            found += [f"{key}.{entry}" for entry in value]
         elif isinstance(value, (list, tuple, np.ndarray)):
             found += [f"{key}[{place}]" for place, entry in enumerate(value) if isinstance(entry, float)]
     return found
@@ -74,16 +76,19 @@ def family(potential: Any, name: str) -> Callable[[float], Any]:
     allowed = [f"{PREFIX}{number}" for number in names(potential)]
     if not allowed:
         raise ValueError(f"vary={name}: potential={getattr(potential, 'name', '')} has no numbers that can be varied")
-    one_of("vary", name if "." in name else f"{PREFIX}{name}", allowed)
+    whole = f"{PREFIX}{name}"
+    one_of("vary", whole if whole in allowed or "." not in name else name, allowed)
     key, place = _parts(name)
     given: Any = potential
     by_key = arguments(given)
 
     def with_value(value: float) -> Any:
         new: Any = value
-        if place is not None:
+        if isinstance(place, int):
             new = list(by_key[key])
             new[place] = value
+        elif place is not None:
+            new = {**by_key[key], place: value}
         if given.name in BUILDERS:
             return BUILDERS[given.name](**{**by_key, key: new})
         return dataclasses.replace(given, **{key: new})
@@ -94,9 +99,13 @@ def family(potential: Any, name: str) -> Callable[[float], Any]:
 PREFIX = "potential."
 
 
-def _parts(name: str) -> tuple[str, int | None]:
-    """The key of a number, and its place where there are several."""
-    key, bracket, place = name.removeprefix(PREFIX).partition("[")
+def _parts(name: str) -> tuple[str, int | str | None]:
+    """The key of a number, and its place or its name where there are several."""
+    bare = name.removeprefix(PREFIX)
+    if "." in bare:
+        key, _, entry = bare.partition(".")
+        return key, entry
+    key, bracket, place = bare.partition("[")
     return key, int(place.rstrip("]")) if bracket else None
 
 
@@ -104,7 +113,9 @@ def derivative(by_name: dict[str, np.ndarray], name: str) -> np.ndarray | None:
     """The derivatives (K,) by a number, from those that `qpinn.gradients` gives by name; None where it has none."""
     key, place = _parts(name)
     if key == "domain":
-        key, place = ("left", "right")[place or 0], None
+        key, place = ("left", "right")[int(place or 0)], None
+    if isinstance(place, str):
+        key, place = place, None
     found = by_name.get(key)
     return found if found is None or place is None else found[:, place]
 
