@@ -84,18 +84,18 @@ def _plain(value: Any) -> Any:
 
 
 def _value(value: Any, field: Any) -> Any:
-    """A field as a potential has it: numbers and arrays, and what is static as it is, lists as tuples."""
-    static = bool(field.metadata.get("static"))
+    """A field as a potential has it: numbers and arrays, and what is static as it is, lists as tuples.
+
+    Raises TypeError or ValueError for what is neither, and for numbers that are not finite.
+    """
     if isinstance(value, dict):
         return _potential(value)
-    if isinstance(value, list):
-        return _tuple(value) if static or str(field.type).startswith("tuple") else np.array(value, np.float64)
-    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
+    static = bool(field.metadata.get("static"))
+    if value is None or (static and isinstance(value, str)):
         return value
-    if static and isinstance(value, str):
-        return value
-    raise TypeError(f"{value!r} is no number")
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(map(_tuple, value)) if isinstance(value, list) else value
+    if isinstance(value, list) and (static or str(field.type).startswith("tuple")):
+        return tuple(_value(entry, field) for entry in value)
+    numbers = np.array(value, np.float64)
+    if isinstance(value, (bool, str)) or not np.isfinite(numbers).all():
+        raise TypeError(f"{value!r} is no number")
+    return numbers if isinstance(value, list) else value
