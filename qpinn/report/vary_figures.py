@@ -63,7 +63,7 @@ def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.nd
         axes.plot(values[t - 1 : t + 1], energy[t - 1 : t + 1], ":", color=color)
     axes.fill_between(values, lower, upper, color=color, alpha=0.3, linewidth=0)
     if len(values) <= 3 * STROKES:
-        axes.plot(values, energy, "o", color=color, markersize=2.5)
+        axes.plot(values, energy, "o", color=color, markersize=1.8)
     half = np.ptp(values) / 60
     for t in np.unique(np.linspace(0, len(values) - 1, STROKES).round().astype(int)):
         ends = values[t] + half * np.array([-1, 1])

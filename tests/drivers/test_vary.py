@@ -251,6 +251,10 @@ FEW = ["potential=finite_well", "vary=potential.width", "points=4", "states=2"]
         ([*FEW, "range=[-1,2]"], "(point 1 of 4)"),
         (["vary=potential.hieght", "range=[1,2]"], "did you mean potential.height?"),
         (["vary=energy.initial", "range=[1,2]"], "vary=energy.initial: unknown; allowed: potential."),
+        (
+            ["vary=ends.theta", "range=[0,1]"],
+            "vary=ends.theta: levels over the Bloch phase are bands; allowed: scripts/",
+        ),
         (["vary=potential.domain[2]", "range=[1,2]"], "did you mean potential.domain["),
     ],
 )

@@ -77,6 +77,9 @@ def family(potential: Any, name: str) -> Callable[[float], Any]:
     if not allowed:
         raise ValueError(f"vary={name}: potential={getattr(potential, 'name', '')} has no numbers that can be varied")
     whole = f"{PREFIX}{name}"
+    if whole not in allowed and name in ("k", "theta", "potential.k", "potential.theta", "ends.theta"):
+        raise ValueError(f"vary={name}: levels over the Bloch phase are bands; allowed: scripts/bands.py, or one of "
+                         f"{', '.join(allowed)}")  # fmt: skip
     one_of("vary", whole if whole in allowed or "." not in name else name, allowed)
     key, place = _parts(name)
     given: Any = potential
