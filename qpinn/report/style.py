@@ -6,7 +6,6 @@ Sizes of text are relative, so that a figure in a notebook follows the reader's 
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,11 +77,32 @@ def head(axes: Axes, title: str, below: str = "", attention: bool = False, legen
         axes.annotate(below, (0, 1), xytext=(0, height + 1), xycoords="axes fraction", textcoords="offset points",
                       va="bottom", fontsize=size, color=GREY, annotation_clip=False, gid=BELOW)  # fmt: skip
         height += 1.35 * size * (below.count("\n") + 1)
-    lines = "\n".join(textwrap.fill(line, 56) for line in title.split("\n"))
+    lines = "\n".join(_wrapped(axes, line) for line in title.split("\n"))
     axes.set_title(lines, loc="left", color=RED if attention else "black", pad=height + 3)
 
 
 BELOW = "below the title"
+
+
+def _wrapped(axes: Axes, line: str) -> str:
+    """A line of a title in as many as the width of the figure asks for."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    figure: Any = axes.get_figure(root=True)
+    font = FontProperties(size=matplotlib.rcParams["axes.titlesize"])
+
+    def width(text: str) -> float:
+        return text_to_path.get_text_width_height_descent(text, font, ismath="$" in text)[0]
+
+    lines: list[str] = []
+    for word in line.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width(longer) <= 0.82 * 72 * figure.get_figwidth():
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def _legend(axes: Axes, handles: Any, labels: Any) -> float:
