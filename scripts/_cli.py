@@ -67,8 +67,10 @@ def script(main: Callable[[], int], stopping: str) -> NoReturn:
     _signals.watch(stopping)
     _signals.requeue("requeue=true" in sys.argv)
     _check_memory()
-    status = outcome(main)
-    _signals.check()
+    try:
+        status = outcome(main)
+    finally:
+        _signals.leave()
     sys.exit(status)
 
 
@@ -164,7 +166,7 @@ OVERRIDES = "overrides.txt"
 RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
-OTHERS = ("potential", "sweep", "bands", "vary", "range", "points")
+OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points")
 """Keys that are none of `qpinn.drivers.settings.Settings`."""
 
 
@@ -220,7 +222,7 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"debug={values['debug']}: must be true or false")
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "sweep", "bands", "figures"):
+    for group in ("potential", "hamiltonian", "sweep", "bands", "figures"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
@@ -228,7 +230,7 @@ def read(config: Any) -> tuple[Any, Any]:
     if "bands" in values:
         from_mapping(settings.BandsChoice, values["bands"], "bands.")
     _check_animation(figures(config).animate, values, chosen)
-    potential = settings.build_potential(values["potential"])
+    potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
     if "vary" in values:
         varied(values, potential, chosen)
@@ -261,7 +263,7 @@ def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None
     """Refuse to show a training where there is none, or many of them."""
     if not animate:
         return
-    if "sweep" in values or "bands" in values:
+    if not {"sweep", "bands", "vary"}.isdisjoint(values):
         raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
     if chosen.shared:
         raise ValueError("figures.animate=true: a network that levels share is not trained; allowed with it: "

@@ -42,6 +42,8 @@ def show(folder: Path, expected: int, ended: Callable[[Path], Ended]) -> list[di
             print(f"{status.status}: {place.name} ({' '.join(words)}): {status.why}".rstrip(": "), file=sys.stderr)
     done = sum(row.status == "finished" for row in rows)
     print(f"\n{done} of {expected} jobs finished in {folder}")
-    if rows:
-        print(f"\n{comparison.jobs(rows, _cli.width())}")
+    try:
+        print(f"\n{comparison.jobs(rows, _cli.width())}" if rows else "", flush=True)
+    except (ValueError, *_cli.DAMAGED) as error:
+        _cli.fail(f"{folder}: a results.json or summary.json is damaged ({error!r})")
     return results

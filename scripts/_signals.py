@@ -13,6 +13,7 @@ import functools
 import os
 import select
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -89,6 +90,14 @@ def check() -> None:
     """End here in order if a signal came."""
     if _came:
         raise SystemExit(_status())
+
+
+def leave() -> None:
+    """End here if a signal came, what was to be saved being saved: Python takes seconds to put its libraries away."""
+    if _came:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(_status())
 
 
 @functools.cache

@@ -219,7 +219,8 @@ def _heading(potential: Any, settings: Any) -> str:
     numbers |= numbers.pop("parameters", {})
     layered, units = hasattr(potential, "mass_at"), settings.units.units
     if hasattr(potential, "masses"):
-        numbers["layers"] = len(potential.masses)
+        numbers["layers"], field = len(potential.masses), numbers.pop("field")
+        numbers |= {"field": f"{field:g} kV/cm"} if field else {}
     elif not (layered or units.none):
         key, value, unit = "mass", settings.units.particle or 1, units.mass
         if settings.units.constant is not None:

@@ -16,6 +16,7 @@ import sweep as sweep_script
 from tests_support import call, script
 
 import qpinn
+from qpinn.runs import saves
 
 QUICK = ["experiment=paper/barrier", "network.width=4", "network.depth=1", "optimizer.steps=20"]
 
@@ -199,17 +200,41 @@ def test_a_config_of_a_stranger_runs_and_reads_nothing(folders, tmp_path, monkey
     assert not list(tmp_path.rglob("owned"))
 
 
-def test_names_in_a_save_lead_nowhere(folders, tmp_path):
+def test_names_in_an_archive_lead_nowhere(folders, tmp_path):
     """An archive whose entries are called ../owned, or larger than they say, writes nothing and is refused."""
-    shutil.copytree(folders["run"], tmp_path / "run")
-    (newest,) = (tmp_path / "run" / "saves").glob("*.npz")
-    about = json.loads(newest.with_suffix(".json").read_text())
-    for name in ("../../owned", "/tmp/owned", "0/carry/../../owned"):
-        data = _npz(**{name: np.zeros(3)})
-        newest.write_bytes(data)
-        arrays = {name: {"shape": [3], "dtype": "float64"}}
-        said = {**about, "sha256": hashlib.sha256(data).hexdigest(), "arrays": arrays}
-        newest.with_suffix(".json").write_text(json.dumps(said))
-        with pytest.raises(ValueError, match="has no good save"):
-            qpinn.load(tmp_path / "run")
+    folder = tmp_path / "run"
+    shutil.copytree(folders["run"], folder)
+    (newest,) = (folder / "saves").glob("*.npz")
+    for path in (newest, folder / "parameters.npz"):
+        about = json.loads(path.with_suffix(".json").read_text())
+        for name in ("../../owned", "/tmp/owned", "0/carry/../../owned"):
+            data = _npz(**{name: np.zeros(3)})
+            path.write_bytes(data)
+            arrays = {name: {"shape": [3], "dtype": "float64"}}
+            said = {**about, "sha256": hashlib.sha256(data).hexdigest(), "arrays": arrays}
+            path.with_suffix(".json").write_text(json.dumps(said))
+            snapshots, damaged = saves.read(folder)
+            assert snapshots == []
+            assert len(damaged) == 1
+            assert path == newest or _reason(lambda: qpinn.load(folder)).startswith(str(folder))
     assert not list(tmp_path.rglob("owned*"))
+
+
+@pytest.mark.parametrize("name", ["parameters.npz", "parameters.json", "potential.json"])
+def test_what_a_solution_is_loaded_from_is_read_without_trust(folders, tmp_path, name):
+    """It is loaded, or refused in one line that names the folder."""
+    folder = tmp_path / "run"
+    shutil.copytree(folders["run"], folder)
+    whole = (folder / name).read_bytes()
+    for damage in DAMAGES.values():
+        (folder / name).write_bytes(damage(whole))
+        reason = _reason(lambda: qpinn.load(folder))
+        assert reason is None or (reason.startswith(str(folder)) and "\n" not in reason)
+    (folder / name).unlink()
+    assert _reason(lambda: qpinn.load(folder)).startswith(str(folder / name))
+    content = json.loads(whole) if name == "potential.json" else {}
+    for key in content.get("fields", ()):  # what is no number there
+        for value in (None, "a", [], [1.0], [[1.0]], {}, True, 1e400):
+            (folder / name).write_text(json.dumps({**content, "fields": {**content["fields"], key: value}}))
+            reason = _reason(lambda: qpinn.load(folder))
+            assert reason is None or "\n" not in reason, (key, value)

@@ -297,7 +297,7 @@ def test_the_method_of_the_paper_takes_any_potential(tmp_path):
     assert "envelope ansatz, random start, Adam" in run.stdout
 
 
-@pytest.mark.parametrize("name", ["train", "sweep", "bands"])
+@pytest.mark.parametrize("name", ["train", "sweep", "bands", "vary"])
 def test_help_shows_every_group_and_every_key_with_its_meaning(name):
     finished = call(name, "--help")
     assert finished.returncode == 0

@@ -15,7 +15,7 @@ import pytest
 from tests_support import ROOT, call, script, start, until
 
 QUICK = ["potential=barrier", "network.width=6", "optimizer.steps=8"]
-FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks"}
+FILES = {"config.yaml", "seeds.csv", "summary.json", "blocks", "report.html"}
 
 
 def _sweep(*words) -> subprocess.CompletedProcess[str]:
@@ -263,7 +263,7 @@ def test_a_failed_job_is_listed_and_the_others_stand(tmp_path):
 
 def test_plot_draws_the_same_figures_again(one, tmp_path):
     folder, _ = one
-    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg")}
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".png", ".svg", ".html")}
     for name in before:
         (folder / name).unlink()
     finished = call("plot", folder)

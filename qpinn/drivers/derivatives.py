@@ -19,6 +19,7 @@ from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Solution
 from qpinn.physics.derivatives import Densities, slopes
+from qpinn.physics.potentials.combined import Combined
 from qpinn.typing import Array
 
 APART = 1e3
@@ -51,6 +52,7 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
                  (K, n + 1), each moved alone
     sampled      V (K, n): the samples, at fixed x
     expression   left, right and the parameters of the formula, by their names
+    deltas that were added: places and strengths (K, D)
 
     A field that holds several numbers has an array (K, n). Units are those of the solution: of energy over that of
     theta. The error is about the relative L2 error of psi, not its square as that of E is.
@@ -66,15 +68,7 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
     """
     if not isinstance(solution, Solution):
         raise TypeError(f"solution={shown(solution)}: must be what qpinn.solve returns")
-    by_field = by_leaf(solution, matrices)
-    values = {}
-    for field in dataclasses.fields(solution.given):
-        of = getattr(by_field, field.name)
-        if field.metadata.get("static") or field.metadata.get("hidden") or not jax.tree.leaves(of):
-            continue
-        values[field.name] = of if isinstance(of, np.ndarray) else np.stack(jax.tree.leaves(of), axis=-1)
-    by_key = getattr(solution.given, "by_key", None)
-    named = by_key(values) if by_key else values
+    named = _by_name(solution.given, by_leaf(solution, matrices))
     count = len(solution.fine.psi)
     if matrices:
         row, column = np.triu_indices(count)
@@ -82,6 +76,23 @@ def gradients(solution: Solution, matrices: bool = False) -> Gradients:
         place[row, column] = place[column, row] = np.arange(len(row))
         return Gradients({name: value[place] for name, value in named.items()})
     return Gradients(named)
+
+
+def _by_name(given: Any, by_field: Any) -> dict[str, np.ndarray]:
+    """Derivatives with respect to the numbers of a potential, from its pytree of them."""
+    if isinstance(given, Combined):
+        inner, own = _by_name(given.potential, by_field.potential), {}
+        if given.places:
+            own = {"places": np.stack(by_field.places, axis=-1), "strengths": np.stack(by_field.strengths, axis=-1)}
+        return {**inner, **own}
+    values = {}
+    for field in dataclasses.fields(given):
+        of = getattr(by_field, field.name)
+        if field.metadata.get("static") or field.metadata.get("hidden") or not jax.tree.leaves(of):
+            continue
+        values[field.name] = of if isinstance(of, np.ndarray) else np.stack(jax.tree.leaves(of), axis=-1)
+    by_key = getattr(given, "by_key", None)
+    return by_key(values) if by_key else values
 
 
 def by_leaf(solution: Solution, matrices: bool = False) -> Any:

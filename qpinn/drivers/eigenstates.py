@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -17,7 +18,7 @@ from qpinn.checks import plain, shown
 from qpinn.drivers import budget, build, discretize
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings
+from qpinn.drivers.settings import Settings, with_terms
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
@@ -35,7 +36,8 @@ ROUNDS = 4
 
 def solve(
     potential: Any, *, domain: Sequence[float] | None = None, breakpoints: Sequence[float] = (),
-    parameters: Mapping[str, float] | None = None, callbacks: Sequence[Callback] = (), **settings: Any,
+    parameters: Mapping[str, float] | None = None, hamiltonian: Mapping[str, Any] = MappingProxyType({}),
+    callbacks: Sequence[Callback] = (), **settings: Any,
 ) -> Solution:  # fmt: skip
     """Train neural wavefunctions for the lowest levels of `potential`, measure them and bound their energies.
 
@@ -46,6 +48,8 @@ def solve(
                spline (`qpinn.potentials.sampled`); or a formula in x (`expression`) or a Python function (`function`),
                between the walls `domain`, with `breakpoints` where V or its slope jumps; and `parameters` of a formula,
                numbers by name
+    hamiltonian  what is beside the potential's own: {"deltas": [[0.5, 10.0]], "mass": "1 + 0.1*x"}, as in
+               `qpinn.potentials.combined`
 
     Keyword arguments are the keys of the configuration, a group as a mapping or, for its defaults, as a name:
     `solve(potential, states=8, tol=1e-8, seed=3, network={"width": 32})`. They default to the accurate route: piecewise
@@ -56,7 +60,8 @@ def solve(
     chosen = from_mapping(Settings, settings)
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ValueError(f"callbacks={shown(callbacks)}: must be functions in brackets, as [print]")
-    return run(potential_of(potential, domain, breakpoints, parameters), chosen, callbacks)
+    given = with_terms(potential_of(potential, domain, breakpoints, parameters), hamiltonian)
+    return run(given, chosen, callbacks)
 
 
 def potential_of(

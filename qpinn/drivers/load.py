@@ -121,9 +121,9 @@ def _write(solution: Solution, folder: Path) -> None:
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, results)
     page.save(folder, run_figures.save_all(folder))
+    ended = "non-finite" if solution.status == "non-finite" else "finished"  # the folder is, also of what was stopped
     claim = status.Claim(folder)
-    claim.write(solution.status, config=status.identity(config), reason=None, exit=0, versions=run_folder.versions(),
-                git=run_folder.git_commit())  # fmt: skip
+    claim.write(ended, config=status.identity(config), versions=run_folder.versions(), git=run_folder.git_commit())
     claim.release()
 
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
-from qpinn.checks import finite, one_of, positive, suggestion, whole
+from qpinn.checks import finite, one_of, positive, shown, suggestion, whole
 from qpinn.drivers.mapping import converted
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
 from qpinn.physics.potentials import BUILDERS
+from qpinn.physics.potentials.combined import combined
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
 from qpinn.wavefunctions.networks import INITIALIZATIONS, activation, check_initialization
@@ -403,8 +405,11 @@ class VaryChoice:
         return np.linspace(*self.range or (0.0, 0.0), self.points)
 
 
-def build_potential(values: Mapping[str, Any]) -> Any:
-    """The potential that the `potential` group names. Raises ValueError for an unknown name, key or number."""
+def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """The potential that the `potential` group names, with what the group `hamiltonian` says.
+
+    Raises ValueError for an unknown name, key or number.
+    """
     one_of("potential.name", values.get("name"), BUILDERS)
     builder = BUILDERS[values["name"]]
     keys = list(inspect.signature(builder).parameters)
@@ -413,4 +418,16 @@ def build_potential(values: Mapping[str, Any]) -> Any:
         if key not in keys:
             hint = suggestion(str(key), keys)
             raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(keys)}")
-    return builder(**numbers)
+    return with_terms(builder(**numbers), more)
+
+
+def with_terms(potential: Any, more: Mapping[str, Any]) -> Any:
+    """`potential` with the deltas and the mass of the group `hamiltonian`. Raises ValueError as `combined`."""
+    if not isinstance(more, Mapping):
+        raise ValueError(f"hamiltonian={shown(more)}: must be a group of keys; allowed: deltas, mass")
+    for key in more:
+        one_of("hamiltonian", key, ("deltas", "mass"))
+    try:
+        return combined(potential, **more)
+    except ValueError as error:
+        raise ValueError(f"hamiltonian.{error}") from None

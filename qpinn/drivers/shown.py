@@ -66,10 +66,11 @@ def _potential(potential: Any) -> str:
     """Name and numbers of a potential."""
     numbers = describe(potential)
     name = numbers.pop("name")
+    numbers |= numbers.pop("parameters", {})
     if "read" in numbers:  # which says all that is to be said of a table
         numbers = {"file": numbers.get("file", ""), "": numbers["read"]}
     numbers.update(zip(("left", "right"), map(float, potential.domain), strict=True))
-    shown = [f"{len(potential.breakpoints) + 1} layers"] if hasattr(potential, "mass") else []
+    shown = [f"{len(potential.masses)} layers"] if hasattr(potential, "masses") else []
     for key, value in numbers.items():
         if isinstance(value, float):
             shown.append(f"{key} {value:.6g}")

@@ -97,6 +97,7 @@ class Solution:
                 total, energy, step_size, seconds
     params      of the states trained, each a lane, and how the states are mixed from them
     samples     psi, H psi and V on a grid
+    save(folder)  writes it as the folder of a run, which `qpinn.load` gives back
     """
 
     given: Any

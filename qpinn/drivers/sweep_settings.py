@@ -49,6 +49,9 @@ class Sweep:
         for key in ("block", "devices"):
             if getattr(self, key) is not None:
                 whole(f"sweep.{key}", getattr(self, key), 1, 10_000_000)
+        if self.vary is not None and self.vary.startswith("potential."):
+            raise ValueError(f"sweep.vary={self.vary}: all starts of a sweep are of one potential; train.py -m "
+                             f"{self.vary}=1,2 solves one for each value; allowed: {', '.join(VARIABLE)}")  # fmt: skip
         if self.vary is not None:
             one_of("sweep.vary", self.vary, VARIABLE)
         if (self.vary is None) != (self.range is None):

@@ -31,7 +31,9 @@ from qpinn.drivers.settings import MOST_POINTS, Settings
 from qpinn.drivers.solution import Round, Solution, Stats
 from qpinn.geometry.quadrature import Points
 from qpinn.physics import units
+from qpinn.physics.hamiltonian import Hamiltonian, changed
 from qpinn.physics.potentials import numbers
+from qpinn.physics.potentials.expressions import Expression
 from qpinn.training import loop, shared
 from qpinn.training.lanes import Lanes, side_by_side
 
@@ -178,6 +180,8 @@ def planned(potentials: Sequence[Any], settings: Settings) -> tuple[list[Plan], 
         raise ValueError(f"{key}: must be a number of levels that is the same at every point, as states=4")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: to vary a number needs gauss_legendre")
+    if settings.network.shared is False:
+        raise ValueError("network.shared=false: one network serves all points of a number that is varied; leave it out")
     many = dataclasses.replace(
         settings, network=dataclasses.replace(settings.network, shared=True),
         loss=dataclasses.replace(settings.loss, unit=settings.loss.unit or 1.0),  # of a loss that nothing lowers
@@ -248,7 +252,8 @@ def _solved(
     """The solution at a point, of whose programme `most` levels and `columns` of the quadratures or more are computed;
     and those columns."""
     wide = dataclasses.replace(plan, trained=most)
-    systems = build.systems(wide, settings, plan.mesh, np.zeros(most))
+    in_programme = dataclasses.replace(wide, potential=_without_places(plan.potential))
+    systems = build.systems(in_programme, settings, plan.mesh, np.zeros(most))
     lanes = side_by_side(systems)
     edges, count = np.asarray(lanes.system.equation.ansatz.edges), settings.sampling.points
     rules = quadratures(plan.potential, edges, plan.mesh, count, plan.trained, columns)
@@ -262,6 +267,12 @@ def _solved(
     mix, ended = eigenstates.measured(plan, settings, rules, fit, some, np.zeros(plan.trained))
     trained = Round(mesh=plan.mesh, lanes=side_by_side(systems[shown]), fit=fit, mix=mix, measured=ended)
     return Solution(given=potential, settings=settings, plan=plan, trained=trained, stats=Stats({}, "", 1)), columns
+
+
+def _without_places(potential: Any) -> Any:
+    """A formula without the places where it jumps: what is compiled asks for none, and they move with the number."""
+    bare = potential.potential if isinstance(potential, Hamiltonian) else potential
+    return changed(potential, places=()) if isinstance(bare, Expression) else potential
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ import numpy as np
 
 from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.potentials.base import pytree
+from qpinn.physics.potentials.combined import Combined
 
 
 @pytree
@@ -73,4 +74,7 @@ def changed(potential: Any, **numbers: Any) -> Any:
     """The same potential, and ends, with other numbers."""
     if isinstance(potential, Hamiltonian):
         return dataclasses.replace(potential, potential=changed(potential.potential, **numbers))
+    if isinstance(potential, Combined):
+        own = {key: numbers.pop(key) for key in ("places", "strengths") if key in numbers}
+        return dataclasses.replace(potential, **own).of(changed(potential.potential, **numbers))
     return dataclasses.replace(potential, **numbers)

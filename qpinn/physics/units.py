@@ -15,6 +15,8 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+import jax
+
 from qpinn.checks import one_of
 from qpinn.physics.hamiltonian import changed
 
@@ -173,6 +175,6 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
     if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies
-    numbers = {key: value * units.scale ** -powers[key] for key in powers
-               if (value := getattr(potential, key)) is not None}  # fmt: skip
+    numbers = {key: jax.tree.map(lambda number, power=powers[key]: number * units.scale**-power, value)
+               for key in powers if (value := getattr(potential, key)) is not None}  # fmt: skip
     return changed(potential, **numbers)

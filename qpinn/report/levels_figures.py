@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ def remarks(states: Sequence[RunData]) -> list[str]:
 def title(states: Sequence[RunData]) -> str:
     """The potential with its levels, E of the first and the last, and how those levels ended that are not right."""
     first, last = states[0], states[-1]
-    energies = f"$E$ = {first.digits} to {last.digits}"
+    energies = textwrap.fill(f"$E$ = {first.digits} to {last.digits}{last.behind}", 50)  # digits are wide
     return "\n".join([f"{first.name}, levels {first.index} to {last.index}", energies, *remarks(states)])
 
 
@@ -155,7 +156,7 @@ def residuals(axes: Axes, states: Sequence[RunData]) -> None:
 
 def _steps(state: RunData) -> np.ndarray:
     """The steps of its history; the index of the level where there is but one, as without any training."""
-    return state.history["step"] if len(state.history["step"]) > 1 else np.array([state.index])
+    return state.history["step"] if len(state.history["step"]) != 1 else np.array([state.index])
 
 
 def _each(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray], bar: bool = True) -> None:

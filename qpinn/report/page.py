@@ -109,6 +109,7 @@ def _equation(results: Results) -> str:
     """The equation, its units, and the numbers of the potential."""
     potential, units = dict(results["potential"]), results.get("units", {"length": "L"})
     potential.pop("name")
+    potential |= potential.pop("parameters", {})
     potential |= dict(zip(("left", "right"), results.get("walls", ()), strict=False))
     numbers = [f"{key} {_shown(value)}" for key, value in potential.items() if value not in ("", [])]
     if units["length"] == "L":

@@ -65,7 +65,12 @@ class RunData:
     def title(self) -> str:
         """The potential, the level with its E, and how it ended."""
         named = f"{self.name}, level {self.index}" + (f": {self.remark}" if self.remark else "")
-        return f"{named}\n$E$ = {self.digits}" + (", given" if self.fixed else "")
+        return f"{named}\n$E$ = {self.digits}{self.behind}" + (", given" if self.fixed else "")
+
+    @property
+    def behind(self) -> str:
+        """The unit of an energy behind its digits, where there is one."""
+        return "" if self.units[0] == "$L$" else f"\N{NO-BREAK SPACE}{self.units[1]}"
 
     @property
     def jumps(self) -> np.ndarray:
@@ -162,7 +167,7 @@ def _of_state(
         name=results["potential"]["name"].replace("_", " "),
         route=f"{words.route(results)}, seed {results['seed']}",
         index=index,
-        digits=_digits(results, state),
+        digits="-" if state["energy"] is None else words.certified(state).replace("-", "−"),
         remark="" if state["outcome"] == words.RIGHT else words.outcome(state),
         empty=words.is_empty(state),
         x=grid["x"],
@@ -185,11 +190,3 @@ def _of_state(
         units=(words.drawn(units["length"]), words.drawn(units["energy"])),
         history={name: values[history["state"] == index] for name, values in history.items()},
     )
-
-
-def _digits(results: Mapping[str, Any], state: Mapping[str, Any]) -> str:
-    """E of a state as a figure has it: "-90.25000000(7) meV", or a dash where there is none."""
-    if state["energy"] is None:
-        return "-"
-    unit = words.drawn(results["units"]["energy"])
-    return words.certified(state).replace("-", "−") + (f" {unit}" if words.unit(results) else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -269,9 +270,18 @@ def settings(
     """
     rows = np.arange(len(labels))
     several = len(series) > 1
-    height = 1.0 + (0.12 + 0.09 * len(series)) * len(labels) + 0.2 * several
-    figure = style.panels(height, (), style.WIDTH + 1.0)[0]
-    left, right = figure.subplots(1, 2, sharey=True)
+    wrapped = [textwrap.fill(label, 36) for label in labels]
+    legend = textwrap.fill(names, 36)
+    lines = [line for text in (*wrapped, legend) for line in text.split("\n")]
+    reserve = 0.2 + 0.055 * max(map(len, lines))  # inches for the labels
+    tall = max(0.12 + 0.09 * len(series), 0.08 + 0.11 * max(text.count("\n") + 1 for text in wrapped))
+    below = 0.4 + 0.11 * max(legend.count("\n") - 1, 0)
+    height, width = below + 0.35 + 0.15 * several + tall * (len(labels) + 0.2), 2.8 + reserve
+    figure = style.panels(height, (), width)[0]
+    figure.set_layout_engine("none")  # whatever the labels are, both panels have the same place
+    size = tall * (len(labels) + 0.2) / height
+    left = figure.add_axes((reserve / width, below / height, 1.2 / width, size))
+    right = figure.add_axes(((reserve + 1.5) / width, below / height, 1.2 / width, size), sharey=left)
     looks = zip((BLUE, RED, GREEN, ORANGE), "o^sD", strict=True)
     for number, (name, entries) in enumerate(series.items()):
         color, marker = next(looks)
@@ -297,13 +307,14 @@ def settings(
     right.xaxis.set_minor_formatter(NullFormatter())
     right.set_xlabel(r"$L^2$ error of $\psi$")
     right.tick_params(labelleft=False)
-    left.set_yticks(rows, labels)
+    left.set_yticks(rows, wrapped)
     left.set_ylim(len(labels) - 0.4, -0.6)
     for axes in (left, right):
         axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    style.head(left, title, names, legend=several)
+    style.head(left, title, legend=several)
+    figure.text((reserve - 0.08) / width, 0.02 / height, legend, ha="right", va="bottom", fontsize="small", color=GREY)
     return figure
 
 
@@ -312,7 +323,7 @@ def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]], choice: 
     differ = comparison.differing(summaries)
     names, labels = ", ".join(differ.names), [", ".join(row) for row in differ.values]
     if max(map(len, [names, *labels])) > comparison.LONGEST:
-        names, labels = "", [comparison.clipped(label, 2 * comparison.LONGEST) for label in differ.short()]
+        names, labels = "", [comparison.clipped(label, comparison.LONGEST + 10) for label in differ.short()]
     starts = sorted({summary["statistics"]["starts"] for summary in summaries})
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with style.applied():

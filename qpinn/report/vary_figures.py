@@ -40,14 +40,14 @@ def draw(content: Mapping[str, Any]) -> Figure:
         axes.text(1.01, energies[-1, place[1][-1]], str(label), color=color, transform=axes.get_yaxis_transform(),
                   va="center", fontsize="small")  # fmt: skip
     axes.set_xlim(values.min(), values.max())
-    unit = words.drawn(content["unit"])
-    axes.set_xlabel(variation.number(content) + (f" ({unit})" if unit else ""))
+    number, unit = variation.number(content).replace("_", " "), words.drawn(content["unit"])
+    axes.set_xlabel(f"{number} / {unit}" if unit else number)
     axes.set_ylabel(f"$E$ / {words.drawn(content['units']['energy'])}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(AutoLocator())
     axes.xaxis.set_minor_locator(AutoMinorLocator())
     name = content["potential"]["name"].replace("_", " ")
-    style.head(axes, f"{name}: levels over {variation.number(content)}")
+    style.head(axes, f"{name}: levels over {number}", "a colour is a character; black strokes are derivatives")
     return figure
 
 
@@ -63,7 +63,7 @@ def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.nd
         axes.plot(values[t - 1 : t + 1], energy[t - 1 : t + 1], ":", color=color)
     axes.fill_between(values, lower, upper, color=color, alpha=0.3, linewidth=0)
     if len(values) <= 3 * STROKES:
-        axes.plot(values, energy, "o", color=color, markersize=2.5)
+        axes.plot(values, energy, "o", color=color, markersize=1.8)
     half = np.ptp(values) / 60
     for t in np.unique(np.linspace(0, len(values) - 1, STROKES).round().astype(int)):
         ends = values[t] + half * np.array([-1, 1])

@@ -142,3 +142,16 @@ def test_a_function_is_given_again(tmp_path):
     with pytest.raises(ValueError, match="is another than that of the run"):
         qpinn.load(folder, potential=lambda x: x**4 + 1e-3)
     np.testing.assert_array_equal(qpinn.load(folder, potential=quartic).bounds, solution.bounds)
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_what_a_callback_stopped_is_kept_too(tmp_path):
+    seen = []
+    solution = qpinn.solve(
+        qpinn.potentials.barrier(), ansatz="envelope", start="random", states=2, network={"width": 4},
+        optimizer={"name": "adam", "steps": 40, "chunk": 10},
+        callbacks=[lambda progress: seen.append(progress.step) or len(seen) > 1],
+    )  # fmt: skip
+    loaded = qpinn.load(solution.save(tmp_path / "kept"))
+    assert (loaded.status, loaded.steps) == (solution.status, solution.steps) == ("stopped", 20)
+    np.testing.assert_array_equal(loaded.psi(X), solution.psi(X))

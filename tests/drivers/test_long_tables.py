@@ -9,7 +9,7 @@ import pytest
 from scipy import linalg
 
 import qpinn
-from qpinn.physics import enclosure, potentials, reference, units, walls
+from qpinn.physics import enclosure, potentials, reference, walls
 from qpinn.physics.potentials import splines
 
 DEPTH = 40.0
@@ -31,7 +31,9 @@ def _differences(v, left, right, count):
     return levels[1] + (levels[1] - levels[0]) / 3
 
 
-@pytest.mark.parametrize(("interpolation", "close"), [("cubic", 3e-5), ("quintic", 3e-8)])
+@pytest.mark.parametrize(
+    ("interpolation", "close"), [("cubic", 3e-5), pytest.param("quintic", 3e-8, marks=pytest.mark.long)]
+)
 def test_levels_of_a_morse_curve_that_is_cut(interpolation, close):
     """With exponential tails E_n = 2 sqrt(D) (n + 1/2) - (n + 1/2)^2, within what the spline does to deep levels."""
     table = potentials.sampled(x=X, V=MORSE, interpolation=interpolation, tails=["exponential", "exponential"])
@@ -42,7 +44,7 @@ def test_levels_of_a_morse_curve_that_is_cut(interpolation, close):
     assert (np.diff(solution.bounds, axis=1) < 1e-7).all()
     classical = reference.best(solution.plan.potential, 4).energies
     np.testing.assert_allclose(solution.energies, classical, rtol=1e-10)
-    cut = qpinn.solve(potentials.sampled(x=X, V=MORSE, interpolation=interpolation), states=4).energies
+    cut = reference.best(potentials.sampled(x=X, V=MORSE, interpolation=interpolation), 4).energies
     assert abs(solution.energies[3] - EXACT[3]) < 0.01 * abs(cut[3] - EXACT[3])
 
 
@@ -128,9 +130,7 @@ def test_a_parabola_beyond_both_ends_is_the_oscillator_again():
     x = np.linspace(-1, 1, 21)
     table = potentials.sampled(x=x, V=x**2, interpolation="cubic", tails=["parabola", "parabola"])
     assert table.threshold == np.inf
-    np.testing.assert_allclose(qpinn.solve(table, states=3).energies, [1, 3, 5], rtol=1e-10)
-    scaled = units.converted(table, units.of("atomic"))
-    assert scaled is table
+    np.testing.assert_allclose(reference.best(walls.on_box(table, 3), 3).energies, [1, 3, 5], rtol=1e-10)
 
 
 def test_tails_in_other_units_and_derivatives(tmp_path):
@@ -201,7 +201,7 @@ def test_quintic_splines_end_at_jumps():
     np.testing.assert_allclose(slope.sum(), 1.0, rtol=1e-9)  # V + c has the level E + c
 
 
-@pytest.mark.parametrize("interpolation", ["cubic", "quintic"])
+@pytest.mark.parametrize("interpolation", ["cubic", pytest.param("quintic", marks=pytest.mark.long)])
 def test_what_leaving_out_every_second_row_does_is_said_for_each_level(interpolation):
     """Against the solved table of half the rows: the estimate is close to what it estimates."""
     x = np.linspace(-1.5, 5.5, 37)
@@ -228,3 +228,14 @@ def test_a_hundred_thousand_rows(tmp_path, interpolation):
     assert np.abs(table(x) - v)[low].max() <= splines.LOW * DEPTH * 1.001
     exact = reference.best(potentials.expression((-1.5, 5.5), "40*(1-exp(-x))**2"), 3).energies
     np.testing.assert_allclose(reference.best(table, 3).energies, exact, rtol=1e-9)
+
+
+def test_rows_that_were_rounded_are_thinned_as_far_as_they_allow():
+    """Six digits: no spline through fewer rows is closer than that, and what it is off by is said."""
+    x = np.linspace(-1.5, 5.5, 30_001)
+    v = np.array([float(f"{value:.6g}") for value in DEPTH * (1 - np.exp(-x)) ** 2])
+    table = potentials.sampled(x=x, V=v, interpolation="cubic")
+    stated = float(re.search(r"at most (\S+) of the depth", table.read)[1])
+    assert 1e-7 < stated < 1e-4
+    height = np.maximum(v - v.min(), min(v[0], v[-1]) - v.min())
+    np.testing.assert_allclose((np.abs(table(x) - v) / height).max(), stated, rtol=0.05)

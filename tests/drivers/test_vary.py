@@ -15,6 +15,7 @@ from tests_support import call, start, until
 import qpinn
 from qpinn import potentials
 from qpinn.drivers import vary as driver
+from qpinn.physics import units
 from qpinn.physics.potentials import numbers
 
 SEMI = {"thickness": [8, 5, 4, 5.5, 8], "offset": [0.3, 0, 0.3, 0.01, 0.3], "mass": [0.09, 0.067, 0.09, 0.067, 0.09]}
@@ -28,9 +29,9 @@ def crossing():
                       units="semiconductor")  # fmt: skip
 
 
-def dense(thickness, offset, mass, states):
+def dense(thickness, offset, mass, states, field=0.0):
     """The lowest levels by spectral elements: Gauss-Lobatto polynomials of degree 24 in each layer, in eV."""
-    degree, hbar2 = 24, 0.0380998212  # hbar^2 / (2 m_e), in eV nm^2
+    degree, hbar2 = 24, units.of("semiconductor").scale  # hbar^2 / (2 m_e), in eV nm^2
     inner = np.polynomial.Legendre.basis(degree)
     x = np.concatenate([[-1], np.sort(inner.deriv().roots().real), [1]])
     weight = 2 / (degree * (degree + 1) * inner(x) ** 2)
@@ -42,7 +43,8 @@ def dense(thickness, offset, mass, states):
     for j, (length, v, m) in enumerate(zip(thickness, offset, mass, strict=True)):
         place = slice(degree * j, degree * (j + 1) + 1)
         form[place, place] += hbar2 / m * 2 / length * slope.T @ (weight[:, None] * slope)
-        form[place, place] += np.diag(length / 2 * v * weight)
+        left = sum(thickness[:j])
+        form[place, place] += np.diag(length / 2 * (v + 1e-4 * field * (left + length * (x + 1) / 2)) * weight)
         gram[place] += length / 2 * weight
     root = 1 / np.sqrt(gram[1:-1])
     return linalg.eigvalsh(root[:, None] * form[1:-1, 1:-1] * root)[:states]
@@ -61,12 +63,24 @@ def test_the_infinite_well_over_its_width():
 def test_levels_of_two_wells_are_inside_their_bounds_and_come_as_close_as_a_dense_solve_says(crossing):
     wells = [{**SEMI, "offset": [0.3, 0, 0.3, value, 0.3]} for value in crossing.values]
     exact = np.array([dense(**well, states=3) for well in wells])
-    np.testing.assert_allclose(crossing.energies, exact, rtol=1e-7)  # the constants have nine digits
+    np.testing.assert_allclose(crossing.energies, exact, rtol=1e-9)
     gap, expected = (np.diff(levels[:, :2], axis=1)[:, 0] for levels in (crossing.energies, exact))
     assert 0.001 < expected.min() < 0.01
-    np.testing.assert_allclose(gap, expected, rtol=1e-6)
+    np.testing.assert_allclose(gap, expected, rtol=1e-8)
     own = qpinn.solve(potentials.layers(**wells[6]), states=3, units="semiconductor").energies
     assert ((crossing.bounds[6, :, 0] <= own) & (own <= crossing.bounds[6, :, 1])).all()
+
+
+def test_a_field_takes_the_wells_through_each_other():
+    """From -25 to 25 kV/cm they come as close as a dense solve says, where it says."""
+    fields = np.linspace(-25, 25, 11)
+    found = qpinn.vary(potentials.layers(**SEMI), "field", fields, states=3, units="semiconductor")
+    exact = np.array([dense(**SEMI, states=3, field=field) for field in fields])
+    assert (np.abs(found.energies - exact) < 1e-11).all()
+    gap, expected = (levels[:, 1] - levels[:, 0] for levels in (found.energies, exact))
+    assert 0 < np.argmin(expected) < 10
+    np.testing.assert_allclose(gap, expected, rtol=1e-8)
+    assert found.converged.all()
 
 
 def test_slopes_are_those_of_the_energies(crossing):
@@ -108,8 +122,7 @@ def test_where_points_are_too_far_apart_it_is_said():
 
 def test_a_pair_that_is_split_by_less_than_rounding_is_there_and_has_no_slopes():
     pair = {"thickness": [6, 5, 40, 5, 6], "offset": [0.3, 0, 0.3, 0, 0.3], "mass": [0.09] * 5}
-    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=3, units="semiconductor",
-                       ansatz={"parity": "none"})  # fmt: skip
+    found = qpinn.vary(potentials.layers(**pair), "offset[3]", [-1e-3, 0.0, 1e-3], states=3, units="semiconductor")
     assert found.converged.all()
     assert found.energies[1, 1] - found.energies[1, 0] < 1e-12
     assert np.isnan(found.slopes[1, :2]).all()
@@ -142,6 +155,18 @@ def test_a_function_of_the_number_has_the_slope_of_its_chain():
     plain = qpinn.vary(potentials.finite_well(depth=20.0), "potential.width", width, states=2)
     np.testing.assert_allclose(found.energies, plain.energies, rtol=1e-13)
     np.testing.assert_allclose(found.slopes, (2 + 2 * found.values)[:, None] * plain.slopes, rtol=1e-9)
+
+
+def test_a_number_of_a_formula_moves_a_jump():
+    """A well that is made of a formula is the well that is made of numbers."""
+    formula = potentials.expression([-4, 4], "where(abs(x)<w/2,0,20)", parameters={"w": 2.0})
+    driver._programme().clear_cache()
+    found = qpinn.vary(formula, "potential.parameters.w", [1.9, 2.0, 2.1], states=2)
+    assert driver._programme()._cache_size() == 1
+    plain = qpinn.vary(potentials.finite_well(depth=20.0), "width", found.values, states=2)
+    shift = found.energies - plain.energies
+    np.testing.assert_allclose(shift, shift[0, 0], atol=1e-9)  # the formula may count V from somewhere else
+    np.testing.assert_allclose(found.slopes, plain.slopes, rtol=1e-7)
 
 
 def test_a_function_that_changes_more_than_numbers_has_no_slopes():
@@ -188,12 +213,14 @@ def test_every_number_of_every_potential_goes_back_into_its_builder(name):
     ("name", "values", "settings", "message"),
     [
         ("widht", [1, 2], {}, r"vary=potential.widht: unknown; did you mean potential.width\?"),
+        ("parameters.a", [1, 2], {}, "vary=parameters.a: unknown; "),
         ("width", [1.0], {}, "values: 1 of them; must be a row of 2 to 10000"),
         ("width", [1.0, np.nan], {}, "values=nan: must be finite"),
         ("width", [2.0, 1.0, -1.0], {}, r"potential.width=-1.0: must be positive.*\(point 3 of 3\)"),
         ("width", [1.0, 2.0], {"states": "all"}, "states=all: must be a number of levels"),
         ("width", [1.0, 2.0], {"state": 2}, "state=2: must be a number of levels"),
         ("width", [1.0, 2.0], {"sampling": "uniform"}, "sampling.name=uniform: to vary a number needs"),
+        ("width", [1.0, 2.0], {"network": {"shared": False}}, "network.shared=false: one network serves all points"),
         ("width", [1.0, 2.0], {"start": "random"}, "network.shared=true"),
         ("width", [1.0, 2.0], {"network": {"width": 4000}}, "network.width=4000"),
     ],
@@ -224,6 +251,10 @@ FEW = ["potential=finite_well", "vary=potential.width", "points=4", "states=2"]
         ([*FEW, "range=[-1,2]"], "(point 1 of 4)"),
         (["vary=potential.hieght", "range=[1,2]"], "did you mean potential.height?"),
         (["vary=energy.initial", "range=[1,2]"], "vary=energy.initial: unknown; allowed: potential."),
+        (
+            ["vary=ends.theta", "range=[0,1]"],
+            "vary=ends.theta: levels over the Bloch phase are bands; allowed: scripts/",
+        ),
         (["vary=potential.domain[2]", "range=[1,2]"], "did you mean potential.domain["),
     ],
 )

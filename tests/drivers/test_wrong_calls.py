@@ -86,7 +86,6 @@ def nan_at(index):
         (BARRIER, {"units": {"mass_unit": "amu"}}, "units.mass_unit=amu: has an effect only with units=semiconductor"),
         (BARRIER, {"precision": np.float32}, "precision=<class 'numpy.float32'>: must be a word"),
     ],
-    ids=str,
 )
 def test_a_wrong_call_is_one_line_that_begins_with_the_key(given, settings, message):
     with pytest.raises(ValueError, match=r"^[\w.]+[=:, ]") as refused:

@@ -279,8 +279,8 @@ def test_a_million_rows_and_other_files_are_refused(tmp_path):
                           (tmp_path / "none", "cannot be read")):  # fmt: skip
         with pytest.raises(ValueError, match=message):
             potentials.sampled(str(file))
-    with pytest.raises(ValueError, match="interpolation=quintic: unknown"):
-        potentials.sampled(str(big), "quintic")
+    with pytest.raises(ValueError, match="interpolation=septic: unknown"):
+        potentials.sampled(str(big), "septic")
 
 
 # ------------------------------------------------------------------------------------------------------------- layers

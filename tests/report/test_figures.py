@@ -185,9 +185,16 @@ def _boxes(figure: Figure) -> list[tuple[str, object]]:
     results(potential={"name": "a_potential_with_a_long_name_that_says_much_of_what_it_is"}),
     results(*(wrong(k, nearest=k + 1) for k in range(6))),
     results(state(energy=3e9, lower=None, upper=None), breakpoints=[0.3]),
-], ids=["long name", "many remarks", "large numbers"])  # fmt: skip
-def test_nothing_above_the_axes_overlaps_or_is_cut_off(drawn, made):
-    for name, figure in drawn(made).items():
+    results(*(state(k, lower=-0.1234567890123, upper=-0.1234567890121, energy=-0.1234567890122) for k in range(2))),
+], ids=["long name", "many remarks", "large numbers", "many digits"])  # fmt: skip
+@pytest.mark.parametrize("units", [{}, {"units": {"length": "nm", "energy": "meV"}}], ids=["plain", "meV"])
+def test_nothing_above_the_axes_overlaps_or_is_cut_off(tmp_path, made, units):
+    folder = write(tmp_path, made | units)
+    rows = (folder / "history.csv").read_text()
+    (folder / "history.csv").write_text(rows.replace(",energy,", ",energy_meV,") if units else rows)
+    with style.applied():
+        figures = run_figures.draw(run_data.load(folder))
+    for name, figure in figures.items():
         boxes = _boxes(figure)
         assert len(boxes) >= 2
         for i, (what, box) in enumerate(boxes):
@@ -302,3 +309,23 @@ def test_units_are_drawn_with_their_signs(tmp_path):
     assert "position $x$ / Å" in words
     assert "$E$ / cm$^{-1}$" in words
     assert "cm^-1" not in words
+
+
+def _statistics():
+    spread = dict(zip(("5%", "25%", "median", "75%", "95%"), np.geomspace(1e-9, 1e-7, 5), strict=True))
+    return {"success": {"rate": 0.9, "wilson_95": [0.8, 0.95]}, "relative_l2_psi": spread}
+
+
+def test_settings_that_take_many_words_have_room():
+    long = ["finite_well, 20, 3, glorot, piecewise, levenberg_marquardt, 15, gauss_legendre", "barrier"]
+    names = "potential, network.width, network.depth, network.init, ansatz, optimizer, optimizer.steps, sampling"
+    with style.applied():
+        figure = sweep_figures.settings(long, {"": [_statistics(), _statistics()]}, "8 starts each", names)
+        figure.canvas.draw()
+    left, right = figure.axes
+    labels = [*left.get_yticklabels(), *figure.texts]
+    boxes = [label.get_window_extent() for label in labels]
+    boxes += [axes.xaxis.label.get_window_extent() for axes in figure.axes]
+    assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
+    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[i + 1 :])
+    assert left.get_window_extent().width == pytest.approx(right.get_window_extent().width)

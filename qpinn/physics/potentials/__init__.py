@@ -7,7 +7,7 @@ from typing import Any
 
 from qpinn.physics.potentials.base import BUILDERS, Potential, builder, describe
 
-__all__ = ["BUILDERS", "Potential", "builder", "describe", "function"]
+__all__ = ["BUILDERS", "Potential", "builder", "combined", "describe", "function"]
 
 
 def discover() -> None:
@@ -29,4 +29,5 @@ def __dir__() -> list[str]:
 
 discover()
 
+from qpinn.physics.potentials.combined import combined  # noqa: E402
 from qpinn.physics.potentials.functions import function  # noqa: E402  (of a folder that has been discovered)

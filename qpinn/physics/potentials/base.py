@@ -269,6 +269,10 @@ def describe(potential: Any) -> dict[str, Any]:
     """Name and numbers of a potential, for a results file; arrays of more than 64 numbers are left out."""
     if hasattr(potential, "ends"):
         return {**describe(potential.potential), "ends": potential.ends.described()}
+    if hasattr(potential, "heavy"):  # `combined`
+        deltas = [list(pair) for pair in zip(potential.places, potential.strengths, strict=True)]
+        mass = {} if potential.heavy is None else {"mass(x)": potential.heavy.formula}
+        return {**describe(potential.potential), **mass, **({"deltas": deltas} if deltas else {})}
     fields = (field for field in dataclasses.fields(potential) if not field.metadata.get("hidden"))
     values = {field.name: getattr(potential, field.name) for field in fields}
     plain: dict[str, Any] = {key: value for key, value in values.items() if isinstance(value, (int, float, str))}

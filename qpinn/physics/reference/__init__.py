@@ -31,7 +31,8 @@ def fitted(potential: Any) -> tuple[Any, int]:
     """The potential with every place where V is not smooth among its breakpoints, and a degree for its elements."""
     if hasattr(potential, "knots"):  # a polynomial between each two of them
         cut = changed(potential, bends=tuple(range(1, len(potential.knots) - 1)))
-        return cut, max(8, min(30, 1500 // len(potential.knots)))
+        knots = len(potential.knots)
+        return cut, max(2, min(8, 45_000 // knots), min(30, 1500 // knots))  # so that they can be halved
     return potential, 30
 
 
