@@ -340,7 +340,7 @@ def test_a_notebook_holds_its_script_and_what_it_prints(example, name):
 def _same_words(kept, now):
     """The same words, and the same numbers but for their last digits; seconds and digits of bounds left out."""
     some = [re.sub(r"\(\d+\)|; \d+\.\d s$", "", text, flags=re.MULTILINE).split() for text in (kept, now)]
-    assert len(some[0]) == len(some[1]), f"{kept}\n{now}"
+    assert len(some[0]) == len(some[1]), f"python docs/notebooks.py would write this again:\n{kept}\n{now}"
     for before, after in zip(*some, strict=True):
         try:
             numbers = [float(word.strip(",;:")) for word in (before, after)]
