@@ -139,10 +139,19 @@ def box(axes: Axes, data: Any) -> None:
             axes.axvspan(start, stop, facecolor="#DDDDDD", edgecolor=GREY, hatch="/////", linewidth=0, zorder=0)
         else:
             axes.axvline(left if stop == left else right, color=GREY, linewidth=FINE, zorder=1)
-    for point in data.jumps:
+    for point in marked_jumps(data):
         axes.axvline(point, color=GREY, linestyle=":", linewidth=FINE, zorder=1)
     axes.set_xlim(low - margin, high + margin)
     axes.set_xlabel(data.position)
+
+
+MOST_JUMPS = 30
+"""Of V that are marked: the lines of more would hide psi, and V shows them itself."""
+
+
+def marked_jumps(data: Any) -> Any:
+    """The jumps of V or its slope that `box` marks."""
+    return data.jumps if len(data.jumps) <= MOST_JUMPS else data.jumps[:0]
 
 
 def delta_marks(axes: Axes, data: Any) -> None:
