@@ -1,5 +1,6 @@
 """qpinn: Schroedinger eigenproblems with neural wavefunctions, in JAX."""
 
+from qpinn.drivers.bands import Bands, bands
 from qpinn.drivers.derivatives import energies, gradients
 from qpinn.drivers.eigenstates import solve
 from qpinn.drivers.load import load
@@ -8,7 +9,10 @@ from qpinn.drivers.vary import Variation, vary
 from qpinn.physics import potentials
 
 __version__ = "0.1.0"
-__all__ = ["Solution", "Variation", "__version__", "energies", "gradients", "load", "potentials", "solve", "vary"]
+__all__ = [
+    "Bands", "Solution", "Variation", "__version__", "bands", "energies", "gradients", "load", "potentials", "solve",
+    "vary",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -23,13 +23,13 @@ def main() -> int:
     config = _overrides.check(arguments, False, "bands")
     _cli.check_writable(config.output)
     _cli.use_cache()
-    from qpinn.drivers.bands import bands
+    from qpinn.drivers import bands
     from qpinn.runs import run_folder
     from qpinn.runs.files import write_atomically
 
     potential, settings = _cli.read(config)
     try:
-        result = bands(potential, config.bands.count, config.bands.phases, settings)
+        result = bands.run(potential, config.bands.count, config.bands.phases, settings)
     except ValueError as error:
         _cli.fail(str(error))
     folder = _cli.fresh(Path(config.hydra.run.dir))  # not before: what is killed leaves no empty one

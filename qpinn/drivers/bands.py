@@ -20,6 +20,7 @@ from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
 from qpinn.drivers import budget, discretize
 from qpinn.drivers.build import build_on, cast
+from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import BandsChoice, Settings
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.domain import Ends
@@ -57,12 +58,18 @@ class Bands:
         return np.stack([self.upper[:, :-1].max(axis=0), self.lower[:, 1:].min(axis=0)], axis=1)
 
 
-def bands(potential: Any, count: int = 4, phases: int = 33, settings: Settings | None = None) -> Bands:
+def bands(potential: Any, count: int = 4, phases: int = 33, **settings: Any) -> Bands:
     """The lowest `count` bands of a potential whose domain is one period, at `phases` from 0 to pi.
+
+    Settings as in `qpinn.solve`: bands(qpinn.potentials.layers(...), 3, units="semiconductor").
 
     Raises ValueError if the potential has no period, for settings that mean nothing here, or if memory does not do.
     """
-    settings = settings or Settings()
+    return run(potential, count, phases, from_mapping(Settings, settings))
+
+
+def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:
+    """`bands` for settings that are checked."""
     BandsChoice(count, phases)  # checks
     for key in ("states", "state", "tol"):
         if getattr(settings, key) is not None:

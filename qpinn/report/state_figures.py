@@ -101,7 +101,7 @@ def residual(axes: Axes, data: RunData) -> None:
     log_axis(axes, [_within(data, data.residual)])
     axes.plot(data.edges, np.zeros(len(data.edges)), "|", color="black", transform=axes.get_xaxis_transform(),
               markersize=5, label="edges of segments")  # fmt: skip
-    if len(data.jumps):
+    if len(style.marked_jumps(data)):
         axes.plot([], [], color=GREY, linestyle=":", linewidth=FINE, label=r"jumps of $V$ or its slope")
     if len(data.deltas):
         axes.plot([], [], "^", color=GREY, markersize=3, label=r"$\delta$ (up: repels)")

@@ -6,7 +6,6 @@ Sizes of text are relative, so that a figure in a notebook follows the reader's 
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,11 +77,32 @@ def head(axes: Axes, title: str, below: str = "", attention: bool = False, legen
         axes.annotate(below, (0, 1), xytext=(0, height + 1), xycoords="axes fraction", textcoords="offset points",
                       va="bottom", fontsize=size, color=GREY, annotation_clip=False, gid=BELOW)  # fmt: skip
         height += 1.35 * size * (below.count("\n") + 1)
-    lines = "\n".join(textwrap.fill(line, 56) for line in title.split("\n"))
+    lines = "\n".join(_wrapped(axes, line) for line in title.split("\n"))
     axes.set_title(lines, loc="left", color=RED if attention else "black", pad=height + 3)
 
 
 BELOW = "below the title"
+
+
+def _wrapped(axes: Axes, line: str) -> str:
+    """A line of a title in as many as the width of the figure asks for."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    figure: Any = axes.get_figure(root=True)
+    font = FontProperties(size=matplotlib.rcParams["axes.titlesize"])
+
+    def width(text: str) -> float:
+        return text_to_path.get_text_width_height_descent(text, font, ismath="$" in text)[0]
+
+    lines: list[str] = []
+    for word in line.split(" "):
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and width(longer) <= 0.82 * 72 * figure.get_figwidth():
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return "\n".join(lines)
 
 
 def _legend(axes: Axes, handles: Any, labels: Any) -> float:
@@ -119,10 +139,19 @@ def box(axes: Axes, data: Any) -> None:
             axes.axvspan(start, stop, facecolor="#DDDDDD", edgecolor=GREY, hatch="/////", linewidth=0, zorder=0)
         else:
             axes.axvline(left if stop == left else right, color=GREY, linewidth=FINE, zorder=1)
-    for point in data.jumps:
+    for point in marked_jumps(data):
         axes.axvline(point, color=GREY, linestyle=":", linewidth=FINE, zorder=1)
     axes.set_xlim(low - margin, high + margin)
     axes.set_xlabel(data.position)
+
+
+MOST_JUMPS = 30
+"""Of V that are marked: the lines of more would hide psi, and V shows them itself."""
+
+
+def marked_jumps(data: Any) -> Any:
+    """The jumps of V or its slope that `box` marks."""
+    return data.jumps if len(data.jumps) <= MOST_JUMPS else data.jumps[:0]
 
 
 def delta_marks(axes: Axes, data: Any) -> None:

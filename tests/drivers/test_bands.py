@@ -11,8 +11,6 @@ from tests_support import call
 
 from qpinn import potentials
 from qpinn.drivers.bands import bands
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings
 
 
 @pytest.mark.long
@@ -29,7 +27,7 @@ def test_a_free_particle_has_folded_parabolas():
 @pytest.mark.parametrize("network", [{"activation": "selu"}, {"scale": 300.0}])
 def test_what_is_not_in_the_domain_of_h_or_not_resolved_has_no_bounds(network):
     """SELU has kinks; large weights make jumps between all points."""
-    result = bands(potentials.infinite_well(), 2, 2, from_mapping(Settings, {"network": network}))
+    result = bands(potentials.infinite_well(), 2, 2, network=network)
     assert np.isnan(result.lower).all()
     assert np.isnan(result.upper).all()
 
@@ -52,7 +50,7 @@ def test_the_lowest_level_of_a_ring_is_inside_its_bounds_though_it_is_zero():
 )
 def test_settings_that_mean_nothing_for_bands_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        bands(potentials.infinite_well(), 2, 2, from_mapping(Settings, settings))
+        bands(potentials.infinite_well(), 2, 2, **settings)
 
 
 def test_band_edges_of_mathieu():

@@ -39,3 +39,14 @@ def test_the_lowest_levels_of_a_miniband():
 def test_more_layers_than_can_be_are_refused_in_one_line():
     with pytest.raises(ValueError, match="has 1001 layers; must be from 1 to 1000"):
         random_layers(1001, 0)
+
+
+def test_layers_that_are_repeated_are_those_of_the_longer_list(tmp_path):
+    path = tmp_path / "period.csv"
+    path.write_text("thickness_A,offset_meV,mass,mass_end\n30,300,0.09,0.08\n50,0,0.067,0.067\n")
+    period, many = potentials.layers(path), potentials.layers(path, repeat=3)
+    for name in ("offset", "masses", "masses_end"):
+        np.testing.assert_array_equal(getattr(many, name), np.tile(getattr(period, name), 3))
+    np.testing.assert_array_equal(np.diff(many.edges), np.tile(np.diff(period.edges), 3))
+    with pytest.raises(ValueError, match=r"^potential\.repeat=501: must be a whole number from 1 to 500$"):
+        potentials.layers(path, repeat=501)

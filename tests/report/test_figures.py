@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from made_results import FIXED, lost, results, state, write, wrong
@@ -329,3 +331,13 @@ def test_settings_that_take_many_words_have_room():
     assert all(box.x0 >= 0 and box.y0 >= 0 for box in boxes)
     assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[i + 1 :])
     assert left.get_window_extent().width == pytest.approx(right.get_window_extent().width)
+
+
+@pytest.mark.parametrize(("count", "marked"), [(20, 20), (63, 0)])
+def test_jumps_are_marked_unless_they_are_many(count, marked):
+    """The lines of 64 layers would hide psi; V shows its jumps itself."""
+    jumps = np.linspace(0.1, 0.9, count)
+    data = SimpleNamespace(walls=(0, 1), shown=(0, 1), ends=("wall", "wall"), jumps=jumps, position="x")
+    axes = Figure().subplots()
+    style.box(axes, data)
+    assert sum(line.get_linestyle() == ":" for line in axes.lines) == marked

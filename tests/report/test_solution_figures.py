@@ -14,7 +14,7 @@ from tests_support import train
 
 import qpinn
 from qpinn.drivers.eigenstates import describe_route
-from qpinn.report import run_data
+from qpinn.report import run_data, run_figures, style
 
 METHODS = ("plot", "plot_levels", "plot_density", "plot_residual", "plot_energy", "plot_history")
 
@@ -82,3 +82,13 @@ def test_memory_and_folder_say_the_same(tmp_path):
             if column != "seconds":
                 np.testing.assert_allclose(values, made.history[column], rtol=1e-9, atol=1e-12, err_msg=column)
     assert isinstance(loaded.plot(), Axes)
+
+
+def test_titles_with_all_digits_and_units_are_not_cut_off():
+    layers = qpinn.potentials.layers(thickness=[12, 9, 12], offset=[0.24, 0, 0.24], mass=[0.09, 0.067, 0.09])
+    solution = qpinn.solve(layers, states=3, units="semiconductor")
+    with style.applied():
+        drawn = run_figures.figure("levels", run_data.of(solution, describe_route(solution.settings)))
+        drawn.draw_without_rendering()
+    title = drawn.axes[0]._left_title
+    assert title.get_window_extent().x1 <= drawn.bbox.x1, title.get_text()

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import finite, plain, shown
+from qpinn.checks import finite, plain, shown, whole
 from qpinn.physics import tables, units
 from qpinn.physics.interval import EPS
 from qpinn.physics.potentials.arrays import OfArrays, entries, piece_of
@@ -155,13 +155,14 @@ def _between(first: np.ndarray, last: np.ndarray, flat: bool) -> tuple[np.ndarra
 def layers(
     file: str | os.PathLike[str] | None = None, thickness: Sequence[float] = (), offset: Sequence[float] = (),
     mass: Sequence[float] = (), columns: Sequence[str | int] | None = None, field: float = 0.0,
-    offset_end: Sequence[float] = (), mass_end: Sequence[float] = (),
+    offset_end: Sequence[float] = (), mass_end: Sequence[float] = (), repeat: int = 1,
 ) -> Layers:  # fmt: skip
     """Layers from a file with the columns thickness, offset and mass, or from three lists of numbers.
 
     columns   names or numbers (from 1) of those of the file, where their names do not tell
     field     electric field in kV/cm along x, whatever the units: an electron has the energy e F x, 0 at the left wall
     offset_end, mass_end   of graded layers, to which offset and mass go linearly; columns of the file, too
+    repeat    how many times these layers follow one another
 
     The header may say units (thickness_nm, offset_meV, mass_me), which are converted into those that are chosen.
 
@@ -195,6 +196,8 @@ def layers(
         counts = ", ".join(f"{key} {len(column)}" for key, column in numbers.items())
         raise ValueError(f"potential.{', '.join(numbers)}: must have one number for each layer; they have {counts}")
     _check(numbers, names, rows, f"potential.file={path}" if path else "potential.thickness", dict(given).get("mass"))
+    most = MOST_LAYERS // len(numbers["thickness"])
+    numbers = {key: np.tile(column, whole("potential.repeat", repeat, 1, most)) for key, column in numbers.items()}
     edges = np.concatenate([[0.0], np.cumsum(numbers["thickness"])])
     return Layers(
         edges=edges, offset=numbers["offset"], masses=numbers["mass"], offset_end=numbers.get("offset_end"),
