@@ -62,8 +62,10 @@ def help_text(about: str, primary: str = "config") -> str:
         shown += textwrap.wrap(names, 118, initial_indent=f"  {group:10} ", subsequent_indent=" " * 13)
     shown += ["", "Keys, as key=value, with their defaults:", ""]
     files = [_cli.CONFIGS / "base.yaml"] + ([_cli.CONFIGS / f"{primary}.yaml"] if primary != "base" else [])
+    own = set(re.findall(r"^(\w+):", files[-1].read_text(), re.MULTILINE)) if len(files) > 1 else set()
     for path in files:
-        shown += ["  " + line for line in _keys(path.read_text())]
+        taken = own if path is not files[-1] else set()
+        shown += ["  " + line for line in _keys(path.read_text()) if line.partition(":")[0] not in taken]
     for group, choice in chosen.items():
         shown += ["", f"  {group}={choice}:"]
         lines = (_cli.CONFIGS / group / f"{choice}.yaml").read_text().splitlines()

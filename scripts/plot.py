@@ -10,13 +10,14 @@ figures.animate=true (training.gif)
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import _cli
 import _overrides
 
 
 def main() -> int:
-    words = [word for word in sys.argv[1:] if word.startswith(("figures=", "figures."))]
+    words = [word for word in sys.argv[1:] if "=" in word and not Path(word).exists()]
     folders = _cli.runs([word for word in sys.argv if word not in words], __doc__)
     choice = _overrides.figures(words)
     if choice.name == "none":

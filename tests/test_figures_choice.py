@@ -122,6 +122,7 @@ def test_a_sweep_draws_what_is_asked_for(tmp_path):
         ("sweep", ["figures.animate=true"], "figures.animate=true: shows the training of one run"),
         ("bands", ["potential=harmonic", "figures.animate=true"], "figures.animate=true: shows the training of one"),
         ("plot", ["figures.format=bmp"], "figures.format=bmp: unknown; allowed: png, svg, pdf"),
+        ("plot", ["dpi=300"], "dpi=300: unknown key; allowed: figures"),
         ("plot", ["figures.dpi=1"], "figures.dpi=1: must be a whole number from 20 to 2400"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import numpy as np
 import pytest
@@ -305,6 +306,8 @@ def test_help_shows_every_group_and_every_key_with_its_meaning(name):
                  "kronig_penney", "seed: 0", "residual: 1.0         #", "height: 50.0", "python scripts/"):  # fmt: skip
         assert word in finished.stdout
     assert max(map(len, finished.stdout.splitlines())) < 260
+    keys = re.findall(r"^  (\w+):", finished.stdout, re.MULTILINE)
+    assert len(keys) == len(set(keys))
     assert call(name, "--version").stdout.startswith("qpinn ")
 
 

@@ -61,18 +61,23 @@ def wrapped(line: str, width: int = 100) -> str:
     return "\n".join(lines)
 
 
+def full(value: float | None) -> str:
+    """An energy of a column, with its zeros: a level at 3 is known as well as the others."""
+    return "-" if value is None else f"{value:#.13g}".rstrip(".")
+
+
 def methods(results: Mapping[str, Any]) -> str:
     """The highest level by this network, by classical methods, and its reference."""
     state, reference = results["states"][-1], results["reference"]
     index, lost = state["index"], words.is_empty(state)
     outcome = "" if _settled(state) else f": {state['outcome']}"
-    cells = [[f"this network{outcome}", "-" if lost else level(state["energy"]), words.error_of(results, state),
+    cells = [[f"this network{outcome}", "-" if lost else full(state["energy"]), words.error_of(results, state),
               "-" if lost else number(state["relative_l2_psi"]), seconds(words.trained_in(results))]]  # fmt: skip
     cells += [classical(results, row) for row in results["comparison"]]
     if reference and state["energy_reference"] is not None:
         name, method = words.reference_name(results), reference["method"]
         stated = words.reference_error(results, index)
-        cells.append([name if method == name else f"{name} ({method})", level(state["energy_reference"]),
+        cells.append([name if method == name else f"{name} ({method})", full(state["energy_reference"]),
                       words.at_most(stated) if stated else "", "", ""])  # fmt: skip
     name = "method" if len(results["states"]) == 1 else f"level {index} by"
     return plain([name, with_unit("E", results["units"], "energy"), "error of E", "L2 error", "seconds"], cells)
@@ -81,7 +86,7 @@ def methods(results: Mapping[str, Any]) -> str:
 def classical(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     """The cells of a classical method."""
     error = words.error(results, row["index"], row["relative_error_energy"])
-    return [row["method"], level(row["energy"]), error, number(row["relative_l2_psi"]), seconds(row["seconds"])]
+    return [row["method"], full(row["energy"]), error, number(row["relative_l2_psi"]), seconds(row["seconds"])]
 
 
 def _size(results: Mapping[str, Any]) -> str:

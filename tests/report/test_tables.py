@@ -244,3 +244,8 @@ def test_a_level_that_is_left_out_is_named():
     assert "one more level is bound, by less than 4e-06" in tables.report(
         results(certificate=certificate | {"left_out": 4e-6})
     )
+
+
+def test_a_round_level_has_its_digits_in_the_table_of_methods():
+    text = tables.report(results(state(energy=3.0)))
+    assert "3.000000000000" in next(line for line in text.splitlines() if "this network" in line)
