@@ -211,10 +211,12 @@ def _reference(solution: Any) -> tuple[Any, str | None]:
 
 def _heading(potential: Any, settings: Any) -> str:
     """The equation that is solved, with the numbers of a potential with walls."""
+    from qpinn.drivers import shown
     from qpinn.physics.potentials import describe
 
     left, right = potential.domain
-    numbers = {key: value for key, value in describe(potential).items() if not isinstance(value, list) and value != ""}
+    described = describe(potential)
+    numbers = {key: value for key, value in described.items() if not isinstance(value, list) and value != ""}
     numbers = {**numbers, "left": left, "right": right}
     numbers |= numbers.pop("parameters", {})
     layered, units = hasattr(potential, "mass_at"), settings.units.units
@@ -233,6 +235,7 @@ def _heading(potential: Any, settings: Any) -> str:
     listed = ", ".join(
         f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}" for key, value in numbers.items()
     )
+    listed += f", {shown.deltas(described['deltas'])}" if described.get("deltas") else ""
     table = "" if read is None else f"\n{read}"
     said = "" if units.none else f" in {units.length} and {units.energy}"
     return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"

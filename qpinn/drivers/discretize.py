@@ -46,7 +46,6 @@ class Plan:
     chosen      which walls (2,) were put where psi has decayed, instead of given
     low, high   lower and upper bounds of the levels from counting, their brackets
     mesh        to begin with; of the left half of the box where psi is taken to be even or odd
-    enclosed    whether V is known between its samples, see `qpinn.physics.enclosure`
     left_out    with states=all, the binding energy below which levels were not counted; None if there are none
     """
 
@@ -60,7 +59,6 @@ class Plan:
     low: Float[np.ndarray, "levels"]
     high: Float[np.ndarray, "levels"]
     mesh: Mesh
-    enclosed: bool
     left_out: float | None
 
     def with_walls(self, potential: Any) -> Any:
@@ -135,7 +133,7 @@ def _plan(
         potential=boxed, first=first, trained=end - first,
         shown=slice(asked - 1 - first, asked - first) if states is None else slice(0, asked),
         floor=float(high[first - 1]) if first else -np.inf, sigma=float(low[end]), chosen=(left, right), low=low,
-        high=high, mesh=mesh_of(boxed, end, phase, by_parity), enclosed=enclosure.is_enclosed(boxed),
+        high=high, mesh=mesh_of(boxed, end, phase, by_parity),
         left_out=walls.left_out(potential) if states == "all" else None,
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
         wanted = str if isinstance(value, str) and str in get_args(wanted) else get_args(wanted)[0]
     if get_origin(wanted) is tuple:
         if not isinstance(value, Sequence) or isinstance(value, str) or len(value) != 2:
-            raise ValueError(f"{key}={value}: must be two numbers [first,last]")
+            raise ValueError(f"{key}={value}: must be two numbers, as [1, 2]")
         return tuple(converted(key, entry, float) for entry in value)
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if wanted is float and number:

@@ -372,7 +372,7 @@ class BandsChoice:
 
     def __post_init__(self) -> None:
         whole("bands.count", self.count, 1, 32)
-        whole("bands.phases", self.phases, 1, 1000)
+        whole("bands.phases", self.phases, 2, 1000)  # 0 and pi, where bands end
 
 
 MOST_POINTS = 10_000

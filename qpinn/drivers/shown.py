@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import html
+from collections.abc import Sequence
 from typing import Any
 
 from qpinn.drivers.eigenstates import describe_route
@@ -62,6 +63,12 @@ def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], str]
     return heads, ["n", tables.with_unit("E", results["units"], "energy"), within, "nodes"], rows, more
 
 
+def deltas(pairs: Sequence[Sequence[float]]) -> str:
+    """Dirac deltas beside those of a potential, pairs (d, 2) of position and strength; many by their number."""
+    listed = ", ".join(f"[{place:g}, {strength:g}]" for place, strength in pairs)
+    return f"deltas [{listed}]" if len(pairs) <= 4 else f"{len(pairs)} deltas"
+
+
 def _potential(potential: Any) -> str:
     """Name and numbers of a potential."""
     numbers = describe(potential)
@@ -74,6 +81,8 @@ def _potential(potential: Any) -> str:
     for key, value in numbers.items():
         if isinstance(value, float):
             shown.append(f"{key} {value:.6g}")
+        elif key == "deltas":
+            shown.append(deltas(value))
         elif not isinstance(value, list) and value != "":
             shown.append(f"{key} {value}".strip())
     return ", ".join([name, *shown])

@@ -301,12 +301,16 @@ def _slopes(solution: Solution, family: Family, k: int) -> np.ndarray:
     unknown = np.full(len(solution.energies), np.nan)
     if not jax.tree.leaves(solution.given):
         return unknown
-    if family.moved is None:
-        found = numbers.derivative(gradients(solution), family.name)
-        return unknown if found is None else found
+    try:
+        if family.moved is None:
+            found = numbers.derivative(gradients(solution), family.name)
+            return unknown if found is None else found
+        by_number = jax.tree.leaves(by_leaf(solution))
+    except ValueError:  # two places where V jumps meet at this value, or one only begins: no derivative
+        return unknown
     if family.moved[k] is None:
         return unknown
-    by_number, moved = (jax.tree.leaves(tree) for tree in (by_leaf(solution), family.moved[k]))
+    moved = jax.tree.leaves(family.moved[k])
     return sum((slope.reshape(len(unknown), -1) @ np.ravel(rate) for slope, rate in zip(by_number, moved, strict=True)),
                np.zeros(len(unknown)))  # fmt: skip
 

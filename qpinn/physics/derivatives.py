@@ -65,7 +65,8 @@ def slopes(potential: Any, walls: tuple[float, float], densities: Densities, uni
 
     Energies of the result are in `units`. densities must be normalised, and psi those of eigenfunctions: for a pair
     i, j it is the matrix element <i|dH/dtheta|j> of nearly degenerate perturbation theory, E the mean of the two.
-    Float64 whatever JAX's own setting is.
+    Float64 whatever JAX's own setting is. NaN for a number that takes a delta off a jump, or off another delta, in
+    whose place it is: there the level has no derivative, or one that the mesh, with one edge for both, does not give.
     """
     if hasattr(potential, "settled"):
         potential = potential.settled()
@@ -82,7 +83,24 @@ def slopes(potential: Any, walls: tuple[float, float], densities: Densities, uni
         arrays = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float64), densities)
         ends = jnp.asarray(walls, jnp.float64)
         by_number = _slopes(numbers, ends, order, piece, arrays, units, count <= FORWARD)
-        return jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), by_number)
+        by_number = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), by_number)
+        return _known(by_number, numbers)
+
+
+def _known(by_number: Any, potential: Any) -> Any:
+    """Derivatives, NaN for the numbers that take apart what is at one place."""
+    pairs = potential.meeting() if hasattr(potential, "meeting") else ()
+    if not pairs:
+        return by_number
+
+    def distances(numbers: Any) -> Array:
+        jumps = numbers.jumps()
+        return jnp.stack([jnp.asarray(jumps[one] - jumps[other], jnp.float64) for one, other in pairs])
+
+    def known(slope: np.ndarray, apart: Any) -> np.ndarray:
+        return np.where(np.any(np.abs(apart) > 1e-9, axis=0), np.nan, slope)
+
+    return jax.tree.map(known, by_number, jax.jacrev(distances)(potential))
 
 
 @functools.partial(jax.jit, static_argnames=("units", "forward"))

@@ -50,6 +50,14 @@ def is_enclosed(potential: Any) -> bool:
     return isinstance(value, Interval)
 
 
+@functools.lru_cache(maxsize=256)
+def is_mass_enclosed(potential: Any) -> bool:
+    """Whether the effective mass is known between its samples, as `is_enclosed` says of V; True where there is none."""
+    if not hasattr(potential, "mass_at") or hasattr(potential, "enclose_mass"):
+        return True
+    return is_enclosed(_Mass(potential))
+
+
 def _walls(potential: Any) -> tuple[float, float]:
     """Walls, or any two positions where there are none."""
     left, right = potential.domain
@@ -91,20 +99,17 @@ def enclose_mass(
         return np.ones(len(left)), np.ones(len(left))
     if hasattr(potential, "enclose_mass"):
         return potential.enclose_mass(left, right)  # type: ignore[no-any-return]
-    try:
+    if is_mass_enclosed(potential):
         value = potential.mass_at(Interval(left[:, None], right[:, None]))
-        if isinstance(value, Interval):
-            return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
-    except (TypeError, AttributeError, ValueError, IndexError):
-        pass
+        return np.broadcast_to(value.lo, left.shape), np.broadcast_to(value.hi, left.shape)
     x = left[:, None] + (right - left)[:, None] * np.linspace(0, 1, SAMPLES)
     mass = np.broadcast_to(np.asarray(potential.mass_at(x[..., None]), np.float64), x.shape)
     return mass.min(axis=1), mass.max(axis=1)
 
 
 @dataclasses.dataclass(frozen=True)
-class _Light:
-    """1 / m of a potential, to be enclosed like a V."""
+class _Mass:
+    """m of a potential, to be enclosed like a V."""
 
     potential: Any
 
@@ -115,6 +120,13 @@ class _Light:
     @property
     def breakpoints(self) -> Any:
         return self.potential.breakpoints
+
+    def at(self, x: Any) -> Any:
+        return self.potential.mass_at(x)
+
+
+class _Light(_Mass):
+    """1 / m."""
 
     def at(self, x: Any) -> Any:
         return 1.0 / self.potential.mass_at(x)

@@ -13,7 +13,7 @@ import numpy as np
 
 from qpinn.physics.enclosure import constant_in_pieces, enclose_mass
 from qpinn.physics.hamiltonian import ends_of
-from qpinn.physics.potentials.base import deltas_of
+from qpinn.physics.potentials.base import strengths_at
 
 MOST_TERMS = 130
 """Coefficients of a polynomial that are kept."""
@@ -195,8 +195,8 @@ def reflects(potential: Any) -> bool:
     slack = 8 * np.finfo(float).eps * max(abs(left), abs(right))
     if np.abs(edges + edges[::-1] - (left + right)).max() > 2 * slack:
         return False
-    strengths = tuple(deltas_of(potential)[1])
-    if strengths != strengths[::-1]:
+    strengths = strengths_at(potential, np.sort(edges))
+    if not np.array_equal(strengths, strengths[::-1]):
         return False
     mirror = getattr(potential, "mirrors", None)
     if mirror is not None:

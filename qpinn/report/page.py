@@ -105,16 +105,23 @@ def _text(value: Any) -> str:
     return html.escape(str(value))
 
 
+MOST_SHOWN = 12
+"""Numbers of a list in the heading: a table of V is in the configuration, or in its file."""
+
+
 def _equation(results: Results) -> str:
     """The equation, its units, and the numbers of the potential."""
     potential, units = dict(results["potential"]), results.get("units", {"length": "L"})
     potential.pop("name")
     potential |= potential.pop("parameters", {})
     potential |= dict(zip(("left", "right"), results.get("walls", ()), strict=False))
-    numbers = [f"{key} {_shown(value)}" for key, value in potential.items() if value not in ("", [])]
+    numbers = [f"{key} {_shown(value)}" for key, value in potential.items()
+               if value not in ("", []) and not (isinstance(value, list) and len(value) > MOST_SHOWN)]  # fmt: skip
     if units["length"] == "L":
         return f"−ψ″ + V ψ = E ψ; {', '.join(numbers)}"
-    where = f"{words.drawn(units['length'])} and {words.drawn(units['energy'])}"
+    where = words.signs(f"{units['length']} and {units['energy']}")
+    if units["length"] == "rad":
+        return f"−B ψ″ + V ψ = E ψ in {where}; B {units['scale']:g}, {', '.join(numbers)}"
     return f"−(ħ²/2) (ψ′/m)′ + V ψ = E ψ in {where}; {', '.join(numbers)}"
 
 
@@ -169,7 +176,7 @@ def _table(results: Results) -> str:
     lengths = [tables.with_unit(name, units, "length", power) for name, power in powers]
     head = ["n", *energy, within, "nodes", "parity", *lengths, f"Δx Δ{p}", "error of E", "L2 error of ψ",
             "outcome"]  # fmt: skip
-    names = "".join(f"<th>{_text(_drawn(name))}</th>" for name in head)
+    names = "".join(f"<th>{_text(words.signs(name))}</th>" for name in head)
     body = "".join(_row(results, state) for state in results["states"])
     return (
         "<section><h2>Levels</h2>"
@@ -178,13 +185,6 @@ def _table(results: Results) -> str:
         '<p class="quiet">20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound.</p>'
         f"{_download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}</section>"
     )
-
-
-def _drawn(heading: str) -> str:
-    """A heading whose powers are small figures."""
-    for power, small in (("^-1", "⁻¹"), ("^-2", "⁻²"), ("^2", "²")):
-        heading = heading.replace(power, small)
-    return heading
 
 
 def _row(results: Results, state: State) -> str:

@@ -96,7 +96,7 @@ def _scene(results: Results, grid: Mapping[str, np.ndarray], view: View) -> str:
         if state["energy"] is not None:
             parts.append(_line("ladder", view.up(state["energy"])))
     parts.append(f'<path class="axis" d="M{LEFT} {TOP}V{floor}H{WIDTH - RIGHT}"/>')
-    length, energy = (words.drawn(results["units"][kind]) for kind in ("length", "energy"))
+    length, energy = (words.signs(results["units"][kind]) for kind in ("length", "energy"))
     for value, text in _ticks(view.first, view.last):
         at = view.across(value)
         parts.append(f'<path class="axis" d="M{at:.1f} {floor}v5"/><text x="{at:.1f}" y="{floor + 20}" '
@@ -131,7 +131,7 @@ def _figure(results: Results, state: State, x: np.ndarray, psi: np.ndarray, view
     return (
         f'<figure class="level" id="level-{index}"><svg class="level" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="psi of level {index} on V">{"".join(drawn)}</svg>'
-        f"<figcaption>{html.escape(text)}</figcaption></figure>"
+        f"<figcaption>{html.escape(words.signs(text))}</figcaption></figure>"
     )
 
 

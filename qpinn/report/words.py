@@ -383,6 +383,13 @@ def drawn(name: str) -> str:
     return UNITS.get(name, name)
 
 
+def signs(text: str) -> str:
+    """A unit, or what is said with one, as it stands on a page, which has these signs and sets no formulas."""
+    for plain, sign in (("^-1", "⁻¹"), ("^-2", "⁻²"), ("^2", "²"), ("angstrom", "Å"), (" um", " µm")):
+        text = text.replace(plain, sign)
+    return text
+
+
 def trained_in(results: Results) -> float:
     """Seconds that the network took, compiling included, and whatever processes took that were interrupted."""
     return float(sum(results["seconds"].get(phase, 0.0) for phase in ("compile", "train", "earlier")))

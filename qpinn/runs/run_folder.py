@@ -21,7 +21,7 @@ import yaml
 
 from qpinn.analysis import compare, errors, observables
 from qpinn.bounds import certify
-from qpinn.physics import potentials
+from qpinn.physics import enclosure, potentials
 from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.reference import Eigenstates
 from qpinn.runs import checkpoint, files, potential_file
@@ -138,7 +138,8 @@ def certificate(solution: Any) -> dict[str, Any]:
     plan, settings, shift = solution.plan, solution.settings, solution.interpolation_shift
     scale = settings.units.units.scale
     allowed = (settings.tol or certify.TOLERANCE) * solution.scale / scale
-    method = "V by interval arithmetic" if plan.enclosed else "V in a cell as its samples and their curvature say"
+    enclosed = enclosure.is_enclosed(plan.potential)
+    method = "V by interval arithmetic" if enclosed else "V in a cell as its samples and their curvature say"
     return {
         "tol": settings.tol,
         "trained": plan.trained,
@@ -151,7 +152,8 @@ def certificate(solution: Any) -> dict[str, Any]:
         f"how far V is from what they see), {method}",
         "interpolation_shift": None if shift is None else shift.tolist(),
         "assumed": _of_table(plan.potential, shift)
-        + ("" if plan.enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
+        + ("" if enclosed else "V is sampled: between samples it is no lower than their curvature says; ")
+        + ("" if enclosure.is_mass_enclosed(plan.potential) else "the mass is sampled: it lies between its samples; ")
         + "rounding below 32 eps (T + |V|), and what points that are rounded to eps |x| make of it"
         + ("; walls raise a level by psi'^2 / (2 kappa), twice that is allowed for" if any(plan.chosen) else "")
         + _of_walls(solution),

@@ -86,7 +86,7 @@ def test_kronig_and_penney(strength):
     [
         (potentials.harmonic(), {}, "harmonic has no period"),
         (potentials.infinite_well(), {"count": 0}, "bands.count=0: must be a whole number from 1 to 32"),
-        (potentials.infinite_well(), {"phases": 0}, "bands.phases=0: must be"),
+        (potentials.infinite_well(), {"phases": 1}, "bands.phases=1: must be a whole number from 2 to"),
     ],
 )
 def test_bands_that_cannot_be_are_refused(potential, numbers, message):

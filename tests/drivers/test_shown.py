@@ -34,6 +34,13 @@ def test_a_solution_is_shown_in_a_few_lines(solved, many):
     assert all(len(line) <= 140 for line in lines)
 
 
+def test_deltas_and_a_mass_beside_a_potential_are_shown():
+    beside = {"deltas": [[0.5, 10.0]], "mass": "1+0.1*x"}
+    well = qpinn.potentials.infinite_well()
+    first = repr(qpinn.solve(well, hamiltonian=beside, **FAST)).splitlines()[0]
+    assert first.endswith("mass(x) 1+0.1*x, deltas [[0.5, 10]]")
+
+
 class Cells(HTMLParser):
     """The text of a page, and what it is marked up with."""
 

@@ -169,6 +169,14 @@ def test_a_number_of_a_formula_moves_a_jump():
     np.testing.assert_allclose(found.slopes, plain.slopes, rtol=1e-7)
 
 
+def test_a_jump_that_passes_another_has_no_slope_there_and_the_other_points_have():
+    formula = potentials.expression([0, 3], "where(x<a,0,10) + where(x<1.5,0,3)", parameters={"a": 1.0})
+    found = qpinn.vary(formula, "parameters.a", [1.4, 1.5, 1.6], states=1)
+    assert found.converged.all()
+    assert np.isnan(found.slopes[:, 0]).tolist() == [False, True, False]
+    assert (np.diff(found.energies[:, 0]) < 0).all()
+
+
 def test_a_function_that_changes_more_than_numbers_has_no_slopes():
     made = driver._moved(lambda a: potentials.expression([-3, 3], f"{a!r}*x**2"), 2.0, 1e-3)
     assert made is None

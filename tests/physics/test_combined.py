@@ -9,7 +9,7 @@ from scipy import optimize
 
 import qpinn
 from qpinn import potentials
-from qpinn.physics import reference
+from qpinn.physics import reference, symmetry
 from qpinn.physics.potentials import combined
 from tests.physics import airy
 
@@ -130,3 +130,37 @@ def test_layers_have_masses_of_their_own():
         combined(layers, mass=1.0)
     with pytest.raises(ValueError, match="needs walls"):
         combined(potentials.harmonic(), mass=2.0)
+
+
+@pytest.mark.parametrize(
+    ("potential", "deltas", "even"),
+    [
+        (potentials.finite_well(width=1.0, depth=20.0), [[-0.5, 5.0]], False),
+        (potentials.finite_well(width=1.0, depth=20.0), [[0.5, 5.0], [-0.5, 5.0]], True),
+        (potentials.infinite_well(), [[0.2, 1.0], [0.8, 2.0], [0.4, 2.0], [0.6, 1.0]], False),
+        (potentials.infinite_well(), [[0.2, 1.0], [0.8, 1.0], [0.4, 2.0], [0.6, 2.0]], True),
+        (potentials.infinite_well(), [[0.25, 1.0], [0.25, 2.0], [0.75, 2.0], [0.75, 1.0]], True),
+    ],
+)
+def test_deltas_are_even_by_where_they_are_and_not_by_their_order(potential, deltas, even):
+    """A delta on one of two edges of a well, and strengths whose list alone reads the same backwards."""
+    whole = combined(potential, deltas=deltas)
+    assert symmetry.reflects(whole) is even
+    assert all(solved(whole).converged)
+
+
+def test_what_takes_a_delta_off_an_edge_has_no_derivative_and_the_rest_has():
+    """A delta on an edge of a well, which moves with its width; the mesh has one edge for both."""
+
+    def level(depth=20.0, strength=5.0):
+        well = potentials.finite_well(width=1.0, depth=depth)
+        return solved(combined(well, deltas=[[-0.5, strength], [1.0, 1.0]]), 1)
+
+    slopes, step = qpinn.gradients(level()), 1e-3
+    assert np.isnan([slopes["width"][0], slopes["center"][0], slopes["places"][0, 0]]).all()
+    deeper, stronger = (
+        (level(**{key: value + step}).energies[0] - level(**{key: value - step}).energies[0]) / (2 * step)
+        for key, value in (("depth", 20.0), ("strength", 5.0))
+    )
+    np.testing.assert_allclose([slopes["depth"][0], slopes["strengths"][0, 0]], [deeper, stronger], rtol=1e-6)
+    assert np.isfinite(slopes["places"][0, 1])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import qpinn
 from qpinn.physics import enclosure, potentials, survey, symmetry
 from qpinn.physics.interval import Interval, Region
+from qpinn.physics.potentials import base
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.expressions import Expression
+from qpinn.runs import run_folder
 
 FORMULAS = [
     "10*(x**2-1)**2 + 0.3*x",
@@ -152,6 +156,27 @@ def test_a_function_that_no_interval_enters_is_sampled():
     assert not symmetry.is_even(Given())
     surveyed = survey.survey(Given(), 2)
     assert (surveyed.low < surveyed.high).all()
+
+
+def test_a_mass_that_no_interval_enters_is_said_to_be_sampled():
+    """V = 0 is enclosed, and the mass is not: a certificate that says nothing of it would hide a spike of the mass."""
+
+    @base.pytree
+    class Heavy(base.Between):
+        name = "heavy"
+
+        def at(self, x):
+            return 0.0 * x[..., 0]
+
+        def mass_at(self, x):
+            return jnp.interp(x[..., 0], jnp.array([0.0, 1.0]), jnp.array([1.0, 2.0]))
+
+    heavy = Heavy(left=0.0, right=1.0)
+    assert enclosure.is_enclosed(heavy)
+    assert not enclosure.is_mass_enclosed(heavy)
+    assert "mass is sampled" in run_folder.certificate(qpinn.solve(heavy))["assumed"]
+    formula = qpinn.solve("0*x", domain=(0, 1), hamiltonian={"mass": "1 + x"})
+    assert "sampled" not in run_folder.certificate(formula)["assumed"]
 
 
 @pytest.mark.parametrize("offset", [1e3, -1e6, 1e10])

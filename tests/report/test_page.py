@@ -171,6 +171,24 @@ def test_what_did_not_end_well_is_said(tmp_path):
     assert "no bounds of level 1" in " ".join(one["text"] for one in shown.all("section"))
 
 
+@pytest.mark.parametrize(
+    ("length", "energy", "across", "up"),
+    [
+        ("L", "ħ²/2mL²", "position x / L", "V and E / (ħ²/2mL²)"),
+        ("angstrom", "cm^-1", "position x / Å", "V and E / cm⁻¹"),
+        ("rad", "meV", "position x / rad", "V and E / meV"),
+    ],
+)
+def test_units_stand_in_signs_and_not_in_formulas(tmp_path, length, energy, across, up):
+    table = {"name": "sampled", "left": 0.0, "right": 1.0, "knots": np.linspace(0, 1, 60).tolist()}
+    shown = _made(tmp_path, units={"length": length, "energy": energy, "scale": 5.0}, potential=table)
+    assert {across, up} <= {element["text"] for element in shown.all("text")}
+    (equation,) = (one["text"] for one in shown.all("p") if "E ψ" in one["text"])
+    assert not [word for word in ("$", "^", "knots") if word in equation]
+    assert equation.startswith("−B ψ″") == (length == "rad")
+    assert not [one["text"] for one in shown.all("figcaption") if set("$^") & set(one["text"])]
+
+
 def test_many_levels_stay_small(tmp_path):
     states = [made.state(k, overlaps=[1.0]) for k in range(48)]
     folder = made.write(tmp_path, made.results(*states), reference=False)

@@ -77,7 +77,7 @@ class Combined(Potential):
 
     @property
     def breakpoints(self) -> tuple[Number, ...]:
-        every = self._jumps()
+        every = self.jumps()
         return tuple(every[place] for place in self.order)
 
     @property
@@ -114,11 +114,19 @@ class Combined(Potential):
             return new
         return dataclasses.replace(new, order=new._sorted())
 
-    def _jumps(self) -> tuple[Number, ...]:
+    def meeting(self) -> tuple[tuple[int, int], ...]:
+        """Pairs of `jumps` at one place: the one that is no breakpoint, and the one in whose place it is."""
+        every = np.array([float(place) for place in self.jumps()])
+        others = np.setdiff1d(np.arange(len(every)), self.order)
+        kept = np.array(self.order, np.intp)
+        return tuple((int(j), int(kept[np.argmin(np.abs(every[kept] - every[j]))])) for j in others)
+
+    def jumps(self) -> tuple[Number, ...]:
+        """Breakpoints of the potential, deltas, and breakpoints of m, some of them maybe at one place."""
         return (*self.potential.breakpoints, *self.places, *(() if self.heavy is None else self.heavy.breakpoints))
 
     def _sorted(self) -> tuple[int, ...]:
-        every = np.array([float(place) for place in self._jumps()])
+        every = np.array([float(place) for place in self.jumps()])
         order = np.argsort(every, kind="stable")
         slack = 1e-12 * max(float(np.abs(every).max(initial=0.0)), 1e-300)
         return tuple(order[np.diff(every[order], prepend=-np.inf) > slack].tolist())
