@@ -6,14 +6,12 @@
 
 # %%
 import matplotlib.pyplot as plt
-import numpy as np
 
 import qpinn
 
 plt.style.use("column.mplstyle")
 graded = qpinn.solve(qpinn.potentials.layers("data/graded_well.csv"), units="semiconductor", states=4)
 print("graded well:", ", ".join(f"{energy:.9f}" for energy in graded.energies), "eV")
-print("spacings:", ", ".join(f"{1e3 * gap:.4f}" for gap in np.diff(graded.energies)), "meV")
 
 # %% [markdown]
 # A mass that varies with position and nothing else: 20 nm in which it grows from 0.04 to 0.12 m_e.
@@ -22,6 +20,14 @@ print("spacings:", ", ".join(f"{1e3 * gap:.4f}" for gap in np.diff(graded.energi
 growing = qpinn.potentials.layers(thickness=[20.0], offset=[0.0], mass=[0.04], mass_end=[0.12])
 heavier = qpinn.solve(growing, units="semiconductor", states=3)
 print("growing mass:", ", ".join(f"{energy:.9f}" for energy in heavier.energies), "eV")
+
+# %% [markdown]
+# The same mass as a formula, beside any potential.
+
+# %%
+box = qpinn.potentials.infinite_well((0, 20))
+formula = qpinn.solve(box, hamiltonian={"mass": "0.04 + 0.004*x"}, units="semiconductor", states=3)
+print("by formula:  ", ", ".join(f"{energy:.9f}" for energy in formula.energies), "eV")
 
 # %% [markdown]
 # A well whose interfaces have diffused over s: error functions, with a mass for the whole structure.
