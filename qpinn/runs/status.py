@@ -71,7 +71,8 @@ class Claim:
             raise ValueError(f"{folder}: another process works in this folder; wait for it, or choose another")
         for place in (folder, folder / "saves"):
             for path in place.glob(".*"):
-                if re.fullmatch(r"\..+\.\d+\.\d+", path.name):  # of a process that was killed while it wrote
+                draft = re.fullmatch(r"\..+\.(\d+)\.\d+", path.name)
+                if draft and not _lives(int(draft[1])):  # of a process that was killed while it wrote
                     path.unlink(missing_ok=True)
 
     def write(self, status: str, **facts: Any) -> None:
@@ -87,6 +88,17 @@ class Claim:
         if self._lock is not None:
             _unlocked(self._folder, self._lock)
             self._lock = None
+
+
+def _lives(pid: int) -> bool:
+    """Whether this machine has another process of that number: it may be about to rename its draft."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass
+    return pid != os.getpid()
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ def value_of(potential, name, index):
     return float(value) if index is None else float(value[index])
 
 
-PARTS = {"thickness", "offset", "mass", "edges"}
+PARTS = {"thickness", "offset", "mass", "edges", "field"}
 
 
 QUICK = ("infinite_well", "finite_well", "barrier", "harmonic", "delta", "layers")

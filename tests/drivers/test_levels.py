@@ -373,8 +373,12 @@ def test_states_that_cannot_be_are_refused(states, message):
         ({"loss": {"orthogonality": -1.0}}, "loss.orthogonality=-1: must not be negative"),
         ({"states": "all"}, "states=all: harmonic has no end of bound states"),
         (
-            {"states": 12, "ansatz": {"phase": 0.05}},
+            {"states": 12, "ansatz": {"phase": 0.05}, "network": {"shared": False}},
             "segments are needed for 12 levels, more than 256; a larger ansatz.phase (now 0.05)",
+        ),
+        (
+            {"states": 250, "ansatz": {"phase": 0.05}},
+            "segments are needed for 250 levels, more than 2048; a larger ansatz.phase (now 0.05)",
         ),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -70,3 +71,13 @@ def test_many_that_look_do_not_disturb_the_one_that_works(tmp_path):
 def test_what_says_nothing_is_nothing(tmp_path, text):
     (tmp_path / status.NAME).write_text(text)
     assert status.read(tmp_path) is None
+
+
+def test_drafts_of_dead_processes_are_swept_away_and_not_those_of_others(tmp_path):
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    left, kept = tmp_path / f".a.json.{int(dead.stdout)}.1", tmp_path / f".a.json.{os.getppid()}.1"
+    for draft in (left, kept):
+        draft.write_text("half of it")
+    status.Claim(tmp_path).release()
+    assert not left.exists()
+    assert kept.exists()
