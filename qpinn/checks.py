@@ -20,7 +20,7 @@ OTHER_WORDS = {
     "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well", "box": "infinite_well",
     "oscillator": "harmonic", "quartic": "anharmonic", "dirac": "delta", "dirichlet": "walls", "neumann": "free",
     "bloch": "periodic", "ring": "periodic", "formula": "expression", "table": "sampled", "csv": "sampled",
-    "semiconductors": "semiconductor", "rayleigh_ritz": "ritz", "pinn": "envelope",
+    "semiconductors": "semiconductor", "rayleigh_ritz": "ritz", "pinn": "envelope", "spline": "cubic",
 }  # fmt: skip
 """What people call some of the names."""
 

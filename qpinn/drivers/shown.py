@@ -17,15 +17,15 @@ LEVELS = 8
 
 def text(solution: Any) -> str:
     """Potential, route, and a line for each level; at most twelve lines."""
-    heads, header, rows, more = _content(solution)
+    heads, header, rows, remarks = _content(solution)
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
-    return "\n".join([*heads, *(f"  {line.rstrip()}" for line in lines), *([f"  {more}"] if more else [])])
+    return "\n".join([*heads, *(f"  {line.rstrip()}" for line in [*lines, *remarks])])
 
 
 def table(solution: Any) -> str:
     """The same as HTML, in the colours of the page that it is put into."""
-    heads, header, rows, more = _content(solution)
+    heads, header, rows, remarks = _content(solution)
 
     def row(cells: list[str], tag: str) -> str:
         return (
@@ -33,34 +33,37 @@ def table(solution: Any) -> str:
         )
 
     body = "".join(row(cells, "td") for cells in rows)
-    paragraphs = [f"<div>{html.escape(line)}</div>" for line in heads]
-    return "".join([
-        "<div>", *paragraphs, f"<table><thead>{row(header, 'th')}</thead><tbody>{body}</tbody></table>",
-        f"<div>{html.escape(more)}</div>" if more else "", "</div>",
-    ])  # fmt: skip
+    above, below = ("".join(f"<div>{html.escape(line)}</div>" for line in lines) for lines in (heads, remarks))
+    return f"<div>{above}<table><thead>{row(header, 'th')}</thead><tbody>{body}</tbody></table>{below}</div>"
 
 
-def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], str]:
-    """Two lines on what was solved and how, the head and the rows of the levels, and what is left out."""
+def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], list[str]]:
+    """Two lines on what was solved and how, head and rows of the levels, and what else is to be said of them."""
     states = [dataclasses.asdict(state) for state in solution.measured]
     units = solution.units
-    results = {"units": {"length": units.length, "energy": units.energy}, "certificate": {"tol": solution.settings.tol}}
+    shift = solution.interpolation_shift
+    results: dict[str, Any] = {
+        "units": {"length": units.length, "energy": units.energy}, "states": states,
+        "walls": list(map(float, solution.plan.potential.domain)),
+        "certificate": {"tol": solution.settings.tol, "interpolation_shift": None if shift is None else shift.tolist()},
+    }  # fmt: skip
+    remarks = [line for line in (*words.walls(results), words.interpolation(results)) if line]
+    count = LEVELS - len(remarks)
     within = f"within {words.tolerance(results)}"
     rows = [
         [str(state["index"]), "-" if words.is_empty(state) else words.certified(state),
          "yes" if state["converged"] and words.holds(state) else "no",
          "-" if words.is_empty(state) else str(state["node_count"])]
-        for state in states[:LEVELS]
+        for state in states[:count]
     ]  # fmt: skip
-    more = ""
-    if len(states) > LEVELS:
+    if len(states) > count:
         met = sum(state["converged"] and words.holds(state) for state in states)
-        more = f"... and {len(states) - LEVELS} more; {met} of {len(states)} levels {within}"
+        remarks.insert(0, f"... and {len(states) - count} more; {met} of {len(states)} levels {within}")
     seconds = sum(solution.seconds.values())
     ended = "" if solution.status == "finished" else f"; {solution.status}"
     heads = [f"Solution of {_potential(solution.potential)}",
              f"{describe_route(solution.settings)['label']}; {seconds:.1f} s{ended}"]  # fmt: skip
-    return heads, ["n", tables.with_unit("E", results["units"], "energy"), within, "nodes"], rows, more
+    return heads, ["n", tables.with_unit("E", results["units"], "energy"), within, "nodes"], rows, remarks
 
 
 def deltas(pairs: Sequence[Sequence[float]]) -> str:

@@ -21,6 +21,7 @@ from qpinn.geometry.mesh import Mesh
 from qpinn.physics import reference as reference_module
 from qpinn.physics import symmetry
 from qpinn.physics.hamiltonian import ends_of
+from qpinn.physics.potentials.base import positions
 from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.units import Units
 from qpinn.training.fit import Fit
@@ -262,7 +263,7 @@ class Solution:
         return {"energy": self.state.relative_error_energy, "psi": self.state.relative_l2_psi}
 
     def psi(self, x: Any) -> Float[np.ndarray, "..."]:
-        x = np.asarray(x, np.float64)
+        x = np.asarray(positions(x, None), np.float64)
         with jax.enable_x64(self.settings.precision == "float64"):
             flat = jnp.asarray(x.reshape(-1, 1), self.equation.ansatz.dtype)
             lanes = np.asarray(_psi(self.trained.lanes, self.trained.fit.params, flat), np.float64)

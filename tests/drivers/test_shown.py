@@ -97,3 +97,12 @@ def test_a_function_without_a_name_says_what_to_do():
     with pytest.raises(TypeError, match=r"<lambda>: .* cannot be pickled; solution.save\(folder\) keeps"):
         pickle.dumps(solution)
     np.testing.assert_array_equal(copy.deepcopy(solution).psi([0.5]), solution.psi([0.5]))
+
+
+def test_what_a_table_and_its_walls_do_to_the_levels_is_shown():
+    x = np.linspace(-2, 2, 30)
+    solution = qpinn.solve((x, 10 * (x**2 - 1) ** 2), states=2, network={"width": 6})
+    for shown in (repr(solution), solution._repr_html_()):
+        assert "a wall as given raises level 0 by about" in shown
+        assert "V between the rows of the table is an assumption" in shown
+    assert len(repr(solution).splitlines()) <= 12

@@ -108,3 +108,8 @@ def test_columns_of_graded_layers_in_a_file(tmp_path):
     path.write_text("width_nm,V_eV,m,V_end_meV\n5,0.3,0.1,0.2\n")
     with pytest.raises(ValueError, match="V_end_meV is in meV, other columns of energy are in eV; must be one"):
         potentials.layers(path)
+
+
+def test_a_field_in_another_unit_is_refused():
+    with pytest.raises(ValueError, match=r"potential\.field=4e\+06: must lie within .* kV/cm; 1 V/m is 1e-5 kV/cm"):
+        potentials.layers(field=4e6, **DOTS)

@@ -20,6 +20,11 @@ from qpinn.physics.tables import Column, Given
 
 MOST_LAYERS = 1000
 
+STRONGEST = 1e5
+"""Field in kV/cm, ten volts in a nanometre: beyond it a unit was mistaken."""
+
+WANTED = "with columns thickness, offset and mass; or give the lists potential.thickness, offset, mass"
+
 COLUMNS = {
     "thickness": Column("length", ("width", "d", "length", "L")),
     "offset": Column(
@@ -175,44 +180,54 @@ def layers(
             raise ValueError(
                 f"potential.{key}={shown(values)}: must be numbers in brackets, one for each layer, as [10,8,10]"
             )
-    given: Given = ()
-    if file is not None and any(map(len, lists.values())):
-        raise ValueError(f"potential.file={file}: and potential.thickness, offset, mass; give one of the two")
-    path = ""
-    if file is None and any(map(len, lists.values())):
-        numbers = {
-            key: np.array([finite(f"potential.{key}: number {row}", value) for row, value in enumerate(values, 1)])
-            for key, values in lists.items() if len(values) or not COLUMNS[key].optional
-        }  # fmt: skip
-        names = {key: f"potential.{key}: number {{row}}" for key in numbers}
-        rows = list(range(1, len(numbers["thickness"]) + 1))
-    else:
-        wanted = "with columns thickness, offset and mass; or give the lists potential.thickness, offset, mass"
-        path = tables.path_of(file, wanted)
-        table = tables.read(path, COLUMNS, columns)
-        numbers, rows, given = table.values, table.rows, table.given
-        names = {key: f"potential.file={path}: row {{row}}, {title}" for key, title in table.names.items()}
-    if len({len(column) for column in numbers.values()}) > 1:
-        counts = ", ".join(f"{key} {len(column)}" for key, column in numbers.items())
-        raise ValueError(f"potential.{', '.join(numbers)}: must have one number for each layer; they have {counts}")
-    _check(numbers, names, rows, f"potential.file={path}" if path else "potential.thickness", dict(given).get("mass"))
+    path = "" if file is None and any(map(len, lists.values())) else tables.path_of(file, WANTED)
+    if path and any(map(len, lists.values())):
+        raise ValueError(f"potential.file={path}: and potential.thickness, offset, mass; give one of the two")
+    numbers, given = _of_file(path, columns) if path else (_of_lists(lists), ())
     most = MOST_LAYERS // len(numbers["thickness"])
     numbers = {key: np.tile(column, whole("potential.repeat", repeat, 1, most)) for key, column in numbers.items()}
     edges = np.concatenate([[0.0], np.cumsum(numbers["thickness"])])
     return Layers(
         edges=edges, offset=numbers["offset"], masses=numbers["mass"], offset_end=numbers.get("offset_end"),
-        masses_end=numbers.get("mass_end"), field=finite("potential.field", field), file=path, given=given,
+        masses_end=numbers.get("mass_end"), field=_field(field), file=path, given=given,
     )  # fmt: skip
 
 
+def _of_lists(lists: dict[str, Any]) -> dict[str, np.ndarray]:
+    numbers = {
+        key: np.array([finite(f"potential.{key}: number {row}", value) for row, value in enumerate(values, 1)])
+        for key, values in lists.items() if len(values) or not COLUMNS[key].optional
+    }  # fmt: skip
+    if len({len(column) for column in numbers.values()}) > 1:
+        counts = ", ".join(f"{key} {len(column)}" for key, column in numbers.items())
+        raise ValueError(f"potential.{', '.join(numbers)}: must have one number for each layer; they have {counts}")
+    names = {key: f"potential.{key}: number {{row}}" for key in numbers}
+    _check(numbers, names, range(1, len(numbers["thickness"]) + 1), "potential.thickness", 1e-6)
+    return numbers
+
+
+def _of_file(path: str, columns: Sequence[str | int] | None) -> tuple[dict[str, np.ndarray], Given]:
+    table = tables.read(path, COLUMNS, columns)
+    masses, unit = units.si("mass"), dict(table.given).get("mass", "m_e")
+    names = {key: f"potential.file={path}: row {{row}}, {title}" for key, title in table.names.items()}
+    _check(table.values, names, table.rows, f"potential.file={path}", 1e-6 * masses["m_e"] / masses[unit])
+    return table.values, table.given
+
+
+def _field(field: Any) -> float:
+    value = finite("potential.field", field)
+    if abs(value) > STRONGEST:
+        raise ValueError(f"potential.field={value:g}: must lie within +-{STRONGEST:g} kV/cm; 1 V/m is 1e-5 kV/cm")
+    return value
+
+
 def _check(
-    numbers: dict[str, np.ndarray], names: dict[str, str], rows: Sequence[int], what: str, unit: str | None
+    numbers: dict[str, np.ndarray], names: dict[str, str], rows: Sequence[int], what: str, lightest: float
 ) -> None:
     """Raise ValueError unless there are as many layers as can be, with positive thicknesses and masses."""
     count = len(numbers["thickness"])
     if not 1 <= count <= MOST_LAYERS:
         raise ValueError(f"{what}: has {count} layers; must be from 1 to {MOST_LAYERS}")
-    lightest = 1e-6 * units.si("mass")["m_e"] / units.si("mass")[unit] if unit else 1e-6
     least = {"thickness": 1e-6 * numbers["thickness"].sum(), "mass": lightest, "mass_end": lightest}
     for key in numbers.keys() & least.keys():
         for row, value in zip(rows, numbers[key], strict=True):
