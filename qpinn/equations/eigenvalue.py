@@ -94,7 +94,7 @@ class Eigenvalue:
 
     def _fields(self, psi: operators.Jet, x: Array, at_deltas: Any) -> Fields:
         mass, slope = mass_at(self.potential, x), mass_slope_at(self.potential, x)
-        return Fields(psi, self.potential.at(x), mass, slope, at_deltas)
+        return Fields(psi=psi, v=self.potential.at(x), mass=mass, mass_slope=slope, at_deltas=at_deltas)
 
     def at_deltas(self, psi: Params) -> Float[Array, "D"]:
         """psi at the deltas (D,) of the potential, one real function after the other, from its parameters."""

@@ -138,7 +138,7 @@ def converted(potential: Any, units: Units) -> Any:
 
     Raises ValueError if the numbers of `units` are dimensionless, or angles where those of the file are lengths.
     """
-    if hasattr(potential, "field_unit") and not units.none:  # kV / cm
+    if hasattr(potential, "field_unit") and units.length in si("length"):  # kV / cm
         volt, metre = si("energy")["eV"] / si("energy")[units.energy], si("length")[units.length]
         potential = changed(potential, field_unit=1e5 * volt * metre)
     given = dict(getattr(potential, "given", ()))

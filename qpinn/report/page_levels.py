@@ -69,7 +69,7 @@ def _view(states: Sequence[State], x: np.ndarray, v: np.ndarray, psi: np.ndarray
         first, last = seen[0] - 0.05 * np.ptp(seen), seen[-1] + 0.05 * np.ptp(seen)
     margin = 0.02 * (last - first)
     height = amplitude / max(float(largest.max()), 1e-300)
-    return View(first - margin, last + margin, low, high, height)
+    return View(first=first - margin, last=last + margin, low=low, high=high, height=height)
 
 
 def _scene(results: Results, grid: Mapping[str, np.ndarray], view: View) -> str:

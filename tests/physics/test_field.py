@@ -113,3 +113,13 @@ def test_columns_of_graded_layers_in_a_file(tmp_path):
 def test_a_field_in_another_unit_is_refused():
     with pytest.raises(ValueError, match=r"potential\.field=4e\+06: must lie within .* kV/cm; 1 V/m is 1e-5 kV/cm"):
         potentials.layers(field=4e6, **DOTS)
+
+
+@pytest.mark.parametrize("field", [0.0, 5.0])
+def test_layers_are_on_no_ring_of_a_rotor(tmp_path, field):
+    path = tmp_path / "layers.csv"
+    path.write_text("thickness_nm,offset_eV,mass_me\n5,0,0.1\n")
+    rotor = {"name": "rotor", "constant": 1.0}
+    for layers in (potentials.layers(path, field=field), potentials.layers(field=field, **DOTS)):
+        with pytest.raises(ValueError, match=r"^units[.=]"):
+            qpinn.solve(layers, units=rotor)
