@@ -88,9 +88,9 @@ def parameters(node: Node) -> list[str]:
 
 
 def bound(node: Node, numbers: Mapping[str, Any]) -> Node:
-    """A tree with numbers, which may be traced, in the place of its parameters."""
+    """A tree with numbers, which may be traced, in the place of those of its parameters that have one."""
     if node.operation == "parameter":
-        return Node("number", (numbers[node.operands[0]],))
+        return Node("number", (numbers[node.operands[0]],)) if node.operands[0] in numbers else node
     return Node(
         node.operation, tuple(bound(child, numbers) if isinstance(child, Node) else child for child in node.operands)
     )

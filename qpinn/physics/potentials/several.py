@@ -1,0 +1,346 @@
+"""A potential of several coordinates, from a formula: a sum of terms, each on some of the axes of a box.
+
+    H = -sum_i (1 / m_i) d^2 / dx_i^2 + V(x_1, ..., x_d)
+
+V is cut at its plus and minus signs into terms, so that what needs a grid needs one on the axes of a term alone. A
+`switch` of the formula (the condition of where, the argument of heaviside, abs, ...) that depends on one coordinate
+makes breakpoints on its axis, where all functions of the axis may have a jump in their second derivative; one that
+depends on several is a curve or a surface g = 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from qpinn.checks import LIMIT, finite, plain, positive, shown
+from qpinn.physics.interval import Interval
+from qpinn.physics.potentials import formula as formulas
+from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, pytree, walls
+from qpinn.physics.potentials.formula import Node
+
+MOST_AXES = 10
+LETTERS = ("x", "y", "z")
+WIDEST = 3
+"""Axes that one term may depend on: a grid of more is too large."""
+
+
+class Term(NamedTuple):
+    """A tree of the coordinates `axes`, ascending; none of a constant."""
+
+    axes: tuple[int, ...]
+    tree: Node
+
+
+@pytree
+class Several(Potential):
+    """V = scale formula(x, parameters) in a box; a wall that is None is one where psi decays.
+
+    title     what the potential is called
+    masses    m_i of the axes
+    """
+
+    lefts: tuple[Number | None, ...]
+    rights: tuple[Number | None, ...]
+    formula: str = dataclasses.field(metadata={"static": True})
+    title: str = dataclasses.field(default="expression", metadata={"static": True, "hidden": True})
+    names: tuple[str, ...] = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
+    values: tuple[Number, ...] = ()
+    masses: tuple[Number, ...] = ()
+    scale: Number = dataclasses.field(default=1.0, metadata={"hidden": True})
+    energies: ClassVar[dict[str, float]] = {"scale": 1}
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.title
+
+    @property
+    def dimension(self) -> int:
+        return len(self.lefts)
+
+    @property
+    def domain(self) -> Any:
+        """(left, right) of every axis."""
+        return tuple(zip(self.lefts, self.rights, strict=True))
+
+    @property
+    def parameters(self) -> dict[str, Number]:
+        return dict(zip(self.names, self.values, strict=True))
+
+    def on(self, domain: Sequence[tuple[float, float]]) -> Several:
+        """The same between other walls."""
+        lefts, rights = zip(*domain, strict=True)
+        return dataclasses.replace(self, lefts=tuple(lefts), rights=tuple(rights))
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """Terms that add up to V / scale, with the numbers of the parameters in them."""
+        split = _terms(self.formula, self.names, self.dimension)
+        return tuple(Term(term.axes, formulas.bound(term.tree, self.parameters)) for term in split)
+
+    def term_at(self, term: Term, places: Mapping[int, Any]) -> Any:
+        """A term where each coordinate has these values, arrays of NumPy or JAX or intervals that go together."""
+        return self.scale * at_places(term.tree, places)
+
+    def at(self, x: Any) -> Any:
+        """V (...) at positions x (..., d)."""
+        total = 0.0 * x[..., 0]
+        for term in self.terms:
+            total = total + self.term_at(term, {axis: x[..., axis] for axis in term.axes} or {0: x[..., 0]})
+        return total
+
+    def __call__(self, x: Any) -> Any:
+        """V at positions x (..., d), an array of any shape whose last axis is that of the coordinates."""
+        place = np.asarray(x, np.float64)
+        if place.ndim == 0 or place.shape[-1] != self.dimension:
+            raise TypeError(
+                f"x: has the shape {place.shape}; its last axis must be that of {self.dimension} coordinates"
+            )
+        return self.at(place)[()]
+
+    @property
+    def switches(self) -> tuple[Term, ...]:
+        """The trees at whose zeros V or its slope may jump, with the axes that each depends on."""
+        places: dict[Term, None] = {}
+        for term in self.terms:
+            for tree in formulas.switches(term.tree):
+                places[Term(_axes(tree, self.dimension), tree)] = None
+        return tuple(places)
+
+    @property
+    def breakpoints(self) -> Any:
+        """For every axis the positions on it where V or its slope may jump on a plane."""
+        found: list[list[float]] = [[] for _ in range(self.dimension)]
+        for switch in self.switches:
+            if len(switch.axes) == 1:
+                (axis,) = switch.axes
+                left, right = self.domain[axis]
+                tree = _as_x(switch.tree, axis, self.dimension)
+                found[axis] += formulas.zeros(tree, *(-1e3 if left is None else left, 1e3 if right is None else right))
+        return tuple(_inner(places, *self.domain[axis]) for axis, places in enumerate(found))
+
+    @property
+    def curves(self) -> tuple[Node, ...]:
+        """Trees g of several coordinates, at whose zeros V or its slope may jump."""
+        return tuple(switch.tree for switch in self.switches if len(switch.axes) > 1)
+
+    def enclosed(self, cells: Sequence[Interval]) -> Interval:
+        """V on cells: an interval for each axis, arrays of shapes that go together."""
+        total: Any = Interval(np.zeros(()), np.zeros(()))
+        for term in self.terms:
+            total = total + self.term_at(term, {axis: cells[axis] for axis in term.axes} or {0: cells[0]})
+        return total  # type: ignore[no-any-return]
+
+
+def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
+    """The value of a tree where each coordinate has its values, arrays whose shapes go together."""
+    numbers = {name: places[axis] for axis, name in _names_of(tree).items()}
+    like = sum((0.0 * place for place in places.values()), 0.0)
+    return formulas.compute(formulas.bound(tree, numbers), like)
+
+
+def _names_of(tree: Node) -> dict[int, str]:
+    """Names of the coordinates in a tree, by their axes."""
+    return {_axis(name): name for name in formulas.parameters(tree)}
+
+
+def _axis(name: str) -> int:
+    return LETTERS.index(name) if name in LETTERS else int(name[1:]) - 1
+
+
+def coordinates(dimension: int) -> tuple[str, ...]:
+    """What coordinates may be called: x1, x2, ..., and x, y, z of no more than three."""
+    return (
+        (*LETTERS[:dimension], *(f"x{axis + 1}" for axis in range(dimension)))
+        if dimension <= len(LETTERS)
+        else tuple(f"x{axis + 1}" for axis in range(dimension))
+    )
+
+
+@functools.lru_cache(maxsize=256)
+def read(text: str, names: tuple[str, ...], dimension: int) -> Node:
+    """The tree of a formula in `dimension` coordinates and the parameters `names`. Raises ValueError as `parse`."""
+    known = coordinates(dimension)
+    others = [name for name in (*LETTERS, *(f"x{axis + 1}" for axis in range(99))) if name not in (*known, *names)]
+    tree = _with_x(formulas.parse(text, (*known, *names, *others)))
+    for name in formulas.parameters(tree):
+        if name not in (*known, *names):
+            raise ValueError(f"potential.formula={text}: names {name}, and potential.domain has {dimension} "
+                             f"axes; allowed: {', '.join(known)}")  # fmt: skip
+    return tree
+
+
+def _with_x(node: Node) -> Node:
+    """A tree in which x is a name like any other."""
+    if node.operation == "x":
+        return Node("parameter", ("x",))
+    return Node(node.operation, tuple(_with_x(child) if isinstance(child, Node) else child for child in node.operands))
+
+
+def _as_x(node: Node, axis: int, dimension: int) -> Node:
+    """A tree of one coordinate as one of x."""
+    named = {name: Node("x") for name in coordinates(dimension) if _axis(name) == axis}
+    if node.operation == "parameter":
+        return named[node.operands[0]]
+    return Node(node.operation, tuple(_as_x(child, axis, dimension) if isinstance(child, Node) else child
+                                      for child in node.operands))  # fmt: skip
+
+
+def _axes(tree: Node, dimension: int) -> tuple[int, ...]:
+    known = coordinates(dimension)
+    return tuple(sorted({_axis(name) for name in formulas.parameters(tree) if name in known}))
+
+
+@functools.lru_cache(maxsize=256)
+def _terms(text: str, names: tuple[str, ...], dimension: int) -> tuple[Term, ...]:
+    """The terms of a formula, those on the same axes as one."""
+    together: dict[tuple[int, ...], Node] = {}
+    for sign, tree in _summands(read(text, names, dimension), 1.0):
+        axes = _axes(tree, dimension)
+        signed = tree if sign > 0 else Node("-", (Node("number", (0.0,)), tree))
+        together[axes] = signed if axes not in together else Node("+", (together[axes], signed))
+    return tuple(Term(axes, tree) for axes, tree in sorted(together.items()))
+
+
+def _summands(node: Node, sign: float) -> list[tuple[float, Node]]:
+    """What a tree is the sum of, each with its sign; a number before a sum is multiplied into it."""
+    if node.operation in ("+", "-"):
+        second = -sign if node.operation == "-" else sign
+        return [*_summands(node.operands[0], sign), *_summands(node.operands[1], second)]
+    if node.operation in ("*", "/"):
+        first, last = node.operands
+        if node.operation == "*" and _is_sum(last) and not _coordinates_in(first):
+            return [(s, Node("*", (first, tree))) for s, tree in _summands(last, sign)]
+        if _is_sum(first) and not _coordinates_in(last):
+            return [(s, Node(node.operation, (tree, last))) for s, tree in _summands(first, sign)]
+    return [(sign, node)]
+
+
+def _is_sum(node: Node) -> bool:
+    return node.operation in ("+", "-") or (node.operation in ("*", "/") and any(map(_is_sum, node.operands)))
+
+
+def _coordinates_in(node: Node) -> list[str]:
+    every = (*LETTERS, *(f"x{axis + 1}" for axis in range(MOST_AXES)))
+    return [name for name in formulas.parameters(node) if name in every]
+
+
+def _inner(places: Sequence[float], left: float | None, right: float | None) -> tuple[float, ...]:
+    """Places inside the walls, in order, those that are the same but for rounding once."""
+    low, high = -math.inf if left is None else left, math.inf if right is None else right
+    apart = 1e-9 * (min(high, 1e3) - max(low, -1e3))
+    kept: list[float] = []
+    for place in sorted(places):
+        if low + apart < place < high - apart and (not kept or place - kept[-1] > apart):
+            kept.append(place)
+    return tuple(kept)
+
+
+def several(
+    domain: Any, formula: str, parameters: Mapping[str, float] | None = None, masses: Sequence[float] | None = None,
+    title: str = "expression",
+) -> Several:  # fmt: skip
+    """A potential from a formula in x, y, z or x1, ..., xd, between the walls `domain` of every axis.
+
+    domain  [[left, right], ...] of each axis; null in the place of a wall where psi decays
+    masses  of the axes, 1 unless they are given
+
+    Raises ValueError for what a formula may not hold, terms on more than three axes, and where V is not a finite real
+    number in the box.
+    """
+    sides = boxed(domain)
+    dimension = len(sides)
+    numbers = {name: finite(f"potential.parameters.{name}", value) for name, value in (parameters or {}).items()}
+    taken = coordinates(dimension)
+    for name in numbers:
+        if name in taken:
+            raise ValueError(f"potential.parameters.{name}={numbers[name]:g}: {name} is a coordinate; choose another "
+                             f"name, as {name}_0")  # fmt: skip
+    built = Several(
+        lefts=tuple(left for left, _ in sides), rights=tuple(right for _, right in sides), formula=formula,
+        title=title, names=tuple(numbers), values=tuple(numbers.values()), masses=masses_of(masses, dimension),
+    )  # fmt: skip
+    for name in numbers:
+        if name not in formulas.parameters(read(formula, tuple(numbers), dimension)):
+            raise ValueError(f"potential.parameters.{name}={numbers[name]:g}: is not in potential.formula={formula}; "
+                             "leave it out")  # fmt: skip
+    for term in built.terms:
+        if len(term.axes) > WIDEST:
+            which = ", ".join(coordinates(dimension)[-dimension:][axis] for axis in term.axes)
+            raise ValueError(f"potential.formula={formula}: has a term of {len(term.axes)} coordinates ({which}); at most "
+                             f"{WIDEST}, in sums of terms")  # fmt: skip
+    for axis, places in enumerate(built.breakpoints):
+        if len(places) > MOST_KINKS:
+            raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(places)} places of axis "
+                             f"{axis + 1}; at most {MOST_KINKS}")  # fmt: skip
+    _check(built)
+    return built
+
+
+def boxed(domain: Any) -> list[tuple[float | None, float | None]]:
+    """Walls of every axis. Raises ValueError for what are none."""
+    rows = plain(domain)
+    rows = rows.tolist() if isinstance(rows, np.ndarray) else rows
+    if (
+        not isinstance(rows, Sequence)
+        or isinstance(rows, str)
+        or not len(rows) >= 1
+        or not all(
+            isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) and len(row) == 2 for row in rows
+        )
+    ):
+        raise ValueError(f"potential.domain={shown(domain)}: must be [left, right] of every axis, as [[-6,6],[-6,6]]")
+    if not 2 <= len(rows) <= MOST_AXES:
+        raise ValueError(f"potential.domain={shown(domain)}: has {len(rows)} axes; must be from 2 to {MOST_AXES}")
+    return [(None, None) if tuple(row) == (None, None) else walls(plain(row)) for row in rows]
+
+
+def masses_of(masses: Any, dimension: int) -> tuple[float, ...]:
+    """A mass for each axis, 1 unless they are given; one number is that of all."""
+    if masses is None:
+        return (1.0,) * dimension
+    values = plain(masses)
+    values = [values] * dimension if isinstance(values, int | float) else values
+    if not isinstance(values, Sequence) or isinstance(values, str) or len(values) != dimension:
+        raise ValueError(f"potential.masses={shown(masses)}: must be {dimension} numbers, one for each axis")
+    return tuple(positive("potential.masses", value) for value in values)
+
+
+def _check(potential: Several) -> None:
+    """Raise ValueError where V is not a finite real number within +-LIMIT at places of a grid."""
+    for term in potential.terms:
+        if not term.axes:
+            continue
+        grids = []
+        for axis in term.axes:
+            left, right = potential.domain[axis]
+            grids.append(np.linspace(-1.0 if left is None else left, 1.0 if right is None else right, 41))
+        mesh = np.meshgrid(*grids, indexing="ij")
+        with np.errstate(all="ignore"):
+            v = np.asarray(potential.term_at(term, dict(zip(term.axes, mesh, strict=True))), np.float64)
+        bad = np.argwhere(~(np.abs(v) <= LIMIT))
+        if len(bad):
+            place = ", ".join(f"{coordinates(potential.dimension)[-potential.dimension:][axis]} = {grid[index]:.6g}"
+                              for axis, grid, index in zip(term.axes, grids, bad[0], strict=True))  # fmt: skip
+            raise ValueError(f"potential.formula={potential.formula}: is {v[tuple(bad[0])]:g} at {place}; must be real "
+                             f"and within +-{LIMIT:g}")  # fmt: skip
+
+
+def tabulated(
+    potential: Several, grids: Sequence[Float[np.ndarray, "q"]]
+) -> list[tuple[tuple[int, ...], Float[np.ndarray, "..."]]]:
+    """Every term on the grid of its axes, with these axes; a constant has none."""
+    tables = []
+    for term in potential.terms:
+        mesh = np.meshgrid(*(grids[axis] for axis in term.axes), indexing="ij", sparse=True)
+        places = dict(zip(term.axes, mesh, strict=True)) or {0: np.zeros(())}
+        shape = tuple(len(grids[axis]) for axis in term.axes)
+        with np.errstate(all="ignore"):
+            tables.append((term.axes, np.broadcast_to(np.asarray(potential.term_at(term, places), np.float64), shape)))
+    return tables
