@@ -17,7 +17,7 @@ SMALLEST = 1e-12
 
 OTHER_WORDS = {
     "xavier": "glorot", "kaiming": "he", "silu": "swish", "logistic": "sigmoid", "lm": "levenberg_marquardt",
-    "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well", "box": "infinite_well",
+    "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well",
     "oscillator": "harmonic", "quartic": "anharmonic", "dirac": "delta", "dirichlet": "walls", "neumann": "free",
     "bloch": "periodic", "ring": "periodic", "formula": "expression", "table": "sampled", "csv": "sampled",
     "semiconductors": "semiconductor", "rayleigh_ritz": "ritz", "pinn": "envelope", "spline": "cubic",

@@ -210,6 +210,7 @@ def read(config: Any) -> tuple[Any, Any]:
     from qpinn.drivers.mapping import from_mapping
     from qpinn.drivers.sweep_settings import Sweep
     from qpinn.physics import units
+    from qpinn.physics.potentials.base import dimension
 
     try:
         values = plain(config)
@@ -232,6 +233,9 @@ def read(config: Any) -> tuple[Any, Any]:
     _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
+    if dimension(potential) > 1:
+        _check_box(potential, chosen, values)
+        return potential, chosen
     if "vary" in values:
         varied(values, potential, chosen)
     if "sweep" not in values and "vary" not in values:
@@ -239,6 +243,21 @@ def read(config: Any) -> tuple[Any, Any]:
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
+    """Raise ValueError for what cannot be done, or does not fit, with a potential of several coordinates."""
+    from qpinn.drivers import box, box_plan
+
+    for key in ("bands", "vary"):
+        if key in values:
+            raise ValueError(f"potential={potential.name}: has {potential.dimension} coordinates; scripts/{key}.py "
+                             "takes a potential on a line")  # fmt: skip
+    if values.get("figures", {}).get("animate"):
+        raise ValueError(f"figures.animate=true: potential={potential.name} is solved among products, not trained; "
+                         "leave it out")  # fmt: skip
+    box.check(chosen)
+    box_plan.check(box_plan.of(potential, chosen))
 
 
 def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:

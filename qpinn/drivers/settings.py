@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -18,7 +18,8 @@ from qpinn.drivers.mapping import converted
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
-from qpinn.physics.potentials import BUILDERS
+from qpinn.physics.potentials import BOXES, BUILDERS
+from qpinn.physics.potentials.base import dimension
 from qpinn.physics.potentials.combined import combined
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
@@ -410,8 +411,9 @@ def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = Mapping
 
     Raises ValueError for an unknown name, key or number.
     """
-    one_of("potential.name", values.get("name"), BUILDERS)
-    builder = BUILDERS[values["name"]]
+    every = {**BUILDERS, **BOXES}
+    one_of("potential.name", values.get("name"), every)
+    builder = every[values["name"]]
     keys = list(inspect.signature(builder).parameters)
     numbers = {key: value for key, value in values.items() if key != "name"}
     for key, value in numbers.items():
@@ -427,6 +429,13 @@ def with_terms(potential: Any, more: Mapping[str, Any]) -> Any:
         raise ValueError(f"hamiltonian={shown(more)}: must be a group of keys; allowed: deltas, mass")
     for key in more:
         one_of("hamiltonian", key, ("deltas", "mass"))
+    if dimension(potential) > 1:
+        for key, value in more.items():
+            if value is not None and not (isinstance(value, Sequence | Mapping) and not len(value)):
+                hint = "; the masses of its axes are potential.masses" if key == "mass" else ""
+                raise ValueError(f"hamiltonian.{key}={shown(value)}: potential={potential.name} has "
+                                 f"{potential.dimension} coordinates; allowed on a line alone{hint}")  # fmt: skip
+        return potential
     try:
         return combined(potential, **more)
     except ValueError as error:
