@@ -60,14 +60,12 @@ def draw(states: Sequence[RunData], choice: Choice = EVERYTHING) -> dict[str, Fi
 
 def on_axes(name: str, states: Sequence[RunData], axes: Any = None, panel: int = 0) -> Axes:
     """A panel of a figure on the axes that are given, or on those of a new figure, with the settings of the reader."""
-    if axes is None:
-        from matplotlib import pyplot
 
-        _, axes = pyplot.subplots(layout="constrained")
-    _panels(name, states)[panel](axes)
-    _head(axes, states)
-    made: Axes = axes
-    return made
+    def draw(axes: Axes) -> None:
+        _panels(name, states)[panel](axes)
+        _head(axes, states)
+
+    return style.on_axes(draw, axes)
 
 
 def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:

@@ -6,7 +6,7 @@ Sizes of text are relative, so that a figure in a notebook follows the reader's 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -59,6 +59,17 @@ def panels(
         return figure, []
     axes = figure.subplots(len(ratios), 1, sharex=sharex, height_ratios=list(ratios), squeeze=False)
     return figure, list(axes[:, 0])
+
+
+def on_axes(draw: Callable[..., None], axes: Any, *what: Any) -> Axes:
+    """Axes on which `draw(axes, *what)` has drawn: those given, or those of a new figure as the reader has set them."""
+    if axes is None:
+        from matplotlib import pyplot
+
+        _, axes = pyplot.subplots(layout="constrained")
+    draw(axes, *what)
+    made: Axes = axes
+    return made
 
 
 # ---------------------------------------------------------------------------------------------------- title and legend
@@ -304,6 +315,14 @@ def freeze(figure: Figure) -> None:
     if engine is not None:
         engine.execute(figure)
         figure.set_layout_engine("none")
+
+
+def named(path: Path, draw: Callable[..., None], *what: Any) -> None:
+    """draw(*what), the content of `path` among them. Raises ValueError, naming it, if its content cannot be drawn."""
+    try:
+        draw(*what)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged ({error!r})") from None
 
 
 def save(figure: Figure, path: Path, choice: Choice = EVERYTHING) -> list[Path]:

@@ -31,9 +31,9 @@ def test_a_summary_says_its_schema_and_task(tmp_path, name, task, key):
     run_folder.write_summary(tmp_path, {key: []}, name)
     stored = json.loads((tmp_path / name).read_text())
     assert stored == {"schema": run_folder.SCHEMA, "task": task, key: []}
-    assert run_folder.read_summary(tmp_path) == stored
+    assert run_folder.read_summary(tmp_path, (name,)) == stored
     (tmp_path / name).write_text(json.dumps({key: []}))  # as written before there were schemas
-    assert run_folder.read_summary(tmp_path) == {key: []}
+    assert run_folder.read_summary(tmp_path, (name,)) == {key: []}
 
 
 @pytest.mark.parametrize("schema", [run_folder.SCHEMA + 1, 0, "1", None])
