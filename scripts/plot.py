@@ -48,7 +48,7 @@ def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
     if "values" in results:
         return vary_figures.save_all(folder, choice)
     drawn = (sweep_figures if "statistics" in results else run_figures).save_all(folder, choice)
-    return [*drawn, page.save(folder, drawn)]
+    return [*drawn.files, page.save(folder, drawn.shown)]
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -325,23 +325,48 @@ def named(path: Path, draw: Callable[..., None], *what: Any) -> None:
         raise ValueError(f"{path}: damaged ({error!r})") from None
 
 
-def save(figure: Figure, path: Path, choice: Choice = EVERYTHING) -> list[Path]:
-    """Write `path` in every format of the choice, byte for byte the same when the figure is the same."""
+def encoded(figure: Figure, kind: str, dpi: int) -> bytes:
+    """A figure that is laid out in one of `FORMATS`, byte for byte the same when the figure is the same."""
     options: dict[str, dict[str, Any]] = {
         "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
         "svg": {"metadata": {"Date": None}},
         "pdf": {"metadata": {"CreationDate": None}},
     }
+    data = io.BytesIO()
+    figure.savefig(data, format=kind, dpi=dpi, **options[kind])
+    return data.getvalue()
+
+
+def save(figure: Figure, path: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Write `path` in every format of the choice."""
     freeze(figure)
-    written = []
-    for kind in choice.formats:
-        data = io.BytesIO()
-        figure.savefig(data, format=kind, dpi=choice.dpi, **options[kind])
-        written.append(path.with_name(f"{path.name}.{kind}"))
-        write_atomically(written[-1], data.getvalue())
+    written = [path.with_name(f"{path.name}.{kind}") for kind in choice.formats]
+    for file, kind in zip(written, choice.formats, strict=True):
+        write_atomically(file, encoded(figure, kind, choice.dpi))
     return written
 
 
-def save_all(figures: Mapping[str, Figure], folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+LARGEST = 300_000
+"""Bytes of a drawing beyond which a page shows a picture instead."""
+
+
+class Drawn(NamedTuple):
+    """What was drawn: the files, and by name what a page shows, its type (image/...) and its bytes.
+
+    It is the same whatever the formats of the files are: a drawing, or a picture where that is smaller by much.
+    """
+
+    files: list[Path]
+    shown: dict[str, tuple[str, bytes]]
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, choice: Choice = EVERYTHING) -> Drawn:
     """Write every figure under its name into `folder`."""
-    return [path for name, figure in figures.items() for path in save(figure, folder / name, choice)]
+    drawn = Drawn([], {})
+    for name, figure in figures.items():
+        drawn.files.extend(save(figure, folder / name, choice))
+        same = "svg" in choice.formats and choice.dpi == EVERYTHING.dpi  # it takes as long to draw as all the rest
+        drawing = (folder / f"{name}.svg").read_bytes() if same else encoded(figure, "svg", EVERYTHING.dpi)
+        small = len(drawing) <= LARGEST
+        drawn.shown[name] = ("svg+xml", drawing) if small else ("png", encoded(figure, "png", EVERYTHING.dpi))
+    return drawn
