@@ -165,33 +165,6 @@ def marked_jumps(data: Any) -> Any:
     return data.jumps if len(data.jumps) <= MOST_JUMPS else data.jumps[:0]
 
 
-def delta_marks(axes: Axes, data: Any) -> None:
-    """Where Dirac deltas are, on axes without V: arrows at the lower edge, up where they repel."""
-    for position, strength in data.deltas:
-        if data.shown[0] <= position <= data.shown[1]:
-            axes.plot(position, 0.0, marker="^" if strength > 0 else "v", color=GREY, clip_on=False, zorder=3,
-                      markersize=3, transform=axes.get_xaxis_transform())  # fmt: skip
-
-
-def deltas(axes: Axes, data: Any, bottom: float, top: float) -> None:
-    """Dirac deltas as arrows from V = 0, as long as they are strong: up towards `top` where they repel, else down.
-
-    The strength stands beside the first of several that are alike.
-    """
-    strongest = np.abs(data.deltas[:, 1]).max(initial=0.0)
-    before = None
-    for position, strength in data.deltas.tolist():
-        tip = (top if strength > 0 else bottom) * (0.25 + 0.6 * abs(strength) / strongest)
-        axes.annotate("", (position, tip), (position, 0.0), zorder=1,
-                      arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0,
-                                  "mutation_scale": 7})  # fmt: skip
-        if strength != before and data.shown[0] <= position <= data.shown[1]:
-            axes.annotate(rf"{strength:.4g} $\delta$".replace("-", "−"), (position, tip), xytext=(-3, 0), ha="right",
-                          textcoords="offset points", va="top" if strength > 0 else "bottom", fontsize="small",
-                          color=GREY, zorder=5, bbox={"color": "white", "alpha": 0.7, "pad": 0.5})  # fmt: skip
-        before = strength
-
-
 def common_zero(*ranges: tuple[float, float], floor: float = 0.05, headroom: float = 0.06) -> list[tuple[float, float]]:
     """Limits of several axes on which zero is at one height, each about a range (low, high) with room around it.
 
