@@ -46,7 +46,8 @@ class Bands:
     energies (T, K); lower, upper (T, K) bounds of each level, NaN where there is none
     gaps     (K - 1, 2) between the highest of a band and the lowest of the next at these phases: sure to be free of
              levels at them; negative where bands overlap or touch
-    given    the potential, its domain one period; settings  how it was solved
+    given    the potential, its domain one period
+    settings how it was solved
     """
 
     given: Any
