@@ -354,20 +354,25 @@ def fresh(folder: Path) -> Path:
     fail(f"output={folder}: ten thousand runs of that name are there already")
 
 
-def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, Any]]]:
-    """The runs and sweeps in and below the folders on a command line, each with its results."""
+def runs(argv: Sequence[str], usage: str | None, others: Sequence[str] = ()) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs and sweeps in and below the folders on a command line, each with its results.
+
+    others  files of `qpinn.runs.run_folder.KINDS` that mark folders of other kinds that are taken too
+    """
     if len(argv) < 2 or any(argument.startswith("-") for argument in argv[1:]):
         print(usage)
         raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
     from qpinn.runs import run_folder
 
-    finished = []
+    finished, names = [], (*run_folder.RUNS, *others)
     for argument in argv[1:]:
-        folders = run_folder.find_runs(Path(argument))
+        folders = run_folder.find_runs(Path(argument), names)
         if not folders:
-            fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
+            kinds = ["run", "sweep", *(run_folder.KINDS[name][0] for name in others)]
+            listed, files = (f"{', '.join(words[:-1])} or {words[-1]}" for words in (kinds, names))
+            fail(f"{argument}: holds no finished {listed} (a folder with a {files})")
         try:
-            finished += [(folder, run_folder.read_summary(folder)) for folder in folders]
+            finished += [(folder, run_folder.read_summary(folder, names)) for folder in folders]
         except ValueError as error:
             fail(str(error))
     return finished

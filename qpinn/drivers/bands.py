@@ -29,6 +29,7 @@ from qpinn.physics import units
 from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.survey import Survey, survey, with_ends
+from qpinn.physics.units import Units
 from qpinn.training import shared
 from qpinn.training.lanes import System
 
@@ -45,8 +46,12 @@ class Bands:
     energies (T, K); lower, upper (T, K) bounds of each level, NaN where there is none
     gaps     (K - 1, 2) between the highest of a band and the lowest of the next at these phases: sure to be free of
              levels at them; negative where bands overlap or touch
+    given    the potential, its domain one period
+    settings how it was solved
     """
 
+    given: Any
+    settings: Settings
     theta: Float[np.ndarray, "T"]
     k: Float[np.ndarray, "T"]
     energies: Float[np.ndarray, "T K"]
@@ -56,6 +61,27 @@ class Bands:
     @property
     def gaps(self) -> Float[np.ndarray, "K-1 2"]:
         return np.stack([self.upper[:, :-1].max(axis=0), self.lower[:, 1:].min(axis=0)], axis=1)
+
+    @property
+    def units(self) -> Units:
+        return self.settings.units.units
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(shown.of_bands(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(shown.of_bands(self))
+
+    def plot(self, ax: Any = None) -> Any:
+        """E over k from -pi / a to pi / a, gaps shaded. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
+        from qpinn.report import band_figures, style  # not before: Matplotlib takes long to import
+        from qpinn.runs.bands import summary
+
+        return style.on_axes(band_figures.draw, ax, summary(self))
 
 
 def bands(potential: Any, count: int = 4, phases: int = 33, **settings: Any) -> Bands:
@@ -87,7 +113,10 @@ def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:
         energies, lower, upper = _levels(bare, many, count, theta)
     scale = settings.units.units.scale
     period = float(bare.domain[1] - bare.domain[0])
-    return Bands(theta=theta, k=theta / period, energies=energies * scale, lower=lower * scale, upper=upper * scale)
+    return Bands(
+        theta=theta, k=theta / period, energies=energies * scale, lower=lower * scale, upper=upper * scale,
+        given=potential, settings=settings,
+    )  # fmt: skip
 
 
 @jax.jit

@@ -24,12 +24,16 @@ from qpinn.runs.run_folder import read_summary
 
 NAME = "report.html"
 
-LARGEST, LONGEST = 300_000, 1_000_000
-"""Bytes of a drawing beyond which the picture of it is shown, and of a table beyond which it is left out."""
+LONGEST = 1_000_000
+"""Bytes of a table beyond which it is left out."""
+
+Pictures = Mapping[str, tuple[str, bytes]]
+"""Figures by their names, each its type (image/...) and its bytes."""
+NONE: Pictures = {}
 
 
-def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
-    """Write the page of a run or a sweep, with the figures that were drawn of it (.svg, .png).
+def save(folder: Path, figures: Pictures = NONE) -> Path:
+    """Write the page of a run or a sweep, with the figures that were drawn of it.
 
     Raises ValueError, naming the file, if one is missing or damaged.
     """
@@ -48,7 +52,7 @@ def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
     return folder / NAME
 
 
-def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequence[Path] = ()) -> str:
+def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Pictures = NONE) -> str:
     """The page of a run, from results.json, the arrays of wavefunction.npz and config.yaml."""
     methods = _section("Other methods on the same problem", f"<pre>{_text(tables.methods(results))}</pre>")
     parts = [page_levels.section(results, grid), _table(results), _section("What is certified", _certificate(results)),
@@ -57,7 +61,7 @@ def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequ
     return _page(results, "".join(parts), _warnings(results), KEPT)
 
 
-def of_sweep(summary: Results, seeds: bytes, config: str, figures: Sequence[Path] = ()) -> str:
+def of_sweep(summary: Results, seeds: bytes, config: str, figures: Pictures = NONE) -> str:
     """The page of a sweep, from summary.json, seeds.csv and config.yaml."""
     link = _download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
     report = _section("Starts", f"<pre>{_text(tables.sweep_report(summary))}</pre>{link}")
@@ -220,19 +224,11 @@ def _certificate(results: Results) -> str:
     return "".join(parts)
 
 
-def _figures(paths: Sequence[Path]) -> str:
-    """The figures, each as a drawing, or as a picture where that is smaller by much."""
+def _figures(pictures: Pictures) -> str:
     shown = []
-    for stem in dict.fromkeys(path.with_suffix("") for path in paths):
-        kinds = {path.suffix: path.read_bytes() for path in paths if path.with_suffix("") == stem}
-        drawing = kinds.get(".svg")
-        kind, data = ("image/png", kinds.get(".png")) if drawing is None else ("image/svg+xml", drawing)
-        if drawing is not None and len(drawing) > LARGEST and ".png" in kinds:
-            kind, data = "image/png", kinds[".png"]
-        if data is not None:
-            source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-            name = _text(stem.name.replace("_", " "))
-            shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
+    for name, (kind, data) in pictures.items():
+        source, name = f"data:image/{kind};base64,{base64.b64encode(data).decode()}", _text(name.replace("_", " "))
+        shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
     return _section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
 
 

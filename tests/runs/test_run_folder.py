@@ -7,6 +7,8 @@ import json
 import many
 import pages
 import pytest
+import sensitivity
+import yaml
 from tests_support import ROOT, train
 
 from qpinn.report import study, tables
@@ -31,9 +33,9 @@ def test_a_summary_says_its_schema_and_task(tmp_path, name, task, key):
     run_folder.write_summary(tmp_path, {key: []}, name)
     stored = json.loads((tmp_path / name).read_text())
     assert stored == {"schema": run_folder.SCHEMA, "task": task, key: []}
-    assert run_folder.read_summary(tmp_path) == stored
+    assert run_folder.read_summary(tmp_path, (name,)) == stored
     (tmp_path / name).write_text(json.dumps({key: []}))  # as written before there were schemas
-    assert run_folder.read_summary(tmp_path) == {key: []}
+    assert run_folder.read_summary(tmp_path, (name,)) == {key: []}
 
 
 @pytest.mark.parametrize("schema", [run_folder.SCHEMA + 1, 0, "1", None])
@@ -68,6 +70,20 @@ def test_the_pages_are_those_of_their_numbers(name, page):
         assert study.summary(measured) in (ROOT / "README.md").read_text()
         assert not measured["missing"]
         assert all(entry["statistics"]["starts"] >= 256 for entry in measured["entries"])
+
+
+def test_the_page_of_sensitivity_is_drawn_again_from_its_numbers(tmp_path):
+    """Without a sweep; its figures of E need those."""
+    stored = (ROOT / "docs" / "sensitivity.json").read_bytes()
+    (tmp_path / "sensitivity.json").write_bytes(stored)
+    study = yaml.safe_load((ROOT / "configs" / "sensitivity.yaml").read_text())
+    starts = study.pop("starts")
+    everything = [entry for route, plan in study.items() for entry in sensitivity.entries(route, plan)]
+    assert sensitivity.write(everything, tmp_path / "none", starts, tmp_path) == []
+    assert (tmp_path / "sensitivity.json").read_bytes() == stored
+    assert (tmp_path / "sensitivity.md").read_text() == (ROOT / "docs" / "sensitivity.md").read_text()
+    drawn = {path.stem.removeprefix("sensitivity-") for path in tmp_path.glob("*.png")}
+    assert drawn == {"paper", "variational", "default"}
 
 
 def test_no_bound_of_the_benchmark_was_wrong():
