@@ -238,10 +238,14 @@ class UnitsChoice:
             positive("units.constant", self.constant)
         if self.mass is not None and self.masses is not None:
             raise ValueError(f"units.mass={self.mass:g}: and units.masses={list(self.masses)}; give one of the two")
+        in_kg = units.of(self.name, 1.0, self.length, self.energy, self.mass_unit, self.constant).mass == "kg"
+        if in_kg and self.mass is None and self.masses is None:
+            raise ValueError("units.mass=null: units.mass_unit=kg needs the mass of the particle; layers have their "
+                             "own, in m_e or amu")  # fmt: skip
+        least, most = units.MASSES_IN_KG if in_kg else (1e-6, 1e6)
         for key, mass in (("mass", self.mass), *(("masses", mass) for mass in self.masses or ())):
-            if mass is not None and not 1e-6 <= finite(f"units.{key}", mass) <= 1e6:
-                raise ValueError(f"units.{key}={mass:g}: must lie from 1e-6 to 1e6")
-        self.units  # noqa: B018 (checks)
+            if mass is not None and not least <= finite(f"units.{key}", mass) <= most:
+                raise ValueError(f"units.{key}={mass:g}: must lie from {least:.3g} to {most:.3g}")
 
     @property
     def particle(self) -> float | None:
@@ -285,6 +289,10 @@ class Settings:
         if not self.ends.ends.walls and self.ansatz.name != "piecewise":
             raise ValueError(f"ends.left={self.ends.left}, ends.right={self.ends.right}: the envelope of "
                              f"ansatz.name={self.ansatz.name} vanishes at both ends; allowed: piecewise")  # fmt: skip
+        if self.units.units.length == "m" and (self.start.name, self.optimizer.name) != FAR:
+            raise ValueError(f"units.length=m: start.name={self.start.name} optimizer.name={self.optimizer.name} takes "
+                             "steps of order one, and psi and E in metres are far from that; allowed: start=ritz with "
+                             "optimizer=levenberg_marquardt, or units.length=nm")  # fmt: skip
         if not self.ends.ends.real:
             raise ValueError(f"ends.theta={self.ends.theta:g}: makes psi complex; allowed here: 0 and pi (bands for "
                              "all others: scripts/bands.py)")  # fmt: skip
@@ -354,6 +362,9 @@ class Settings:
 
 
 MOST_STATES = 256
+
+FAR = ("ritz", "levenberg_marquardt")
+"""The start and the optimiser that reach numbers of psi and E of any size."""
 
 MOST_LANES = 16
 """Levels beyond which they share a network by default: measured (docs/many.md), bounds within 1e-8 in less time."""
