@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from qpinn.checks import finite, one_of, positive, shown, suggestion, whole
-from qpinn.drivers.mapping import converted
+from qpinn.drivers.mapping import NONE, converted, from_mapping
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
@@ -361,6 +361,15 @@ class Settings:
         return self.start.name != "ritz" and self.states is not None
 
 
+def of_keywords(keywords: Mapping[str, Any], own: Mapping[str, Collection[str]] = NONE) -> Settings:
+    """Settings from the keyword arguments of a function that has its `own` as well, some of them groups of keys.
+
+    Raises ValueError, with what may have been meant, for an unknown one.
+    """
+    numbers = {key for entry in OPTIMIZERS.values() for key in entry.numbers}
+    return from_mapping(Settings, keywords, beside={"optimizer": numbers, **own})
+
+
 MOST_STATES = 256
 
 FAR = ("ritz", "levenberg_marquardt")
@@ -432,12 +441,16 @@ def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = Mapping
     return with_terms(builder(**numbers), more)
 
 
+TERMS = ("deltas", "mass")
+"""Keys of the group `hamiltonian`."""
+
+
 def with_terms(potential: Any, more: Mapping[str, Any]) -> Any:
     """`potential` with the deltas and the mass of the group `hamiltonian`. Raises ValueError as `combined`."""
     if not isinstance(more, Mapping):
         raise ValueError(f"hamiltonian={shown(more)}: must be a group of keys; allowed: deltas, mass")
     for key in more:
-        one_of("hamiltonian", key, ("deltas", "mass"))
+        one_of("hamiltonian", key, TERMS)
     try:
         return combined(potential, **more)
     except ValueError as error:
