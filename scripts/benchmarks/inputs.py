@@ -110,14 +110,14 @@ def measure(case: Input, scratch: Path, cache: str) -> dict[str, Any]:
     command = [sys.executable, str(_cli.ROOT / "scripts" / f"{script}.py"), *words, f"output={output}"]
     begun, clock = time.time(), time.perf_counter()
     finished = subprocess.run(command, env=environment, capture_output=True, text=True)
-    total = time.perf_counter() - clock
+    total, load = time.perf_counter() - clock, os.getloadavg()[0]
     if finished.returncode:
         _cli.fail(f"{' '.join(words)}: {finished.stderr}", status=1)
     (folder,) = (path for path in output.iterdir() if path.is_dir())
     found = known(folder)
     print(f"{' '.join(words[:1])} {cache}: {total:.1f} s, {found}", file=sys.stderr, flush=True)
     phases = found.get("phases") or _phases(folder, begun, total)
-    return {"script": script, **found, "phases": phases, "total": total}
+    return {"script": script, **found, "phases": phases, "total": total, "load": load}
 
 
 def _phases(folder: Path, begun: float, total: float) -> dict[str, float]:
@@ -220,19 +220,20 @@ def page(measured: Mapping[str, Any]) -> str:
     machine, (before, after) = measured["machine"], measured["load"]
     versions = ", ".join(f"{name} {value}" for name, value in measured["versions"].items())
     rows = [
-        [entry["input"], entry["cache"], f"{entry['total']:.1f}",
+        [entry["input"], entry["cache"], f"{entry['total']:.1f}", f"{entry['load']:.1f}",
          ", ".join(f"{name} {seconds:.1f}" for name, seconds in entry["phases"].items()),
          f"{entry['converged']} of {entry['levels']}", f"{entry['half_width']:.1e}",
          f"{entry['error']:.1e} ({entry['compared']})"]
         for entry in measured["entries"]
     ]  # fmt: skip
-    header = ["input", "compile cache", "process, s", "of which, s", "bounds within 1e-8", "half-width, worst",
+    header = ["input", "compile cache", "process, s", "load average", "of which, s", "bounds within 1e-8", "half-width, worst",
               "error of E, worst (of so many)"]  # fmt: skip
     return "\n\n".join([
         "# What people bring",
         f"Written by `scripts/benchmarks/inputs.py`. {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
         f"commit {measured['git']}; {versions}. The machine had other work: its load average was {before[0]:.1f} at "
-        f"the start and {after[0]:.1f} at the end, so that seconds are upper limits.",
+        f"the start and {after[0]:.1f} at the end, and in each row is that of the minute before the process ended, its "
+        "own share included: where it is above the number of cores, seconds are upper limits.",
         "Seconds of `scripts/vary.py` and `scripts/train.py` from the start of the process to the last figure, with an "
         "empty and with a filled compile cache, every other setting as it is. Half-widths and errors are relative to "
         "the level. Errors of the variation are against a dense solve by spectral elements at "
