@@ -226,8 +226,8 @@ def page(measured: Mapping[str, Any]) -> str:
          f"{entry['error']:.1e} ({entry['compared']})"]
         for entry in measured["entries"]
     ]  # fmt: skip
-    header = ["input", "compile cache", "process, s", "load average", "of which, s", "bounds within 1e-8", "half-width, worst",
-              "error of E, worst (of so many)"]  # fmt: skip
+    header = ["input", "compile cache", "process, s", "load average", "of which, s", "bounds within 1e-8",
+              "half-width, worst", "error of E, worst (of so many)"]  # fmt: skip
     return "\n\n".join([
         "# What people bring",
         f"Written by `scripts/benchmarks/inputs.py`. {machine['cpu']}, {machine['cores']} cores, {machine['system']}; "
