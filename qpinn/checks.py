@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import Any
 
 LIMIT = 1e12
-"""Largest size of a number, and of V, that is allowed."""
+"""Largest size of a number that is allowed; of V see `qpinn.physics.enclosure.largest`."""
 
-SMALLEST = 1e-12
-"""Smallest positive number that is allowed."""
+SMALLEST = 1e-30
+"""Smallest positive number that is allowed: energies in J are as small as 1e-24."""
 
 
 OTHER_WORDS = {

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 BAD_INPUT = 2
 NON_FINITE = 3
+UNREAD = 128 + 13  # as a shell says of a programme that SIGPIPE ended
 
 # The matrices are small: BLAS threads cost more than they gain, twice as much where XLA runs several of them at once.
 # To be set before NumPy is imported.
@@ -80,6 +81,21 @@ def outcome(main: Callable[[], int]) -> int:
         return main()
     except Exception as error:
         fail(_unexpected(error), 1)
+
+
+def shown(main: Callable[[], int]) -> int:
+    """`outcome` of a script that only shows: where nobody reads on, as behind `head`, it ends without a word."""
+
+    def until_unread() -> int:
+        try:
+            status = main()
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still writes at its end
+            return UNREAD
+
+    return outcome(until_unread)
 
 
 def _unexpected(error: Exception) -> str:

@@ -15,7 +15,7 @@ import _overrides
 
 def main() -> int:
     arguments = _overrides.command_line()
-    if _help.options(arguments, __doc__, "bands"):
+    if _help.options(arguments, __doc__, "bands", multirun=False):
         return _cli.hydra_main(lambda config: None, "bands")
     config = _overrides.check(arguments, False, "bands")
     _cli.check_writable(config.output)

@@ -22,7 +22,7 @@ STATED_EVERY = 2.0
 
 def main() -> int:
     arguments = _overrides.command_line()
-    if _help.options(arguments, __doc__, "vary"):
+    if _help.options(arguments, __doc__, "vary", multirun=False):
         return _cli.hydra_main(lambda config: None, "vary")
     config = _overrides.check(arguments, False, "vary")
     _cli.check_writable(config.output)
@@ -87,7 +87,7 @@ class Work:
         run_folder.git_commit(), run_folder.versions()  # they are kept: a signal leaves no time to ask
 
     def _state(self, what: str) -> None:
-        self._claim.write(what, step=self._done, steps=self._points)
+        self._claim.write(what, step=self._done, steps=self._points, counted="points")
         self._stated = time.monotonic()
 
     def _write(self, result: Any) -> dict[str, Any]:

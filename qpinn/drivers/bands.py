@@ -20,8 +20,7 @@ from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
 from qpinn.drivers import budget, discretize
 from qpinn.drivers.build import build_on, cast
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import BandsChoice, Settings
+from qpinn.drivers.settings import BandsChoice, Settings, of_keywords
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.domain import Ends
 from qpinn.geometry.quadrature import FixedPoints, Points, gauss_legendre
@@ -91,7 +90,7 @@ def bands(potential: Any, count: int = 4, phases: int = 33, **settings: Any) -> 
 
     Raises ValueError if the potential has no period, for settings that mean nothing here, or if memory does not do.
     """
-    return run(potential, count, phases, from_mapping(Settings, settings))
+    return run(potential, count, phases, of_keywords(settings, {"count": (), "phases": ()}))
 
 
 def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:

@@ -17,8 +17,7 @@ from qpinn.bounds import certify
 from qpinn.checks import plain, shown
 from qpinn.drivers import budget, build, discretize
 from qpinn.drivers.clock import Clock
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings, with_terms
+from qpinn.drivers.settings import TERMS, Settings, of_keywords, with_terms
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
@@ -59,7 +58,8 @@ def solve(
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
-    chosen = from_mapping(Settings, settings)
+    own = ("domain", "breakpoints", "parameters", "callbacks")
+    chosen = of_keywords(settings, {"hamiltonian": TERMS, **dict.fromkeys(own, ())})
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ValueError(f"callbacks={shown(callbacks)}: must be functions in brackets, as [print]")
     given = with_terms(potential_of(potential, domain, breakpoints, parameters), hamiltonian)

@@ -26,8 +26,7 @@ from qpinn.checks import finite
 from qpinn.drivers import budget, build, discretize, eigenstates
 from qpinn.drivers.derivatives import by_leaf, gradients
 from qpinn.drivers.discretize import Plan
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import MOST_POINTS, Settings
+from qpinn.drivers.settings import MOST_POINTS, Settings, of_keywords
 from qpinn.drivers.solution import Round, Solution, Stats
 from qpinn.geometry.quadrature import Points
 from qpinn.physics import units
@@ -125,7 +124,7 @@ def vary(
     Raises ValueError, naming what is allowed, for a name that the potential does not have, and for the first point at
     which there is no such potential, or not so many levels; before anything compiles.
     """
-    chosen = from_mapping(Settings, settings)
+    chosen = of_keywords(settings, {"callbacks": ()})
     return run(family(potential, name, values, chosen), chosen, callbacks)
 
 

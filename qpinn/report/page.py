@@ -196,7 +196,7 @@ def _row(results: Results, state: State) -> str:
     energy = words.certified(state) if results["route"]["projected_start"] else words.level(state["energy"])
     bounds = [_exact(state[name]) or "-" for name in ("lower", "upper")]
     within = "yes" if state["converged"] and words.holds(state) else "no"
-    parity, *values = ("-" if lost else _number(state["expectation"][name]) for name in ("parity", *COLUMNS[:4]))
+    parity, *values = ("-" if lost else _number(state["expectation"], name) for name in ("parity", *COLUMNS[:4]))
     cells = ["-" if lost else energy, *bounds, "-" if lost else within, "-" if lost else str(state["node_count"]),
              {"1": "even", "-1": "odd"}.get(parity, "-"), *values, words.error_of(results, state),
              "-" if lost else words.number(state["relative_l2_psi"]), words.outcome(state)]  # fmt: skip
@@ -204,9 +204,12 @@ def _row(results: Results, state: State) -> str:
     return f'<tr id="row-{index}">{name}{"".join(f"<td>{_text(cell)}</td>" for cell in cells)}</tr>'
 
 
-def _number(value: float | None) -> str:
-    """Six digits, and no sign before what is zero but for rounding."""
-    return "-" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+def _number(expectation: Mapping[str, float | None], name: str) -> str:
+    """Six digits; <x> is zero where it is nothing beside the width of psi."""
+    value, square = expectation[name], expectation["x2"]
+    if value is None:
+        return "-"
+    return f"{0.0 if name == 'x' and square is not None and value**2 < 1e-24 * square else value:.6g}"
 
 
 def _certificate(results: Results) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
+import crossings
+import inputs
 import many
+import numpy as np
 import pages
 import pytest
 import sensitivity
@@ -61,7 +64,13 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
 
 @pytest.mark.parametrize(
     ("name", "page"),
-    [("sensitivity", study.page), ("sweeps", pages.sweeps_page), ("levels", pages.levels_page), ("many", many.page)],
+    [
+        ("sensitivity", study.page),
+        ("sweeps", pages.sweeps_page),
+        ("levels", pages.levels_page),
+        ("many", many.page),
+        ("inputs", inputs.page),
+    ],
 )
 def test_the_pages_are_those_of_their_numbers(name, page):
     measured = json.loads((ROOT / "docs" / f"{name}.json").read_text())
@@ -90,6 +99,22 @@ def test_no_bound_of_the_benchmark_was_wrong():
     measured = json.loads((ROOT / "docs" / "levels.json").read_text())
     entries = measured["library"] + measured["random"]
     assert max(value for entry in entries for value in entry["outside"]) <= pages.REFERENCE
+
+
+def test_levels_of_layers_that_were_measured_lie_within_their_bounds():
+    entries = json.loads((ROOT / "docs" / "inputs.json").read_text())["entries"]
+    assert all(entry["converged"] == entry["levels"] for entry in entries)
+    assert all(entry["error"] < entry["half_width"] for entry in entries if "layers" in entry["input"])
+
+
+def test_transfer_matrices_find_a_level_by_its_nodes():
+    """Of two layers alike, an infinite well: n^2 pi^2 hbar^2 / (2 m L^2)."""
+    well = crossings.Structure(kind="", thickness=[4.0, 6.0], offset=[0.0, 0.0], mass=[0.07, 0.07], fields=(0.0, 0.0))
+    exact = [inputs.hbar2() / 0.07 * (n * np.pi / 10) ** 2 for n in (1, 2, 3)]
+    for level, energy in enumerate(exact):
+        assert inputs.transfer(well, level, energy * (1 + 1e-6)) == pytest.approx(energy, rel=1e-14)
+    with pytest.raises(ValueError, match="1 nodes below and 2 above it; must be level 2"):
+        inputs.transfer(well, 2, exact[1])
 
 
 def test_the_default_route_of_the_benchmark_reaches_the_marks_that_the_readme_claims():

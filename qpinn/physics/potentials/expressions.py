@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.checks import LIMIT, finite, plain, suggestion
+from qpinn.checks import finite, plain, suggestion
 from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, pytree, walls
@@ -170,7 +170,8 @@ def expression(
     beyond = enclosure.out_of_range(built)
     if beyond is not None:
         raise ValueError(
-            f"potential.formula={formula}: is {beyond[1]:g} at x = {beyond[0]:.6g}; must be real and within +-{LIMIT:g}"
+            f"potential.formula={formula}: is {beyond[1]:g} at x = {beyond[0]:.6g}; must be real and within "
+            f"+-{enclosure.largest(left, right):g}"
         )
     return built
 
