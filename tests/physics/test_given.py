@@ -63,7 +63,7 @@ def test_a_formula_means_what_it_says(text, function):
         ("maximum(x, 1)", (1,)),
         ("abs((x-0.5)**2)", (0.5,)),
         ("x**2", ()),
-        ("where(abs(x-0.30071) < 1e-4, -500, 0)", (0.30061, 0.30071, 0.30081)),
+        ("where(abs(x-0.30071) < 1e-4, -1000, 0)", (0.30061, 0.30071, 0.30081)),
         ("minimum(0, where(abs(x) < 1, -20, 0))", (-1, 0, 1)),
         ("heaviside(x*1e-200)", (0,)),
         ("mod(x, 0.75)", (-1.5, -0.75, 0, 0.75, 1.5)),
@@ -80,7 +80,7 @@ def test_nested_conditions_stay_small():
     for k in range(20):
         text = f"where({k}<x<{k + 1},{k},{text})"
     assert len(text) < formula.LONGEST
-    assert len(list(formula._below(formula.parse(text)))) < 500
+    assert len(list(formula._below(formula.parse(text)))) < 1000
 
 
 def test_a_formula_of_a_well_is_the_well():
@@ -107,7 +107,7 @@ def test_a_formula_of_a_well_is_the_well():
         ("x < 1", "is not allowed"),
         ("2**x", "an exponent must be a number"),
         ("2**2**2**2", "an exponent must be a number"),
-        ("x**500", "the exponent 500 must lie within"),
+        ("x**1000", "the exponent 1000 must lie within"),
         ("9**999999999", "the exponent"),
         ("1e999", "too large"),
         ("1" + "0" * 400, "too large"),
