@@ -17,15 +17,23 @@ LEVELS = 8
 
 def text(solution: Any) -> str:
     """Potential, route, and a line for each level; at most twelve lines."""
-    heads, header, rows, remarks = _content(solution)
+    return lines_of(*_content(solution))
+
+
+def table(solution: Any) -> str:
+    """The same as HTML, in the colours of the page that it is put into."""
+    return html_of(*_content(solution))
+
+
+def lines_of(heads: list[str], header: list[str], rows: list[list[str]], remarks: list[str]) -> str:
+    """Lines above, a table, and lines below it."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
     return "\n".join([*heads, *(f"  {line.rstrip()}" for line in [*lines, *remarks])])
 
 
-def table(solution: Any) -> str:
-    """The same as HTML, in the colours of the page that it is put into."""
-    heads, header, rows, remarks = _content(solution)
+def html_of(heads: list[str], header: list[str], rows: list[list[str]], remarks: list[str]) -> str:
+    """The same as HTML."""
 
     def row(cells: list[str], tag: str) -> str:
         return (

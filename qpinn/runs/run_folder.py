@@ -330,6 +330,9 @@ SCHEMA = 1
 KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "statistics")}
 """The files that mark a finished run and a finished sweep: the task of each, and a key that it must hold."""
 
+BOX = "box"
+"""The task of a results.json of several coordinates, see `box_folder.py`."""
+
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
     """results.json, the summary.json of a sweep or the bands.json of bands. Written last: then a folder is complete."""
@@ -352,7 +355,8 @@ def read_summary(folder: Path) -> dict[str, Any]:
     if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise ValueError(f"{path}: schema={schema!r}: is not known to this version of qpinn; allowed: 1 to {SCHEMA}")
     task, key = KINDS[path.name]
-    if results.get("task", task) != task or key not in results:
+    tasks = (task, BOX) if key == "states" else (task,)
+    if results.get("task", task) not in tasks or key not in results:
         raise ValueError(f"{path}: is not the results of a run or a sweep")
     return results
 
