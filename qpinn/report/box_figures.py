@@ -110,11 +110,11 @@ def on_axes(name: str, data: BoxData, place: int, axes: Axes) -> Axes:
 def _alone(data: BoxData, place: int, new: New) -> Figure:
     """psi and |psi|^2 of a level of two coordinates, side by side, or one below the other where the box is wide."""
     beside = _ratio(data) > 0.75
-    made, axes = _grid(data, new, 2, 2 if beside else 1, bars=0.42, head=0.26)
-    for panel, (draw_on, label) in zip(axes.flat, (
-        (box_maps.psi, data.psi_label(r"$\psi$", "-1")), (box_maps.density, data.psi_label(r"$|\psi|^2$", "-2")),
-    ), strict=True):  # fmt: skip
-        _bar(made, draw_on(panel, data, place), [panel], label, "bottom" if beside else "right", 0.5)
+    made, axes = _grid(data, new, 2, 2 if beside else 1, bars=0.42 if beside else -0.3, head=0.26)
+    drawn = box_maps.psi(axes.flat[0], data, place), box_maps.density(axes.flat[1], data, place)
+    labels = data.psi_label(r"$\psi$", "-1"), data.psi_label(r"$|\psi|^2$", "-2")
+    for panel, image, label in zip(axes.flat, drawn, labels, strict=True):
+        _bar(made, image, [panel], label, "bottom" if beside else "right", 0.5)
         panel.label_outer()
     _head(made, f"{data.name}, {data.energy(place)}", _said(data, place) or _lines(data))
     return made
@@ -245,7 +245,11 @@ def _cuts(data: BoxData, new: New) -> Figure:
         ridges(panel, data, axis, np.array(rows), signed=True)
     most = np.abs(data.grid["psi"]).max()
     unit = data.psi_label("", f"{-data.dimension / 2:g}").removeprefix(" / ")
-    _head(made, data.title, f"ψ along each axis through the place of the largest |ψ|, at most {most:.3g} {unit}")
+    _head(
+        made,
+        data.title,
+        f"ψ along each axis through the place of the largest |ψ|, at most {most:.3g}\N{NO-BREAK SPACE}{unit}",
+    )
     return made
 
 
@@ -306,13 +310,13 @@ def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str =
     width, height = made.get_size_inches()
     across, along = (width, height) if at == "right" else (height, width)
     bar = made.colorbar(drawn, ax=list(panels), location=at, fraction=THICK / across, pad=0.06 / across,
-                        aspect=0.8 * share * along / THICK)  # fmt: skip
+                        aspect=1.1 * share * along / THICK)  # fmt: skip
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)  # type: ignore[operator]
     if isinstance(drawn.norm, LogNorm):
         bar.ax.minorticks_off()
     else:
-        bar.locator = MaxNLocator(4 if share < 1 else 6)
+        bar.locator = MaxNLocator(4)
         bar.update_ticks()
 
 
