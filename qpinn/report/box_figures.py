@@ -79,7 +79,7 @@ def in_session(name: str, data: BoxData) -> Any:
 
     made = figure(name, data, lambda width, height: pyplot.figure(figsize=(1.7 * width, 1.7 * height),
                                                                   layout="constrained"))  # fmt: skip
-    axes = [panel for panel in made.axes if panel.get_label() != "<colorbar>" and panel.axison]
+    axes = [panel for panel in made.axes if panel.get_label() != "<colorbar>" and panel.get_visible()]
     return axes[0] if len(axes) == 1 else np.array(axes)
 
 
@@ -89,7 +89,9 @@ def on_axes(name: str, data: BoxData, place: int, axes: Axes) -> Axes:
     if name == "levels":
         level_diagram(axes, data)
     elif name == "states" and data.dimension == 3:
-        box_maps.surface(axes, data, place)
+        space: Any = axes
+        box_maps.surface(space, data, place)
+        space.set(**{f"{letter}label": data.position(axis) for axis, letter in enumerate("xyz")})
     elif data.dimension == 2:
         kinds: dict[str, Callable[[], tuple[Any, str]]] = {
             "states": lambda: (box_maps.psi(axes, data, place), data.psi_label(r"$\psi$", "-1")),
@@ -180,7 +182,7 @@ def _sheet(data: BoxData, new: New, draw_on: Callable[[Axes, int], Any], label: 
     made, axes = _grid(data, new, count, columns, titles=0.27, bars=0.36, head=0.2)
     for place, panel in enumerate(axes.flat):
         if place >= count:
-            panel.set_axis_off()
+            panel.set_visible(False)
             continue
         drawn = draw_on(panel, place)
         _caption(panel, data, place)
@@ -263,7 +265,7 @@ def _marginals(data: BoxData, new: New) -> Figure:
         if axis < data.dimension:
             ridges(panel, data, axis, data.grid[f"density_{axis}"], signed=False)
         else:
-            panel.set_axis_off()
+            panel.set_visible(False)
         if axis % columns:
             panel.set_ylabel("")
     _head(made, data.title, "|ψ|² along each axis, integrated over all others")
@@ -309,8 +311,8 @@ def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str =
     """A colour bar beside panels that take a `share` of the width of the figure, or of its height."""
     width, height = made.get_size_inches()
     across, along = (width, height) if at == "right" else (height, width)
-    bar = made.colorbar(drawn, ax=list(panels), location=at, fraction=THICK / across, pad=0.06 / across,
-                        aspect=1.1 * share * along / THICK)  # fmt: skip
+    bar = made.colorbar(drawn, ax=list(panels), location=at, fraction=1.7 * THICK / across, pad=0.06 / across,
+                        aspect=0.85 * share * along / THICK)  # fmt: skip
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)  # type: ignore[operator]
     if isinstance(drawn.norm, LogNorm):
@@ -341,6 +343,7 @@ def _space_labels(panel: Any, data: BoxData, ticks: bool = True) -> None:
     for side in (panel.xaxis, panel.yaxis, panel.zaxis):
         side.set_pane_color((1, 1, 1, 0))
         side.line.set_linewidth(0.5)
+        side.set_major_locator(MaxNLocator(3))
         if not ticks:
             side.set_ticklabels([])
     panel.grid(False)

@@ -101,11 +101,13 @@ def _table(results: Results) -> str:
 
 def _row(results: Results, state: State) -> str:
     values = state["expectation"]
+    roots = [max(x2, 0.0) ** 0.5 for x2 in values["x2"]]
+    means = [0.0 if abs(x) < 1e-8 * root else x for x, root in zip(values["x"], roots, strict=True)]
     signs = [{1: "+", -1: "−", None: ""}[state["symmetry"][name]] for name in results["symmetries"]]
     cells = [words.certified(state), *(exact(state[name]) or "-" for name in ("lower", "upper")),
              "yes" if state["converged"] else "no", box_tables.multiplicity(state), *signs,
-             *map(page.six_digits, values["x"]), *(page.six_digits(max(x2, 0.0) ** 0.5) for x2 in values["x2"]),
-             page.six_digits(values["kinetic"]), words.number(state["residual"])]  # fmt: skip
+             *map(page.six_digits, (*means, *roots)), page.six_digits(values["kinetic"]),
+             words.number(state["residual"])]  # fmt: skip
     name = f'<td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
     return f'<tr id="row-{state["index"]}">{name}{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
 

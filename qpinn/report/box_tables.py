@@ -197,7 +197,7 @@ def made(results: Results) -> str:
     """What psi is made of."""
 
     def each(counts: Sequence[int]) -> str:
-        return " x ".join(map(str, counts)) if len(set(counts)) > 1 or len(counts) <= 3 else f"{counts[0]} each"
+        return " x ".join(map(str, counts)) if len(set(counts)) > 1 or len(counts) <= 3 else f"{counts[0]} for each"
 
     meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
     return (f"{each(results['functions'])} functions of the axes, on {each(results['segments'])} segments; {meshes}; "
