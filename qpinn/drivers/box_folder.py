@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from qpinn.report import page
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.runs import box_arrays, run_folder
 from qpinn.runs.box_folder import summary
@@ -22,20 +23,18 @@ def write(
 
     The result is on the disk before anything is drawn of it.
     """
-    from qpinn.report import page  # matplotlib takes its time
-
     total = seconds.get("total", sum(seconds.values()))
     box_arrays.write(folder, solution)
     results = summary(solution, route, {**seconds, "total": total})
     run_folder.write_summary(folder, results)
-    begun, drawn = time.monotonic(), []
+    begun, pictures = time.monotonic(), page.NONE
     if figures.name != "none":
-        from qpinn.report import box_figures
+        from qpinn.report import box_figures  # matplotlib takes its time
 
-        drawn = box_figures.save_all(folder, figures)
+        pictures = box_figures.save_all(folder, figures).shown
     took = time.monotonic() - begun
     phases = {name: value for name, value in seconds.items() if name != "total"}
     results["seconds"] = {**phases, "figures": took, "total": total + took}
     run_folder.write_summary(folder, results)
-    page.save(folder, drawn)
+    page.save(folder, pictures)
     return results

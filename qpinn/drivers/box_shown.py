@@ -1,26 +1,17 @@
-"""A BoxSolution as a session shows it: a few lines of text, or a small table for a notebook."""
+"""A BoxSolution as a session shows it: a few lines of text, or a small table."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qpinn.drivers import shown
+from qpinn.drivers.shown import Shown
 from qpinn.report import box_tables, tables, words
 from qpinn.runs import box_folder
 
 
-def text(solution: Any) -> str:
-    """Potential, how it was solved, and a line for each level; at most twelve lines."""
-    return shown.lines_of(*_content(solution))
-
-
-def table(solution: Any) -> str:
-    """The same as HTML, in the colours of the page that it is put into."""
-    return shown.html_of(*_content(solution))
-
-
-def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], list[str]]:
-    """Two lines on what was solved and how, head and rows of the levels, and what else is to be said of them."""
+def of_box(solution: Any) -> Shown:
+    """Potential and how it was solved, and every level with its bound and symmetry."""
     results = box_folder.summary(solution, {}, solution.seconds)
     states, within = results["states"], f"within {words.tolerance(results)}"
     reason = results["certificate"]["reason"]
@@ -41,4 +32,4 @@ def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], list
     name = str(results["potential"]["name"])
     heads = [f"BoxSolution of {', '.join([name, box_tables.potential(results)])}",
              f"{box_tables.made(results)}; {sum(solution.seconds.values()):.1f} s"]  # fmt: skip
-    return heads, header, rows, remarks
+    return Shown(heads, header, rows, remarks)

@@ -87,14 +87,14 @@ class BoxSolution:
         return [name for name in super().__dir__() if not name.startswith("_")]
 
     def __repr__(self) -> str:
-        from qpinn.drivers import box_shown
+        from qpinn.drivers import box_shown, shown
 
-        return box_shown.text(self)
+        return shown.text(box_shown.of_box(self))
 
     def _repr_html_(self) -> str:
-        from qpinn.drivers import box_shown
+        from qpinn.drivers import box_shown, shown
 
-        return box_shown.table(self)
+        return shown.table(box_shown.of_box(self))
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""

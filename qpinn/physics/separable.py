@@ -31,6 +31,9 @@ POINTS = {2: 4, 3: 3}
 
 ROUNDS = 3
 
+LOSS = {2: 1e-3, 3: 1e-2}
+"""How far v may exceed V, relative to the highest level above the least V, by the number of axes."""
+
 
 class Comparison(NamedTuple):
     """v_i of every axis, and how far their sum may exceed V."""
@@ -66,7 +69,7 @@ def comparison(
         goal.append((1 - EVEN) * near + EVEN * even @ splines[axis].at(places[axis]))
     v = np.asarray(potential.at(grid), np.float64)
     cap = v.min() + HIGH * max(top - float(v.min()), 1e-12)
-    wanted = -1e-3 * max(top - float(v.min()), 1e-12)
+    wanted = -LOSS[d] * max(top - float(v.min()), 1e-12)
     best: Comparison | None = None
     for _ in range(ROUNDS):
         rows = np.concatenate([splines[axis].at(grid[:, axis]) for axis in range(d)], axis=1)

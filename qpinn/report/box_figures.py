@@ -66,7 +66,7 @@ def draw(data: BoxData, choice: Choice = EVERYTHING) -> dict[str, Figure]:
     return {name: figure(name, data) for name in choice.some(names(data), essential)}
 
 
-def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a box into its folder. Raises ValueError as `box_data.load`."""
     data = box_data.load(folder)
     with style.applied():

@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import html
 import io
-from collections.abc import Sequence
-from pathlib import Path
 
 from qpinn.report import box_tables, page, tables, words
 from qpinn.report.box_data import ALONE
-from qpinn.report.page import escaped, exact, section
+from qpinn.report.page import NONE, Pictures, escaped, exact, section
 from qpinn.report.words import Results, State
 
 KEPT = ("potential", "units", "dimension", "coordinates", "walls", "breakpoints", "symmetries", "route", "states",
@@ -18,9 +16,9 @@ KEPT = ("potential", "units", "dimension", "coordinates", "walls", "breakpoints"
 """Of results.json, what the page has as data."""
 
 
-def of_box(results: Results, config: str, figures: Sequence[Path] = ()) -> str:
+def of_box(results: Results, config: str, figures: Pictures = NONE) -> str:
     """The page of a box, from results.json, config.yaml and its figures."""
-    others = [path for path in figures if not path.stem.startswith(ALONE)]
+    others = {name: picture for name, picture in figures.items() if not name.startswith(ALONE)}
     known = results["certificate"]
     transitions = box_tables.transitions(results) if len(results["states"]) > 1 else ""
     parts = [
@@ -48,11 +46,10 @@ def equation(results: Results) -> str:
     return f"{left} + V ψ = E ψ in {where}; {box_tables.potential(results)}"
 
 
-def _levels(results: Results, figures: Sequence[Path]) -> str:
+def _levels(results: Results, figures: Pictures) -> str:
     """The slider, and the figure of every level; nothing where no level has one."""
-    pictures = {path.with_suffix("") for path in figures if path.stem.startswith(ALONE)}
-    by_index = {int(stem.name.removeprefix(ALONE)): page.picture(stem, figures) for stem in pictures}
-    if not any(by_index.values()):
+    by_index = {int(name.removeprefix(ALONE)): page.image(name, figures) for name in figures if name.startswith(ALONE)}
+    if not by_index:
         return ""
     states = results["states"]
     shown = "".join(_figure(results, state, by_index.get(state["index"])) for state in states)
@@ -106,10 +103,14 @@ def _row(results: Results, state: State) -> str:
     signs = [{1: "+", -1: "−", None: ""}[state["symmetry"][name]] for name in results["symmetries"]]
     cells = [words.certified(state), *(exact(state[name]) or "-" for name in ("lower", "upper")),
              "yes" if state["converged"] else "no", box_tables.multiplicity(state), *signs,
-             *map(page.six_digits, (*means, *roots)), page.six_digits(values["kinetic"]),
+             *map(_number, (*means, *roots)), _number(values["kinetic"]),
              words.number(state["residual"])]  # fmt: skip
     name = f'<td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
     return f'<tr id="row-{state["index"]}">{name}{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}"
 
 
 def _csv(results: Results) -> str:
