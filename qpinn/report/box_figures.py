@@ -70,7 +70,11 @@ def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a box into its folder. Raises ValueError as `box_data.load`."""
     data = box_data.load(folder)
     with style.applied():
-        return style.save_all(draw(data, choice), folder, choice)
+        try:
+            figures = draw(data, choice)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise ValueError(f"{folder / 'wavefunction.npz'}: damaged ({error!r})") from None
+        return style.save_all(figures, folder, choice)
 
 
 def in_session(name: str, data: BoxData) -> Any:

@@ -128,7 +128,7 @@ def through(data: BoxData, place: int, axis: int) -> str:
     """The plane across an axis through the largest |psi| of a level, in words: x = 0.71."""
     value = data.x[axis][data.peak(place)[axis]]
     step = float(np.diff(data.x[axis])[0])
-    decimals = max(0, 1 - int(np.floor(np.log10(step))))
+    decimals = max(0, -int(np.floor(np.log10(step))))
     return f"{symbol(data.names[axis])} = {round(float(value), decimals) + 0.0:.{decimals}f}".replace("-", "−")
 
 

@@ -64,7 +64,8 @@ def levels(results: Results) -> str:
 
 def potential(results: Results) -> str:
     """Numbers of the potential, masses where they are not 1, and walls."""
-    numbers = {key: value for key, value in results["potential"].items() if key != "name" and value not in ("", [])}
+    others = ("name", "dimension")
+    numbers = {key: value for key, value in results["potential"].items() if key not in others and value not in ("", [])}
     numbers |= numbers.pop("parameters", {})
     said = [f"{key} {_short(value)}" for key, value in numbers.items()]
     if set(results["masses"]) != {1.0}:

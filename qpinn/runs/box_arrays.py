@@ -36,7 +36,7 @@ LARGEST = 2**22
 SEEN = 3e-3
 """Share of the largest |psi| below which there is nothing to be seen."""
 
-HAIR = 1e-9
+HAIR = 1e-12
 """By how much of a box a point on an edge of V is moved into the segment at its right."""
 
 FIELDS = 3
