@@ -93,8 +93,7 @@ def _levels(job: Job) -> reference.Eigenstates:
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls. Raises ValueError for one of a box that this cannot train."""
     if trained_box.in_box(job.potential):
-        trained_box.check(job.potential, job.settings)
-        return job
+        return dataclasses.replace(job, potential=trained_box.with_walls(job.potential, job.settings)[0])
     return dataclasses.replace(job, potential=discretize.of(job.potential, job.settings).potential)
 
 

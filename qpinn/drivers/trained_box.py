@@ -18,16 +18,17 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis import errors, on_box, statistics
-from qpinn.checks import shown
 from qpinn.drivers import budget, build, eigenstates
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.settings import SamplingChoice, Settings
-from qpinn.drivers.solution import LEVELS
+from qpinn.drivers.solution import LEVELS, Stats
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, Points, RandomPoints, Sampling, gauss_legendre, tensor, uniform
-from qpinn.physics.mean_field import Sinc, mean_field, sums
+from qpinn.physics import box_walls, units
+from qpinn.physics.mean_field import sums
 from qpinn.physics.reference import Eigenstates
 from qpinn.physics.reference.sines import sine_products
+from qpinn.physics.units import Units
 from qpinn.training import loop
 from qpinn.training.fit import Callback, Fit, Snapshot
 from qpinn.training.lanes import Lanes, System, side_by_side
@@ -50,28 +51,43 @@ def in_box(potential: Any) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedBox:
-    """K levels, a single one unless several were asked for, each trained by itself; everything dimensionless.
+    """K levels, a single one unless several were asked for, each trained by itself, in the units of the settings.
 
-    potential  with its walls
-    lanes      what was trained
-    fit        what came out
-    values     the functions on a product of Gauss-Legendre points that they were not trained on
-    energies   (2, K): E that each ended with (its Rayleigh quotient, with energy=rayleigh), and that it started from
-    doubt      (K,) difference of the Rayleigh quotients on those points and on fewer
-    given      levels to compare with, if they were given
-    seconds    planning, reference where training needed one, compile, train, measure
+    given     the potential as it was given
+    settings  how it was trained
+    boxed     the potential between walls, dimensionless; chosen says on which axes they were put where psi has decayed
+    lanes     what was trained, and fit what came out; dimensionless
+    values    the functions on a product of Gauss-Legendre points that they were not trained on, dimensionless
+    ended     (2, K) E that each ended with, and that it started from; dimensionless
+    doubt     (K,) difference of the Rayleigh quotients on those points and on fewer, dimensionless
+    known     levels to compare with, if they were given; dimensionless
+    stats     seconds (planning, reference where training needed one, compile, train, measure), and the device
     """
 
-    potential: Any
+    given: Any
     settings: Settings
+    boxed: Any
+    chosen: tuple[bool, ...]
     lanes: Lanes
     fit: Fit
     values: on_box.OnBox
-    energies: Float[np.ndarray, "2 K"]
+    ended: Float[np.ndarray, "2 K"]
     doubt: Float[np.ndarray, "K"]
-    given: Eigenstates | None
-    seconds: dict[str, float]
-    device: str
+    known: Eigenstates | None
+    stats: Stats
+
+    @property
+    def units(self) -> Units:
+        return self.settings.units.units
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return self.stats.seconds
+
+    @property
+    def potential(self) -> Any:
+        """The potential as it was given, with its walls."""
+        return self.given.on(self.boxed.domain)
 
     @property
     def indices(self) -> Int[np.ndarray, "K"]:
@@ -79,14 +95,19 @@ class TrainedBox:
         return indices_of(self.settings)
 
     @property
+    def energies(self) -> Float[np.ndarray, "K"]:
+        """E (K,) as it was trained, or is fixed; its Rayleigh quotient, with energy=rayleigh."""
+        return self.ended[0] * self.units.scale
+
+    @property
     def energy(self) -> float:
         """E of the first."""
-        return float(self.energies[0, 0])
+        return float(self.energies[0])
 
     @property
     def rayleigh(self) -> Float[np.ndarray, "K"]:
-        """Rayleigh quotients (K,), on the points of `values`."""
-        return self.values.energies()
+        """Rayleigh quotients (K,), on the points of `values`: above the lowest level but for the quadrature."""
+        return self.values.energies() * self.units.scale
 
     @property
     def norms(self) -> Float[np.ndarray, "K"]:
@@ -95,7 +116,7 @@ class TrainedBox:
     @property
     def residuals(self) -> Float[np.ndarray, "K"]:
         """|H psi - E psi| / |psi| (K,) with E the Rayleigh quotient; some level lies within it."""
-        return self.values.residuals()
+        return self.values.residuals() * self.units.scale
 
     @property
     def status(self) -> str:
@@ -107,7 +128,7 @@ class TrainedBox:
         """Columns with an entry for each step and each level: step, state, pde, norm, orthogonality, total, energy,
         step_size, seconds."""
         rows = self.fit.rows()
-        return {**rows, "state": rows["state"] + self.indices[0]}
+        return {**rows, "state": rows["state"] + self.indices[0], "energy": rows["energy"] * self.units.scale}
 
     def psi(self, x: Any) -> Float[np.ndarray, "..."]:
         """Wavefunctions at positions x (..., d): (...) where `states` was not given, else (K, ...).
@@ -116,10 +137,10 @@ class TrainedBox:
         walls.
         """
         places = np.asarray(x, np.float64)
-        dimension = self.potential.dimension
+        dimension = self.boxed.dimension
         if places.ndim == 0 or places.shape[-1] != dimension:
             raise TypeError(f"x: has the shape {places.shape}; its last axis must be that of {dimension} coordinates")
-        low, high = corners(self.potential)
+        low, high = corners(self.boxed)
         flat = places.reshape(-1, dimension)
         with jax.enable_x64(self.settings.precision == "float64"):
             parts = [self._on(flat[begin : begin + AT_ONCE]) for begin in range(0, max(len(flat), 1), AT_ONCE)]
@@ -133,17 +154,20 @@ class TrainedBox:
 
     @functools.cached_property
     def reference(self) -> Eigenstates:
-        """Levels from another method, or those that were given."""
-        return self.given or exact_levels(self.potential, int(self.indices[-1]) + 1)
+        """Levels from another method, or those that were given; dimensionless."""
+        return self.known or exact_levels(self.boxed, int(self.indices[-1]) + 1)
 
     @functools.cached_property
     def states(self) -> list[dict[str, Any]]:
-        """What a sweep says of a start (`qpinn.analysis.statistics`), of each level: errors, overlap, outcome, ..."""
+        """What a sweep says of a start (`qpinn.analysis.statistics`), of each level: errors, overlap, outcome, ...
+
+        Dimensionless.
+        """
         course, found = build.course(self.settings), []
         for k, index in enumerate(self.indices.tolist()):
-            one, exact = slice(k, k + 1), exact_on(self.potential, self.settings, self.reference, index)
-            columns = on_box.columns(self.values.some(one), self.energies[0, one], self.fit.some(one), exact,
-                                  np.zeros(0, int), course.steps)  # fmt: skip
+            one, exact = slice(k, k + 1), exact_on(self.boxed, self.settings, self.reference, index)
+            columns = on_box.columns(self.values.some(one), self.ended[0, one], self.fit.some(one), exact,
+                                     np.zeros(0, int), course.steps)  # fmt: skip
             row = {name: column[0].item() for name, column in columns.items() if np.ndim(column) == 1}
             found.append({**row, "outcome": str(statistics.outcomes(columns)[0])})
         return found
@@ -170,21 +194,21 @@ def solve_trained(
     clock = Clock()
     budget.forget_programmes()
     device = eigenstates.check_device(settings.precision)
-    check(potential, settings)
-    check_size(potential, settings)
+    boxed, chosen = with_walls(potential, settings)
+    check_size(boxed, settings)
     indices = indices_of(settings)
-    unit = settings.loss.unit or energy_unit(potential, int(indices[-1]))
+    unit = settings.loss.unit or energy_unit(boxed, int(indices[-1]))
     clock.lap("planning")
     if settings.energy.to_reference and levels is None:
-        levels = exact_levels(potential, int(indices[-1]) + 1)
+        levels = exact_levels(boxed, int(indices[-1]) + 1)
     energies = energies_of(settings, indices, levels)
     clock.lap("reference")
     with jax.enable_x64(settings.precision == "float64"):
-        system = system_of(potential, settings, unit)
+        system = system_of(boxed, settings, unit)
         systems = [build.at_level(system, energy, settings.seed, index)
                    for energy, index in zip(energies, indices, strict=True)]  # fmt: skip
         lanes, course = side_by_side(systems), build.course(settings, bool(callbacks))
-        measure = on_box.measurer(lanes, [measured_on(potential), measured_on(potential, share=0.75)])
+        measure = on_box.measurer(lanes, [measured_on(boxed), measured_on(boxed, share=0.75)])
         clock.lap("compile")
         watched: dict[str, Any] = {"callbacks": callbacks, "snapshots": snapshots}
         if settings.in_turn:
@@ -196,24 +220,21 @@ def solve_trained(
         (values, coarse), energy = measure(lanes, fit.params)
     clock.lap("measure")
     return TrainedBox(
-        potential=potential, settings=settings, lanes=lanes, fit=fit, values=values,
-        energies=np.stack([energy, fit.start["energy"]]), doubt=np.abs(values.energies() - coarse.energies()),
-        given=levels, seconds=clock.seconds, device=device,
+        given=potential, settings=settings, boxed=boxed, chosen=chosen, lanes=lanes, fit=fit, values=values,
+        ended=np.stack([energy, fit.start["energy"]]), doubt=np.abs(values.energies() - coarse.energies()),
+        known=levels, stats=Stats(seconds=clock.seconds, device=device, rounds=1),
     )  # fmt: skip
 
 
-def check(potential: Any, settings: Settings) -> None:
-    """Raise ValueError for what is not to be had by this route."""
+def with_walls(potential: Any, settings: Settings) -> tuple[Any, tuple[bool, ...]]:
+    """The potential without units between walls, and on which axes they were put where psi has decayed.
+
+    Raises ValueError for what is not to be had by this route.
+    """
     if potential.dimension not in MEASURED:
         raise ValueError(f"potential.domain: has {potential.dimension} axes; ansatz.name=envelope is for two or three")
-    if any(wall is None for walls in potential.domain for wall in walls):
-        domain = [list(walls) for walls in potential.domain]
-        raise ValueError(
-            f"potential.domain={shown(domain)}: an envelope needs walls; give left and right of every axis"
-        )
     for key, name, allowed in (
         ("ansatz", settings.ansatz.name, ("envelope",)), ("start", settings.start.name, ("random", "variational")),
-        ("units", settings.units.name, ("dimensionless",)),
     ):  # fmt: skip
         if name not in allowed:
             raise ValueError(f"{key}.name={name}: not for an envelope of {potential.dimension} axes; allowed: "
@@ -222,7 +243,9 @@ def check(potential: Any, settings: Settings) -> None:
         raise ValueError(f"ends.left={settings.ends.left}, ends.right={settings.ends.right}: an envelope vanishes at "
                          "the walls; allowed: wall")  # fmt: skip
     if settings.states == "all":
-        raise ValueError("states=all: levels of a box have no end; say how many")
+        raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")
+    bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
+    return box_walls.in_box(bare, settings.level + 1)
 
 
 def check_size(potential: Any, settings: Settings, starts: int = 1) -> None:
@@ -288,9 +311,7 @@ def measured_on(potential: Any, share: float = 1.0) -> Points:
 
 def energy_unit(potential: Any, index: int) -> float:
     """Kinetic energy of product number `index` of the mean field: sum_i (pi / L_i)^2 / m_i in an empty box."""
-    axes = [Sinc(float(left), float(right), float(mass))
-            for (left, right), mass in zip(potential.domain, potential.masses, strict=True)]  # fmt: skip
-    field = mean_field(potential, axes)
+    field, axes = box_walls.coarse(potential)
     product = sums(field.energies, index + 1)[-1]
     kinetic = 0.0
     for axis, energies, functions, v, n in zip(axes, field.energies, field.functions, field.v, product, strict=True):
