@@ -47,9 +47,9 @@ class Envelope(nn.Module):
     @nn.nowrap
     def in_segment(self, segment: Params, x: Point) -> Scalar:
         """psi at x (d,) from what its segment knows."""
-        left, right = segment["left"], segment["right"]
-        xi = ((x - left) - (right - x)) / (right - left)  # exactly -1 and 1 at the walls
-        factors = [(1 - place) * (1 + place) for place in xi]
+        from_left, from_right, size = x - segment["left"], segment["right"] - x, segment["right"] - segment["left"]
+        xi = (from_left - from_right) / size
+        factors = list(4 * (from_left / size) * (from_right / size))  # 1 - xi^2 without rounding at the walls
         return functools.reduce(operator.mul, factors) * self.mlp.apply({"params": segment["network"]}, xi)
 
     @nn.nowrap
