@@ -251,9 +251,13 @@ def with_walls(potential: Any, settings: Settings) -> tuple[Any, tuple[bool, ...
 def check_size(potential: Any, settings: Settings, starts: int = 1) -> None:
     """Raise ValueError where training needs more memory than there is; starts of a sweep that are trained at once."""
     count = points_of(potential, settings.sampling)
-    lanes = 1 if settings.in_turn else len(indices_of(settings))
-    size = starts * budget.needed(settings, 1, lanes, points=potential.dimension * count)
-    most = budget.room()
+    passes = potential.dimension * count  # one of derivatives for each axis
+    size = budget.needed(settings, 1, 1, points=passes)
+    if settings.optimizer.name == "levenberg_marquardt":  # derivatives of every unit by every parameter
+        width, depth = settings.width, settings.network.depth
+        parameters = (depth - 1) * width * (width + 1) + (potential.dimension + 2) * width + 1
+        size += 4 * depth * passes * parameters * width * (8 if settings.precision == "float64" else 4)
+    size, most = starts * size, budget.room()
     if size > most:
         raise ValueError(
             f"sampling.points={settings.sampling.points}: {count} points in {potential.dimension} dimensions need "
