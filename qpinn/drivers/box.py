@@ -39,6 +39,9 @@ highest level is above the ground state, but for the first 56."""
 FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
 """The same where V jumps on planes across the axis."""
 
+MOST_LEVELS = 64
+"""Levels that are solved: four times as many products bound them, in matrices and on grids that hold all of these."""
+
 ROUNDS = 3
 """Meshes that are tried to meet a tolerance."""
 
@@ -95,6 +98,9 @@ def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.states != "all" and settings.level >= MOST_LEVELS:
+        key = f"state={settings.level}" if settings.states is None else f"states={settings.states}"
+        raise ValueError(f"{key}: in several dimensions at most {MOST_LEVELS} levels are solved and bounded together")
     if settings.states == "all":
         raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")
     if not settings.ends.ends.walls:
