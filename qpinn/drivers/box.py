@@ -94,6 +94,15 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
     )  # fmt: skip
 
 
+def describe_route(settings: Settings) -> dict[str, Any]:
+    """What the levels are made of, in the words of `eigenstates.describe_route`."""
+    return {
+        "label": "products of piecewise networks of the axes, untrained: Rayleigh-Ritz among all of them",
+        "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
+        "sampling": "gauss_legendre", "precision": settings.precision,
+    }  # fmt: skip
+
+
 def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
