@@ -172,7 +172,7 @@ def degenerate(results: Results) -> list[str]:
     for state in results["states"]:
         groups.setdefault(state["group"], []).append(state)
     several = [group for group in groups.values() if len(group) > 1]
-    each = [f"{group[0]['index']} to {group[-1]['index']}" for group in several]
+    each = [f"{group[0]['index']} {'and' if len(group) == 2 else 'to'} {group[-1]['index']}" for group in several]
     lines = []
     if each:
         more = f" and {len(each) - words.SHOWN} more" if len(each) > words.SHOWN else ""
