@@ -1,0 +1,322 @@
+"""Rayleigh-Ritz among chosen products of axis functions, for boxes of many axes, where no grid of all axes exists.
+
+With one potential v_i on each axis, and what is left of V as terms W_t on few axes each,
+
+    H = sum_i (-(1 / m_i) d^2 / dx_i^2 + v_i) + shift + sum_t W_t.
+
+A product is a tuple of indices, one for each axis, of functions in which the first part is diagonal. W_t connects
+products that agree off its axes, by integrals over its axes alone. Which products are taken, the residual says: those
+that H reaches and that lower the levels most are added, until what they could add is small (Huron, Malrieu and Rancurel
+1973).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from qpinn.linalg.davidson import davidson
+from qpinn.physics.mean_field import Tables, sums
+from qpinn.wavefunctions.axis import OnGrid
+
+EXTRA = 4
+"""Vectors beyond the levels that are wanted: they make clusters at the end converge."""
+
+DENSE = 400
+"""Products that are begun with."""
+
+GROWTH = 2.5
+"""Products are added until there are so many times as many."""
+
+NEGLECTED = 1e-11
+"""Matrix elements below this share of the largest are left out while products are chosen; no result rests on them."""
+
+SCREENED = 1e-7
+"""Matrix elements times coefficients below this find no new products."""
+
+
+class Split(NamedTuple):
+    """V = sum_i v_i + shift + sum_t W_t: v (Q_i,) of every axis, and W_t on the grid of its axes."""
+
+    v: list[np.ndarray]
+    shift: float
+    parts: Tables
+
+
+class Coupling(NamedTuple):
+    """W of some axes among the m products of their functions, the last axis running fastest.
+
+    inside   (m, m) <ab|W|cd>
+    leaving  (m, m) <ab|W (1 - P) W|cd> with P on those products
+    """
+
+    axes: tuple[int, ...]
+    inside: Float[np.ndarray, "m m"]
+    leaving: Float[np.ndarray, "m m"]
+
+
+class Coupled(NamedTuple):
+    """H among products of n_i functions of every axis: energies (n_i,) of them, a shift, and what couples them.
+
+    defects  (n_i, n_i) <r_a|r_b>, r = -u'' / m + v u - e u of the functions of every axis
+    """
+
+    energies: list[np.ndarray]
+    shift: float
+    couplings: list[Coupling]
+    defects: list[np.ndarray]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(len(e) for e in self.energies)
+
+    def diagonal(self, index: Int[np.ndarray, "N d"]) -> Float[np.ndarray, "N"]:
+        """Energies (N,) of products without what couples them."""
+        return self.shift + sum(e[index[:, axis]] for axis, e in enumerate(self.energies))  # type: ignore[no-any-return]
+
+
+def split(tables: Tables, densities: Sequence[Float[np.ndarray, "Q"]]) -> Split:
+    """V split by its averages over |phi_i|^2 times weights, (Q_i,) on every axis: no W_t has an average over an axis."""
+    v = [np.zeros(len(density)) for density in densities]
+    shift, parts = 0.0, []
+    for axes, table in tables:
+        mean, averages = _averages(table, [densities[axis] for axis in axes])
+        shift -= (len(axes) - 1) * mean
+        for axis, average in zip(axes, averages, strict=True):
+            v[axis] += average
+        if len(axes) > 1:
+            rest = table + (len(axes) - 1) * mean
+            for place, average in enumerate(averages):
+                rest = rest - average.reshape([-1 if other == place else 1 for other in range(len(axes))])
+            parts.append((axes, rest))
+    return Split(v, shift, parts)
+
+
+def _averages(table: np.ndarray, densities: Sequence[np.ndarray]) -> tuple[float, list[np.ndarray]]:
+    """The average over all axes, and those over all but one."""
+    averages = []
+    for kept in range(table.ndim):
+        value = table
+        for place in range(table.ndim)[::-1]:
+            if place != kept:
+                value = np.tensordot(value, densities[place], axes=(place, 0))
+        averages.append(value)
+    return float(averages[0] @ densities[0]) if averages else float(table), averages
+
+
+def couple(parts: Split, axes: Sequence[OnGrid]) -> Coupled:
+    """H among the products of the functions of `axes`, those of the potentials v_i of `parts`."""
+    energies, defects = [], []
+    for grid, v in zip(axes, parts.v, strict=True):
+        value, slope, bend = grid.jets
+        e = (slope**2 / grid.mass + v * value**2) @ grid.weight / (value**2 @ grid.weight)
+        rest = v * value - bend / grid.mass - e[:, None] * value
+        energies.append(e)
+        defects.append((rest * grid.weight) @ rest.T)
+    couplings = [_coupling(where, table, [axes[axis] for axis in where]) for where, table in parts.parts]
+    return Coupled(energies=energies, shift=parts.shift, couplings=couplings, defects=defects)
+
+
+def _coupling(where: tuple[int, ...], table: np.ndarray, axes: Sequence[OnGrid]) -> Coupling:
+    inside = elements(table, axes)
+    leaving = elements(table**2, axes) - inside @ inside
+    return Coupling(where, inside, leaving)
+
+
+def elements(table: np.ndarray, axes: Sequence[OnGrid]) -> Float[np.ndarray, "m m"]:
+    """<ab|f|cd> (m, m) of f on the grid of the axes, among the m products of their functions."""
+    form = table
+    for grid in axes:  # (Q, ...) to (..., n n)
+        value = grid.jets[0]
+        pairs = np.einsum("aq,bq,q->abq", value, value, grid.weight).reshape(-1, len(grid.x))
+        form = np.tensordot(form, pairs, axes=(0, 1))
+    sizes = [grid.jets.shape[1] for grid in axes]
+    form = form.reshape([n for n in sizes for _ in range(2)])
+    count = int(np.prod(sizes))
+    order = [*range(0, 2 * len(sizes), 2), *range(1, 2 * len(sizes), 2)]
+    matrix = form.transpose(order).reshape(count, count)
+    return (matrix + matrix.T) / 2
+
+
+class Entries(NamedTuple):
+    """Numbers of a sparse matrix: the keys of the products that its rows are, its columns, and values."""
+
+    keys: Int[np.ndarray, "z"]
+    columns: Int[np.ndarray, "z"]
+    values: Float[np.ndarray, "z"]
+
+
+def keys_of(index: Int[np.ndarray, "N d"], sizes: tuple[int, ...]) -> Int[np.ndarray, "N"]:
+    """One number for each tuple, ascending as tuples do."""
+    return np.ravel_multi_index(tuple(index.T), sizes)
+
+
+def index_of(keys: Int[np.ndarray, "N"], sizes: tuple[int, ...]) -> Int[np.ndarray, "N d"]:
+    return np.stack(np.unravel_index(keys, sizes), axis=1)
+
+
+def local(index: Int[np.ndarray, "N d"], axes: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """The place (N,) of each product among those of some axes, and (m,) what every place adds to the key."""
+    few = tuple(sizes[axis] for axis in axes)
+    strides = np.cumprod([1, *sizes[:0:-1]])[::-1]
+    every = np.stack(np.unravel_index(np.arange(int(np.prod(few))), few))
+    place = np.ravel_multi_index(tuple(index[:, axis] for axis in axes), few)
+    return place, strides[list(axes)] @ every
+
+
+def reached(
+    coupled: Coupled, index: Int[np.ndarray, "N d"], strength: Float[np.ndarray, "N"], least: float
+) -> tuple[Entries, list[Float[np.ndarray, "N"]]]:
+    """Matrix elements from N products to all others that are at least `least` / `strength`, diagonal left out.
+
+    Also for every coupling the norm (N,) of what was left out of each column.
+    """
+    sizes, keys, entries, left = coupled.sizes, keys_of(index, coupled.sizes), [], []
+    for coupling in coupled.couplings:
+        place, steps = local(index, coupling.axes, sizes)
+        order = np.argsort(-np.abs(coupling.inside), axis=0).T  # of every column, the largest first
+        values = np.take_along_axis(coupling.inside.T, order, axis=1)
+        ends = _counts(-np.abs(values), place, -least / np.maximum(strength, 1e-300))
+        rest = np.sqrt(np.maximum(np.cumsum(values[:, ::-1] ** 2, axis=1), 0.0))[:, ::-1]
+        rest = np.concatenate([rest, np.zeros((len(rest), 1))], axis=1)
+        left.append(rest[place, ends])
+        columns = np.repeat(np.arange(len(index)), ends)
+        within = np.arange(len(columns)) - np.repeat(np.cumsum(ends) - ends, ends)
+        there = place[columns]
+        rows = order[there, within]
+        entries.append(Entries(keys[columns] + steps[rows] - steps[there], columns, values[there, within]))
+    return Entries(*(np.concatenate(part) for part in zip(*entries, strict=True))), left
+
+
+def _counts(ascending: np.ndarray, place: np.ndarray, limit: np.ndarray) -> np.ndarray:
+    """How many numbers of row `place` of `ascending` (m, n) are at most `limit`, for each of N."""
+    counts = np.zeros(len(place), int)
+    order = np.argsort(place, kind="stable")
+    begins = np.searchsorted(place[order], np.arange(len(ascending) + 1))
+    for row in np.flatnonzero(np.diff(begins)):
+        those = order[begins[row] : begins[row + 1]]
+        counts[those] = np.searchsorted(ascending[row], limit[those], side="right")
+    return counts
+
+
+class Image(NamedTuple):
+    """H psi_k on the M products that it reaches: keys (M,) ascending, values (M, K), and where the N products are.
+
+    left  (K,) bound on the norm of what was left out
+    """
+
+    keys: Int[np.ndarray, "M"]
+    values: Float[np.ndarray, "M K"]
+    places: Int[np.ndarray, "N"]
+    left: Float[np.ndarray, "K"]
+
+
+def image(coupled: Coupled, index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"], least: float) -> Image:
+    """H times vectors, where matrix elements times coefficients below `least` are left out."""
+    from scipy import sparse
+
+    entries, tails = reached(coupled, index, np.abs(vectors).max(axis=1), least)
+    left = np.zeros(vectors.shape[1])
+    for coupling, tail in zip(coupled.couplings, tails, strict=True):
+        left += np.sqrt(np.sum(_off(coupling.axes, coupled.sizes, index, np.abs(vectors) * tail[:, None]) ** 2, axis=0))
+    keys, where = np.unique(np.concatenate([keys_of(index, coupled.sizes), entries.keys]), return_inverse=True)
+    places, rows = where[: len(index)], where[len(index) :]
+    shape = (len(keys), len(index))
+    values = sparse.coo_array((entries.values, (rows, entries.columns)), shape=shape).tocsr() @ vectors
+    values[places] += coupled.diagonal(index)[:, None] * vectors
+    return Image(keys=keys, values=values, places=places, left=left)
+
+
+def _off(axes: tuple[int, ...], sizes: tuple[int, ...], index: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Sums of values (N, K) over products that agree off these axes."""
+    from scipy import sparse
+
+    others = index.copy()
+    others[:, list(axes)] = 0
+    _, group = np.unique(keys_of(others, sizes), return_inverse=True)
+    one = sparse.coo_array((np.ones(len(group)), (group, np.arange(len(group)))))
+    return np.asarray(one.tocsr() @ values)
+
+
+class Ritz(NamedTuple):
+    """Levels among N products: energies (K,), tuples (N, d) by ascending keys, and coefficients (N, K).
+
+    missing  (K,) by how much all products that are one step away would lower each level, to second order
+    steps    of the Davidson iterations
+    """
+
+    energies: Float[np.ndarray, "K"]
+    index: Int[np.ndarray, "N d"]
+    vectors: Float[np.ndarray, "N K"]
+    missing: Float[np.ndarray, "K"]
+    steps: int
+
+
+def ritz(coupled: Coupled, count: int, tol: float, most: int) -> Ritz:
+    """The lowest `count` levels, from as many products as it takes for `missing` to be below `tol`, `most` at most."""
+    index = _sorted(sums(coupled.energies, max(DENSE, 8 * count)), coupled.sizes)
+    vectors = np.linalg.eigh(hamiltonian(coupled, index).toarray())[1][:, : count + EXTRA]
+    steps, accurate = 0, 1e-3
+    while True:
+        matrix = hamiltonian(coupled, index)
+        solved = davidson(lambda x, matrix=matrix: matrix @ x, matrix.diagonal(), vectors, count, accurate)
+        steps += solved.steps
+        outside = _outside(coupled, index, solved.values, solved.vectors)
+        missing = outside.gains.sum(axis=0)
+        if missing.max() <= tol or len(index) >= most:
+            return Ritz(energies=solved.values, index=index, vectors=solved.vectors, missing=missing, steps=steps)
+        worst = outside.gains.max(axis=1)
+        order = np.argsort(-worst)
+        rest = worst.sum() - np.cumsum(worst[order])
+        enough = int(np.count_nonzero(rest > tol / 4)) + 1
+        added = order[: min(enough, int(len(index) * (GROWTH - 1)), most - len(index))]
+        accurate = max(1e-10, 0.1 * outside.norm * np.sqrt(max(rest[len(added) - 1], 0.0) / worst.sum()))
+        vectors = np.concatenate([solved.vectors, vectors[:, count:]], axis=1)
+        index, vectors = _grown(index, vectors, outside.keys[added], coupled.sizes)
+
+
+def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"]) -> Any:
+    """H among products (sparse (N, N)), their tuples by ascending keys, without its smallest elements."""
+    from scipy import sparse
+
+    largest = max((float(np.abs(coupling.inside).max()) for coupling in coupled.couplings), default=1.0)
+    entries, _ = reached(coupled, index, np.ones(len(index)), NEGLECTED * largest)
+    keys = keys_of(index, coupled.sizes)
+    rows = np.minimum(np.searchsorted(keys, entries.keys), len(keys) - 1)
+    among = keys[rows] == entries.keys
+    shape = (len(keys), len(keys))
+    coupling = sparse.coo_array((entries.values[among], (rows[among], entries.columns[among])), shape=shape)
+    return (coupling + sparse.diags_array(coupled.diagonal(index))).tocsr()
+
+
+class _Outside(NamedTuple):
+    """Products that H reaches beyond those that are there: keys (M,), by how much each lowers a level (M, K), and |r|."""
+
+    keys: np.ndarray
+    gains: np.ndarray
+    norm: float
+
+
+def _outside(coupled: Coupled, index: np.ndarray, energies: np.ndarray, vectors: np.ndarray) -> _Outside:
+    found = image(coupled, index, vectors, SCREENED)
+    others = np.ones(len(found.keys), bool)
+    others[found.places] = False
+    keys, rest = found.keys[others], found.values[others]
+    apart = coupled.diagonal(index_of(keys, coupled.sizes))[:, None] - energies
+    least = max(1e-3 * float(np.abs(energies).max()), 1e-12)
+    return _Outside(keys, rest**2 / np.maximum(apart, least), float(np.linalg.norm(rest, axis=0).max(initial=0.0)))
+
+
+def _sorted(index: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    return index[np.argsort(keys_of(index, sizes))]
+
+
+def _grown(index: np.ndarray, vectors: np.ndarray, new: np.ndarray, sizes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Products with new ones among them, by ascending keys, and vectors that are 0 there."""
+    keys = np.concatenate([keys_of(index, sizes), new])
+    order = np.argsort(keys)
+    wide = np.concatenate([vectors, np.zeros((len(new), vectors.shape[1]))])
+    return index_of(keys[order], sizes), wide[order]
