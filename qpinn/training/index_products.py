@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 
 from qpinn.linalg.davidson import davidson
 from qpinn.physics.mean_field import Tables, sums
+from qpinn.physics.potentials.several import Several, table
 from qpinn.wavefunctions.axis import OnGrid
 
 EXTRA = 4
@@ -58,16 +59,25 @@ class Coupling(NamedTuple):
     leaving: Float[np.ndarray, "m m"]
 
 
+class AxisForms(NamedTuple):
+    """<u_a'|u_b' / m> + <u_a|v u_b> and <u_a|u_b> (n, n) by the quadrature."""
+
+    form: Float[np.ndarray, "n n"]
+    overlap: Float[np.ndarray, "n n"]
+
+
 class Coupled(NamedTuple):
     """H among products of n_i functions of every axis: energies (n_i,) of them, a shift, and what couples them.
 
     defects  (n_i, n_i) <r_a|r_b>, r = -u'' / m + v u - e u of the functions of every axis
+    forms    what the energies are made from, of every axis
     """
 
     energies: list[np.ndarray]
     shift: float
     couplings: list[Coupling]
     defects: list[np.ndarray]
+    forms: list[AxisForms]
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -78,46 +88,61 @@ class Coupled(NamedTuple):
         return self.shift + sum(e[index[:, axis]] for axis, e in enumerate(self.energies))  # type: ignore[no-any-return]
 
 
-def split(tables: Tables, densities: Sequence[Float[np.ndarray, "Q"]]) -> Split:
-    """V split by its averages over |phi_i|^2 times weights, (Q_i,) on every axis: no W_t has an average over an axis."""
-    v = [np.zeros(len(density)) for density in densities]
-    shift, parts = 0.0, []
-    for axes, table in tables:
-        mean, averages = _averages(table, [densities[axis] for axis in axes])
-        shift -= (len(axes) - 1) * mean
-        for axis, average in zip(axes, averages, strict=True):
-            v[axis] += average
-        if len(axes) > 1:
-            rest = table + (len(axes) - 1) * mean
-            for place, average in enumerate(averages):
-                rest = rest - average.reshape([-1 if other == place else 1 for other in range(len(axes))])
-            parts.append((axes, rest))
+def split(
+    potential: Several, grids: Sequence[OnGrid], densities: Sequence[Float[np.ndarray, "Q"]],
+    places: Sequence[Float[np.ndarray, "P"]] | None = None,
+) -> Split:  # fmt: skip
+    """V split by its averages over |phi_i|^2 times weights, (Q_i,) on every axis: no W_t has an average over an axis.
+
+    places  of every axis, where v_i and W_t are asked for; None: on the grids
+    """
+    fine = [grid.x for grid in grids]
+    asked = fine if places is None else places
+    v, shift, parts = [np.zeros(len(x)) for x in asked], 0.0, []
+    for term in potential.terms:
+        rest, averages = table(potential, term, [asked[axis] for axis in term.axes]), []
+        for axis in term.axes:
+            seen = table(potential, term, [asked[axis] if other == axis else fine[other] for other in term.axes])
+            averages.append(_average(seen, [None if other == axis else densities[other] for other in term.axes]))
+            v[axis] = v[axis] + averages[-1]
+        mean = float(_average(table(potential, term, [fine[axis] for axis in term.axes]),
+                              [densities[axis] for axis in term.axes]))  # fmt: skip
+        shift -= (len(term.axes) - 1) * mean
+        if len(term.axes) > 1:
+            parts.append((term.axes, rest + (len(term.axes) - 1) * mean - outer_sum(averages)))
     return Split(v, shift, parts)
 
 
-def _averages(table: np.ndarray, densities: Sequence[np.ndarray]) -> tuple[float, list[np.ndarray]]:
-    """The average over all axes, and those over all but one."""
-    averages = []
-    for kept in range(table.ndim):
-        value = table
-        for place in range(table.ndim)[::-1]:
-            if place != kept:
-                value = np.tensordot(value, densities[place], axes=(place, 0))
-        averages.append(value)
-    return float(averages[0] @ densities[0]) if averages else float(table), averages
+def _average(values: np.ndarray, densities: Sequence[np.ndarray | None]) -> Any:
+    """The average over all axes but those of None."""
+    for place in range(len(densities))[::-1]:
+        if densities[place] is not None:
+            values = np.tensordot(values, densities[place], axes=(place, 0))
+    return values
+
+
+def outer_sum(functions: Sequence[np.ndarray]) -> np.ndarray:
+    """f (P,), g (Q,), ... to f_p + g_q + ... (P, Q, ...)."""
+    total = functions[0]
+    for function in functions[1:]:
+        total = np.add.outer(total, function)
+    return total
 
 
 def couple(parts: Split, axes: Sequence[OnGrid]) -> Coupled:
     """H among the products of the functions of `axes`, those of the potentials v_i of `parts`."""
-    energies, defects = [], []
+    energies, defects, forms = [], [], []
     for grid, v in zip(axes, parts.v, strict=True):
         value, slope, bend = grid.jets
-        e = (slope**2 / grid.mass + v * value**2) @ grid.weight / (value**2 @ grid.weight)
+        form = (slope * (grid.weight / grid.mass)) @ slope.T + (value * (grid.weight * v)) @ value.T
+        overlap = (value * grid.weight) @ value.T
+        e = np.diag(form) / np.diag(overlap)
         rest = v * value - bend / grid.mass - e[:, None] * value
         energies.append(e)
         defects.append((rest * grid.weight) @ rest.T)
+        forms.append(AxisForms(form, overlap))
     couplings = [_coupling(where, table, [axes[axis] for axis in where]) for where, table in parts.parts]
-    return Coupled(energies=energies, shift=parts.shift, couplings=couplings, defects=defects)
+    return Coupled(energies=energies, shift=parts.shift, couplings=couplings, defects=defects, forms=forms)
 
 
 def _coupling(where: tuple[int, ...], table: np.ndarray, axes: Sequence[OnGrid]) -> Coupling:
@@ -214,23 +239,43 @@ class Image(NamedTuple):
     left: Float[np.ndarray, "K"]
 
 
-def image(coupled: Coupled, index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"], least: float) -> Image:
-    """H times vectors, where matrix elements times coefficients below `least` are left out."""
+class Reach(NamedTuple):
+    """The coupling from N products to the M that it reaches: sparse (M, N), their keys (M,), places of the N among them.
+
+    tails  for every coupling the norm (N,) of what was left out of each column
+    """
+
+    matrix: Any
+    keys: Int[np.ndarray, "M"]
+    places: Int[np.ndarray, "N"]
+    tails: list[Float[np.ndarray, "N"]]
+
+
+def reach(
+    coupled: Coupled, index: Int[np.ndarray, "N d"], strength: Float[np.ndarray, "N"], least: float
+) -> Reach:  # fmt: skip
+    """The coupling as a matrix, where elements times `strength` below `least` are left out."""
     from scipy import sparse
 
-    entries, tails = reached(coupled, index, np.abs(vectors).max(axis=1), least)
-    left = np.zeros(vectors.shape[1])
-    for coupling, tail in zip(coupled.couplings, tails, strict=True):
-        left += np.sqrt(np.sum(_off(coupling.axes, coupled.sizes, index, np.abs(vectors) * tail[:, None]) ** 2, axis=0))
+    entries, tails = reached(coupled, index, strength, least)
     keys, where = np.unique(np.concatenate([keys_of(index, coupled.sizes), entries.keys]), return_inverse=True)
     places, rows = where[: len(index)], where[len(index) :]
-    shape = (len(keys), len(index))
-    values = sparse.coo_array((entries.values, (rows, entries.columns)), shape=shape).tocsr() @ vectors
-    values[places] += coupled.diagonal(index)[:, None] * vectors
-    return Image(keys=keys, values=values, places=places, left=left)
+    matrix = sparse.coo_array((entries.values, (rows, entries.columns)), shape=(len(keys), len(index)))
+    return Reach(matrix=matrix.tocsr(), keys=keys, places=places, tails=tails)
 
 
-def _off(axes: tuple[int, ...], sizes: tuple[int, ...], index: np.ndarray, values: np.ndarray) -> np.ndarray:
+def image(coupled: Coupled, index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"], least: float) -> Image:
+    """H times vectors, where matrix elements times coefficients below `least` are left out."""
+    found = reach(coupled, index, np.abs(vectors).max(axis=1), least)
+    left = np.zeros(vectors.shape[1])
+    for coupling, tail in zip(coupled.couplings, found.tails, strict=True):
+        left += np.sqrt(np.sum(grouped(coupling.axes, coupled.sizes, index, np.abs(vectors) * tail[:, None]) ** 2, axis=0))
+    values = found.matrix @ vectors
+    values[found.places] += coupled.diagonal(index)[:, None] * vectors
+    return Image(keys=found.keys, values=values, places=found.places, left=left)
+
+
+def grouped(axes: tuple[int, ...], sizes: tuple[int, ...], index: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Sums of values (N, K) over products that agree off these axes."""
     from scipy import sparse
 
@@ -320,3 +365,25 @@ def _grown(index: np.ndarray, vectors: np.ndarray, new: np.ndarray, sizes: tuple
     order = np.argsort(keys)
     wide = np.concatenate([vectors, np.zeros((len(new), vectors.shape[1]))])
     return index_of(keys[order], sizes), wide[order]
+
+
+def reduced(
+    index: Int[np.ndarray, "N d"], axes: tuple[int, ...], sizes: tuple[int, ...], vectors: Float[np.ndarray, "N K"],
+    others: Float[np.ndarray, "N K"] | None = None,
+) -> Float[np.ndarray, "m m"]:  # fmt: skip
+    """sum over k and over products off the axes of c_a c'_b, (m, m): density matrices of some axes, summed over k."""
+    from scipy import sparse
+
+    place, _ = local(index, axes, sizes)
+    off = index.copy()
+    off[:, list(axes)] = 0
+    _, group = np.unique(keys_of(off, sizes), return_inverse=True)
+    count, m = vectors.shape[1], int(np.prod([sizes[axis] for axis in axes]))
+    rows = (group[:, None] * count + np.arange(count)).ravel()
+    shape, columns = ((group.max() + 1) * count, m), np.repeat(place, count)
+
+    def gathered(values: np.ndarray) -> Any:
+        return sparse.coo_array((values.ravel(), (rows, columns)), shape=shape).tocsr()
+
+    left = gathered(vectors)
+    return (left.T @ (left if others is None else gathered(others))).toarray()  # type: ignore[no-any-return]

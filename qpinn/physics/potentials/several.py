@@ -332,15 +332,17 @@ def _check(potential: Several) -> None:
                              f"and within +-{LIMIT:g}")  # fmt: skip
 
 
+def table(potential: Several, term: Term, grids: Sequence[Float[np.ndarray, "q"]]) -> Float[np.ndarray, "..."]:
+    """A term on the product of grids, one for each of its axes."""
+    mesh = np.meshgrid(*grids, indexing="ij", sparse=True)
+    places = dict(zip(term.axes, mesh, strict=True)) or {0: np.zeros(())}
+    with np.errstate(all="ignore"):
+        value = np.asarray(potential.term_at(term, places), np.float64)
+    return np.broadcast_to(value, tuple(len(grid) for grid in grids))
+
+
 def tabulated(
     potential: Several, grids: Sequence[Float[np.ndarray, "q"]]
 ) -> list[tuple[tuple[int, ...], Float[np.ndarray, "..."]]]:
     """Every term on the grid of its axes, with these axes; a constant has none."""
-    tables = []
-    for term in potential.terms:
-        mesh = np.meshgrid(*(grids[axis] for axis in term.axes), indexing="ij", sparse=True)
-        places = dict(zip(term.axes, mesh, strict=True)) or {0: np.zeros(())}
-        shape = tuple(len(grids[axis]) for axis in term.axes)
-        with np.errstate(all="ignore"):
-            tables.append((term.axes, np.broadcast_to(np.asarray(potential.term_at(term, places), np.float64), shape)))
-    return tables
+    return [(term.axes, table(potential, term, [grids[axis] for axis in term.axes])) for term in potential.terms]

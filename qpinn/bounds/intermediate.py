@@ -1,0 +1,234 @@
+"""A lower bound of a level from above which a method of Lehmann and Maehly works, for boxes of many axes.
+
+H = H_0 + V' with H_0 a sum of one-axis Hamiltonians, whose levels are known, and V' >= 0. For any functions p_1..p_m
+
+    H  >=  H_0 + V' p (p, V' p)^-1 (V' p)^T                                      (Aronszajn 1948, Bazley and Fox 1961)
+
+in the order of forms. With H_0 >= tau off N of its products this is a diagonal matrix and one of rank m, and how many
+of its eigenvalues lie below lambda follows from inertia (Haynsworth 1968):
+
+    #{D < lambda}  -  number of negative eigenvalues of  1 + Z^T (D - lambda)^-1 Z,
+
+D the energies of the products, Z = V' p for p made orthonormal in V'. So many products cost no more than a product of
+matrices. If p holds the lowest products of H_0, which are lifted by V', and approximate eigenfunctions of H, for which
+the right side is H itself, the bound is close to the level.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from qpinn.bounds.separable import separable_below
+from qpinn.physics.potentials.several import Several, table
+from qpinn.training.index_products import (
+    Coupled,
+    Reach,
+    Split,
+    couple,
+    grouped,
+    index_of,
+    keys_of,
+    outer_sum,
+    reach,
+    reduced,
+    ritz,
+)
+from qpinn.wavefunctions.axis import OnGrid
+
+SPLIT = 1e-3
+"""eta in |a + b|^2 >= (1 - eta) |a|^2 - (1 / eta - 1) |b|^2, for what V' p has outside the products."""
+
+INDEPENDENT = 1e-6
+"""Directions of (p, V' p) below this share of the largest are left out of p."""
+
+MOST_FUNCTIONS = (40, 120, 360)
+"""Lowest products of H_0 among the functions p, until they are enough."""
+
+MOST_PRODUCTS = 20_000
+MOST_TRIAL = 4000
+"""Products of H_0, and products that approximate eigenfunctions are made of, at most."""
+
+NEGLECTED = 1e-9
+"""Matrix elements of V' times coefficients below this are left out, and bounded."""
+
+LOSS = 1e-2
+"""Share of the gap that may be lost for functions of an axis that are no eigenfunctions."""
+
+FUNCTIONS = 16
+"""Functions of an axis among which V' p is written."""
+
+SHARES = (0.9, 0.75, 0.5, 0.25, 0.1)
+"""Shares of the gap above the levels at which the bound is tried."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Intermediate:
+    """D (N,) and Z (N, m), (m, m) the Gram matrix of what V' p has beyond the N products, and tau."""
+
+    energies: Float[np.ndarray, "N"]
+    lift: Float[np.ndarray, "N m"]
+    beyond: Float[np.ndarray, "m m"]
+    tau: float
+
+    def count(self, level: float) -> int:
+        """How many levels of H are below `level` < tau at most."""
+        if not level < self.tau:
+            raise ValueError(f"level={level:g}: must be below tau={self.tau:g}")
+        apart = self.energies - level
+        matrix = np.eye(len(self.beyond)) / (1 - SPLIT) + self.beyond / (self.tau - level)
+        matrix = matrix + self.lift.T @ (self.lift / apart[:, None])
+        return int((apart < 0).sum() - (np.linalg.eigvalsh(matrix) < 0).sum())
+
+
+def comparison(
+    potential: Several, grids: Sequence[OnGrid], knots: Sequence[Float[np.ndarray, "s"]],
+    densities: Sequence[Float[np.ndarray, "Q"]],
+) -> Split:  # fmt: skip
+    """V = sum_i v_i + shift + sum_t W_t with W_t >= 0: each term above a sum of splines (`qpinn.bounds.separable`)."""
+    v, shift, parts = [np.zeros(len(grid.x)) for grid in grids], 0.0, []
+    for term in potential.terms:
+        grid = [grids[axis].x for axis in term.axes]
+        values = table(potential, term, grid)
+        if len(term.axes) == 0:
+            shift += float(values)
+        elif len(term.axes) == 1:
+            v[term.axes[0]] = v[term.axes[0]] + values
+        else:
+
+            def function(places: Sequence[Any], term: Any = term) -> Any:
+                return potential.term_at(term, dict(zip(term.axes, places, strict=True)))
+
+            below = separable_below(function, [knots[axis] for axis in term.axes],
+                                    [(grids[axis].x, densities[axis]) for axis in term.axes])  # fmt: skip
+            splines = [spline(x) for spline, x in zip(below.splines, grid, strict=True)]
+            for axis, spline in zip(term.axes, splines, strict=True):
+                v[axis] = v[axis] + spline
+            shift -= below.crossed
+            parts.append((term.axes, values - outer_sum(splines) + below.crossed))
+    return Split(v, shift, parts)
+
+
+def known(coupled: Coupled, loss: float) -> list[np.ndarray]:
+    """What each function of each axis may count for in H_0, as far as it loses no more than `loss`: (n_i,) each.
+
+    On an axis [[E, r^T], [r, h]] >= [[E - r^T r / loss, 0], [0, h - loss]] for functions with defects r, and a Gram
+    matrix of n functions is no more than n times its diagonal.
+    """
+    found = []
+    for e, defects in zip(coupled.energies, coupled.defects, strict=True):
+        most = 1 + np.arange(len(e) - 1)  # one is left out, its level is the floor of the others
+        lost = np.array([n * np.diag(defects)[:n] / loss for n in most[-1:]])[0]
+        kept = max(1, int(np.argmax(np.append(lost > loss, True))))
+        found.append(e[:kept] - kept * np.diag(defects)[:kept] / loss)
+    return found
+
+
+def lower_products(
+    coupled: Coupled, few: Sequence[np.ndarray], loss: float, most: int, floors: Sequence[np.ndarray]
+) -> tuple[Int[np.ndarray, "N d"], float]:
+    """Products of functions whose energies are `few` that lie below some tau, at most so many, and tau.
+
+    floors  lower bounds (n_i,) of the levels of every axis
+    """
+    low, high = 0.0, max(float(e[-1] - e[0]) for e in few) + 1e-9
+    for _ in range(40):
+        cut = (low + high) / 2
+        low, high = (cut, high) if len(_below(few, cut, most)) <= most else (low, cut)
+    index, lowest = _below(few, low, most), sum(float(e[0]) for e in few) + coupled.shift
+    tau = lowest + low
+    for e, defects, kept, floor in zip(coupled.energies, coupled.defects, few, floors, strict=True):
+        n = len(kept)
+        top = float(min(floor[n], e[n]))
+        top -= loss + float(np.linalg.norm(defects[:n, :n], 2)) / max(top - float(e[n - 1]), 1e-300)
+        tau = min(tau, lowest - float(kept[0]) + top)
+    return index, tau - len(few) * loss
+
+
+def _below(energies: Sequence[np.ndarray], cut: float, most: int) -> Int[np.ndarray, "N d"]:
+    """Tuples whose energies exceed the lowest sum by less than `cut`, or too many of them."""
+    index, total = np.zeros((1, 0), int), np.zeros(1)
+    for e in energies:
+        rows, columns = np.nonzero(total[:, None] + (e - e[0]) < cut)
+        if len(rows) > 4 * most:
+            return np.zeros((len(rows), len(energies)), int)
+        index, total = np.column_stack([index[rows], columns]), total[rows] + (e - e[0])[columns]
+    return index
+
+
+def intermediate(
+    coupled: Coupled, index: Int[np.ndarray, "n d"], vectors: Any,
+    products: Int[np.ndarray, "N d"], energies: Float[np.ndarray, "N"], tau: float,
+) -> Intermediate:  # fmt: skip
+    """The right side of the module's inequality, for p = `vectors` in the products `index`, H_0 >= `energies` or tau."""
+    found = reach(coupled, index, np.asarray(abs(vectors).max(axis=1).toarray()).ravel(), NEGLECTED)
+    felt = (found.matrix @ vectors).tocsr()
+    form = (vectors.T @ felt[found.places]).toarray()
+    sizes, directions = np.linalg.eigh((form + form.T) / 2)
+    kept = sizes > INDEPENDENT * sizes[-1]
+    unit = directions[:, kept] / np.sqrt(sizes[kept])
+    keys = keys_of(products, coupled.sizes)
+    order = np.argsort(keys)
+    places = order[np.minimum(np.searchsorted(keys, found.keys, sorter=order), len(keys) - 1)]
+    inside = keys[places] == found.keys
+    lift = np.zeros((len(keys), len(unit)))
+    lift[places[inside]] = felt[inside].toarray()
+    outside = felt[~inside]
+    beyond = (outside.T @ outside).toarray()
+    missed = _missed(coupled, index, vectors @ unit, found)
+    return Intermediate(energies=energies, lift=lift @ unit, beyond=unit.T @ beyond @ unit, tau=tau - missed / SPLIT)
+
+
+def _missed(coupled: Coupled, index: np.ndarray, vectors: np.ndarray, found: Reach) -> float:
+    """Bound on the square of the norm of what of V' p is not in `found`: |sum of T|^2 <= T sum of their squares."""
+    total, count = 0.0, 2 * len(coupled.couplings)
+    for coupling, tail in zip(coupled.couplings, found.tails, strict=True):
+        form = reduced(index, coupling.axes, coupled.sizes, vectors)
+        total += max(float(np.sum(coupling.leaving * form)), 0.0)
+        left = grouped(coupling.axes, coupled.sizes, index, tail * np.linalg.norm(vectors, axis=1))
+        total += float(left @ left)
+    return count * total
+
+
+def sigma(
+    split: Split, axes: Sequence[OnGrid], energies: Float[np.ndarray, "K+1"],
+    floors: Sequence[np.ndarray] | None = None,
+) -> float:  # fmt: skip
+    """A lower bound of level K (counted from 0) above level K - 1, or -inf where none is found.
+
+    split     V above functions of one axis each, see `comparison`
+    energies  (K + 1,) of levels 0..K, upper bounds
+    floors    lower bounds of the levels of -u'' / m + v_i u on every axis; None: their values by Rayleigh and Ritz
+    """
+    from scipy import sparse
+
+    count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
+    mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
+    coupled = couple(split, [grid.mixed(mix[:, :FUNCTIONS]) for grid, (_, mix) in zip(axes, mixes, strict=True)])
+    floors = [e[: FUNCTIONS + 1] for e, _ in mixes] if floors is None else floors
+    loss = LOSS * gap / len(axes)
+    few = known(coupled, loss)
+    products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)
+    lower = coupled.shift + sum(e[products[:, axis]] for axis, e in enumerate(few))
+    products = products[np.argsort(lower, kind="stable")]
+    trial = ritz(coupled, count + 2, 1e-2 * gap, MOST_TRIAL)
+    for many in MOST_FUNCTIONS:
+        most = products[:many]
+        keys = np.union1d(keys_of(trial.index, coupled.sizes), keys_of(most, coupled.sizes))
+        ones = np.searchsorted(keys, keys_of(most, coupled.sizes)), np.arange(len(most))
+        vectors = np.zeros((len(keys), count + 2))
+        vectors[np.searchsorted(keys, keys_of(trial.index, coupled.sizes))] = trial.vectors
+        single = sparse.coo_array((np.ones(len(most)), ones), shape=(len(keys), len(most)))
+        vectors = sparse.hstack([single, sparse.coo_array(vectors)]).tocsr()
+        below = intermediate(coupled, index_of(keys, coupled.sizes), vectors, products, np.sort(lower), tau)
+        for share in SHARES:
+            level = float(energies[-2]) + share * gap
+            if os.environ.get('VV'): print(__import__('time').process_time(),'    m',many,'N',len(products),'tau',tau,below.tau,'level',level,share,level<below.tau and below.count(level),[len(f) for f in few][:3])
+            if level < below.tau and below.count(level) <= count:
+                return level
+    return -np.inf
