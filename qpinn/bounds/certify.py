@@ -173,8 +173,6 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
     moved += 2 * np.abs(fine.at_deltas) @ np.abs(fine.strength) * np.abs(fine.slope).max(axis=1)
     moved *= np.max(np.abs(fine.x))
     rounding = eps * (32 * size + 8 * moved) + 2 * np.abs(energies - other_energies) + unseen
-    gap = np.sqrt(np.where(sigma > energies, sigma - energies, 1.0))  # 1: not used, there are no bounds from below
-    scaled, scaled_check = (matrix / np.outer(gap, gap) for matrix in (residuals, other_residuals))
     lower, upper = np.full(count, -np.inf), energies + rounding
     if not apart:  # no Ritz functions: the lowest level is below each of them, and that is all
         sigma, upper = -np.inf, np.full(count, np.inf)
@@ -186,12 +184,20 @@ def certify(fine: Values, check: Values, sigma: float, eps: float, floor: float 
         upper = np.where(above > 0, upper + spread, np.inf)
         sigma = sigma if (above > 0).all() else -np.inf
     if (energies < sigma).all():
-        spread = 2 * np.abs(scaled - scaled_check) + strayed / np.outer(gap, gap)
-        lower = _lehmann(energies, scaled, spread) - rounding
+        spread = 2 * np.abs(residuals - other_residuals) + strayed
+        lower = lehmann_maehly(energies, residuals, spread, sigma) - rounding
     return Certificate(
         energies=energies, lower=lower, upper=upper, residual=np.sqrt(np.diag(residuals)), rounding=rounding,
         truncation=np.zeros(count), sigma=sigma,
     )  # fmt: skip
+
+
+def lehmann_maehly(
+    energies: Float[np.ndarray, "K"], residual: Float[np.ndarray, "K K"], spread: Float[np.ndarray, "K K"], sigma: float
+) -> Float[np.ndarray, "K"]:
+    """Lower bounds (K,) of the lowest levels: Ritz energies, <r_i|r_j> known to `spread`, and sigma above them all."""
+    gap = np.sqrt(sigma - energies)
+    return _lehmann(energies, residual / np.outer(gap, gap), spread / np.outer(gap, gap))
 
 
 def _lehmann(energies: np.ndarray, shift: np.ndarray, spread: np.ndarray) -> np.ndarray:

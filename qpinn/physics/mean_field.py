@@ -105,6 +105,7 @@ class Sinc:
     """An axis on n even points between walls, by sin functions (Colbert and Miller, J. Chem. Phys. 96 (1992) 1982)."""
 
     def __init__(self, left: float, right: float, mass: float, count: int = 64) -> None:
+        self.mass = mass
         step = (right - left) / (count + 1)
         self.x = left + step * np.arange(1, count + 1)
         self.weight = np.full(count, step)
@@ -126,7 +127,8 @@ def sums(energies: Sequence[Float[np.ndarray, "n"]], count: int) -> np.ndarray:
 
     first = (0,) * len(energies)
     heap = [(float(sum(e[0] for e in energies)), first)]
-    seen, found = {first}, []
+    seen: set[tuple[int, ...]] = {first}
+    found: list[tuple[int, ...]] = []
     while heap and len(found) < count:
         total, index = heapq.heappop(heap)
         found.append(index)

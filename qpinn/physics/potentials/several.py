@@ -273,8 +273,8 @@ def several(
     for term in built.terms:
         if len(term.axes) > WIDEST:
             which = ", ".join(coordinates(dimension)[-dimension:][axis] for axis in term.axes)
-            raise ValueError(f"potential.formula={formula}: has a term of {len(term.axes)} coordinates ({which}); at most "
-                             f"{WIDEST}, in sums of terms")  # fmt: skip
+            raise ValueError(f"potential.formula={formula}: has a term of {len(term.axes)} coordinates ({which}); at "
+                             f"most {WIDEST}, in sums of terms")  # fmt: skip
     for axis, places in enumerate(built.breakpoints):
         if len(places) > MOST_KINKS:
             raise ValueError(f"potential.formula={formula}: V jumps or bends at {len(places)} places of axis "

@@ -1,0 +1,211 @@
+"""`solve` for boxes of two and three dimensions: from a potential to certified levels among products."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from qpinn.analysis import box_bounds, tensor
+from qpinn.analysis.tensor import Forms
+from qpinn.bounds import certify
+from qpinn.drivers import box_plan, build
+from qpinn.drivers.box_plan import WIDTH, BoxPlan
+from qpinn.drivers.box_solution import BoxSolution, Levels
+from qpinn.drivers.clock import Clock
+from qpinn.drivers.eigenstates import check_device
+from qpinn.drivers.settings import Settings
+from qpinn.drivers.solution import Stats
+from qpinn.physics import cells, potentials
+from qpinn.physics.mean_field import mean_field
+from qpinn.physics.potentials.several import tabulated
+from qpinn.physics.separable import comparison
+from qpinn.training import products
+from qpinn.typing import Key, Params
+from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
+from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
+from qpinn.wavefunctions.networks import MLP
+
+FUNCTIONS = {2: 180, 3: 28}
+"""Functions of an axis that products are made of, at most."""
+
+FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
+"""The same where V jumps on planes across the axis."""
+
+ROUNDS = 3
+"""Meshes that are tried to meet a tolerance."""
+
+RESIDUAL = 1e-8
+"""Norm of the residual among products at which they are solved, relative to the highest level."""
+
+SHORTER = 0.7
+"""Segments of the next mesh, relative to those of the last one."""
+
+
+class Solved(NamedTuple):
+    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, and what is known."""
+
+    axes: tuple[Axis, ...]
+    core: np.ndarray
+    levels: Levels
+
+
+def run(potential: Any, settings: Settings) -> BoxSolution:
+    """Levels of a potential of several coordinates for settings that are already checked."""
+    clock, device = Clock(), check_device(settings.precision)
+    check(settings)
+    tried: list[tuple[float, BoxPlan, Solved]] = []
+    phase = 1.0
+    with jax.enable_x64(True):
+        while True:
+            try:
+                plan = box_plan.of(potential, settings, phase)
+                box_plan.check(plan)
+            except ValueError:
+                if tried:  # the mesh before is as good as it gets
+                    break
+                raise
+            clock.lap("planning")
+            solved = _on_mesh(plan, settings, clock)
+            shown = slice(plan.first, plan.asked)
+            wide = float(
+                (solved.levels.half_width / (settings.tol or certify.TOLERANCE) / solved.levels.scale)[shown].max()
+            )
+            tried.append((wide, plan, solved))
+            if settings.tol is None or wide <= 1 or len(tried) == ROUNDS:
+                break
+            phase *= SHORTER
+    _, plan, solved = min(tried, key=lambda one: one[0])
+    clock.lap("measure")
+    return BoxSolution(
+        given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, levels=solved.levels,
+        stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
+    )  # fmt: skip
+
+
+def check(settings: Settings) -> None:
+    """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
+    if settings.precision != "float64":
+        raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.states == "all":
+        raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")
+    if not settings.ends.ends.walls:
+        raise ValueError(
+            f"ends.left={settings.ends.left}: in several dimensions psi has walls on every axis; allowed: walls"
+        )
+
+
+def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
+    """Levels on the meshes of a plan, and what bounds them."""
+    potential, d = plan.potential, plan.potential.dimension
+    axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(d)), strict=True)
+    clock.lap("compile")
+    solving = [rules[0 if d == 2 else 1] for rules in grids]  # of three axes the finer grid is for measuring alone
+    field = mean_field(potential, solving)
+    most = [(FUNCTIONS_OF_KINKS if potential.breakpoints[axis] else FUNCTIONS)[d] for axis in range(d)]
+    mixes = [grid.ritz(v)[1][:, :n] for grid, v, n in zip(solving, field.v, most, strict=True)]
+    mixed = [grid.mixed(mix) for grid, mix in zip(solving, mixes, strict=True)]
+    v = products.grid_of(tabulated(potential, [grid.x for grid in mixed]), [len(grid.x) for grid in mixed])
+    ritz = products.ritz(v, field, mixed, plan.solved, RESIDUAL * max(abs(plan.top), 1.0))
+    natural, core = products.natural(ritz.core)
+    whole = [mix @ own for mix, own in zip(mixes, natural, strict=True)]
+    clock.lap("solve")
+    fine, coarse = ([rules[which].mixed(mix) for rules, mix in zip(grids, whole, strict=True)] for which in (0, 1))
+    core = np.tensordot(tensor.ritz_mix(potential, fine, core).T, core, axes=1)
+    blur = _blur(plan, fine)
+    measured, checked = tensor.forms(potential, fine, core, blur), tensor.forms(potential, coarse, core)
+    clock.lap("measure")
+    count = box_bounds.ends_at(measured.energies, plan.asked)
+    densities = [(sinc.x, sinc.weight * (u[: 1 + count // 2] ** 2).mean(axis=0))
+                 for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
+    compared = comparison(potential, plan.edges, densities, float(measured.energies[count - 1]))
+    pair = [[rules[which] for rules in grids] for which in (0, 1)]
+    sigma = box_bounds.sigma(potential, compared, pair[0], pair[1], measured.energies, count)
+    natural_axes = tuple(axis.mixed(mix) for axis, mix in zip(axes, whole, strict=True))
+    levels = _levels(plan, measured, checked, sigma, count, natural_axes, core)
+    clock.lap("bound")
+    return Solved(natural_axes, core[: plan.asked], levels)
+
+
+def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGrid]]:
+    """The functions of an axis: a network with hidden units as they are drawn, the seed of the axis its own."""
+    edges, choice = plan.edges[axis], settings.network
+    network = MLP(
+        width=choice.width or WIDTH, depth=choice.depth, activation=choice.activation, initialization=choice.init,
+        scale=choice.scale, dtype=jnp.dtype("float64"),
+    )  # fmt: skip
+    between = potentials.infinite_well(domain=[float(edges[0]), float(edges[-1])])
+    ansatz = build.cast("float64", ansatz_of("piecewise", network, edges, between))
+    key = jax.random.fold_in(jax.random.key(settings.seed), axis)
+    return axis_of(ansatz, _drawn(ansatz, key), float(plan.potential.masses[axis]), plan.points)
+
+
+@jax.jit
+def _drawn(ansatz: Ansatz, key: Key) -> Params:
+    return ansatz.init(key)
+
+
+def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
+    """Bound on the distance of V from what the quadrature integrates, at its points; None where V is a polynomial."""
+    potential, points = plan.potential, plan.points[0]
+    if max(cells.degrees(potential)) <= points // 2:
+        return None
+    low, high = cells.boxes(plan.edges)
+    hair = [cells.HAIR * np.abs(own).max() for own in plan.edges]
+    off = cells.stray(potential, low + hair, high - np.array(hair), points // 2)
+    off = off.reshape([len(own) - 1 for own in plan.edges])
+    for axis in range(len(grids)):
+        off = np.repeat(off, points, axis=axis)
+    return np.asarray(off)
+
+
+def _levels(
+    plan: BoxPlan, fine: Forms, check_: Forms, sigma: box_bounds.Sigma, count: int, axes: tuple[Axis, ...],
+    core: np.ndarray,
+) -> Levels:  # fmt: skip
+    """What is known of the levels that were asked for."""
+    energies, eps = fine.energies, float(np.finfo(float).eps)
+    rounding = 32 * eps * fine.size + 2 * np.abs(energies - check_.energies) + fine.unseen
+    reason = sigma.reason
+    seen = bool(np.isfinite(fine.unseen).all())
+    above = float(sigma.lower[count])
+    upper, lower = energies + rounding, np.full(len(energies), -np.inf)
+    if not seen:
+        reason, upper = (
+            "V jumps or bends across curves that no axis follows: the quadrature does not see it",
+            upper + np.inf,
+        )
+    elif reason is None and above > energies[count - 1]:
+        some = slice(0, count)
+        spread = box_bounds.spread(fine, check_)[some, some]
+        lower[some] = certify.lehmann_maehly(energies[some], fine.residual[some, some], spread, above) - rounding[some]
+        lower[some] = np.maximum(lower[some], sigma.lower[:count])
+    truncation = _truncation(plan, energies, axes, core)
+    shown = slice(0, plan.asked)
+    return Levels(
+        energies=energies[shown], lower=(lower - truncation)[shown], upper=upper[shown],
+        residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
+        sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
+        moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
+        scale=certify.scale(energies)[shown],
+    )  # fmt: skip
+
+
+def _truncation(plan: BoxPlan, energies: np.ndarray, axes: tuple[Axis, ...], core: np.ndarray) -> np.ndarray:
+    """What walls that were put where psi has decayed raise the levels by, twice: the integral over each of them of
+    (d psi / dn)^2 / (m kappa), kappa^2 = m (V - E) at least."""
+    total = np.zeros(len(energies))
+    for axis, chosen in enumerate(plan.chosen):
+        if not chosen:
+            continue
+        mass = float(plan.potential.masses[axis])
+        low = plan.field.v[axis]
+        for end, row in ((0, -3), (-1, -1)):
+            slopes = axes[axis].linear[end, row]
+            normal = np.tensordot(core, slopes, axes=(axis + 1, 0)).reshape(len(core), -1)
+            kappa = np.sqrt(np.maximum(mass * (low[end] - energies), 1e-12))
+            total += (normal**2).sum(axis=1) / (mass * kappa)
+    return total

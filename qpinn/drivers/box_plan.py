@@ -1,0 +1,161 @@
+"""What is settled of a box before its levels are solved, from V alone: walls, meshes of the axes, how many levels."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from qpinn.drivers import budget
+from qpinn.drivers.settings import Settings
+from qpinn.physics import box_walls, cells, units
+from qpinn.physics.mean_field import MeanField, Sinc, lowest_path
+from qpinn.physics.potentials.several import tabulated
+
+EXTRA = 4
+"""Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
+
+PHASE = {2: 3.0, 3: 4.5}
+"""Longest segment of an axis in radians of psi or decay lengths, by the number of axes."""
+
+WIDTH = 16
+"""Hidden units of a segment."""
+
+FEWEST, MOST = 4, {2: 48, 3: 20}
+"""Segments of an axis."""
+
+POINTS = {2: (24, 20), 3: (18, 15)}
+"""Gauss-Legendre points in a segment of the finer quadrature and of the one that it is checked with: at least 2 m + 4
+for the m = 8 to 10 functions of a segment, or levels appear that are none."""
+
+POINTS_OF_OTHERS = {2: (36, 30), 3: (24, 20)}
+"""The same for a V that is no polynomial: what half of these points do not see of it enters the bounds."""
+
+GRADED = 0.2, 2
+"""Beside a plane where V jumps, on which psi is singular at corners: how much shorter each segment is than the one
+farther away, and how many times."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class BoxPlan:
+    """Walls, levels and meshes, settled before anything is solved; dimensionless.
+
+    potential  with its walls; chosen says on which axes they were put where psi has decayed
+    asked      levels that were asked for; `solved` of them and some more are solved
+    first      index of the first one that is shown
+    edges      (S + 1,) of the segments of every axis, as many on each
+    field      mean field on even points, and `axes` these points
+    top        about the highest level that is solved
+    """
+
+    potential: Any
+    chosen: tuple[bool, ...]
+    asked: int
+    first: int
+    edges: tuple[Float[np.ndarray, "S+1"], ...]
+    field: MeanField
+    axes: list[Sinc]
+    top: float
+
+    @property
+    def points(self) -> tuple[int, int]:
+        """Gauss-Legendre points in a segment, of two quadratures."""
+        rules = POINTS[self.potential.dimension]
+        polynomial = max(cells.degrees(self.potential)) <= rules[0] // 2
+        return rules if polynomial else POINTS_OF_OTHERS[self.potential.dimension]
+
+    @property
+    def solved(self) -> int:
+        return self.asked + EXTRA
+
+
+def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
+    """The plan for the levels of `settings`; `phase` makes all segments shorter by this factor.
+
+    Raises ValueError for an axis that needs more segments than an axis can have, or for what settings cannot do here.
+    """
+    bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
+    d = bare.dimension
+    asked = settings.level + 1
+    boxed, chosen = box_walls.in_box(bare, asked + EXTRA)
+    field, axes = box_walls.coarse(boxed)
+    top = box_walls.highest(field, asked + EXTRA)
+    tables = tabulated(boxed, [axis.x for axis in axes])
+    sizes = [len(axis.x) for axis in axes]
+    edges = []
+    for axis, sinc in enumerate(axes):
+        low = lowest_path(tables, axis, sizes)
+        kinks = boxed.breakpoints[axis]
+        own = _edges(low, sinc, boxed.domain[axis], top, PHASE[d] * phase, kinks)
+        if sum(map(bool, boxed.breakpoints)) > 1:  # planes that cross
+            own = _graded(own, kinks)
+        if len(own) - 1 > MOST[d]:
+            raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "
+                             f"{MOST[d]}; fewer levels or a smaller box need less")  # fmt: skip
+        edges.append(own)
+    most = max(map(len, edges))
+    return BoxPlan(
+        potential=boxed, chosen=chosen, asked=asked, first=settings.level if settings.states is None else 0,
+        edges=tuple(_filled(own, most) for own in edges), field=field, axes=axes, top=top,
+    )  # fmt: skip
+
+
+def check(plan: BoxPlan) -> None:
+    """Raise ValueError, saying what would fit, if the grids of a plan do not fit into memory."""
+    d = plan.potential.dimension
+    points = (len(plan.edges[0]) - 1) * plan.points[0]
+    size, room = 8 * points**d * (4 + (plan.solved if d == 2 else 0)), budget.room()
+    if size > room:
+        fits = int((room / (8 * (4 + (plan.solved if d == 2 else 0)))) ** (1 / d)) // plan.points[0]
+        raise ValueError(f"states={plan.asked}: a grid of {points}^{d} points needs {size / 2**30:.3g} GiB, more than "
+                         f"the {room / 2**30:.3g} that there are; {fits} segments an axis would fit: fewer levels or a "
+                         "smaller box")  # fmt: skip
+
+
+def _edges(
+    low: np.ndarray, sinc: Sinc, walls: tuple[float, float], top: float, phase: float, kinks: tuple[float, ...]
+) -> np.ndarray:
+    """Edges of segments in which psi of energy `top` turns or decays by no more than `phase`, and V's breakpoints.
+
+    low  about the least V at the points of the axis
+    """
+    x, step = sinc.x, float(sinc.weight[0])
+    wave = np.sqrt(sinc.mass * np.abs(low - top))
+    inner = np.flatnonzero(low < top)
+    if inner.size:
+        before, after = np.cumsum(wave[: inner[0]][::-1])[::-1], np.cumsum(wave[inner[-1] + 1 :])
+        beyond = np.concatenate([before, np.zeros(inner[-1] + 1 - inner[0]), after])
+        wave = wave / (1 + (step * beyond / 4) ** 2)  # where little of psi is left, little needs to be followed
+    wave = wave + 0.3 / (walls[1] - walls[0])
+    at = np.concatenate([[walls[0]], x, [walls[1]]])
+    wave = np.concatenate([wave[:1], wave, wave[-1:]])
+    turns = np.concatenate([[0.0], np.cumsum((wave[1:] + wave[:-1]) / 2 * np.diff(at))])
+    edges = [np.array([walls[0]])]
+    for left, right in zip((walls[0], *kinks), (*kinks, walls[1]), strict=True):
+        begin, end = np.interp([left, right], at, turns)
+        count = max(1 if kinks else FEWEST, int(np.ceil((end - begin) / phase)))
+        inside = np.interp(np.linspace(begin, end, count + 1)[1:-1], turns, at)
+        edges.append(np.append(inside, right))
+    return np.concatenate(edges)
+
+
+def _graded(edges: np.ndarray, kinks: tuple[float, ...]) -> np.ndarray:
+    """Edges with shorter segments on either side of every breakpoint."""
+    ratio, times = GRADED
+    more = []
+    for kink in kinks:
+        place = int(np.argmin(np.abs(edges - kink)))
+        for side in (-1, 1):
+            size = edges[place + side] - edges[place]
+            more += [edges[place] + size * ratio**power for power in range(1, times + 1)]
+    return np.union1d(edges, more)
+
+
+def _filled(edges: np.ndarray, count: int) -> np.ndarray:
+    """Edges with the longest segments cut in two until there are `count` of them."""
+    while len(edges) < count:
+        place = int(np.argmax(np.diff(edges)))
+        edges = np.insert(edges, place + 1, (edges[place] + edges[place + 1]) / 2)
+    return edges

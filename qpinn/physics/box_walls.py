@@ -1,0 +1,97 @@
+"""Where a box is cut along the axes on which psi decays: from bounds of V on slabs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qpinn.physics.interval import Interval
+from qpinn.physics.mean_field import MeanField, Sinc, mean_field, sums
+
+DECAYED = 20.0
+"""Of psi nothing but exp(-20) is left at a wall: 1e-17 of |psi|^2."""
+
+FIRST, WIDEST = 4.0, 1e4
+"""Half-widths that are tried, in turn."""
+
+CELLS = 256
+
+OTHERS = (1, 64, 24)
+"""Cells of each other axis in which V is bounded, by the number of axes; of more it is bounded over all of space."""
+
+
+def highest(field: MeanField, count: int) -> float:
+    """The level `count` - 1 of the mean field."""
+    last = sums(field.energies, count)[-1]
+    return float(sum(e[place] for e, place in zip(field.energies, last, strict=True)) - field.excess)
+
+
+def coarse(potential: Any) -> tuple[MeanField, list[Sinc]]:
+    """The mean field on even points between the walls of a box."""
+    axes = [Sinc(float(left), float(right), float(mass))
+            for (left, right), mass in zip(potential.domain, potential.masses, strict=True)]  # fmt: skip
+    return mean_field(potential, axes), axes
+
+
+def in_box(potential: Any, count: int) -> tuple[Any, tuple[bool, ...]]:
+    """The potential between walls, where they are missing so far out that the lowest `count` levels have decayed.
+
+    Returns too on which axes they were chosen. Raises ValueError for an axis along which V is not known to rise.
+    """
+    missing = tuple(left is None for left, _ in potential.domain)
+    if not any(missing):
+        return potential, missing
+    reach = {axis: FIRST for axis, wanted in enumerate(missing) if wanted}
+    while True:
+        trial = potential.on([(-reach[axis], reach[axis]) if axis in reach else side
+                              for axis, side in enumerate(potential.domain)])  # fmt: skip
+        top = highest(coarse(trial)[0], count)
+        walls = {axis: _decayed(potential, axis, half, top, reach) for axis, half in reach.items()}
+        short = [axis for axis, found in walls.items() if found is None]
+        if not short:
+            sides = [walls.get(axis) or side for axis, side in enumerate(potential.domain)]
+            return potential.on(sides), missing
+        for axis in short:
+            reach[axis] *= 1.5
+        if max(reach.values()) > WIDEST:
+            raise ValueError(f"potential.domain: V is not known to rise along axis {short[0] + 1}, so that psi need "
+                             f"not decay there; give walls, as in potential.domain=[[-6,6],...]")  # fmt: skip
+
+
+def lowest(potential: Any, axis: int, ends: np.ndarray, reach: dict[int, float]) -> np.ndarray:
+    """Lower bounds (n,) of V on slabs of an axis between neighbouring `ends` (n + 1,).
+
+    Of three axes or fewer over the box within `reach` of the others, in cells; of more over all of space.
+    """
+    d, shape = potential.dimension, [1] * potential.dimension
+    cells: list[Any] = []
+    for place, (left, right) in enumerate(potential.domain):
+        if place == axis:
+            own = ends
+        elif d > len(OTHERS):
+            own = np.array([-np.inf if left is None else left, np.inf if right is None else right])
+        else:
+            far = reach.get(place, 0.0)
+            own = np.linspace(-far if left is None else left, far if right is None else right, OTHERS[d - 1] + 1)
+        shape[place] = -1
+        cells.append(Interval(own[:-1].reshape(shape), own[1:].reshape(shape)))
+        shape[place] = 1
+    sizes = [cell.lo.size for cell in cells]
+    low = np.broadcast_to(potential.enclosed(cells).lo, sizes)
+    return np.asarray(low.min(axis=tuple(place for place in range(d) if place != axis)))
+
+
+def _decayed(potential: Any, axis: int, half: float, top: float, reach: dict[int, float]) -> tuple[float, float] | None:
+    """Walls on an axis within +-half, beyond which V on slabs has let psi of energy `top` decay; None if too near."""
+    ends = np.linspace(-half, half, CELLS + 1)
+    low = lowest(potential, axis, ends, reach)
+    kappa = np.sqrt(potential.masses[axis] * np.clip(low - top, 0.0, 1e12)) * np.diff(ends)
+    inner = np.flatnonzero(kappa <= 0)
+    if inner.size == 0:
+        inner = np.array([int(np.argmin(low))])
+    right, left = np.cumsum(kappa[inner[-1] + 1 :]), np.cumsum(kappa[: inner[0]][::-1])
+    if max(right.size, left.size) == 0 or right.max(initial=0) < DECAYED or left.max(initial=0) < DECAYED:
+        return None
+    last, first = inner[-1] + 2 + np.searchsorted(right, DECAYED), inner[0] - 1 - np.searchsorted(left, DECAYED)
+    return float(ends[max(first, 0)]), float(ends[min(last, CELLS)])
