@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis.tensor import Forms
-from qpinn.training.index_products import Coupled, elements, image, keys_of, reduced
+from qpinn.training.index_products import Coupled, elements, image, keys_of, meeting, reduced
 from qpinn.wavefunctions.axis import OnGrid
 
 NEGLECTED = 1e-11
@@ -33,7 +33,8 @@ def forms(
 
     `residual` is no less than <r_i|r_j> in the order of forms. With P on all products of the functions of the axes,
     P H psi is exact. (1 - P) H psi has a part on each axis, where the functions satisfy their own equation to a defect,
-    and one from each term; |sum over T of them|^2 <= T sum of their squares, and a Gram matrix is no more than its trace.
+    and one from each term. Those without a common axis are orthogonal; if each meets no more than T of them, itself
+    included, |sum|^2 <= T times the sum of squares. A Gram matrix is no more than its trace.
     """
     vectors = vectors / np.linalg.norm(vectors, axis=0)
     found = image(coupled, index, vectors, NEGLECTED)
@@ -41,22 +42,24 @@ def forms(
     rest = found.values.copy()
     rest[found.places] -= energies * vectors
     residual = rest.T @ rest
-    terms = len(axes) + len(coupled.couplings)
-    outside, moments, squares = np.zeros_like(residual), [], []
+    count = meeting([(axis,) for axis in range(len(axes))] + [coupling.axes for coupling in coupled.couplings])
+    outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros(len(energies)), [], []
     for axis, (grid, defects) in enumerate(zip(axes, coupled.defects, strict=True)):
         slices = _slices(index, axis, coupled.sizes, vectors)
-        outside += terms * _expected(slices, defects)
+        outside += count * _expected(slices, defects)
+        slope = grid.jets[1]
+        kinetic += np.diag(_expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T))
         moments.append(_expected(slices, elements(grid.x, [grid])))
         squares.append(np.diag(_expected(slices, elements(grid.x**2, [grid]))))
     leaving = [_mean(coupling.leaving, index, coupling.axes, coupled, vectors) for coupling in coupled.couplings]
-    outside += terms * np.eye(len(energies)) * sum(max(value, 0.0) for value in leaving)
+    outside += count * np.eye(len(energies)) * sum(max(value, 0.0) for value in leaving)
     diagonal = coupled.diagonal(index)
     size = np.abs(coupled.shift) + np.einsum("nk,n->k", vectors**2, np.abs(diagonal - coupled.shift))
     size += np.abs(energies - np.einsum("nk,n->k", vectors**2, diagonal))
     wrong = found.left + (0.0 if check is None else _differs(coupled, check, index, vectors, found.values))
     norms = np.sqrt(np.diag(residual + outside))
     return Forms(
-        overlap=vectors.T @ vectors, energies=energies, residual=residual + outside, size=size,
+        overlap=vectors.T @ vectors, energies=energies, residual=residual + outside, size=size, kinetic=kinetic,
         moments=np.array(moments), squares=np.array(squares), unseen=wrong,
         strayed=np.outer(norms, wrong) + np.outer(wrong, norms) + np.outer(wrong, wrong),
     )  # fmt: skip

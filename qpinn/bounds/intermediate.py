@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from qpinn.bounds.separable import separable_below
 from qpinn.physics.potentials.several import Several, table
+from qpinn.physics.separable import ByTerms
+from qpinn.physics.survey import survey
 from qpinn.training.index_products import (
     Coupled,
     Reach,
@@ -34,9 +35,9 @@ from qpinn.training.index_products import (
     grouped,
     index_of,
     keys_of,
+    leaving_form,
     outer_sum,
     reach,
-    reduced,
     ritz,
 )
 from qpinn.wavefunctions.axis import OnGrid
@@ -86,32 +87,15 @@ class Intermediate:
         return int((apart < 0).sum() - (np.linalg.eigvalsh(matrix) < 0).sum())
 
 
-def comparison(
-    potential: Several, grids: Sequence[OnGrid], knots: Sequence[Float[np.ndarray, "s"]],
-    densities: Sequence[Float[np.ndarray, "Q"]],
-) -> Split:  # fmt: skip
-    """V = sum_i v_i + shift + sum_t W_t with W_t >= 0: each term above a sum of splines (`qpinn.bounds.separable`)."""
-    v, shift, parts = [np.zeros(len(grid.x)) for grid in grids], 0.0, []
-    for term in potential.terms:
-        grid = [grids[axis].x for axis in term.axes]
-        values = table(potential, term, grid)
-        if len(term.axes) == 0:
-            shift += float(values)
-        elif len(term.axes) == 1:
-            v[term.axes[0]] = v[term.axes[0]] + values
-        else:
-
-            def function(places: Sequence[Any], term: Any = term) -> Any:
-                return potential.term_at(term, dict(zip(term.axes, places, strict=True)))
-
-            below = separable_below(function, [knots[axis] for axis in term.axes],
-                                    [(grids[axis].x, densities[axis]) for axis in term.axes])  # fmt: skip
-            splines = [spline(x) for spline, x in zip(below.splines, grid, strict=True)]
-            for axis, spline in zip(term.axes, splines, strict=True):
-                v[axis] = v[axis] + spline
-            shift -= below.crossed
-            parts.append((term.axes, values - outer_sum(splines) + below.crossed))
-    return Split(v, shift, parts)
+def above(potential: Several, compared: ByTerms, grids: Sequence[OnGrid]) -> Split:
+    """V = sum_i v_i + shift + sum_t W_t with W_t >= 0 and v_i of a comparison potential; terms W of one axis left out."""
+    v = [np.asarray(piece.at(grid.x[:, None]), np.float64) for piece, grid in zip(compared.pieces, grids, strict=True)]
+    parts = []
+    for term, (pieces, excess) in compared.parts:
+        x = [grids[axis].x for axis in term.axes]
+        below = [np.asarray(piece.at(places[:, None]), np.float64) for piece, places in zip(pieces, x, strict=True)]
+        parts.append((term.axes, table(potential, term, x) - outer_sum(below) + excess))
+    return Split(v, compared.shift, parts)
 
 
 def known(coupled: Coupled, loss: float) -> list[np.ndarray]:
@@ -180,37 +164,38 @@ def intermediate(
     lift[places[inside]] = felt[inside].toarray()
     outside = felt[~inside]
     beyond = (outside.T @ outside).toarray()
-    missed = _missed(coupled, index, vectors @ unit, found)
+    missed = _missed(coupled, index, vectors, unit, found)
+    if os.environ.get('VV'): print('    missed',missed)
     return Intermediate(energies=energies, lift=lift @ unit, beyond=unit.T @ beyond @ unit, tau=tau - missed / SPLIT)
 
 
-def _missed(coupled: Coupled, index: np.ndarray, vectors: np.ndarray, found: Reach) -> float:
-    """Bound on the square of the norm of what of V' p is not in `found`: |sum of T|^2 <= T sum of their squares."""
-    total, count = 0.0, 2 * len(coupled.couplings)
-    for coupling, tail in zip(coupled.couplings, found.tails, strict=True):
-        form = reduced(index, coupling.axes, coupled.sizes, vectors)
-        total += max(float(np.sum(coupling.leaving * form)), 0.0)
-        left = grouped(coupling.axes, coupled.sizes, index, tail * np.linalg.norm(vectors, axis=1))
-        total += float(left @ left)
-    return count * total
+def _missed(coupled: Coupled, index: np.ndarray, vectors: Any, unit: np.ndarray, found: Reach) -> float:
+    """Bound on the square of the norm of what of V' p is not in `found`, by |a + b|^2 <= 2 |a|^2 + 2 |b|^2."""
+    leaving = np.asarray(unit.T @ ((vectors.T @ (leaving_form(coupled, index) @ vectors)) @ unit))
+    tails = np.zeros((unit.shape[1]))
+    strength = np.sqrt(np.asarray(abs(vectors).power(2).sum(axis=1)).ravel() * np.linalg.norm(unit, 2) ** 2)
+    tails = sum(float(np.linalg.norm(grouped(coupling.axes, coupled.sizes, index, tail * strength)))
+                for coupling, tail in zip(coupled.couplings, found.tails, strict=True))  # fmt: skip
+    return 2 * float(np.linalg.norm(leaving, 2)) + 2 * tails**2
 
 
 def sigma(
-    split: Split, axes: Sequence[OnGrid], energies: Float[np.ndarray, "K+1"],
-    floors: Sequence[np.ndarray] | None = None,
-) -> float:  # fmt: skip
+    potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energies: Float[np.ndarray, "K+1"]
+) -> float:
     """A lower bound of level K (counted from 0) above level K - 1, or -inf where none is found.
 
-    split     V above functions of one axis each, see `comparison`
+    compared  a comparison potential of V
+    axes      all functions of every axis
     energies  (K + 1,) of levels 0..K, upper bounds
-    floors    lower bounds of the levels of -u'' / m + v_i u on every axis; None: their values by Rayleigh and Ritz
     """
+    split = above(potential, compared, axes)
     from scipy import sparse
 
     count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
     mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
     coupled = couple(split, [grid.mixed(mix[:, :FUNCTIONS]) for grid, (_, mix) in zip(axes, mixes, strict=True)])
-    floors = [e[: FUNCTIONS + 1] for e, _ in mixes] if floors is None else floors
+    floors = [survey(piece.times(energy=grid.mass), FUNCTIONS).low / grid.mass
+              for piece, grid in zip(compared.pieces, axes, strict=True)]  # fmt: skip
     loss = LOSS * gap / len(axes)
     few = known(coupled, loss)
     products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)

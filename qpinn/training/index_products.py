@@ -323,12 +323,13 @@ def ritz(coupled: Coupled, count: int, tol: float, most: int) -> Ritz:
         index, vectors = _grown(index, vectors, outside.keys[added], coupled.sizes)
 
 
-def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"]) -> Any:
-    """H among products (sparse (N, N)), their tuples by ascending keys, without its smallest elements."""
+def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"], least: float | None = None) -> Any:
+    """H among products (sparse (N, N)), their tuples by ascending keys, without elements below `least`."""
     from scipy import sparse
 
-    largest = max((float(np.abs(coupling.inside).max()) for coupling in coupled.couplings), default=1.0)
-    entries, _ = reached(coupled, index, np.ones(len(index)), NEGLECTED * largest)
+    if least is None:
+        least = NEGLECTED * max((float(np.abs(one.inside).max()) for one in coupled.couplings), default=1.0)
+    entries, _ = reached(coupled, index, np.ones(len(index)), least)
     keys = keys_of(index, coupled.sizes)
     rows = np.minimum(np.searchsorted(keys, entries.keys), len(keys) - 1)
     among = keys[rows] == entries.keys
@@ -387,3 +388,20 @@ def reduced(
 
     left = gathered(vectors)
     return (left.T @ (left if others is None else gathered(others))).toarray()  # type: ignore[no-any-return]
+
+
+def meeting(sets: Sequence[tuple[int, ...]]) -> int:
+    """How many of these sets of axes one of them has an axis in common with at most, itself included."""
+    return max((sum(bool(set(one) & set(other)) for other in sets) for one in sets), default=1)
+
+
+def leaving_form(coupled: Coupled, index: Int[np.ndarray, "N d"]) -> Any:
+    """A sparse (N, N) form that is no less than |(1 - P) sum_t W_t psi|^2, P on all products of the axes' functions.
+
+    (1 - P) W_t psi and (1 - P) W_s psi are orthogonal if no axis is common to both: if each meets no more than T of
+    them, itself included, |sum|^2 <= T times the sum of squares.
+    """
+    count = meeting([coupling.axes for coupling in coupled.couplings])
+    alone = [Coupling(one.axes, count * one.leaving, one.leaving) for one in coupled.couplings]
+    empty = [np.zeros(len(e)) for e in coupled.energies]
+    return hamiltonian(coupled._replace(energies=empty, shift=0.0, couplings=alone), index, 0.0)

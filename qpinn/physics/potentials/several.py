@@ -140,14 +140,14 @@ class Several(Potential):
 
 def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
     """The value of a tree where each coordinate has its values, arrays whose shapes go together."""
-    numbers = {name: places[axis] for axis, name in _names_of(tree).items()}
+    numbers = {name: places[axis] for name, axis in _names_of(tree).items()}
     like = sum((0.0 * place for place in places.values()), 0.0)
     return formulas.compute(formulas.bound(tree, numbers), like)
 
 
-def _names_of(tree: Node) -> dict[int, str]:
-    """Names of the coordinates in a tree, by their axes."""
-    return {_axis(name): name for name in formulas.parameters(tree)}
+def _names_of(tree: Node) -> dict[str, int]:
+    """The axes of the coordinates in a tree, by their names."""
+    return {name: _axis(name) for name in formulas.parameters(tree)}
 
 
 def _axis(name: str) -> int:
@@ -190,6 +190,19 @@ def _as_x(node: Node, axis: int, dimension: int) -> Node:
         return named[node.operands[0]]
     return Node(node.operation, tuple(_as_x(child, axis, dimension) if isinstance(child, Node) else child
                                       for child in node.operands))  # fmt: skip
+
+
+def renumbered(term: Term) -> Term:
+    """The same function of the first coordinates: x1 in place of that of its first axis, and so on."""
+    names = {name: f"x{term.axes.index(axis) + 1}" for name, axis in _names_of(term.tree).items()}
+
+    def named(node: Node) -> Node:
+        if node.operation == "parameter":
+            return Node("parameter", (names[node.operands[0]],))
+        return Node(node.operation, tuple(named(child) if isinstance(child, Node) else child
+                                          for child in node.operands))  # fmt: skip
+
+    return Term(tuple(range(len(term.axes))), named(term.tree))
 
 
 def _axes(tree: Node, dimension: int) -> tuple[int, ...]:
