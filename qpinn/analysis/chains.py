@@ -6,7 +6,9 @@ the axes is bounded by integrals over the axes of one term.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -18,6 +20,9 @@ from qpinn.wavefunctions.axis import OnGrid
 NEGLECTED = 1e-11
 """Matrix elements times coefficients below this are left out of H psi, and bounded."""
 
+SMALL = 0.1
+"""A part of the residual below this share of its square needs no matrix of its own."""
+
 POSITIONS = 2**22
 """Numbers of one field of all products that are held at once."""
 
@@ -25,8 +30,10 @@ POSITIONS = 2**22
 def forms(
     coupled: Coupled, axes: Sequence[OnGrid], index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"],
     check: Coupled | None = None,
-) -> Forms:  # fmt: skip
+) -> tuple[Forms, Float[np.ndarray, "K"]]:  # fmt: skip
     """The integrals of K functions with coefficients `vectors` in the products `index`, see `qpinn.analysis.tensor`.
+
+    Returns too which part (K,) of |r|^2 is outside of all products of the functions of the axes.
 
     axes   the functions of every axis on a quadrature
     check  the same Hamiltonian among the same functions by another quadrature, for `unseen` and `strayed`
@@ -34,7 +41,7 @@ def forms(
     `residual` is no less than <r_i|r_j> in the order of forms. With P on all products of the functions of the axes,
     P H psi is exact. (1 - P) H psi has a part on each axis, where the functions satisfy their own equation to a defect,
     and one from each term. Those without a common axis are orthogonal; if each meets no more than T of them, itself
-    included, |sum|^2 <= T times the sum of squares. A Gram matrix is no more than its trace.
+    included, |sum|^2 <= T times the sum of squares.
     """
     vectors = vectors / np.linalg.norm(vectors, axis=0)
     found = image(coupled, index, vectors, NEGLECTED)
@@ -51,18 +58,35 @@ def forms(
         kinetic += np.diag(_expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T))
         moments.append(_expected(slices, elements(grid.x, [grid])))
         squares.append(np.diag(_expected(slices, elements(grid.x**2, [grid]))))
-    leaving = [_mean(coupling.leaving, index, coupling.axes, coupled, vectors) for coupling in coupled.couplings]
-    outside += count * np.eye(len(energies)) * sum(max(value, 0.0) for value in leaving)
+    outside += count * _leaving(coupled, index, vectors, SMALL * float(np.diag(residual).min()))
     diagonal = coupled.diagonal(index)
     size = np.abs(coupled.shift) + np.einsum("nk,n->k", vectors**2, np.abs(diagonal - coupled.shift))
     size += np.abs(energies - np.einsum("nk,n->k", vectors**2, diagonal))
-    wrong = found.left + (0.0 if check is None else _differs(coupled, check, index, vectors, found.values))
+    differs = [] if check is None else _differences(coupled, check, energies)
+    unseen = sum((np.abs(_diagonal(one, index, coupled.sizes, vectors)) for one in differs), found.left)
+    wrong = found.left + sum(_norm(one, index, coupled.sizes, vectors) for one in differs)
     norms = np.sqrt(np.diag(residual + outside))
-    return Forms(
+    measured = Forms(
         overlap=vectors.T @ vectors, energies=energies, residual=residual + outside, size=size, kinetic=kinetic,
-        moments=np.array(moments), squares=np.array(squares), unseen=wrong,
+        moments=np.array(moments), squares=np.array(squares), unseen=unseen,
         strayed=np.outer(norms, wrong) + np.outer(wrong, norms) + np.outer(wrong, wrong),
     )  # fmt: skip
+    return measured, np.diag(outside)
+
+
+def _leaving(coupled: Coupled, index: np.ndarray, vectors: np.ndarray, small: float) -> Float[np.ndarray, "K K"]:
+    """sum_t <i|W_t (1 - P) W_t|j>, or where it is less than `small` a multiple of 1 that is no less."""
+    total = sum(max(_mean(one.leaving, index, one.axes, coupled, vectors), 0.0) for one in coupled.couplings)
+    count = vectors.shape[1]
+    if total <= small:
+        return np.eye(count) * total
+    gram = np.zeros((count, count))
+    for i, j in itertools.combinations_with_replacement(range(count), 2):
+        pair = vectors[:, [i]], vectors[:, [j]]
+        gram[i, j] = gram[j, i] = sum(
+            float(np.sum(one.leaving * reduced(index, one.axes, coupled.sizes, *pair))) for one in coupled.couplings
+        )
+    return gram
 
 
 def _slices(index: np.ndarray, axis: int, sizes: tuple[int, ...], vectors: np.ndarray) -> Float[np.ndarray, "G n K"]:
@@ -86,18 +110,38 @@ def _mean(form: np.ndarray, index: np.ndarray, axes: tuple[int, ...], coupled: C
     return float(np.sum(form * reduced(index, axes, coupled.sizes, vectors)))
 
 
-def _differs(coupled: Coupled, check: Coupled, index: np.ndarray, vectors: np.ndarray, h_psi: np.ndarray) -> float:
-    """About the norm of what H psi, less E times what overlaps differ from 1, changes by another quadrature."""
-    total = abs(check.shift - coupled.shift)
-    felt = float(np.linalg.norm(h_psi)) / np.sqrt(vectors.shape[1])
+class _Difference(NamedTuple):
+    """What another quadrature makes of H less E on some axes: (m, m)."""
+
+    axes: tuple[int, ...]
+    matrix: Float[np.ndarray, "m m"]
+
+
+def _differences(coupled: Coupled, check: Coupled, energies: np.ndarray) -> list[_Difference]:
+    """By how much another quadrature changes H, less E times the overlaps of functions, to first order in each."""
+    found = [_Difference((0,), (check.shift - coupled.shift) * np.eye(coupled.sizes[0]))]
+    felt = float(np.abs(energies - coupled.shift - sum(e[0] for e in coupled.energies)).max())
     for axis, (e, first, second) in enumerate(zip(coupled.energies, coupled.forms, check.forms, strict=True)):
-        differs = (second.form - first.form) - (e[:, None] + e) / 2 * (second.overlap - first.overlap)
-        for matrix, scale in ((differs, 1.0), (second.overlap - first.overlap, felt)):
-            total += scale * np.sqrt(max(_mean(matrix @ matrix, index, (axis,), coupled, vectors), 0.0))
-    for first, second in zip(coupled.couplings, check.couplings, strict=True):
-        differs = second.inside - first.inside
-        total += np.sqrt(max(_mean(differs @ differs, index, first.axes, coupled, vectors), 0.0))
-    return total
+        overlap = second.overlap - first.overlap
+        found.append(_Difference((axis,), second.form - first.form - (e[:, None] + e) / 2 * overlap))
+        found.append(_Difference((axis,), felt * overlap))
+    for one, other in zip(coupled.couplings, check.couplings, strict=True):
+        found.append(_Difference(one.axes, other.inside - one.inside))
+    return found
+
+
+def _diagonal(
+    one: _Difference, index: np.ndarray, sizes: tuple[int, ...], vectors: np.ndarray
+) -> Float[np.ndarray, "K"]:  # fmt: skip
+    """<k|f|k> of every function."""
+    return np.array([np.sum(one.matrix * reduced(index, one.axes, sizes, vectors[:, [k]]))
+                     for k in range(vectors.shape[1])])  # fmt: skip
+
+
+def _norm(one: _Difference, index: np.ndarray, sizes: tuple[int, ...], vectors: np.ndarray) -> float:
+    """No less than the norm of f psi_k of any function."""
+    form = one.matrix @ one.matrix
+    return float(np.sqrt(max(np.sum(form * reduced(index, one.axes, sizes, vectors)), 0.0)))
 
 
 def psi(
@@ -123,4 +167,3 @@ def psi(
             total, tuples = np.add.reduceat(total, starts, axis=0), tuples[starts]
         result[:, part] = total[0]
     return result
-

@@ -17,7 +17,6 @@ the right side is H itself, the bound is close to the level.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +31,7 @@ from qpinn.training.index_products import (
     Reach,
     Split,
     couple,
+    functions,
     grouped,
     index_of,
     keys_of,
@@ -88,7 +88,7 @@ class Intermediate:
 
 
 def above(potential: Several, compared: ByTerms, grids: Sequence[OnGrid]) -> Split:
-    """V = sum_i v_i + shift + sum_t W_t with W_t >= 0 and v_i of a comparison potential; terms W of one axis left out."""
+    """V = sum_i v_i + shift + sum_t W_t with W_t >= 0, v_i of a comparison potential; W of one axis is left out."""
     v = [np.asarray(piece.at(grid.x[:, None]), np.float64) for piece, grid in zip(compared.pieces, grids, strict=True)]
     parts = []
     for term, (pieces, excess) in compared.parts:
@@ -106,10 +106,9 @@ def known(coupled: Coupled, loss: float) -> list[np.ndarray]:
     """
     found = []
     for e, defects in zip(coupled.energies, coupled.defects, strict=True):
-        most = 1 + np.arange(len(e) - 1)  # one is left out, its level is the floor of the others
-        lost = np.array([n * np.diag(defects)[:n] / loss for n in most[-1:]])[0]
-        kept = max(1, int(np.argmax(np.append(lost > loss, True))))
-        found.append(e[:kept] - kept * np.diag(defects)[:kept] / loss)
+        size = np.diag(defects)[:-1]  # one is left out: its level is the floor of the others
+        kept = max(1, int(np.argmax(np.append(len(size) * size > loss**2, True))))
+        found.append(e[:kept] - kept * size[:kept] / loss)
     return found
 
 
@@ -131,7 +130,7 @@ def lower_products(
         top = float(min(floor[n], e[n]))
         top -= loss + float(np.linalg.norm(defects[:n, :n], 2)) / max(top - float(e[n - 1]), 1e-300)
         tau = min(tau, lowest - float(kept[0]) + top)
-    return index, tau - len(few) * loss
+    return index, tau
 
 
 def _below(energies: Sequence[np.ndarray], cut: float, most: int) -> Int[np.ndarray, "N d"]:
@@ -149,12 +148,12 @@ def intermediate(
     coupled: Coupled, index: Int[np.ndarray, "n d"], vectors: Any,
     products: Int[np.ndarray, "N d"], energies: Float[np.ndarray, "N"], tau: float,
 ) -> Intermediate:  # fmt: skip
-    """The right side of the module's inequality, for p = `vectors` in the products `index`, H_0 >= `energies` or tau."""
+    """The right side of the module's inequality, for p = `vectors` in products `index`, H_0 >= `energies` or tau."""
     found = reach(coupled, index, np.asarray(abs(vectors).max(axis=1).toarray()).ravel(), NEGLECTED)
     felt = (found.matrix @ vectors).tocsr()
     form = (vectors.T @ felt[found.places]).toarray()
     sizes, directions = np.linalg.eigh((form + form.T) / 2)
-    kept = sizes > INDEPENDENT * sizes[-1]
+    kept = sizes > max(INDEPENDENT * sizes[-1], 1e-300)
     unit = directions[:, kept] / np.sqrt(sizes[kept])
     keys = keys_of(products, coupled.sizes)
     order = np.argsort(keys)
@@ -165,23 +164,19 @@ def intermediate(
     outside = felt[~inside]
     beyond = (outside.T @ outside).toarray()
     missed = _missed(coupled, index, vectors, unit, found)
-    if os.environ.get('VV'): print('    missed',missed)
     return Intermediate(energies=energies, lift=lift @ unit, beyond=unit.T @ beyond @ unit, tau=tau - missed / SPLIT)
 
 
 def _missed(coupled: Coupled, index: np.ndarray, vectors: Any, unit: np.ndarray, found: Reach) -> float:
     """Bound on the square of the norm of what of V' p is not in `found`, by |a + b|^2 <= 2 |a|^2 + 2 |b|^2."""
     leaving = np.asarray(unit.T @ ((vectors.T @ (leaving_form(coupled, index) @ vectors)) @ unit))
-    tails = np.zeros((unit.shape[1]))
-    strength = np.sqrt(np.asarray(abs(vectors).power(2).sum(axis=1)).ravel() * np.linalg.norm(unit, 2) ** 2)
+    strength = np.sqrt(np.asarray(abs(vectors).power(2).sum(axis=1)).ravel() * np.linalg.norm(unit) ** 2)
     tails = sum(float(np.linalg.norm(grouped(coupling.axes, coupled.sizes, index, tail * strength)))
                 for coupling, tail in zip(coupled.couplings, found.tails, strict=True))  # fmt: skip
-    return 2 * float(np.linalg.norm(leaving, 2)) + 2 * tails**2
+    return 2 * float(np.linalg.norm(leaving)) + 2 * tails**2
 
 
-def sigma(
-    potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energies: Float[np.ndarray, "K+1"]
-) -> float:
+def sigma(potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energies: Float[np.ndarray, "K+1"]) -> float:
     """A lower bound of level K (counted from 0) above level K - 1, or -inf where none is found.
 
     compared  a comparison potential of V
@@ -189,13 +184,14 @@ def sigma(
     energies  (K + 1,) of levels 0..K, upper bounds
     """
     split = above(potential, compared, axes)
+    counts = functions(potential, FUNCTIONS)
     from scipy import sparse
 
     count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
     mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
-    coupled = couple(split, [grid.mixed(mix[:, :FUNCTIONS]) for grid, (_, mix) in zip(axes, mixes, strict=True)])
-    floors = [survey(piece.times(energy=grid.mass), FUNCTIONS).low / grid.mass
-              for piece, grid in zip(compared.pieces, axes, strict=True)]  # fmt: skip
+    coupled = couple(split, [grid.mixed(mix[:, :n]) for grid, (_, mix), n in zip(axes, mixes, counts, strict=True)])
+    floors = [survey(piece.times(energy=grid.mass), n).low / grid.mass
+              for piece, grid, n in zip(compared.pieces, axes, counts, strict=True)]  # fmt: skip
     loss = LOSS * gap / len(axes)
     few = known(coupled, loss)
     products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)
@@ -204,16 +200,15 @@ def sigma(
     trial = ritz(coupled, count + 2, 1e-2 * gap, MOST_TRIAL)
     for many in MOST_FUNCTIONS:
         most = products[:many]
-        keys = np.union1d(keys_of(trial.index, coupled.sizes), keys_of(most, coupled.sizes))
+        keys = np.union1d(keys_of(trial.tuples, coupled.sizes), keys_of(most, coupled.sizes))
         ones = np.searchsorted(keys, keys_of(most, coupled.sizes)), np.arange(len(most))
         vectors = np.zeros((len(keys), count + 2))
-        vectors[np.searchsorted(keys, keys_of(trial.index, coupled.sizes))] = trial.vectors
+        vectors[np.searchsorted(keys, keys_of(trial.tuples, coupled.sizes))] = trial.vectors
         single = sparse.coo_array((np.ones(len(most)), ones), shape=(len(keys), len(most)))
         vectors = sparse.hstack([single, sparse.coo_array(vectors)]).tocsr()
         below = intermediate(coupled, index_of(keys, coupled.sizes), vectors, products, np.sort(lower), tau)
         for share in SHARES:
             level = float(energies[-2]) + share * gap
-            if os.environ.get('VV'): print(__import__('time').process_time(),'    m',many,'N',len(products),'tau',tau,below.tau,'level',level,share,level<below.tau and below.count(level),[len(f) for f in few][:3])
             if level < below.tau and below.count(level) <= count:
                 return level
     return -np.inf

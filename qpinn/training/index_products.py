@@ -29,8 +29,14 @@ EXTRA = 4
 DENSE = 400
 """Products that are begun with."""
 
+FIRST_ACCURATE = 1e-3
+"""Norm of the residual among the first products at which they are solved."""
+
 GROWTH = 2.5
 """Products are added until there are so many times as many."""
+
+MOST_LOCAL = 1000
+"""Products of the functions of the three axes of a term, at most: a matrix among them is dense."""
 
 NEGLECTED = 1e-11
 """Matrix elements below this share of the largest are left out while products are chosen; no result rests on them."""
@@ -100,13 +106,17 @@ def split(
     asked = fine if places is None else places
     v, shift, parts = [np.zeros(len(x)) for x in asked], 0.0, []
     for term in potential.terms:
-        rest, averages = table(potential, term, [asked[axis] for axis in term.axes]), []
+        here = [asked[axis] for axis in term.axes]
+        rest = table(potential, term, here)
+        averages = []
         for axis in term.axes:
-            seen = table(potential, term, [asked[axis] if other == axis else fine[other] for other in term.axes])
+            seen = rest if places is None else table(
+                potential, term, [asked[axis] if other == axis else fine[other] for other in term.axes]
+            )  # fmt: skip
             averages.append(_average(seen, [None if other == axis else densities[other] for other in term.axes]))
             v[axis] = v[axis] + averages[-1]
-        mean = float(_average(table(potential, term, [fine[axis] for axis in term.axes]),
-                              [densities[axis] for axis in term.axes]))  # fmt: skip
+        seen = rest if places is None else table(potential, term, [fine[axis] for axis in term.axes])
+        mean = float(_average(seen, [densities[axis] for axis in term.axes]))
         shift -= (len(term.axes) - 1) * mean
         if len(term.axes) > 1:
             parts.append((term.axes, rest + (len(term.axes) - 1) * mean - outer_sum(averages)))
@@ -115,9 +125,9 @@ def split(
 
 def _average(values: np.ndarray, densities: Sequence[np.ndarray | None]) -> Any:
     """The average over all axes but those of None."""
-    for place in range(len(densities))[::-1]:
-        if densities[place] is not None:
-            values = np.tensordot(values, densities[place], axes=(place, 0))
+    for place, density in reversed(list(enumerate(densities))):
+        if density is not None:
+            values = np.tensordot(values, density, axes=(place, 0))
     return values
 
 
@@ -127,6 +137,12 @@ def outer_sum(functions: Sequence[np.ndarray]) -> np.ndarray:
     for function in functions[1:]:
         total = np.add.outer(total, function)
     return total
+
+
+def functions(potential: Several, count: int) -> list[int]:
+    """How many functions of each axis to take: `count`, or so many that a term of three axes has no more products."""
+    wide = {axis for term in potential.terms if len(term.axes) > 2 for axis in term.axes}
+    return [round(MOST_LOCAL ** (1 / 3)) if axis in wide else count for axis in range(potential.dimension)]
 
 
 def couple(parts: Split, axes: Sequence[OnGrid]) -> Coupled:
@@ -153,17 +169,19 @@ def _coupling(where: tuple[int, ...], table: np.ndarray, axes: Sequence[OnGrid])
 
 def elements(table: np.ndarray, axes: Sequence[OnGrid]) -> Float[np.ndarray, "m m"]:
     """<ab|f|cd> (m, m) of f on the grid of the axes, among the m products of their functions."""
-    form = table
-    for grid in axes:  # (Q, ...) to (..., n n)
+    form, places = table, []
+    for grid in axes:  # (Q, ...) to (..., pairs)
         value = grid.jets[0]
-        pairs = np.einsum("aq,bq,q->abq", value, value, grid.weight).reshape(-1, len(grid.x))
-        form = np.tensordot(form, pairs, axes=(0, 1))
-    sizes = [grid.jets.shape[1] for grid in axes]
-    form = form.reshape([n for n in sizes for _ in range(2)])
-    count = int(np.prod(sizes))
-    order = [*range(0, 2 * len(sizes), 2), *range(1, 2 * len(sizes), 2)]
-    matrix = form.transpose(order).reshape(count, count)
-    return (matrix + matrix.T) / 2
+        first, last = np.triu_indices(len(value))
+        form = np.tensordot(form, value[first] * value[last] * grid.weight, axes=(0, 1))
+        place = np.zeros((len(value), len(value)), int)
+        place[first, last] = place[last, first] = np.arange(len(first))
+        places.append(place)
+    for axis, place in enumerate(places):  # (..., pairs, ...) to (..., n, n, ...)
+        form = np.take(form, place, axis=2 * axis)
+    order = [*range(0, 2 * len(axes), 2), *range(1, 2 * len(axes), 2)]
+    count = int(np.prod([len(place) for place in places]))
+    return form.transpose(order).reshape(count, count)
 
 
 class Entries(NamedTuple):
@@ -183,7 +201,9 @@ def index_of(keys: Int[np.ndarray, "N"], sizes: tuple[int, ...]) -> Int[np.ndarr
     return np.stack(np.unravel_index(keys, sizes), axis=1)
 
 
-def local(index: Int[np.ndarray, "N d"], axes: tuple[int, ...], sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def local(
+    index: Int[np.ndarray, "N d"], axes: tuple[int, ...], sizes: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """The place (N,) of each product among those of some axes, and (m,) what every place adds to the key."""
     few = tuple(sizes[axis] for axis in axes)
     strides = np.cumprod([1, *sizes[:0:-1]])[::-1]
@@ -213,6 +233,8 @@ def reached(
         there = place[columns]
         rows = order[there, within]
         entries.append(Entries(keys[columns] + steps[rows] - steps[there], columns, values[there, within]))
+    if not entries:
+        return Entries(np.zeros(0, int), np.zeros(0, int), np.zeros(0)), left
     return Entries(*(np.concatenate(part) for part in zip(*entries, strict=True))), left
 
 
@@ -240,7 +262,7 @@ class Image(NamedTuple):
 
 
 class Reach(NamedTuple):
-    """The coupling from N products to the M that it reaches: sparse (M, N), their keys (M,), places of the N among them.
+    """The coupling from N products to the M that it reaches: sparse (M, N), keys (M,), places of the N among them.
 
     tails  for every coupling the norm (N,) of what was left out of each column
     """
@@ -269,7 +291,9 @@ def image(coupled: Coupled, index: Int[np.ndarray, "N d"], vectors: Float[np.nda
     found = reach(coupled, index, np.abs(vectors).max(axis=1), least)
     left = np.zeros(vectors.shape[1])
     for coupling, tail in zip(coupled.couplings, found.tails, strict=True):
-        left += np.sqrt(np.sum(grouped(coupling.axes, coupled.sizes, index, np.abs(vectors) * tail[:, None]) ** 2, axis=0))
+        left += np.sqrt(
+            np.sum(grouped(coupling.axes, coupled.sizes, index, np.abs(vectors) * tail[:, None]) ** 2, axis=0)
+        )
     values = found.matrix @ vectors
     values[found.places] += coupled.diagonal(index)[:, None] * vectors
     return Image(keys=found.keys, values=values, places=found.places, left=left)
@@ -294,32 +318,35 @@ class Ritz(NamedTuple):
     """
 
     energies: Float[np.ndarray, "K"]
-    index: Int[np.ndarray, "N d"]
+    tuples: Int[np.ndarray, "N d"]
     vectors: Float[np.ndarray, "N K"]
     missing: Float[np.ndarray, "K"]
     steps: int
 
 
-def ritz(coupled: Coupled, count: int, tol: float, most: int) -> Ritz:
-    """The lowest `count` levels, from as many products as it takes for `missing` to be below `tol`, `most` at most."""
-    index = _sorted(sums(coupled.energies, max(DENSE, 8 * count)), coupled.sizes)
-    vectors = np.linalg.eigh(hamiltonian(coupled, index).toarray())[1][:, : count + EXTRA]
-    steps, accurate = 0, 1e-3
+def ritz(coupled: Coupled, count: int, tol: float, most: int, more: int = 0) -> Ritz:
+    """The lowest `count` levels, from as many products as it takes for `missing` to be below `tol`, `most` at most.
+
+    more  levels beyond, which have no say in which products are taken
+    """
+    solved = count + more
+    index = _sorted(sums(coupled.energies, max(DENSE, 8 * solved)), coupled.sizes)
+    vectors = np.linalg.eigh(hamiltonian(coupled, index).toarray())[1][:, : solved + EXTRA]
+    steps, accurate = 0, FIRST_ACCURATE
     while True:
         matrix = hamiltonian(coupled, index)
-        solved = davidson(lambda x, matrix=matrix: matrix @ x, matrix.diagonal(), vectors, count, accurate)
-        steps += solved.steps
-        outside = _outside(coupled, index, solved.values, solved.vectors)
-        missing = outside.gains.sum(axis=0)
-        if missing.max() <= tol or len(index) >= most:
-            return Ritz(energies=solved.values, index=index, vectors=solved.vectors, missing=missing, steps=steps)
-        worst = outside.gains.max(axis=1)
+        found = davidson(matrix.__matmul__, matrix.diagonal(), vectors, solved, accurate)
+        steps += found.steps
+        outside = _outside(coupled, index, found.values, found.vectors)
+        missing, worst = outside.gains.sum(axis=0), outside.gains[:, :count].max(axis=1, initial=0.0)
+        if missing[:count].max() <= tol or len(index) >= most:
+            return Ritz(energies=found.values, tuples=index, vectors=found.vectors, missing=missing, steps=steps)
         order = np.argsort(-worst)
         rest = worst.sum() - np.cumsum(worst[order])
         enough = int(np.count_nonzero(rest > tol / 4)) + 1
         added = order[: min(enough, int(len(index) * (GROWTH - 1)), most - len(index))]
         accurate = max(1e-10, 0.1 * outside.norm * np.sqrt(max(rest[len(added) - 1], 0.0) / worst.sum()))
-        vectors = np.concatenate([solved.vectors, vectors[:, count:]], axis=1)
+        vectors = np.concatenate([found.vectors, vectors[:, solved:]], axis=1)
         index, vectors = _grown(index, vectors, outside.keys[added], coupled.sizes)
 
 
@@ -339,7 +366,7 @@ def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"], least: float | 
 
 
 class _Outside(NamedTuple):
-    """Products that H reaches beyond those that are there: keys (M,), by how much each lowers a level (M, K), and |r|."""
+    """Products that H reaches beyond those there are: keys (M,), by how much each lowers a level (M, K), and |r|."""
 
     keys: np.ndarray
     gains: np.ndarray
