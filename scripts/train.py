@@ -241,13 +241,13 @@ def _heading(potential: Any, settings: Any) -> str:
     return f"{name}: -{kinetic} + V psi = E psi{said}, {listed}{table}"
 
 
-def draw(folder: Path, figures: Any) -> list[Path]:
-    """The chosen figures of a run folder, from its files alone."""
+def draw(folder: Path, figures: Any) -> dict[str, tuple[str, bytes]]:
+    """Draw the chosen figures of a run folder, from its files alone. Returns what its page shows of them."""
     if figures.name == "none":
-        return []
+        return {}
     from qpinn.report import run_figures
 
-    return run_figures.save_all(folder, figures)
+    return run_figures.save_all(folder, figures).shown
 
 
 def say(text: str) -> None:

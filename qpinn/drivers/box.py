@@ -32,6 +32,10 @@ from qpinn.wavefunctions.networks import MLP
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
 
+FEWEST, USEFUL = 56, 80.0
+"""Of the functions of an axis those are left out whose energy is more than 80 times as far above the lowest as the
+highest level is above the ground state, but for the first 56."""
+
 FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
 """The same where V jumps on planes across the axis."""
 
@@ -105,7 +109,7 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     clock.lap("compile")
     solving = [rules[0 if d == 2 else 1] for rules in grids]  # of three axes the finer grid is for measuring alone
     field = mean_field(potential, solving)
-    most = [(FUNCTIONS_OF_KINKS if potential.breakpoints[axis] else FUNCTIONS)[d] for axis in range(d)]
+    most = [_functions(plan, axis, field.energies[axis]) for axis in range(d)]
     mixes = [grid.ritz(v)[1][:, :n] for grid, v, n in zip(solving, field.v, most, strict=True)]
     mixed = [grid.mixed(mix) for grid, mix in zip(solving, mixes, strict=True)]
     v = products.grid_of(tabulated(potential, [grid.x for grid in mixed]), [len(grid.x) for grid in mixed])
@@ -118,16 +122,25 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     blur = _blur(plan, fine)
     measured, checked = tensor.forms(potential, fine, core, blur), tensor.forms(potential, coarse, core)
     clock.lap("measure")
-    count = box_bounds.ends_at(measured.energies, plan.asked)
-    densities = [(sinc.x, sinc.weight * (u[: 1 + count // 2] ** 2).mean(axis=0))
+    densities = [(sinc.x, sinc.weight * (u[: 1 + plan.asked // 2] ** 2).mean(axis=0))
                  for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
-    compared = comparison(potential, plan.edges, densities, float(measured.energies[count - 1]))
-    pair = [[rules[which] for rules in grids] for which in (0, 1)]
-    sigma = box_bounds.sigma(potential, compared, pair[0], pair[1], measured.energies, count)
+    compared = comparison(potential, plan.edges, densities, float(measured.energies[plan.asked - 1]))
+    rules = [[of_axis[which] for of_axis in grids] for which in (0, 1, -2, -1)]
+    sigma = box_bounds.sigma(potential, compared, box_bounds.Rules(*rules), measured.energies, plan.asked)
     natural_axes = tuple(axis.mixed(mix) for axis, mix in zip(axes, whole, strict=True))
-    levels = _levels(plan, measured, checked, sigma, count, natural_axes, core)
+    levels = _levels(plan, measured, checked, sigma, natural_axes, core)
     clock.lap("bound")
     return Solved(natural_axes, core[: plan.asked], levels)
+
+
+def _functions(plan: BoxPlan, axis: int, energies: np.ndarray) -> int:
+    """How many functions of an axis products are made of: all that have energies of use, where V is smooth."""
+    d = plan.potential.dimension
+    if plan.potential.breakpoints[axis]:
+        return FUNCTIONS_OF_KINKS[d]
+    lowest = sum(e[0] for e in plan.field.energies) - plan.field.excess
+    useful = int(np.searchsorted(energies - energies[0], USEFUL * (plan.top - lowest)))
+    return min(max(useful, FEWEST), FUNCTIONS[d])
 
 
 def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGrid]]:
@@ -151,6 +164,8 @@ def _drawn(ansatz: Ansatz, key: Key) -> Params:
 def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     """Bound on the distance of V from what the quadrature integrates, at its points; None where V is a polynomial."""
     potential, points = plan.potential, plan.points[0]
+    if potential.curves:
+        return np.full([len(grid.x) for grid in grids], np.inf)
     if max(cells.degrees(potential)) <= points // 2:
         return None
     low, high = cells.boxes(plan.edges)
@@ -163,22 +178,21 @@ def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
 
 
 def _levels(
-    plan: BoxPlan, fine: Forms, check_: Forms, sigma: box_bounds.Sigma, count: int, axes: tuple[Axis, ...],
-    core: np.ndarray,
-) -> Levels:  # fmt: skip
+    plan: BoxPlan, fine: Forms, check_: Forms, sigma: box_bounds.Sigma, axes: tuple[Axis, ...], core: np.ndarray
+) -> Levels:
     """What is known of the levels that were asked for."""
     energies, eps = fine.energies, float(np.finfo(float).eps)
     rounding = 32 * eps * fine.size + 2 * np.abs(energies - check_.energies) + fine.unseen
     reason = sigma.reason
     seen = bool(np.isfinite(fine.unseen).all())
-    above = float(sigma.lower[count])
+    count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
         reason, upper = (
             "V jumps or bends across curves that no axis follows: the quadrature does not see it",
             upper + np.inf,
         )
-    elif reason is None and above > energies[count - 1]:
+    elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]
         lower[some] = certify.lehmann_maehly(energies[some], fine.residual[some, some], spread, above) - rounding[some]

@@ -17,7 +17,7 @@ from qpinn.physics.potentials.several import tabulated
 EXTRA = 4
 """Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
 
-PHASE = {2: 3.0, 3: 4.5}
+PHASE = {2: 3.0, 3: 3.6}
 """Longest segment of an axis in radians of psi or decay lengths, by the number of axes."""
 
 WIDTH = 16
@@ -32,6 +32,9 @@ for the m = 8 to 10 functions of a segment, or levels appear that are none."""
 
 POINTS_OF_OTHERS = {2: (36, 30), 3: (24, 20)}
 """The same for a V that is no polynomial: what half of these points do not see of it enters the bounds."""
+
+COARSE = (15, 12)
+"""Of three axes, the two rules on which products of the comparison potential are integrated: hundreds of functions."""
 
 GRADED = 0.2, 2
 """Beside a plane where V jumps, on which psi is singular at corners: how much shorter each segment is than the one
@@ -60,11 +63,13 @@ class BoxPlan:
     top: float
 
     @property
-    def points(self) -> tuple[int, int]:
-        """Gauss-Legendre points in a segment, of two quadratures."""
-        rules = POINTS[self.potential.dimension]
-        polynomial = max(cells.degrees(self.potential)) <= rules[0] // 2
-        return rules if polynomial else POINTS_OF_OTHERS[self.potential.dimension]
+    def points(self) -> tuple[int, ...]:
+        """Gauss-Legendre points in a segment of each quadrature: to measure on, to check that, and the last two for the
+        products of the comparison potential."""
+        d = self.potential.dimension
+        polynomial = max(cells.degrees(self.potential)) <= POINTS[d][0] // 2
+        rules = POINTS[d] if polynomial else POINTS_OF_OTHERS[d]
+        return rules if d == 2 else (*rules, *COARSE)
 
     @property
     def solved(self) -> int:
@@ -89,7 +94,7 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
         own = _edges(low, sinc, boxed.domain[axis], top, PHASE[d] * phase, kinks)
-        if sum(map(bool, boxed.breakpoints)) > 1:  # planes that cross
+        if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
         if len(own) - 1 > MOST[d]:
             raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "

@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.physics import cells
+from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.piecewise import Sampled
 from qpinn.physics.potentials.several import Term, renumbered
 
@@ -39,6 +40,9 @@ ROUNDS = 15
 
 DEGREE = 7
 """Of the polynomials in place of terms of one axis alone."""
+
+LOSS = {2: 1e-3, 3: 1e-2}
+"""How far v may exceed V, relative to the highest level above the least V, by the number of axes."""
 
 
 class Comparison(NamedTuple):
@@ -60,7 +64,7 @@ def comparison(
     edges      of the segments of every axis, V's breakpoints among them
     densities  positions and |phi|^2 times weights of the states that matter, on every axis
     top        energy of the highest of them; inf: V is not cut off
-    crossed    by how much it may exceed V before that is taken off; None: a thousandth of the height of `top`
+    crossed    by how much it may exceed V before that is taken off; None: `LOSS` of the height of `top`
     """
     d = len(edges)
     splines = [_Splines(own, potential.breakpoints[axis]) for axis, own in enumerate(edges)]
@@ -73,7 +77,7 @@ def comparison(
     fine = [_places(own, FINE[d]) for own in edges]
     over = np.asarray(potential.at(np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)), np.float64)
     cap = over.min() + HIGH * max(top - float(over.min()), 1e-12)
-    crossed = 1e-3 * max(top - float(over.min()), 1e-12) if crossed is None else crossed
+    crossed = LOSS[d] * max(top - float(over.min()), 1e-12) if crossed is None else crossed
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*places, indexing="ij")], axis=-1)
     best: Comparison | None = None
     for _ in range(ROUNDS):
@@ -191,6 +195,10 @@ class Alone:
     @property
     def terms(self) -> tuple[Term, ...]:
         return (renumbered(self.term),)
+
+    @property
+    def curves(self) -> tuple[Any, ...]:
+        return tuple(tree for tree in formulas.switches(self.term.tree) if len(formulas.parameters(tree)) > 1)
 
     def at(self, x: Any) -> Any:
         return self.enclosed([x[..., place] for place in range(self.dimension)])

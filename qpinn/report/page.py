@@ -24,12 +24,16 @@ from qpinn.runs.run_folder import read_summary
 
 NAME = "report.html"
 
-LARGEST, LONGEST = 300_000, 1_000_000
-"""Bytes of a drawing beyond which the picture of it is shown, and of a table beyond which it is left out."""
+LONGEST = 1_000_000
+"""Bytes of a table beyond which it is left out."""
+
+Pictures = Mapping[str, tuple[str, bytes]]
+"""Figures by their names, each its type (image/...) and its bytes."""
+NONE: Pictures = {}
 
 
-def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
-    """Write the page of a run or a sweep, with the figures that were drawn of it (.svg, .png).
+def save(folder: Path, figures: Pictures = NONE) -> Path:
+    """Write the page of a run or a sweep, with the figures that were drawn of it.
 
     Raises ValueError, naming the file, if one is missing or damaged.
     """
@@ -48,7 +52,7 @@ def save(folder: Path, figures: Sequence[Path] = ()) -> Path:
     return folder / NAME
 
 
-def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequence[Path] = ()) -> str:
+def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Pictures = NONE) -> str:
     """The page of a run, from results.json, the arrays of wavefunction.npz and config.yaml."""
     methods = _section("Other methods on the same problem", f"<pre>{_text(tables.methods(results))}</pre>")
     parts = [page_levels.section(results, grid), _table(results), _section("What is certified", _certificate(results)),
@@ -57,7 +61,7 @@ def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Sequ
     return _page(results, "".join(parts), _warnings(results), KEPT)
 
 
-def of_sweep(summary: Results, seeds: bytes, config: str, figures: Sequence[Path] = ()) -> str:
+def of_sweep(summary: Results, seeds: bytes, config: str, figures: Pictures = NONE) -> str:
     """The page of a sweep, from summary.json, seeds.csv and config.yaml."""
     link = _download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
     report = _section("Starts", f"<pre>{_text(tables.sweep_report(summary))}</pre>{link}")
@@ -192,7 +196,7 @@ def _row(results: Results, state: State) -> str:
     energy = words.certified(state) if results["route"]["projected_start"] else words.level(state["energy"])
     bounds = [_exact(state[name]) or "-" for name in ("lower", "upper")]
     within = "yes" if state["converged"] and words.holds(state) else "no"
-    parity, *values = ("-" if lost else _number(state["expectation"][name]) for name in ("parity", *COLUMNS[:4]))
+    parity, *values = ("-" if lost else _number(state["expectation"], name) for name in ("parity", *COLUMNS[:4]))
     cells = ["-" if lost else energy, *bounds, "-" if lost else within, "-" if lost else str(state["node_count"]),
              {"1": "even", "-1": "odd"}.get(parity, "-"), *values, words.error_of(results, state),
              "-" if lost else words.number(state["relative_l2_psi"]), words.outcome(state)]  # fmt: skip
@@ -200,9 +204,12 @@ def _row(results: Results, state: State) -> str:
     return f'<tr id="row-{index}">{name}{"".join(f"<td>{_text(cell)}</td>" for cell in cells)}</tr>'
 
 
-def _number(value: float | None) -> str:
-    """Six digits, and no sign before what is zero but for rounding."""
-    return "-" if value is None else f"{0.0 if abs(value) < 1e-12 else value:.6g}"
+def _number(expectation: Mapping[str, float | None], name: str) -> str:
+    """Six digits; <x> is zero where it is nothing beside the width of psi."""
+    value, square = expectation[name], expectation["x2"]
+    if value is None:
+        return "-"
+    return f"{0.0 if name == 'x' and square is not None and value**2 < 1e-24 * square else value:.6g}"
 
 
 def _certificate(results: Results) -> str:
@@ -220,19 +227,11 @@ def _certificate(results: Results) -> str:
     return "".join(parts)
 
 
-def _figures(paths: Sequence[Path]) -> str:
-    """The figures, each as a drawing, or as a picture where that is smaller by much."""
+def _figures(pictures: Pictures) -> str:
     shown = []
-    for stem in dict.fromkeys(path.with_suffix("") for path in paths):
-        kinds = {path.suffix: path.read_bytes() for path in paths if path.with_suffix("") == stem}
-        drawing = kinds.get(".svg")
-        kind, data = ("image/png", kinds.get(".png")) if drawing is None else ("image/svg+xml", drawing)
-        if drawing is not None and len(drawing) > LARGEST and ".png" in kinds:
-            kind, data = "image/png", kinds[".png"]
-        if data is not None:
-            source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-            name = _text(stem.name.replace("_", " "))
-            shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
+    for name, (kind, data) in pictures.items():
+        source, name = f"data:image/{kind};base64,{base64.b64encode(data).decode()}", _text(name.replace("_", " "))
+        shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
     return _section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
 
 

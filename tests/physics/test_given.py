@@ -259,7 +259,7 @@ def test_samples_are_solved(tmp_path):
         ([(0, 1), (1,)], "x,V", "row 3 has 1 cells, the header 2"),
         ([(0, 1), (1, 2), (1, 3), (1, 4), (2, 0)], "x,V", "row 5, position 1: has more than two values of V"),
         ([(0, 1), (1, 2), (1, 3)], "x,V", "row 4, position 1: has two values of V at a wall"),
-        ([(0, 1)], "x,V", "has 1 rows; linear needs at least 2"),
+        ([(0, 1)], "x,V", "has 1 row; linear needs at least 2"),
         ([], "x,V", "has a header and no rows"),
         ([(k, k % 2) for k in range(100)], "x,V", "have 98 corners and jumps, at most 48"),
     ],

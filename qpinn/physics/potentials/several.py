@@ -69,6 +69,12 @@ class Several(Potential):
         """(left, right) of every axis."""
         return tuple(zip(self.lefts, self.rights, strict=True))
 
+    def described(self) -> dict[str, Any]:
+        """Name and numbers, for a results file."""
+        numbers = {"parameters": dict(self.parameters)} if self.names else {}
+        masses = {"masses": list(self.masses)} if set(self.masses) != {1.0} else {}
+        return {"name": self.title, "dimension": self.dimension, "formula": self.formula, **numbers, **masses}
+
     @property
     def parameters(self) -> dict[str, Number]:
         return dict(zip(self.names, self.values, strict=True))
