@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from qpinn.analysis.box_bounds import ends_at
 from qpinn.analysis.chains import forms
 from qpinn.analysis.tensor import Forms
 from qpinn.bounds import certify, intermediate
@@ -22,6 +21,9 @@ MORE = 4
 
 FUNCTIONS = (16, 24, 32)
 """Functions of an axis that products are made of, until they are not what limits the residual."""
+
+WIDE = 0.2
+"""A gap is wide if it is more than this share of the widest one among them."""
 
 LOOSE = 1e-4
 """Tolerance, relative to the first gap, at which a gap is looked for."""
@@ -94,6 +96,12 @@ def levels(
         mixes=mixes, tuples=ritz.tuples, vectors=vectors, forms=found, missing=ritz.missing[:count], sigma=sigma,
         lower=lower_bounds(found, sigma),
     )  # fmt: skip
+
+
+def ends_at(energies: Float[np.ndarray, "n"], asked: int) -> int:
+    """How many of the levels are bounded together: `asked`, or as many as it takes to end at a wide gap."""
+    gaps = np.diff(energies[asked - 1 :])
+    return asked + int(np.argmax(gaps > WIDE * gaps.max()))
 
 
 def lower_bounds(found: Forms, sigma: float) -> Float[np.ndarray, "K"]:

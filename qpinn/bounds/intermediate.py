@@ -64,6 +64,11 @@ LOSS = 1e-2
 FUNCTIONS = 16
 """Functions of an axis among which V' p is written."""
 
+ROUNDING = 1e-6
+"""What (p, V' p), made 1, may be off, its smallest directions being 1e-6 of the largest."""
+
+EPS = float(np.finfo(float).eps)
+
 SHARES = (0.9, 0.75, 0.5, 0.25, 0.1)
 """Shares of the gap above the levels at which the bound is tried."""
 
@@ -84,7 +89,8 @@ class Intermediate:
         apart = self.energies - level
         matrix = np.eye(len(self.beyond)) / (1 - SPLIT) + self.beyond / (self.tau - level)
         matrix = matrix + self.lift.T @ (self.lift / apart[:, None])
-        return int((apart < 0).sum() - (np.linalg.eigvalsh(matrix) < 0).sum())
+        values = np.linalg.eigvalsh(matrix)  # one that may be negative by rounding alone does not count as negative
+        return int((apart < 0).sum() - (values < -ROUNDING - 1e3 * EPS * np.abs(values).max(initial=0.0)).sum())
 
 
 def above(potential: Several, compared: ByTerms, grids: Sequence[OnGrid]) -> Split:
