@@ -48,7 +48,7 @@ SPLIT = 1e-3
 INDEPENDENT = 1e-6
 """Directions of (p, V' p) below this share of the largest are left out of p."""
 
-MOST_FUNCTIONS = (40, 120, 360)
+MOST_FUNCTIONS = (40, 120, 360, 1080)
 """Lowest products of H_0 among the functions p, until they are enough."""
 
 MOST_PRODUCTS = 20_000

@@ -12,13 +12,15 @@ that H reaches and that lower the levels most are added, until what they could a
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from qpinn.linalg.davidson import davidson
+from qpinn.linalg.davidson import MOST_BLOCKS, Eigenpairs, davidson
 from qpinn.physics.mean_field import Tables, sums
 from qpinn.physics.potentials.several import Several, table
 from qpinn.wavefunctions.axis import OnGrid
@@ -41,8 +43,11 @@ MOST_LOCAL = 1000
 NEGLECTED = 1e-11
 """Matrix elements below this share of the largest are left out while products are chosen; no result rests on them."""
 
-SCREENED = 1e-7
-"""Matrix elements times coefficients below this find no new products."""
+SCREENED = 1e-3
+"""Matrix elements times coefficients below this share of the root of the tolerance find no new products."""
+
+PRODUCT_BYTES = 10_000
+"""Memory that a product takes, about, but for its coefficients in the blocks of the Davidson iteration."""
 
 
 class Split(NamedTuple):
@@ -53,7 +58,8 @@ class Split(NamedTuple):
     parts: Tables
 
 
-class Coupling(NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Coupling:
     """W of some axes among the m products of their functions, the last axis running fastest.
 
     inside   (m, m) <ab|W|cd>
@@ -63,6 +69,14 @@ class Coupling(NamedTuple):
     axes: tuple[int, ...]
     inside: Float[np.ndarray, "m m"]
     leaving: Float[np.ndarray, "m m"]
+
+    @functools.cached_property
+    def by_size(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of every column rows (m, m) and elements, the largest first, and norms (m, m + 1) of what follows each."""
+        rows = np.argsort(-np.abs(self.inside), axis=0).T
+        values = np.take_along_axis(self.inside.T, rows, axis=1)
+        rest = np.sqrt(np.cumsum(values[:, ::-1] ** 2, axis=1))[:, ::-1]
+        return rows, values, np.concatenate([rest, np.zeros((len(rest), 1))], axis=1)
 
 
 class AxisForms(NamedTuple):
@@ -222,11 +236,8 @@ def reached(
     sizes, keys, entries, left = coupled.sizes, keys_of(index, coupled.sizes), [], []
     for coupling in coupled.couplings:
         place, steps = local(index, coupling.axes, sizes)
-        order = np.argsort(-np.abs(coupling.inside), axis=0).T  # of every column, the largest first
-        values = np.take_along_axis(coupling.inside.T, order, axis=1)
+        order, values, rest = coupling.by_size
         ends = _counts(-np.abs(values), place, -least / np.maximum(strength, 1e-300))
-        rest = np.sqrt(np.maximum(np.cumsum(values[:, ::-1] ** 2, axis=1), 0.0))[:, ::-1]
-        rest = np.concatenate([rest, np.zeros((len(rest), 1))], axis=1)
         left.append(rest[place, ends])
         columns = np.repeat(np.arange(len(index)), ends)
         within = np.arange(len(columns)) - np.repeat(np.cumsum(ends) - ends, ends)
@@ -324,6 +335,11 @@ class Ritz(NamedTuple):
     steps: int
 
 
+def fit_into(room: float, count: int) -> int:
+    """How many products of `count` levels fit into so many bytes, about."""
+    return int(room / (PRODUCT_BYTES + 24 * MOST_BLOCKS * (count + 1 + EXTRA)))
+
+
 def ritz(coupled: Coupled, count: int, tol: float, most: int, more: int = 0) -> Ritz:
     """The lowest `count` levels, from as many products as it takes for `missing` to be below `tol`, `most` at most.
 
@@ -337,7 +353,7 @@ def ritz(coupled: Coupled, count: int, tol: float, most: int, more: int = 0) -> 
         matrix = hamiltonian(coupled, index)
         found = davidson(matrix.__matmul__, matrix.diagonal(), vectors, solved, accurate)
         steps += found.steps
-        outside = _outside(coupled, index, found.values, found.vectors)
+        outside = _outside(coupled, index, found, SCREENED * np.sqrt(tol))
         missing, worst = outside.gains.sum(axis=0), outside.gains[:, :count].max(axis=1, initial=0.0)
         if missing[:count].max() <= tol or len(index) >= most:
             return Ritz(energies=found.values, tuples=index, vectors=found.vectors, missing=missing, steps=steps)
@@ -373,14 +389,14 @@ class _Outside(NamedTuple):
     norm: float
 
 
-def _outside(coupled: Coupled, index: np.ndarray, energies: np.ndarray, vectors: np.ndarray) -> _Outside:
-    found = image(coupled, index, vectors, SCREENED)
+def _outside(coupled: Coupled, index: np.ndarray, pairs: Eigenpairs, least: float) -> _Outside:
+    found = image(coupled, index, pairs.vectors, least)
     others = np.ones(len(found.keys), bool)
     others[found.places] = False
     keys, rest = found.keys[others], found.values[others]
-    apart = coupled.diagonal(index_of(keys, coupled.sizes))[:, None] - energies
-    least = max(1e-3 * float(np.abs(energies).max()), 1e-12)
-    return _Outside(keys, rest**2 / np.maximum(apart, least), float(np.linalg.norm(rest, axis=0).max(initial=0.0)))
+    apart = coupled.diagonal(index_of(keys, coupled.sizes))[:, None] - pairs.values
+    close = max(1e-3 * float(np.abs(pairs.values).max()), 1e-12)
+    return _Outside(keys, rest**2 / np.maximum(apart, close), float(np.linalg.norm(rest, axis=0).max(initial=0.0)))
 
 
 def _sorted(index: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
