@@ -14,8 +14,13 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis.tensor import Forms
+from qpinn.physics import cells
+from qpinn.physics.potentials.several import Several
+from qpinn.physics.separable import Alone
 from qpinn.training.index_products import Coupled, elements, image, keys_of, meeting, reduced
 from qpinn.wavefunctions.axis import OnGrid
+
+Tables = Sequence[tuple[tuple[int, ...], np.ndarray]]
 
 NEGLECTED = 1e-11
 """Matrix elements times coefficients below this are left out of H psi, and bounded."""
@@ -29,7 +34,7 @@ POSITIONS = 2**22
 
 def forms(
     coupled: Coupled, axes: Sequence[OnGrid], index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"],
-    check: Coupled | None = None,
+    check: Coupled | None = None, blur: Tables = (),
 ) -> tuple[Forms, Float[np.ndarray, "K"]]:  # fmt: skip
     """The integrals of K functions with coefficients `vectors` in the products `index`, see `qpinn.analysis.tensor`.
 
@@ -37,6 +42,7 @@ def forms(
 
     axes   the functions of every axis on a quadrature
     check  the same Hamiltonian among the same functions by another quadrature, for `unseen` and `strayed`
+    blur   bounds on the distance of terms from what the quadrature integrates exactly, on the grids of their axes
 
     `residual` is no less than <r_i|r_j> in the order of forms. With P on all products of the functions of the axes,
     P H psi is exact. (1 - P) H psi has a part on each axis, where the functions satisfy their own equation to a defect,
@@ -65,6 +71,14 @@ def forms(
     differs = [] if check is None else _differences(coupled, check, energies)
     unseen = sum((np.abs(_diagonal(one, index, coupled.sizes, vectors)) for one in differs), found.left)
     wrong = found.left + sum(_norm(one, index, coupled.sizes, vectors) for one in differs)
+    for where, table in blur:
+        if not np.isfinite(table).all():
+            unseen = unseen + np.inf
+            continue
+        seen = [axes[axis] for axis in where]
+        unseen = unseen + 2 * _diagonal(_Difference(where, elements(table, seen)), index, coupled.sizes, vectors)
+        felt = _mean(elements(table**2, seen), index, where, coupled, vectors)
+        wrong = wrong + 2 * np.sqrt(max(felt, 0.0))
     norms = np.sqrt(np.diag(residual + outside))
     measured = Forms(
         overlap=vectors.T @ vectors, energies=energies, residual=residual + outside, size=size, kinetic=kinetic,
@@ -72,6 +86,32 @@ def forms(
         strayed=np.outer(norms, wrong) + np.outer(wrong, norms) + np.outer(wrong, wrong),
     )  # fmt: skip
     return measured, np.diag(outside)
+
+
+def blurred(
+    potential: Several, grids: Sequence[OnGrid], edges: Sequence[Float[np.ndarray, "S+1"]]
+) -> list[tuple[tuple[int, ...], np.ndarray]]:
+    """For every term that is no polynomial how far it may be from one that the quadrature of its axes integrates.
+
+    On each cell between the edges the bound of `qpinn.physics.cells` for half as high a degree as there are points.
+    """
+    found = []
+    points = [len(grid.x) // (len(own) - 1) for grid, own in zip(grids, edges, strict=True)]
+    for term in potential.terms:
+        if not term.axes:
+            continue
+        degree = min(points[axis] for axis in term.axes) // 2
+        alone = Alone(potential, term)
+        if max(cells.degrees(alone)) <= degree and not alone.curves:
+            continue
+        own = [edges[axis] for axis in term.axes]
+        low, high = cells.boxes(own)
+        hair = np.array([cells.HAIR * np.abs(places).max() for places in own])
+        off = np.asarray(cells.stray(alone, low + hair, high - hair, degree)).reshape([len(one) - 1 for one in own])
+        for place, axis in enumerate(term.axes):
+            off = np.repeat(off, points[axis], axis=place)
+        found.append((term.axes, off))
+    return found
 
 
 def _leaving(coupled: Coupled, index: np.ndarray, vectors: np.ndarray, small: float) -> Float[np.ndarray, "K K"]:

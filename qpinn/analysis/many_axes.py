@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from qpinn.analysis.chains import forms
+from qpinn.analysis.chains import blurred, forms
 from qpinn.analysis.tensor import Forms
 from qpinn.bounds import certify, intermediate
 from qpinn.physics.mean_field import mean_field
@@ -54,6 +54,13 @@ class ManyAxes(NamedTuple):
     sigma: float
     lower: Float[np.ndarray, "K"]
 
+    @property
+    def reason(self) -> str | None:
+        """Why there are no bounds from below, or None."""
+        if not np.isfinite(self.forms.unseen).all():
+            return "V jumps or bends across curves that no axis follows: the quadrature does not see it"
+        return None if np.isfinite(self.lower).all() else "the comparison potential is too far below V"
+
 
 def levels(
     potential: Any, fine: Sequence[OnGrid], check: Sequence[OnGrid], edges: Sequence[Float[np.ndarray, "S+1"]],
@@ -70,7 +77,7 @@ def levels(
     parts = products.split(potential, fine, densities)
     solved = [grid.ritz(v) for grid, v in zip(fine, parts.v, strict=True)]
     first = min(float(e[1] - e[0]) for e, _ in solved)
-    count = 0
+    count, blur = 0, blurred(potential, fine, edges)
     for number in FUNCTIONS:
         counts = products.functions(potential, number)
         mixes = [mix[:, :n] for (_, mix), n in zip(solved, counts, strict=True)]
@@ -83,15 +90,16 @@ def levels(
         vectors = ritz.vectors[:, :count]
         other = products.split(potential, fine, densities, [grid.x for grid in check])
         checked = products.couple(other, [grid.mixed(mix) for grid, mix in zip(check, mixes, strict=True)])
-        found, outside = forms(coupled, own, ritz.tuples, vectors, checked)
+        found, outside = forms(coupled, own, ritz.tuples, vectors, checked, blur)
         gap = float(ritz.energies[count] - ritz.energies[count - 1])
         if (outside <= np.maximum(np.diag(found.residual) / 2, tol * gap)).all():
             break
-    near = [
-        (grid.x, grid.weight * (u[:LOWEST] ** 2).sum(axis=0)) for grid, u in zip(fine, field.functions, strict=True)
-    ]
-    compared = by_terms(potential, edges, near, CROSSED * gap)
-    sigma = intermediate.sigma(potential, compared, fine, ritz.energies[: count + 1])
+    sigma = -np.inf
+    if np.isfinite(found.unseen).all():
+        near = [(grid.x, grid.weight * (u[:LOWEST] ** 2).sum(axis=0))
+                for grid, u in zip(fine, field.functions, strict=True)]  # fmt: skip
+        compared = by_terms(potential, edges, near, CROSSED * gap)
+        sigma = intermediate.sigma(potential, compared, fine, ritz.energies[: count + 1])
     return ManyAxes(
         mixes=mixes, tuples=ritz.tuples, vectors=vectors, forms=found, missing=ritz.missing[:count], sigma=sigma,
         lower=lower_bounds(found, sigma),
@@ -106,6 +114,6 @@ def ends_at(energies: Float[np.ndarray, "n"], asked: int) -> int:
 
 def lower_bounds(found: Forms, sigma: float) -> Float[np.ndarray, "K"]:
     """Lower bounds of the levels by Lehmann and Maehly; -inf where sigma is not above them."""
-    if not (found.energies < sigma).all():
+    if not ((found.energies < sigma).all() and np.isfinite(found.unseen).all()):
         return np.full(len(found.energies), -np.inf)
     return certify.lehmann_maehly(found.energies, found.residual, found.strayed, sigma) - found.unseen

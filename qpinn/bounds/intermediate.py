@@ -48,8 +48,9 @@ SPLIT = 1e-3
 INDEPENDENT = 1e-6
 """Directions of (p, V' p) below this share of the largest are left out of p."""
 
-MOST_FUNCTIONS = (40, 120, 360, 1080)
-"""Lowest products of H_0 among the functions p, until they are enough."""
+STAGES = ((40, 2), (120, 2), (360, 2), (360, 24))
+"""How many products of H_0, the lowest, are among the functions p, and how many approximate eigenfunctions of H beyond
+the levels in question, until they are enough."""
 
 MOST_PRODUCTS = 20_000
 MOST_TRIAL = 4000
@@ -58,7 +59,7 @@ MOST_TRIAL = 4000
 NEGLECTED = 1e-9
 """Matrix elements of V' times coefficients below this are left out, and bounded."""
 
-LOSS = 1e-2
+LOSS = 0.1
 """Share of the gap that may be lost for functions of an axis that are no eigenfunctions."""
 
 FUNCTIONS = 16
@@ -189,10 +190,9 @@ def sigma(potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energie
     axes      all functions of every axis
     energies  (K + 1,) of levels 0..K, upper bounds
     """
-    split = above(potential, compared, axes)
-    counts = functions(potential, FUNCTIONS)
     from scipy import sparse
 
+    split, counts = above(potential, compared, axes), functions(potential, FUNCTIONS)
     count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
     mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
     coupled = couple(split, [grid.mixed(mix[:, :n]) for grid, (_, mix), n in zip(axes, mixes, counts, strict=True)])
@@ -203,14 +203,16 @@ def sigma(potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energie
     products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)
     lower = coupled.shift + sum(e[products[:, axis]] for axis, e in enumerate(few))
     products = products[np.argsort(lower, kind="stable")]
-    trial = ritz(coupled, count + 2, 1e-2 * gap, MOST_TRIAL)
-    for many in MOST_FUNCTIONS:
+    trial, beyond = None, 0
+    for many, more in STAGES:
+        if trial is None or more > beyond:
+            trial, beyond = ritz(coupled, count, LOSS * gap, MOST_TRIAL, more), more
         most = products[:many]
         keys = np.union1d(keys_of(trial.tuples, coupled.sizes), keys_of(most, coupled.sizes))
         ones = np.searchsorted(keys, keys_of(most, coupled.sizes)), np.arange(len(most))
-        vectors = np.zeros((len(keys), count + 2))
-        vectors[np.searchsorted(keys, keys_of(trial.tuples, coupled.sizes))] = trial.vectors
         single = sparse.coo_array((np.ones(len(most)), ones), shape=(len(keys), len(most)))
+        vectors = np.zeros((len(keys), count + more))
+        vectors[np.searchsorted(keys, keys_of(trial.tuples, coupled.sizes))] = trial.vectors
         vectors = sparse.hstack([single, sparse.coo_array(vectors)]).tocsr()
         below = intermediate(coupled, index_of(keys, coupled.sizes), vectors, products, np.sort(lower), tau)
         for share in SHARES:

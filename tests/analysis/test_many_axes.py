@@ -8,7 +8,7 @@ from tests_support import sine_axis
 
 from qpinn.analysis import chains, many_axes, tensor
 from qpinn.bounds.intermediate import sigma
-from qpinn.physics.mean_field import mean_field, sums
+from qpinn.physics.mean_field import Sinc, mean_field, sums
 from qpinn.physics.potentials.several import several
 from qpinn.physics.separable import by_terms
 from qpinn.training import index_products as products
@@ -121,3 +121,31 @@ def test_coordinates_that_are_not_coupled_give_sums_to_the_last_digits():
     exact = root.sum() + np.array([0, 2, 2 * np.sqrt(2)])
     assert np.abs(found.forms.energies[:3] - exact).max() < 1e-11
     assert np.abs(found.forms.energies[:3] - found.lower[:3]).max() < 1e-8
+
+
+def test_couplings_that_are_no_polynomials_are_bounded_too():
+    # x1^2 + x2^2 + exp(-(x1 - x2)^2) separates in (x1 +- x2) / sqrt(2)
+    pair = "x{0}**2 + x{1}**2 + exp(-(x{0} - x{1})**2)"
+    potential = several([[-6, 6]] * 4, f"{pair.format(1, 2)} + {pair.format(3, 4)}")
+    line = Sinc(-8.0, 8.0, 1.0, 120)
+    along, across = line.levels(line.x**2)[0], line.levels(line.x**2 + np.exp(-2 * line.x**2))[0]
+    two = np.sort(np.add.outer(along[:6], across[:6]).ravel())[:8]
+    exact = np.sort(np.add.outer(two, two).ravel())[:8]
+    axis, edges = sine_axis(-6, 6, 50, 12, 24)
+    other, _ = sine_axis(-6, 6, 50, 12, 22)
+    found = many_axes.levels(potential, [axis] * 4, [other] * 4, [edges] * 4, 3, 1e-6)
+    count = len(found.forms.energies)
+    assert found.reason is None
+    assert np.abs(found.forms.energies - exact[:count]).max() < 1e-5
+    assert (exact[:count] <= found.forms.energies + found.forms.unseen + 1e-9).all()
+    assert (found.lower <= exact[:count] + 1e-9).all()
+    assert (found.forms.energies - found.lower).max() < 1e-3
+
+
+def test_a_jump_on_a_curve_leaves_no_bounds_and_says_so():
+    potential = several([[-5, 5]] * 4, "x1**2 + x2**2 + x3**2 + x4**2 + 0.1*x2*x3 + where(x1**2 + x2**2 < 1, 1, 0)")
+    axis, edges = sine_axis(-5, 5, 30, 8, 14)
+    other, _ = sine_axis(-5, 5, 30, 8, 12)
+    found = many_axes.levels(potential, [axis] * 4, [other] * 4, [edges] * 4, 1, 1e-3, 1000)
+    assert "curves" in found.reason
+    assert not np.isfinite(found.lower).any()
