@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_bounds, tensor
+from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.tensor import Forms
 from qpinn.bounds import certify
 from qpinn.drivers import box_plan, build
@@ -38,6 +38,9 @@ highest level is above the ground state, but for the first 56."""
 
 FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
 """The same where V jumps on planes across the axis."""
+
+MOST_LEVELS = 64
+"""Levels that are solved: four times as many products bound them, in matrices and on grids that hold all of these."""
 
 ROUNDS = 3
 """Meshes that are tried to meet a tolerance."""
@@ -83,17 +86,30 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
+    core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
     clock.lap("measure")
     return BoxSolution(
-        given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, levels=solved.levels,
+        given=potential, settings=settings, plan=plan, axes=solved.axes, core=core, levels=levels,
         stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
+
+
+def describe_route(settings: Settings) -> dict[str, Any]:
+    """What the levels are made of, in the words of `eigenstates.describe_route`."""
+    return {
+        "label": "products of piecewise networks of the axes, untrained: Rayleigh-Ritz among all of them",
+        "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
+        "sampling": "gauss_legendre", "precision": settings.precision,
+    }  # fmt: skip
 
 
 def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.states != "all" and settings.level >= MOST_LEVELS:
+        key = f"state={settings.level}" if settings.states is None else f"states={settings.states}"
+        raise ValueError(f"{key}: in several dimensions at most {MOST_LEVELS} levels are solved and bounded together")
     if settings.states == "all":
         raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")
     if not settings.ends.ends.walls:
@@ -204,7 +220,7 @@ def _levels(
         residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
         sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
         moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
-        scale=certify.scale(energies)[shown],
+        scale=certify.scale(energies)[shown], beyond=float(energies[plan.asked]),
     )  # fmt: skip
 
 

@@ -93,7 +93,8 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     for axis, sinc in enumerate(axes):
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
-        own = _edges(low, sinc, boxed.domain[axis], top, PHASE[d] * phase, kinks)
+        longest = (settings.ansatz.phase or PHASE[d]) * phase
+        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
         if len(own) - 1 > MOST[d]:

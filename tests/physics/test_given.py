@@ -117,7 +117,7 @@ def test_a_formula_of_a_well_is_the_well():
         ("where(0 < x == 1, 1, 2)", "where needs a comparison"),
         ("x +", "cannot be read"),
         ("", "must be a formula"),
-        ("x" * 501, "has 501 characters"),
+        ("x" * 1001, "has 1001 characters"),
         ("-" * 300 + "x", "is nested deeper"),
         ("1/x", "division by zero at x = 0"),
         ("1/(x-0.123456)**2", "division by zero at x = 0.123456"),
