@@ -23,8 +23,8 @@ class Forms(NamedTuple):
     energies   (K,) Rayleigh quotients
     residual   (K, K) <r_i|r_j> with r = H psi - E psi
     size       (K,) the energy with all signs positive
-    kinetic    (K,)
-    moments    (d, K, K) <i|x|j>, squares (d, K) <x^2>
+    kinetic    (K, K) <i|T|j>
+    moments    (d, K, K) <i|x|j>, squares (d, K, K) <i|x^2|j>
     unseen     (K,) bound on what `blur` makes in each energy; strayed (K, K) in each entry of <r_i|r_j>
     """
 
@@ -32,9 +32,9 @@ class Forms(NamedTuple):
     energies: Float[np.ndarray, "K"]
     residual: Float[np.ndarray, "K K"]
     size: Float[np.ndarray, "K"]
-    kinetic: Float[np.ndarray, "K"]
+    kinetic: Float[np.ndarray, "K K"]
     moments: Float[np.ndarray, "d K K"]
-    squares: Float[np.ndarray, "d K"]
+    squares: Float[np.ndarray, "d K K"]
     unseen: Float[np.ndarray, "K"]
     strayed: Float[np.ndarray, "K K"]
 
@@ -68,8 +68,9 @@ def forms(
     One pass for energies and one for residuals, as those are a millionth of what is subtracted in them.
     """
     count, d = len(core), len(axes)
-    names = {"overlap": (count, count), "form": (count,), "kinetic": (count,), "size": (count,),
-             "moments": (d, count, count), "squares": (d, count), "unseen": (count,), "felt": (count,)}  # fmt: skip
+    names = {"overlap": (count, count), "form": (count,), "kinetic": (count, count), "size": (count,),
+             "moments": (d, count, count), "squares": (d, count, count), "unseen": (count,),
+             "felt": (count,)}  # fmt: skip
     total = {name: np.zeros(shape) for name, shape in names.items()}
     for part, grids, v, weight in _slabs(potential, axes, count):
         value = _value(core, grids).reshape(count, -1)
@@ -78,15 +79,17 @@ def forms(
         total["form"] += density @ v.ravel()
         total["size"] += density @ np.abs(v).ravel()
         for axis, grid in enumerate(grids):
-            total["kinetic"] += _value(core, grids, {axis: 1}).reshape(count, -1) ** 2 @ weight.ravel() / grid.mass
+            slope = _value(core, grids, {axis: 1}).reshape(count, -1)
+            total["kinetic"] += (weight.ravel() / grid.mass * slope) @ slope.T
             x = np.broadcast_to(grid.x.reshape(_along(axis, d)), v.shape).ravel()
             total["moments"][axis] += (weight.ravel() * x * value) @ value.T
-            total["squares"][axis] += density @ x**2
+            total["squares"][axis] += (weight.ravel() * x**2 * value) @ value.T
         if blur is not None:
             total["unseen"] += 2 * density @ blur[part].ravel()
             total["felt"] += density @ blur[part].ravel() ** 2
     norm = np.diag(total["overlap"])
-    energies = (total["form"] + total["kinetic"]) / norm
+    kinetic = np.diag(total["kinetic"])
+    energies = (total["form"] + kinetic) / norm
     gram = np.zeros((count, count))
     for _, grids, v, weight in _slabs(potential, axes, count):
         residual = (v - energies.reshape(-1, *[1] * d)) * _value(core, grids)
@@ -94,13 +97,13 @@ def forms(
             residual -= _value(core, grids, {axis: 2}) / grid.mass
         flat = residual.reshape(count, -1)
         gram += (weight.ravel() * flat) @ flat.T
-    unit = 1 / np.sqrt(norm)
-    gram = gram * np.outer(unit, unit)
+    unit = np.outer(1 / np.sqrt(norm), 1 / np.sqrt(norm))
+    gram = gram * unit
     felt, size = np.sqrt(total["felt"] / norm), np.sqrt(np.maximum(np.diag(gram), 0.0))
     return Forms(
-        overlap=total["overlap"], energies=energies, residual=gram, kinetic=total["kinetic"] / norm,
-        size=(total["size"] + total["kinetic"]) / norm, moments=total["moments"] * np.outer(unit, unit),
-        squares=total["squares"] / norm, unseen=total["unseen"] / norm,
+        overlap=total["overlap"], energies=energies, residual=gram, kinetic=total["kinetic"] * unit,
+        size=(total["size"] + kinetic) / norm, moments=total["moments"] * unit, squares=total["squares"] * unit,
+        unseen=total["unseen"] / norm,
         strayed=2 * (np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)),
     )  # fmt: skip
 
@@ -113,14 +116,45 @@ class Fields(NamedTuple):
     v: Float[np.ndarray, "*Q"]
 
 
-def fields(potential: Any, axes: Sequence[OnGrid], core: Float[np.ndarray, "K *n"]) -> Fields:
-    """Functions with coefficients `core` in products of the functions of `axes`, on all of their points."""
-    v = grid_of(tabulated(potential, [grid.x for grid in axes]), [len(grid.x) for grid in axes])
-    psi = _value(core, axes)
+def fields(
+    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Sequence[Float[np.ndarray, "Q"]],
+    bends: Sequence[Any] = (),
+) -> Fields:  # fmt: skip
+    """Functions on the grid of some positions of every axis.
+
+    bends  of two axes what is to be added: with `side.jets(x, y)` of a function and its derivatives along both axes,
+           first and second, (5, N), and the `axes` and `core` of what it is multiplied by
+    """
+    grids = [axis.on(x, float(mass)) for axis, x, mass in zip(axes, places, potential.masses, strict=True)]
+    v = grid_of(tabulated(potential, places), [len(x) for x in places])
+    psi = _value(core, grids)
+    curved = [_value(core, grids, {axis: 2}) for axis in range(len(grids))]
+    for bend in bends:
+        x, y = np.meshgrid(*places, indexing="ij")
+        factor = bend.side.jets(x.ravel(), y.ravel()).reshape(5, *x.shape)
+        own = [axis.on(where) for axis, where in zip(bend.axes, places, strict=True)]
+        value = _value(bend.core, own)
+        psi = psi + factor[0] * value
+        for axis in (0, 1):
+            slope, second = (_value(bend.core, own, {axis: order}) for order in (1, 2))
+            curved[axis] = curved[axis] + factor[3 + axis] * value + 2 * factor[1 + axis] * slope + factor[0] * second
     h_psi = v * psi
-    for axis, grid in enumerate(axes):
-        h_psi -= _value(core, axes, {axis: 2}) / grid.mass
+    for grid, one in zip(grids, curved, strict=True):
+        h_psi = h_psi - one / grid.mass
     return Fields(psi, h_psi, v)
+
+
+def values_at(
+    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Float[np.ndarray, "N d"], bends: Sequence[Any] = ()
+) -> Float[np.ndarray, "K N"]:
+    """Functions at any places, see `fields`."""
+    tables = [axis.on(x).jets[0] for axis, x in zip(axes, places.T, strict=True)]
+    value = np.tensordot(core, tables[0], axes=(1, 0))
+    for table in tables[1:]:
+        value = np.einsum("ka...n,an->k...n", value, table)
+    for bend in bends:
+        value = value + bend.side.jets(*places.T)[0] * values_at(bend.axes, bend.core, places)
+    return np.asarray(value)
 
 
 def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[np.ndarray, "K Q"]:
@@ -130,15 +164,34 @@ def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[n
     return np.asarray(np.einsum("kab,aq,bq->kq", mixed, grid.jets[0], grid.jets[0], optimize=True))
 
 
-def wall_flux(axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float]) -> np.ndarray:
-    """Integrals (K, d, 2) of (d psi / dn)^2 / m over both walls of every axis: for unit norm by how much E falls if a
-    wall is moved outwards, divided by its way (Hadamard)."""
+def wall_flux(
+    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float], bends: Sequence[Any] = ()
+) -> Float[np.ndarray, "K d 2"]:
+    """Integrals of (d psi / dn)^2 / m over both walls of every axis: for unit norm by how much E falls if a wall is
+    moved outwards, divided by its way (Hadamard)."""
     flux = np.empty((len(core), len(axes), 2))
     for place, (axis, mass) in enumerate(zip(axes, masses, strict=True)):
         slopes = axis.on(np.asarray(axis.mesh.edges)[[0, -1]]).jets[1]
         normal = np.tensordot(core, slopes, axes=(place + 1, 0)).reshape(len(core), -1, 2)
         flux[:, place] = (normal**2).sum(axis=1) / mass
+        if bends:  # which are zero at a wall but for their slopes
+            flux[:, place] = _bent_flux(axes, core, place, bends) / mass
     return flux
+
+
+def _bent_flux(axes: Sequence[Axis], core: np.ndarray, place: int, bends: Sequence[Any]) -> np.ndarray:
+    """Integrals (K, 2) of (d psi / dn)^2 along both walls of one of two axes."""
+    wall, along_it = (np.asarray(axes[axis].mesh.edges) for axis in (place, 1 - place))
+    x = np.linspace(along_it[0], along_it[-1], 1001)
+    total = np.zeros((len(core), 2, len(x)))
+    for axes_, core_, side in [(axes, core, None), *((bend.axes, bend.core, bend.side) for bend in bends)]:
+        slopes, values = axes_[place].on(wall[[0, -1]]).jets[1], axes_[1 - place].on(x).jets[0]
+        normal = np.tensordot(np.tensordot(core_, slopes, axes=(place + 1, 0)), values, axes=(1, 0))  # (K, 2, N)
+        if side is not None:
+            at = [[np.full(len(x), end), x] for end in wall[[0, -1]]]
+            normal = normal * np.array([side.jets(*(pair if place == 0 else pair[::-1]))[0] for pair in at])
+        total = total + normal
+    return (total**2).sum(axis=2) * (x[1] - x[0])
 
 
 def _value(core: np.ndarray, grids: Sequence[OnGrid], orders: dict[int, int] | None = None) -> np.ndarray:

@@ -86,7 +86,10 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
-    core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
+    mix, levels = box_symmetry.aligned(
+        plan.potential, lambda x: tensor.values_at(solved.axes, solved.core, x), plan.sampled, solved.levels
+    )
+    core = np.tensordot(mix.T, solved.core, axes=1)
     clock.lap("measure")
     return BoxSolution(
         given=potential, settings=settings, plan=plan, axes=solved.axes, core=core, levels=levels,
@@ -218,8 +221,8 @@ def _levels(
     return Levels(
         energies=energies[shown], lower=(lower - truncation)[shown], upper=upper[shown],
         residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
-        sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
-        moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
+        sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown, shown],
+        moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown, shown],
         scale=certify.scale(energies)[shown], beyond=float(energies[plan.asked]),
     )  # fmt: skip
 

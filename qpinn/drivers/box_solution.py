@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_symmetry
+from qpinn.analysis import box_symmetry, tensor
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
@@ -33,7 +33,7 @@ class Levels:
     sigma       lower bound of level `together`, from `products` of the comparison potential
     together    levels that are bounded together
     reason      why there are no bounds, or None
-    kinetic     <T>; moments (d, K, K) <i|x|j> and squares (d, K) <x^2> of every axis
+    kinetic     (K, K) <i|T|j>; moments (d, K, K) <i|x|j> and squares (d, K, K) <i|x^2|j> of every axis
     scale       energy that errors are divided by
     beyond      energy of the next level, which was not asked for
     """
@@ -48,9 +48,9 @@ class Levels:
     products: int
     together: int
     reason: str | None
-    kinetic: Float[np.ndarray, "K"]
+    kinetic: Float[np.ndarray, "K K"]
     moments: Float[np.ndarray, "d K K"]
-    squares: Float[np.ndarray, "d K"]
+    squares: Float[np.ndarray, "d K K"]
     scale: Float[np.ndarray, "K"]
     beyond: float
 
@@ -144,7 +144,10 @@ class BoxSolution:
     @functools.cached_property
     def symmetries(self) -> dict[str, list[int | None]]:
         """For each symmetry of V +1 or -1 of every state (K,), None where psi is neither even nor odd under it."""
-        return box_symmetry.characters(self.plan.potential, self.axes, self.core[self.shown])
+        core = self.core[self.shown]
+        return box_symmetry.characters(
+            self.plan.potential, lambda x: tensor.values_at(self.axes, core, x), self.plan.sampled
+        )
 
     @property
     def potential(self) -> Any:

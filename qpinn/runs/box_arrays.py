@@ -50,14 +50,13 @@ def arrays(solution: Any) -> dict[str, np.ndarray]:
     spans = [_seen(solution, axis) for axis in range(d)]
     count = min(POINTS.get(d, ALONE), int((LARGEST / len(core)) ** (1 / d)) if d <= FIELDS else ALONE)
     places = [np.linspace(*span, count) for span in spans]
-    grids = [axis.on(_off(x, axis.mesh.edges), float(mass))
-             for axis, x, mass in zip(solution.axes, places, potential.masses, strict=True)]  # fmt: skip
+    off = [_off(x, np.asarray(axis.mesh.edges)) for axis, x in zip(solution.axes, places, strict=True)]
     by_name: dict[str, np.ndarray] = {f"x_{axis}": x for axis, x in enumerate(places)}
-    by_name |= {f"density_{axis}": tensor.density(grid, core, axis) for axis, grid in enumerate(grids)}
+    by_name |= {f"density_{axis}": tensor.density(solution.axes[axis].on(x), core, axis) for axis, x in enumerate(off)}
     by_name |= {f"edges_{axis}": np.asarray(own) for axis, own in enumerate(solution.plan.edges)}
     if d > FIELDS:
         return by_name
-    fields = tensor.fields(potential, grids, core)
+    fields = tensor.fields(potential, solution.axes, core, off)
     peak = np.array([_peak(psi) for psi in fields.psi])
     by_name |= {"psi": fields.psi, "v": fields.v * scale, "switches": _switches(potential, places), "peak": peak}
     residual = (fields.h_psi - solution.levels.energies[solution.shown].reshape(-1, *[1] * d) * fields.psi) * scale

@@ -98,9 +98,9 @@ def _states(solution: Any) -> list[dict[str, Any]]:
             "symmetry": {name: values[place] for name, values in solution.symmetries.items()},
             "expectation": {
                 "x": [float(moment[index, index]) for moment in levels.moments],
-                "x2": [float(square[index]) for square in levels.squares],
-                "kinetic": float(levels.kinetic[index]) * scale,
-                "potential": float(levels.energies[index] - levels.kinetic[index]) * scale,
+                "x2": [float(square[index, index]) for square in levels.squares],
+                "kinetic": float(levels.kinetic[index, index]) * scale,
+                "potential": float(levels.energies[index] - levels.kinetic[index, index]) * scale,
             },
         })  # fmt: skip
     return states
