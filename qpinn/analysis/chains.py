@@ -56,14 +56,14 @@ def forms(
     rest[found.places] -= energies * vectors
     residual = rest.T @ rest
     count = meeting([(axis,) for axis in range(len(axes))] + [coupling.axes for coupling in coupled.couplings])
-    outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros(len(energies)), [], []
+    outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros_like(residual), [], []
     for axis, (grid, defects) in enumerate(zip(axes, coupled.defects, strict=True)):
         slices = _slices(index, axis, coupled.sizes, vectors)
         outside += count * _expected(slices, defects)
         slope = grid.jets[1]
-        kinetic += np.diag(_expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T))
+        kinetic += _expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T)
         moments.append(_expected(slices, elements(grid.x, [grid])))
-        squares.append(np.diag(_expected(slices, elements(grid.x**2, [grid]))))
+        squares.append(_expected(slices, elements(grid.x**2, [grid])))
     outside += count * _leaving(coupled, index, vectors, SMALL * float(np.diag(residual).min()))
     diagonal = coupled.diagonal(index)
     size = np.abs(coupled.shift) + np.einsum("nk,n->k", vectors**2, np.abs(diagonal - coupled.shift))
@@ -86,6 +86,16 @@ def forms(
         strayed=np.outer(norms, wrong) + np.outer(wrong, norms) + np.outer(wrong, wrong),
     )  # fmt: skip
     return measured, np.diag(outside)
+
+
+def density(
+    grid: OnGrid, index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"], axis: int
+) -> Float[np.ndarray, "K Q"]:
+    """|psi|^2 at the points of an axis, integrated over all others, whose functions are orthonormal."""
+    sizes = tuple((index.max(axis=0) + 1).tolist())
+    slices, values = _slices(index, axis, sizes, vectors), grid.jets[0][: sizes[axis]]
+    mixed = np.einsum("gak,gbk->kab", slices, slices, optimize=True)
+    return np.asarray(np.einsum("kab,aq,bq->kq", mixed, values, values, optimize=True))
 
 
 def blurred(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -19,6 +20,9 @@ from qpinn.drivers.solution import Stats
 from qpinn.physics.units import Units
 from qpinn.wavefunctions import product
 from qpinn.wavefunctions.axis import Axis
+
+ACROSS = 1001
+"""Even points of an axis that is integrated over, where psi bends on curves."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ class BoxSolution:
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
     core      (K, n_1, ..., n_d) the coefficients of their products
+    bends     what psi has beyond them where V jumps on curves, see `qpinn.analysis.tensor.fields`
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -82,6 +87,7 @@ class BoxSolution:
     core: Float[np.ndarray, "K *n"]
     levels: Levels
     stats: Stats
+    bends: tuple[Any, ...] = ()
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_")]
@@ -144,10 +150,34 @@ class BoxSolution:
     @functools.cached_property
     def symmetries(self) -> dict[str, list[int | None]]:
         """For each symmetry of V +1 or -1 of every state (K,), None where psi is neither even nor odd under it."""
-        core = self.core[self.shown]
-        return box_symmetry.characters(
-            self.plan.potential, lambda x: tensor.values_at(self.axes, core, x), self.plan.sampled
-        )
+        return box_symmetry.characters(self.plan.potential, self.at, self.plan.sampled)
+
+    def at(self, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level at places inside, without a compiled programme."""
+        return tensor.values_at(self.axes, self.core[self.shown], places, self._bent)
+
+    def fields(self, places: Sequence[Float[np.ndarray, "Q"]]) -> tensor.Fields:
+        """psi and H psi of every level, and V, on the grid of some positions of every axis; H and V dimensionless."""
+        return tensor.fields(self.plan.potential, self.axes, self.core[self.shown], places, self._bent)
+
+    def density(self, axis: int, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "K Q"]:
+        """|psi|^2 of every level at positions of an axis, integrated over all others."""
+        if not self.bends:
+            return tensor.density(self.axes[axis].on(x), self.core[self.shown], axis)
+        left, right = self.plan.potential.domain[1 - axis]
+        other = np.linspace(float(left), float(right), ACROSS)
+        psi = self.fields([x, other] if axis == 0 else [other, x]).psi
+        return np.asarray((psi**2).sum(axis=2 - axis) * (other[1] - other[0]))
+
+    @property
+    def wall_flux(self) -> Float[np.ndarray, "K d 2"]:
+        """Integrals of (d psi / dn)^2 / m of every level over both walls of every axis."""
+        masses = list(map(float, self.plan.potential.masses))
+        return tensor.wall_flux(self.axes, self.core[self.shown], masses, self._bent)
+
+    @property
+    def _bent(self) -> list[Any]:
+        return [bend._replace(core=bend.core[self.shown]) for bend in self.bends]
 
     @property
     def potential(self) -> Any:

@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import tensor
 from qpinn.physics.potentials.several import at_places
 from qpinn.runs import files
 
@@ -45,18 +44,18 @@ FIELDS = 3
 
 def arrays(solution: Any) -> dict[str, np.ndarray]:
     """The arrays of a `qpinn.drivers.box_solution.BoxSolution`, by name."""
-    potential, core = solution.plan.potential, solution.core[solution.shown]
+    potential, levels = solution.plan.potential, len(solution.energies)
     d, scale = potential.dimension, solution.units.scale
     spans = [_seen(solution, axis) for axis in range(d)]
-    count = min(POINTS.get(d, ALONE), int((LARGEST / len(core)) ** (1 / d)) if d <= FIELDS else ALONE)
+    count = min(POINTS.get(d, ALONE), int((LARGEST / levels) ** (1 / d)) if d <= FIELDS else ALONE)
     places = [np.linspace(*span, count) for span in spans]
     off = [_off(x, np.asarray(axis.mesh.edges)) for axis, x in zip(solution.axes, places, strict=True)]
     by_name: dict[str, np.ndarray] = {f"x_{axis}": x for axis, x in enumerate(places)}
-    by_name |= {f"density_{axis}": tensor.density(solution.axes[axis].on(x), core, axis) for axis, x in enumerate(off)}
+    by_name |= {f"density_{axis}": solution.density(axis, x) for axis, x in enumerate(off)}
     by_name |= {f"edges_{axis}": np.asarray(own) for axis, own in enumerate(solution.plan.edges)}
     if d > FIELDS:
         return by_name
-    fields = tensor.fields(potential, solution.axes, core, off)
+    fields = solution.fields(off)
     peak = np.array([_peak(psi) for psi in fields.psi])
     by_name |= {"psi": fields.psi, "v": fields.v * scale, "switches": _switches(potential, places), "peak": peak}
     residual = (fields.h_psi - solution.levels.energies[solution.shown].reshape(-1, *[1] * d) * fields.psi) * scale
@@ -66,9 +65,9 @@ def arrays(solution: Any) -> dict[str, np.ndarray]:
 def _seen(solution: Any, axis: int) -> tuple[float, float]:
     """Where some psi is above `SEEN` of its largest value along an axis; the whole box, unless that leaves much out."""
     left, right = map(float, solution.plan.potential.domain[axis])
-    grid = solution.axes[axis].on(np.linspace(left, right, ALONE))
-    rho = tensor.density(grid, solution.core[solution.shown], axis)
-    there = grid.x[(rho > SEEN**2 * rho.max(axis=1, keepdims=True)).any(axis=0)]
+    x = np.linspace(left, right, ALONE)
+    rho = solution.density(axis, x)
+    there = x[(rho > SEEN**2 * rho.max(axis=1, keepdims=True)).any(axis=0)]
     return (left, right) if np.ptp(there) > 0.85 * (right - left) else (float(there.min()), float(there.max()))
 
 

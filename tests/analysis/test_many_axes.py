@@ -95,6 +95,9 @@ def test_energies_residuals_and_moments_are_those_on_a_tensor_grid(kept):
     assert np.abs(chain.kinetic - grid.kinetic).max() < 1e-9
     assert np.abs(chain.moments - grid.moments).max() < 1e-9
     assert np.abs(chain.squares - grid.squares).max() < 1e-9
+    for axis, one in enumerate(own):
+        along = chains.density(one, tuples, vectors, axis)
+        assert np.abs(along - tensor.density(one, core, axis)).max() < 1e-9
     above = np.linalg.eigvalsh(chain.residual - grid.residual)
     assert above.min() > -1e-8 * np.diag(grid.residual).max()
     within = np.diag(grid.residual) - (np.diag(chain.residual) - outside)  # exactly what is outside of the products

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,6 +75,32 @@ def test_the_residual_is_that_of_second_derivatives_of_psi(disc):
         expected -= np.tensordot([-1 / 12, 4 / 3, -5 / 2, 4 / 3, -1 / 12], ahead, axes=1) / step**2
     np.testing.assert_allclose(grid["residual"][:, places[:, 0], places[:, 1]], expected, atol=2e-8)
     assert np.abs(expected).max() > 1e-7
+
+
+class Disc:
+    """max(1 - x^2 - y^2, 0)^2 with its derivatives."""
+
+    def jets(self, x, y):
+        g, g_x, g_y, g_xx = 1 - x**2 - y**2, -2 * x, -2 * y, -2.0
+        jets = [g**2, 2 * g * g_x, 2 * g * g_y, 2 * (g_x**2 + g * g_xx), 2 * (g_y**2 + g * g_xx)]
+        return np.where(g > 0, np.stack(jets), 0.0)
+
+
+def test_what_bends_on_curves_is_in_psi_and_its_residual(disc):
+    bends = [SimpleNamespace(side=Disc(), axes=disc.axes, core=disc.core[::-1])]
+    x, y, step = np.array([0.213, 0.41]), np.array([-0.32, 0.234, 1.31]), 1e-3
+    fields = tensor.fields(disc.plan.potential, disc.axes, disc.core, [x, y], bends)
+    grid = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+
+    def psi(places):
+        return tensor.values_at(disc.axes, disc.core, places, bends)
+
+    np.testing.assert_allclose(fields.psi.reshape(6, -1), psi(grid), atol=1e-12)
+    factor = np.maximum(1 - (grid**2).sum(axis=1), 0) ** 2
+    np.testing.assert_allclose(psi(grid), disc.psi(grid) + factor * disc.psi(grid)[::-1], atol=1e-10)
+    laplace = sum(psi(grid + step * way) + psi(grid - step * way) - 2 * psi(grid) for way in np.eye(2)) / step**2
+    h_psi = -laplace + (grid**2).sum(axis=1) * psi(grid)
+    np.testing.assert_allclose(fields.h_psi.reshape(6, -1), h_psi, atol=2e-5)
 
 
 def test_degenerate_levels_have_the_symmetries_of_v(disc):
