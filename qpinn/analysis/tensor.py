@@ -117,43 +117,26 @@ class Fields(NamedTuple):
 
 
 def fields(
-    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Sequence[Float[np.ndarray, "Q"]],
-    bends: Sequence[Any] = (),
-) -> Fields:  # fmt: skip
-    """Functions on the grid of some positions of every axis.
-
-    bends  of two axes what is to be added: with `side.jets(x, y)` of a function and its derivatives along both axes,
-           first and second, (5, N), and the `axes` and `core` of what it is multiplied by
-    """
+    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Sequence[Float[np.ndarray, "Q"]]
+) -> Fields:
+    """Functions on the grid of some positions of every axis."""
     grids = [axis.on(x, float(mass)) for axis, x, mass in zip(axes, places, potential.masses, strict=True)]
     v = grid_of(tabulated(potential, places), [len(x) for x in places])
     psi = _value(core, grids)
-    curved = [_value(core, grids, {axis: 2}) for axis in range(len(grids))]
-    for bend in bends:
-        x, y = np.meshgrid(*places, indexing="ij")
-        factor = bend.side.jets(x.ravel(), y.ravel()).reshape(5, *x.shape)
-        own = [axis.on(where) for axis, where in zip(bend.axes, places, strict=True)]
-        value = _value(bend.core, own)
-        psi = psi + factor[0] * value
-        for axis in (0, 1):
-            slope, second = (_value(bend.core, own, {axis: order}) for order in (1, 2))
-            curved[axis] = curved[axis] + factor[3 + axis] * value + 2 * factor[1 + axis] * slope + factor[0] * second
     h_psi = v * psi
-    for grid, one in zip(grids, curved, strict=True):
-        h_psi = h_psi - one / grid.mass
+    for axis, grid in enumerate(grids):
+        h_psi -= _value(core, grids, {axis: 2}) / grid.mass
     return Fields(psi, h_psi, v)
 
 
 def values_at(
-    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Float[np.ndarray, "N d"], bends: Sequence[Any] = ()
+    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Float[np.ndarray, "N d"]
 ) -> Float[np.ndarray, "K N"]:
-    """Functions at any places, see `fields`."""
+    """Functions at any places."""
     tables = [axis.on(x).jets[0] for axis, x in zip(axes, places.T, strict=True)]
     value = np.tensordot(core, tables[0], axes=(1, 0))
     for table in tables[1:]:
         value = np.einsum("ka...n,an->k...n", value, table)
-    for bend in bends:
-        value = value + bend.side.jets(*places.T)[0] * values_at(bend.axes, bend.core, places)
     return np.asarray(value)
 
 
@@ -165,7 +148,7 @@ def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[n
 
 
 def wall_flux(
-    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float], bends: Sequence[Any] = ()
+    axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float]
 ) -> Float[np.ndarray, "K d 2"]:
     """Integrals of (d psi / dn)^2 / m over both walls of every axis: for unit norm by how much E falls if a wall is
     moved outwards, divided by its way (Hadamard)."""
@@ -174,24 +157,7 @@ def wall_flux(
         slopes = axis.on(np.asarray(axis.mesh.edges)[[0, -1]]).jets[1]
         normal = np.tensordot(core, slopes, axes=(place + 1, 0)).reshape(len(core), -1, 2)
         flux[:, place] = (normal**2).sum(axis=1) / mass
-        if bends:  # which are zero at a wall but for their slopes
-            flux[:, place] = _bent_flux(axes, core, place, bends) / mass
     return flux
-
-
-def _bent_flux(axes: Sequence[Axis], core: np.ndarray, place: int, bends: Sequence[Any]) -> np.ndarray:
-    """Integrals (K, 2) of (d psi / dn)^2 along both walls of one of two axes."""
-    wall, along_it = (np.asarray(axes[axis].mesh.edges) for axis in (place, 1 - place))
-    x = np.linspace(along_it[0], along_it[-1], 1001)
-    total = np.zeros((len(core), 2, len(x)))
-    for axes_, core_, side in [(axes, core, None), *((bend.axes, bend.core, bend.side) for bend in bends)]:
-        slopes, values = axes_[place].on(wall[[0, -1]]).jets[1], axes_[1 - place].on(x).jets[0]
-        normal = np.tensordot(np.tensordot(core_, slopes, axes=(place + 1, 0)), values, axes=(1, 0))  # (K, 2, N)
-        if side is not None:
-            at = [[np.full(len(x), end), x] for end in wall[[0, -1]]]
-            normal = normal * np.array([side.jets(*(pair if place == 0 else pair[::-1]))[0] for pair in at])
-        total = total + normal
-    return (total**2).sum(axis=2) * (x[1] - x[0])
 
 
 def _value(core: np.ndarray, grids: Sequence[OnGrid], orders: dict[int, int] | None = None) -> np.ndarray:

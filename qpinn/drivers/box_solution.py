@@ -21,9 +21,6 @@ from qpinn.physics.units import Units
 from qpinn.wavefunctions import product
 from qpinn.wavefunctions.axis import Axis
 
-ACROSS = 1001
-"""Even points of an axis that is integrated over, where psi bends on curves."""
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Levels:
@@ -72,7 +69,6 @@ class BoxSolution:
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
     core      (K, n_1, ..., n_d) the coefficients of their products
-    bends     what psi has beyond them where V jumps on curves, see `qpinn.analysis.tensor.fields`
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -87,7 +83,6 @@ class BoxSolution:
     core: Float[np.ndarray, "K *n"]
     levels: Levels
     stats: Stats
-    bends: tuple[Any, ...] = ()
 
     def __dir__(self) -> list[str]:
         return [name for name in super().__dir__() if not name.startswith("_")]
@@ -154,30 +149,21 @@ class BoxSolution:
 
     def at(self, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
         """psi of every level at places inside, without a compiled programme."""
-        return tensor.values_at(self.axes, self.core[self.shown], places, self._bent)
+        return tensor.values_at(self.axes, self.core[self.shown], places)
 
     def fields(self, places: Sequence[Float[np.ndarray, "Q"]]) -> tensor.Fields:
         """psi and H psi of every level, and V, on the grid of some positions of every axis; H and V dimensionless."""
-        return tensor.fields(self.plan.potential, self.axes, self.core[self.shown], places, self._bent)
+        return tensor.fields(self.plan.potential, self.axes, self.core[self.shown], places)
 
     def density(self, axis: int, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "K Q"]:
         """|psi|^2 of every level at positions of an axis, integrated over all others."""
-        if not self.bends:
-            return tensor.density(self.axes[axis].on(x), self.core[self.shown], axis)
-        left, right = self.plan.potential.domain[1 - axis]
-        other = np.linspace(float(left), float(right), ACROSS)
-        psi = self.fields([x, other] if axis == 0 else [other, x]).psi
-        return np.asarray((psi**2).sum(axis=2 - axis) * (other[1] - other[0]))
+        return tensor.density(self.axes[axis].on(x), self.core[self.shown], axis)
 
     @property
     def wall_flux(self) -> Float[np.ndarray, "K d 2"]:
         """Integrals of (d psi / dn)^2 / m of every level over both walls of every axis."""
         masses = list(map(float, self.plan.potential.masses))
-        return tensor.wall_flux(self.axes, self.core[self.shown], masses, self._bent)
-
-    @property
-    def _bent(self) -> list[Any]:
-        return [bend._replace(core=bend.core[self.shown]) for bend in self.bends]
+        return tensor.wall_flux(self.axes, self.core[self.shown], masses)
 
     @property
     def potential(self) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -59,6 +58,8 @@ def test_arrays_are_those_of_psi(disc):
     grid = box_arrays.arrays(disc)
     x, y = np.meshgrid(grid["x_0"], grid["x_1"], indexing="ij")
     np.testing.assert_allclose(grid["psi"], disc.psi(np.stack([x, y], axis=-1)), atol=1e-9)  # points on edges are moved
+    places = np.array([[0.3, -1.2], [2.0, 0.4]])
+    np.testing.assert_allclose(disc.at(places), disc.psi(places), atol=1e-11)
     np.testing.assert_allclose(grid["v"], x**2 + y**2, atol=1e-6)
     step = np.diff(grid["x_0"])[0] * np.diff(grid["x_1"])[0]
     np.testing.assert_allclose((grid["psi"] ** 2).sum(axis=(1, 2)) * step, 1, atol=1e-4)
@@ -75,32 +76,6 @@ def test_the_residual_is_that_of_second_derivatives_of_psi(disc):
         expected -= np.tensordot([-1 / 12, 4 / 3, -5 / 2, 4 / 3, -1 / 12], ahead, axes=1) / step**2
     np.testing.assert_allclose(grid["residual"][:, places[:, 0], places[:, 1]], expected, atol=2e-8)
     assert np.abs(expected).max() > 1e-7
-
-
-class Disc:
-    """max(1 - x^2 - y^2, 0)^2 with its derivatives."""
-
-    def jets(self, x, y):
-        g, g_x, g_y, g_xx = 1 - x**2 - y**2, -2 * x, -2 * y, -2.0
-        jets = [g**2, 2 * g * g_x, 2 * g * g_y, 2 * (g_x**2 + g * g_xx), 2 * (g_y**2 + g * g_xx)]
-        return np.where(g > 0, np.stack(jets), 0.0)
-
-
-def test_what_bends_on_curves_is_in_psi_and_its_residual(disc):
-    bends = [SimpleNamespace(side=Disc(), axes=disc.axes, core=disc.core[::-1])]
-    x, y, step = np.array([0.213, 0.41]), np.array([-0.32, 0.234, 1.31]), 1e-3
-    fields = tensor.fields(disc.plan.potential, disc.axes, disc.core, [x, y], bends)
-    grid = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
-
-    def psi(places):
-        return tensor.values_at(disc.axes, disc.core, places, bends)
-
-    np.testing.assert_allclose(fields.psi.reshape(6, -1), psi(grid), atol=1e-12)
-    factor = np.maximum(1 - (grid**2).sum(axis=1), 0) ** 2
-    np.testing.assert_allclose(psi(grid), disc.psi(grid) + factor * disc.psi(grid)[::-1], atol=1e-10)
-    laplace = sum(psi(grid + step * way) + psi(grid - step * way) - 2 * psi(grid) for way in np.eye(2)) / step**2
-    h_psi = -laplace + (grid**2).sum(axis=1) * psi(grid)
-    np.testing.assert_allclose(fields.h_psi.reshape(6, -1), h_psi, atol=2e-5)
 
 
 def test_degenerate_levels_have_the_symmetries_of_v(disc):
