@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from qpinn.physics.potentials.several import tabulated
 from qpinn.physics.separable import Comparison
 from qpinn.training.products import grid_of
 from qpinn.wavefunctions.axis import OnGrid
+from qpinn.wavefunctions.on_cells import OnCell
+
+Part = tuple[Float[np.ndarray, "k N"], Float[np.ndarray, "N"]]
 
 SIZES = (70, 140, 260)
 """Products of the comparison potential that are tried, about."""
@@ -37,17 +40,18 @@ class Sigma(NamedTuple):
 
 def sigma(
     potential: Any, compared: Comparison, fine: Sequence[OnGrid], check: Sequence[OnGrid],
-    energies: Float[np.ndarray, "K+"], count: int,
+    energies: Float[np.ndarray, "K+"], count: int, cells: tuple[list[OnCell], list[OnCell]] | None = None,
 ) -> Sigma:  # fmt: skip
     """Lower bounds of the levels of a box from a comparison potential below V.
 
     energies  of the levels, one beyond `count` at least: products are added until their bound of level `count` has come
               half-way to it from the level below
+    cells     of both quadratures where V jumps on curves
     """
     last = Sigma(np.full(count + 1, -np.inf), 0, "the comparison potential is too far below V")
     wanted = float(energies[count - 1] + 0.5 * (energies[count] - energies[count - 1]))
     for size in SIZES:
-        found = _with(potential, compared, fine, check, max(size, 4 * count))
+        found = _with(potential, compared, fine, check, max(size, 4 * count), cells)
         if found is None:
             continue
         if len(found.lower) > count and found.lower[count] > last.lower[min(count, len(last.lower) - 1)]:
@@ -60,8 +64,9 @@ def sigma(
 
 
 def _with(
-    potential: Any, compared: Comparison, fine: Sequence[OnGrid], check: Sequence[OnGrid], size: int
-) -> Sigma | None:
+    potential: Any, compared: Comparison, fine: Sequence[OnGrid], check: Sequence[OnGrid], size: int,
+    cells: tuple[list[OnCell], list[OnCell]] | None,
+) -> Sigma | None:  # fmt: skip
     """The bounds from about `size` products; None where the axes have too few functions."""
     d = len(fine)
     rough = [
@@ -89,8 +94,9 @@ def _with(
         return None
     tau = min(float(sum(levels[axis].lower[place] for axis, place in enumerate(index))) for index in beyond)
     energies = sum(levels[axis].energies[used[:, axis]] for axis in range(d))
-    first_, second = _forms(potential, compared, levels, used, fine)
-    first_check, second_check = _forms(potential, compared, levels, used, check)
+    (first_, second), (first_check, second_check) = (
+        _forms(_on_grid(potential, compared, levels, used, grids)) for grids in (fine, check)
+    ) if cells is None else (_forms(_on_cells(compared, levels, used, own)) for own in cells)  # fmt: skip
     errors = (2 * float(np.linalg.norm(first_ - first_check, 2)), 2 * float(np.linalg.norm(second - second_check, 2)))
     lower = bazley_fox.lower(energies, first_, second, tau, _residual(levels, used), errors)
     return Sigma(lower - compared.excess, k)
@@ -108,15 +114,25 @@ def _residual(levels: Sequence[AxisLevels], used: np.ndarray) -> np.ndarray:
     return total
 
 
-def _forms(
+def _forms(parts: Iterator[Part]) -> tuple[np.ndarray, np.ndarray]:
+    """<u_i|V'|u_j> and <u_i|V'^2|u_j> between products, from parts of the plane or the box."""
+    first: Any = 0.0
+    second: Any = 0.0
+    for product, above in parts:
+        with_v = product * above
+        first = first + product @ with_v.T
+        second = second + with_v @ with_v.T
+    return first, second
+
+
+def _on_grid(
     potential: Any, compared: Comparison, levels: Sequence[AxisLevels], used: np.ndarray, grids: Sequence[OnGrid]
-) -> tuple[np.ndarray, np.ndarray]:
-    """<u_i|V'|u_j> and <u_i|V'^2|u_j> of V' = V - sum v + excess between the products `used`, slab by slab."""
+) -> Iterator[Part]:
+    """Products `used`, times roots of weights, and V' = V - sum v + excess, slab by slab."""
     d, k = len(grids), len(used)
     functions = [one.mix.T @ grid.jets[0] for one, grid in zip(levels, grids, strict=True)]
     inner = int(np.prod([len(grid.x) for grid in grids[1:]]))
     rows = max(1, 2**23 // (k * inner))
-    first, second = np.zeros((k, k)), np.zeros((k, k))
     for begin in range(0, len(grids[0].x), rows):
         part = slice(begin, begin + rows)
         places = [grids[0].x[part], *(grid.x for grid in grids[1:])]
@@ -128,11 +144,19 @@ def _forms(
         product = functions[0][used[:, 0]][:, part]
         for axis in range(1, d):
             product = product[..., None] * functions[axis][used[:, axis]].reshape(k, *[1] * axis, -1)
-        product = (product * np.sqrt(weight)).reshape(k, -1)
-        with_v = product * above.ravel()
-        first += product @ with_v.T
-        second += with_v @ with_v.T
-    return first, second
+        yield (product * np.sqrt(weight)).reshape(k, -1), above.ravel()
+
+
+def _on_cells(
+    compared: Comparison, levels: Sequence[AxisLevels], used: np.ndarray, cells: Sequence[OnCell]
+) -> Iterator[Part]:
+    """The same cell by cell."""
+    for cell in cells:
+        above, product = cell.v + compared.excess, np.sqrt(cell.weight)
+        for axis, one in enumerate(levels):
+            above = above - np.asarray(compared.pieces[axis].at(cell.places[axis][:, None]), np.float64)
+            product = product * (one.mix[cell.within[axis]].T @ cell.jets[axis][0])[used[:, axis]]
+        yield product, above
 
 
 def ends_at(energies: Float[np.ndarray, "n"], asked: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.bounds import certify
+from qpinn.drivers.box_curves import Bend
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Stats
@@ -65,6 +66,7 @@ class BoxSolution:
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
     core      (K, n_1, ..., n_d) the coefficients of their products
+    bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -77,6 +79,7 @@ class BoxSolution:
     plan: BoxPlan
     axes: tuple[Axis, ...]
     core: Float[np.ndarray, "K *n"]
+    bends: tuple[Bend, ...]
     levels: Levels
     stats: Stats
 
@@ -141,11 +144,23 @@ class BoxSolution:
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
-        modules = product.product_of(self.axes)
-        indices = np.indices(self.core.shape[1:]).reshape(len(self.axes), -1).T
-        made = product.variables(self.axes, indices, self.core.reshape(len(self.core), -1))
+        module, made = self.wavefunction
 
         def each(x: Any) -> Any:
-            return jnp.asarray(jax.vmap(lambda place: modules.apply(made, place))(x)).T
+            return jnp.asarray(jax.vmap(lambda place: module.apply(made, place))(x)).T
 
         return jax.jit(each)
+
+    @functools.cached_property
+    def wavefunction(self) -> tuple[Any, Any]:
+        """A Flax module and its variables: psi of every level (K,) at x (d,) is module.apply(variables, x)."""
+
+        def made(axes: tuple[Axis, ...], core: np.ndarray) -> Any:
+            indices = np.indices(core.shape[1:]).reshape(len(axes), -1).T
+            return product.variables(axes, indices, core.reshape(len(core), -1))
+
+        module, smooth = product.product_of(self.axes), made(self.axes, self.core)
+        if not self.bends:
+            return module, smooth
+        bent = product.Bent(module, tuple((bend.side.curve.tree, bend.side.sign) for bend in self.bends))
+        return bent, product.together(smooth, [made(bend.axes, bend.core) for bend in self.bends])
