@@ -150,7 +150,9 @@ def _tolerance(plan: BoxPlan) -> float:
 def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Found:
     """The levels of a plan among products of the functions of the axes."""
     potential, d = plan.potential, plan.potential.dimension
-    solving = [rules[0 if d == 2 else 1] for rules in grids]  # of three axes the finer grid is for measuring alone
+    solving: list[Any] = [
+        rules[0 if d == 2 else 1] for rules in grids
+    ]  # of three axes the finer grid is for measuring alone
     field = mean_field(potential, solving)
     most = [(FUNCTIONS_OF_KINKS if potential.breakpoints[axis] else FUNCTIONS)[d] for axis in range(d)]
     mixes = [grid.ritz(v)[1][:, :n] for grid, v, n in zip(solving, field.v, most, strict=True)]

@@ -18,10 +18,9 @@ from qpinn.physics import cells as enclosing
 from qpinn.physics import curves
 from qpinn.physics.curves import Curve, Piece
 from qpinn.physics.potentials import formula as formulas
-from qpinn.physics.potentials import several
 from qpinn.physics.potentials.branches import branch
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import OneSided, Sides, at_places
+from qpinn.physics.potentials.several import OneSided, Sides, at_places, resolved
 from qpinn.training import bent, products
 from qpinn.wavefunctions.axis import Axis, OnGrid
 from qpinn.wavefunctions.on_cells import OnCell, Side, on_cells
@@ -154,7 +153,7 @@ def _blurs(plan: BoxPlan, pieces: Sequence[Piece], degree: int) -> Float[np.ndar
     together: dict[Sides, list[int]] = {}
     trees = [term.tree for term in plan.potential.switches]
     for place, piece in enumerate(pieces):
-        for sides in _sides(trees, piece, (low[place] + high[place]) / 2):
+        for sides in _sides(trees, piece):
             together.setdefault(sides, []).append(place)
     total = np.zeros(len(pieces))
     for sides, places in together.items():
@@ -164,17 +163,16 @@ def _blurs(plan: BoxPlan, pieces: Sequence[Piece], degree: int) -> Float[np.ndar
     return total
 
 
-def _sides(trees: Sequence[Node], piece: Piece, middle: np.ndarray) -> list[Sides]:
+def _sides(trees: Sequence[Node], piece: Piece) -> list[Sides]:
     """On which sides of the switches of V a piece lies: on both, of those whose curves run through it."""
+    middle = {axis: np.asarray((piece.low[axis] + piece.high[axis]) / 2) for axis in (0, 1)}
     every: list[Sides] = [()]
     for tree in trees:
-        if tree.operation == "floor":
-            continue
         more = []
         for sides in every:
-            own = several.resolved(tree, sides)
+            own = resolved(tree, sides)
             cuts = any(own == curve.tree for curve in piece.curves)
-            signs = (False, True) if cuts else (bool(at_places(own, dict(enumerate(middle))) > 0),)
+            signs = (False, True) if cuts else (bool(at_places(own, middle) > 0),)
             more += [(*sides, (tree, sign)) for sign in signs]
         every = more
     return every

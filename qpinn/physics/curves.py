@@ -219,9 +219,9 @@ def points(piece: Piece, rule: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarra
     size = np.diff(piece.panels)
     others = (piece.panels[:-1, None] + size[:, None] * (nodes + 1) / 2).ravel()
     along = (size[:, None] * weights / 2).ravel()
-    ends = [np.full(len(others), low), *(graph(curve, axis, low, high, others) for curve in piece.curves),
+    sides = [np.full(len(others), low), *(graph(curve, axis, low, high, others) for curve in piece.curves),
             np.full(len(others), high)]  # fmt: skip
-    ends = np.sort(np.stack(ends, axis=1), axis=1)
+    ends = np.sort(np.stack(sides, axis=1), axis=1)
     length = np.diff(ends, axis=1)
     own = ends[:, :-1, None] + length[..., None] * (nodes + 1) / 2
     weight = along[:, None, None] * length[..., None] * weights / 2

@@ -6,7 +6,7 @@ what rounding leaves nothing of is dropped; then a block Davidson iteration give
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -105,38 +105,42 @@ def _gathered(images: np.ndarray, start: Start) -> np.ndarray:
     return np.asarray(start.mixes[0].T @ images @ start.mixes[1])
 
 
-def _beyond(cells: Sequence[OnCell], start: Start, bends: Sequence, masses: Sequence[float], energy: object) -> Bent:
-    """What bent functions have beyond the products."""
+def _beyond(
+    cells: Sequence[OnCell], start: Start, bends: Sequence[tuple[np.ndarray, np.ndarray]], masses: Sequence[float],
+    energy: Callable[[np.ndarray], np.ndarray],
+) -> Bent:  # fmt: skip
+    """What bent functions have beyond the products, see `ritz`; `energy` is H among these."""
     functions = _all(bends, start)
     for last in (False, True):
         count = len(functions.core)
         seen, image = (np.zeros((count, *(len(mix) for mix in start.mixes))) for _ in range(2))
         gram, own = np.zeros((count, count)), np.zeros((count, count))
         for cell in cells:
-            fields = cell.fields(functions)
-            value, h_value = cell.weight * fields[0], cell.h(fields, masses)
+            fields = cell.fields(functions) if last else cell.values(functions)[None]
+            value = cell.weight * fields[0]
             rows, columns = cell.within
             products = cell.products().T
             gram += value @ fields[0].T
             seen[:, rows[:, None], columns] += (value @ products).reshape(count, len(rows), -1)
             if last:
+                h_value = cell.h(fields, masses)
                 own += value @ h_value.T
                 image[:, rows[:, None], columns] += ((cell.weight * h_value) @ products).reshape(count, len(rows), -1)
         overlap = _gathered(seen, start)
         flat = overlap.reshape(count, -1)
-        size = np.sqrt(np.diag(gram))
+        size = np.sqrt(np.maximum(np.diag(gram), 1e-300))
         shares, directions = np.linalg.eigh((gram - flat @ flat.T) / np.outer(size, size))
         kept = shares > BEYOND
         mix = directions[:, kept] / np.sqrt(shares[kept]) / size[:, None]
         functions = Functions(functions.core - _spread(overlap, start), functions.bends).mixed(mix)
-    h_overlap = energy(overlap)  # type: ignore[operator]
+    h_overlap = energy(overlap)
     crossed = _gathered(image, start) - h_overlap
     both = _gathered(image, start).reshape(count, -1) @ flat.T
     own = own - both - both.T + h_overlap.reshape(count, -1) @ flat.T
     return Bent(functions, np.moveaxis(np.tensordot(mix.T, crossed, axes=1), 0, -1), mix.T @ own @ mix)
 
 
-def _all(bends: Sequence, start: Start) -> Functions:
+def _all(bends: Sequence[tuple[np.ndarray, np.ndarray]], start: Start) -> Functions:
     """The bent functions as they are given, one curve after the other."""
     sizes = [len(mix) for mix in start.mixes]
     count = sum(first.shape[1] * second.shape[1] for first, second in bends)

@@ -91,6 +91,14 @@ class OnCell(NamedTuple):
         """The coefficients of what is not zero here."""
         return core[:, self.within[0][:, None], self.within[1]]
 
+    def values(self, functions: Functions) -> Float[np.ndarray, "K N"]:
+        """Values of functions."""
+        total = _fields(self.part(functions.core), self.jets, ORDERS[:1])[0]
+        for bend, core in zip(self.bends, functions.bends, strict=True):
+            if bend.any():
+                total += bend[0] * _fields(self.part(core), self.jets, ORDERS[:1])[0]
+        return np.asarray(total)
+
     def fields(self, functions: Functions) -> Float[np.ndarray, "5 K N"]:
         """Values and derivatives of functions, in the order of `ORDERS`."""
         total = _fields(self.part(functions.core), self.jets)
@@ -104,10 +112,15 @@ class OnCell(NamedTuple):
         return np.asarray(self.v * fields[0] - fields[3] / masses[0] - fields[4] / masses[1])
 
 
-def _fields(core: np.ndarray, jets: tuple[np.ndarray, ...]) -> np.ndarray:
-    """sum_ab core_kab phi_a(x) phi_b(y) and its derivatives (5, K, N)."""
-    along = [np.tensordot(core, own, axes=(1, 0)) for own in jets[0]]  # (K, b, N)
-    return np.stack([np.einsum("kbq,bq->kq", along[k], jets[1][m]) for k, m in ORDERS])
+def _fields(core: np.ndarray, jets: tuple[np.ndarray, ...], orders: Sequence[tuple[int, int]] = ORDERS) -> np.ndarray:
+    """sum_ab core_kab phi_a(x) phi_b(y) and its derivatives (orders, K, N)."""
+    total = np.zeros((len(orders), len(core), jets[0].shape[-1]))
+    some = np.flatnonzero(core.any(axis=(1, 2)))  # many are zero where each bends on one of several curves
+    if some.size:
+        along = {k: np.tensordot(core[some], jets[0][k], axes=(1, 0)) for k in {k for k, _ in orders}}  # (K, b, N)
+        for place, (k, m) in enumerate(orders):
+            total[place, some] = np.einsum("kbq,bq->kq", along[k], jets[1][m])
+    return total
 
 
 def times(one: Float[np.ndarray, "5 N"], other: Float[np.ndarray, "5 K N"]) -> Float[np.ndarray, "5 K N"]:
