@@ -9,15 +9,15 @@ from collections.abc import Iterable
 from typing import Any
 
 LIMIT = 1e12
-"""Largest size of a number, and of V, that is allowed."""
+"""Largest size of a number that is allowed; of V see `qpinn.physics.enclosure.largest`."""
 
-SMALLEST = 1e-12
-"""Smallest positive number that is allowed."""
+SMALLEST = 1e-30
+"""Smallest positive number that is allowed: energies in J are as small as 1e-24."""
 
 
 OTHER_WORDS = {
     "xavier": "glorot", "kaiming": "he", "silu": "swish", "logistic": "sigmoid", "lm": "levenberg_marquardt",
-    "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well", "box": "infinite_well",
+    "lbfgs": "adam_lbfgs", "l_bfgs": "adam_lbfgs", "square_well": "finite_well",
     "oscillator": "harmonic", "quartic": "anharmonic", "dirac": "delta", "dirichlet": "walls", "neumann": "free",
     "bloch": "periodic", "ring": "periodic", "formula": "expression", "table": "sampled", "csv": "sampled",
     "semiconductors": "semiconductor", "rayleigh_ritz": "ritz", "pinn": "envelope", "spline": "cubic",

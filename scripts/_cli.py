@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ROOT / "configs"
 BAD_INPUT = 2
 NON_FINITE = 3
+UNREAD = 128 + 13  # as a shell says of a programme that SIGPIPE ended
 
 # The matrices are small: BLAS threads cost more than they gain, twice as much where XLA runs several of them at once.
 # To be set before NumPy is imported.
@@ -80,6 +81,21 @@ def outcome(main: Callable[[], int]) -> int:
         return main()
     except Exception as error:
         fail(_unexpected(error), 1)
+
+
+def shown(main: Callable[[], int]) -> int:
+    """`outcome` of a script that only shows: where nobody reads on, as behind `head`, it ends without a word."""
+
+    def until_unread() -> int:
+        try:
+            status = main()
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what Python still writes at its end
+            return UNREAD
+
+    return outcome(until_unread)
 
 
 def _unexpected(error: Exception) -> str:
@@ -210,6 +226,7 @@ def read(config: Any) -> tuple[Any, Any]:
     from qpinn.drivers.mapping import from_mapping
     from qpinn.drivers.sweep_settings import Sweep
     from qpinn.physics import units
+    from qpinn.physics.potentials.base import dimension
 
     try:
         values = plain(config)
@@ -232,6 +249,9 @@ def read(config: Any) -> tuple[Any, Any]:
     _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
+    if dimension(potential) > 1:
+        _check_box(potential, chosen, values)
+        return potential, chosen
     if "vary" in values:
         varied(values, potential, chosen)
     if "sweep" not in values and "vary" not in values:
@@ -239,6 +259,25 @@ def read(config: Any) -> tuple[Any, Any]:
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
+    """Raise ValueError for what cannot be done, or does not fit, with a potential of several coordinates."""
+    from qpinn.drivers import box, box_plan, trained_box
+
+    for key in ("bands", "vary"):
+        if key in values:
+            raise ValueError(f"potential={potential.name}: has {potential.dimension} coordinates; scripts/{key}.py "
+                             "takes a potential on a line")  # fmt: skip
+    if values.get("figures", {}).get("animate"):
+        raise ValueError(f"figures.animate=true: potential={potential.name} is solved among products, not trained; "
+                         "leave it out")  # fmt: skip
+    if chosen.ansatz.name == "envelope":
+        boxed, _ = trained_box.with_walls(potential, chosen)
+        trained_box.check_size(boxed, chosen)
+        return
+    box.check(chosen)
+    box_plan.check(box_plan.of(potential, chosen))
 
 
 def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
@@ -335,20 +374,25 @@ def fresh(folder: Path) -> Path:
     fail(f"output={folder}: ten thousand runs of that name are there already")
 
 
-def runs(argv: Sequence[str], usage: str | None) -> list[tuple[Path, dict[str, Any]]]:
-    """The runs and sweeps in and below the folders on a command line, each with its results."""
+def runs(argv: Sequence[str], usage: str | None, others: Sequence[str] = ()) -> list[tuple[Path, dict[str, Any]]]:
+    """The runs and sweeps in and below the folders on a command line, each with its results.
+
+    others  files of `qpinn.runs.run_folder.KINDS` that mark folders of other kinds that are taken too
+    """
     if len(argv) < 2 or any(argument.startswith("-") for argument in argv[1:]):
         print(usage)
         raise SystemExit(0 if argv[1:2] in (["-h"], ["--help"]) else BAD_INPUT)
     from qpinn.runs import run_folder
 
-    finished = []
+    finished, names = [], (*run_folder.RUNS, *others)
     for argument in argv[1:]:
-        folders = run_folder.find_runs(Path(argument))
+        folders = run_folder.find_runs(Path(argument), names)
         if not folders:
-            fail(f"{argument}: holds no finished run or sweep (a folder with a results.json or summary.json)")
+            kinds = ["run", "sweep", *(run_folder.KINDS[name][0] for name in others)]
+            listed, files = (f"{', '.join(words[:-1])} or {words[-1]}" for words in (kinds, names))
+            fail(f"{argument}: holds no finished {listed} (a folder with a {files})")
         try:
-            finished += [(folder, run_folder.read_summary(folder)) for folder in folders]
+            finished += [(folder, run_folder.read_summary(folder, names)) for folder in folders]
         except ValueError as error:
             fail(str(error))
     return finished

@@ -12,8 +12,9 @@ import _cli
 import _overrides
 
 
-def options(arguments: Sequence[str], about: str | None, primary: str = "config") -> list[str]:
-    """The options on a command line. Those up to --version are answered here, an unknown one ends with one line."""
+def options(arguments: Sequence[str], about: str | None, primary: str = "config", multirun: bool = True) -> list[str]:
+    """The options on a command line. Those up to --version are answered here; an unknown one, and -m where there is no
+    multirun, ends with one line."""
     given = [argument for argument in arguments if argument.startswith("-")]
     for option in given:
         if option.partition("=")[0] not in OPTIONS:
@@ -29,6 +30,8 @@ def options(arguments: Sequence[str], about: str | None, primary: str = "config"
     if {"-h", "--help"} & set(given):
         print(help_text(about or "", primary))
         raise SystemExit(0)
+    if not multirun and (several := {"-m", "--multirun"} & set(given)):
+        _cli.fail(f"{several.pop()}: has no effect here; allowed for train.py and sweep.py, leave it out")
     return given
 
 

@@ -32,10 +32,12 @@ def main() -> int:
             print(f"\n  figure: {sweep_figures.save_settings(Path(sys.argv[1]), sweeps)[0]}")
     except (ValueError, *_cli.DAMAGED) as error:
         _cli.fail(f"{' '.join(sys.argv[1:])}: a results.json or summary.json is damaged ({error!r})")
+    except BrokenPipeError:
+        raise
     except OSError as error:
         _cli.fail(f"{sys.argv[1]}: the figure cannot be written; {error.strerror}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(_cli.outcome(main))
+    sys.exit(_cli.shown(main))

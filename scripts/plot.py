@@ -1,42 +1,54 @@
-"""Draw the figures of a run or a sweep and report.html again, from the files in its folder alone.
+"""Draw the figures of a folder again, from its files alone; of a run and a sweep report.html too.
 
-python scripts/plot.py outputs/<a run, a sweep or a multirun>
+python scripts/plot.py outputs/<a run, a sweep, a multirun, bands, or levels over a number>
 python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
 
 figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi;
-figures.animate=true (training.gif)
+figures.animate=true (training.gif of a run)
 """
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import _cli
 import _overrides
 
+OTHERS = ("bands.json", "vary.json")
+"""Files of folders that are no runs or sweeps, and are drawn too."""
+
 
 def main() -> int:
     words = [word for word in sys.argv[1:] if "=" in word and not Path(word).exists()]
-    folders = _cli.runs([word for word in sys.argv if word not in words], __doc__)
+    folders = _cli.runs([word for word in sys.argv if word not in words], __doc__, OTHERS)
     choice = _overrides.figures(words)
     if choice.name == "none":
         return 0
-    from qpinn.report import page, run_figures, sweep_figures
-
     for folder, results in folders:
-        if choice.animate and "statistics" in results:
-            _cli.fail(f"figures.animate=true: {folder} is a sweep, which keeps no frames; allowed for runs")
-        draw = sweep_figures.save_all if "statistics" in results else run_figures.save_all
         try:
-            written = draw(folder, choice)
-            written.append(page.save(folder, written))
+            written = draw(folder, results, choice)
         except (ValueError, OSError) as error:
             _cli.fail(str(error))
         except _cli.DAMAGED as error:
             _cli.fail(f"{folder}: a file is damaged ({error!r})")
         print("\n".join(map(str, written)))
     return 0
+
+
+def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
+    """The figures of a folder that ended with these results, and its report.html where it has one."""
+    from qpinn.report import band_figures, page, run_figures, sweep_figures, vary_figures
+
+    if choice.animate and "states" not in results:
+        raise ValueError(f"figures.animate=true: {folder} is not one run, and keeps no frames; allowed for runs")
+    if "theta" in results:
+        return band_figures.save_all(folder, choice)
+    if "values" in results:
+        return vary_figures.save_all(folder, choice)
+    drawn = (sweep_figures if "statistics" in results else run_figures).save_all(folder, choice)
+    return [*drawn.files, page.save(folder, drawn.shown)]
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def state(folder: Path) -> list[str] | None:
 
     facts = status.read(folder)
     if facts is not None:
-        done = f"{facts['step']} of {facts['steps']} steps" if "step" in facts else ""
+        done = f"{facts['step']} of {facts['steps']} {facts.get('counted', 'steps')}" if "step" in facts else ""
         return [facts["status"], done, _ago(facts), str(facts.get("host", "")), str(facts.get("reason") or "")]
     if (folder / "failed.txt").is_file():
         return ["failed", "", "", "", (folder / "failed.txt").read_text().strip().splitlines()[-1]]
@@ -76,4 +76,4 @@ def _ago(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(_cli.outcome(main))
+    sys.exit(_cli.shown(main))

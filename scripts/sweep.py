@@ -197,11 +197,11 @@ def sweep(config: Any, folder: Path, started: float) -> int:
               "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
         return 0
     summary = sweep.finish(job, folder, columns, facts, started)
-    figures, drawn = _cli.figures(config), []
+    figures, drawn = _cli.figures(config), {}
     if figures.name != "none":
         from qpinn.report import sweep_figures
 
-        drawn = sweep_figures.save_all(folder, figures)
+        drawn = sweep_figures.save_all(folder, figures).shown
     page.save(folder, drawn)
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0

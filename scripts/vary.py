@@ -22,7 +22,7 @@ STATED_EVERY = 2.0
 
 def main() -> int:
     arguments = _overrides.command_line()
-    if _help.options(arguments, __doc__, "vary"):
+    if _help.options(arguments, __doc__, "vary", multirun=False):
         return _cli.hydra_main(lambda config: None, "vary")
     config = _overrides.check(arguments, False, "vary")
     _cli.check_writable(config.output)
@@ -35,7 +35,7 @@ def main() -> int:
     family = _cli.varied(_cli.plain(config), potential, settings)
     print(f"{potential.name}: {settings.states or 1} levels over {family.name} from {family.values[0]:g} to "
           f"{family.values[-1]:g}, {len(family.values)} points", flush=True)  # fmt: skip
-    with Work(config, potential, settings, len(family.values)) as work:
+    with Work(config, len(family.values)) as work:
         try:
             result = vary.run(family, settings, [work])
         except ValueError as error:
@@ -43,7 +43,7 @@ def main() -> int:
         content = work.write(result)
         figures = _cli.figures(config)
         if figures.name != "none":
-            vary_figures.save(content, work.folder / "vary", figures)
+            vary_figures.save_all(work.folder, figures)
     print(f"\n{words.report(content)}\n  folder: {work.folder}")
     return 0
 
@@ -54,8 +54,8 @@ class Work:
 
     folder: Path
 
-    def __init__(self, config: Any, potential: Any, settings: Any, points: int) -> None:
-        self._config, self._potential, self._settings, self._points = config, potential, settings, points
+    def __init__(self, config: Any, points: int) -> None:
+        self._config, self._points = config, points
         self._done, self._stated, self._status = 0, 0.0, "failed"
         self._claim: Any = None
         self._bar: Any = None
@@ -87,11 +87,11 @@ class Work:
         run_folder.git_commit(), run_folder.versions()  # they are kept: a signal leaves no time to ask
 
     def _state(self, what: str) -> None:
-        self._claim.write(what, step=self._done, steps=self._points)
+        self._claim.write(what, step=self._done, steps=self._points, counted="points")
         self._stated = time.monotonic()
 
     def _write(self, result: Any) -> dict[str, Any]:
-        content = self._summary(result, self._potential, self._settings, self._points)
+        content = self._summary(result, self._points)
         self._save(self.folder, content)
         return content
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+import shutil
+
 import _overrides
 import _resume
 import numpy as np
@@ -47,6 +52,35 @@ def test_an_animation_moves_and_ends_where_training_did(animated):
         assert frames["energy"][-1] == pytest.approx([np.pi**2, 4 * np.pi**2], rel=1e-6)
         overlap = np.abs(np.trapezoid(frames["psi"][-1] * ended["psi"], ended["x"], axis=1))
         np.testing.assert_allclose(overlap, 1.0, atol=1e-5)
+
+
+def _page(folder):
+    """The figures of a page: type and bytes by name."""
+    found = re.findall(r'<img alt="([^"]*)" src="data:([^;]*);base64,([^"]*)"', (folder / "report.html").read_text())
+    return {name: (kind, base64.b64decode(data)) for name, kind, data in found}
+
+
+def test_the_page_shows_every_figure_whatever_its_files_are(animated, tmp_path):
+    """Drawings, and pictures where these are smaller by much; the animation too, at most as fine as by default."""
+    shutil.copytree(animated, tmp_path / "run")
+    first = _page(animated)
+    assert {name: kind for name, (kind, _) in first.items()} == {
+        **dict.fromkeys(("levels", "residual", "energy"), "image/svg+xml"), "training": "image/gif"
+    }  # fmt: skip
+    assert first["training"][1] == (animated / "training.gif").read_bytes()
+    words = ["figures=essential", "figures.animate=true"]
+    assert call("plot", tmp_path / "run", *words, "figures.format=[pdf,svg]", "figures.dpi=40").returncode == 0
+    assert _page(tmp_path / "run") == first
+    assert call("plot", tmp_path / "run", *words, "figures.format=png", "figures.dpi=300").returncode == 0
+    finer = _page(tmp_path / "run")
+    assert finer["levels"] == first["levels"]
+    for source, width in (
+        (tmp_path / "run" / "training.gif", 3.4 * 300),
+        (io.BytesIO(finer["training"][1]), 3.4 * 200),
+    ):
+        with Image.open(source) as image:
+            assert image.width == pytest.approx(width, abs=1)
+            assert image.n_frames >= 2
 
 
 def test_looking_more_often_changes_no_number(animated, tmp_path):
@@ -104,8 +138,9 @@ def test_a_sweep_draws_what_is_asked_for(tmp_path):
     finished = script("sweep", *words, "figures=none")
     assert finished.returncode == 0, finished.stderr
     assert _kinds(tmp_path / "sweep") == {}
-    assert call("plot", tmp_path / "sweep", "figures=essential", "figures.format=png").returncode == 0
-    assert _kinds(tmp_path / "sweep") == {".png": {"energies", "loss_and_error"}}
+    assert call("plot", tmp_path / "sweep", "figures=essential", "figures.format=pdf").returncode == 0
+    assert _kinds(tmp_path / "sweep") == {".pdf": {"energies", "loss_and_error"}}
+    assert set(_page(tmp_path / "sweep")) == {"energies", "loss and error"}
 
 
 @pytest.mark.parametrize(

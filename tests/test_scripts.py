@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -251,6 +254,31 @@ def test_what_is_not_a_run_is_named(tmp_path, name):
     finished = call(name, tmp_path)
     assert finished.returncode == 2
     assert "results.json" in finished.stderr
+
+
+@pytest.mark.parametrize("name", ["compare", "status"])
+def test_where_nobody_reads_on_nothing_is_said(run, name):
+    """As behind `head`, which has its lines and goes."""
+    folder, _ = run
+    unread, written = os.pipe()
+    os.close(unread)
+    command = [sys.executable, ROOT / "scripts" / f"{name}.py", folder]
+    finished = subprocess.run(command, stdout=written, stderr=subprocess.PIPE, text=True, timeout=120)
+    os.close(written)
+    assert (finished.returncode, finished.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("name", ["bands", "vary"])
+def test_what_has_no_multirun_says_so(name, tmp_path):
+    finished = call(name, "-m", "potential=kronig_penney", "seed=1,2", f"output={tmp_path}")
+    assert finished.returncode == 2
+    assert finished.stderr == "error: -m: has no effect here; allowed for train.py and sweep.py, leave it out\n"
+
+
+def test_the_points_of_a_variation_are_counted(tmp_path):
+    words = ["potential=infinite_well", "vary=potential.domain[1]", "range=[1,2]", "points=3", "figures=none"]
+    assert call("vary", *words, f"output={tmp_path}").returncode == 0
+    assert "3 of 3 points" in call("status", tmp_path).stdout
 
 
 def test_a_damaged_wavefunction_is_named(run, tmp_path):

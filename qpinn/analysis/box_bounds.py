@@ -31,75 +31,115 @@ BEYOND = 3
 
 
 class Sigma(NamedTuple):
-    """Lower bounds (n,) of the lowest levels, and how many products they come from; or why there are none."""
+    """What bounds levels from below.
+
+    lower     (n,) lower bounds of the lowest levels
+    together  how many levels are bounded together, with `lower[together]` as sigma; or why there are none, in `reason`
+    products  of the comparison potential that they come from
+    """
 
     lower: Float[np.ndarray, "n"]
-    products: int
+    together: int
+    products: int = 0
     reason: str | None = None
 
+    @property
+    def above(self) -> float:
+        """Lower bound of the first level that is not bounded with the others; -inf where there is none."""
+        return float(self.lower[self.together]) if self.reason is None else -np.inf
 
-def sigma(
-    potential: Any, compared: Comparison, fine: Sequence[OnGrid], check: Sequence[OnGrid],
-    energies: Float[np.ndarray, "K+"], count: int, cells: tuple[list[OnCell], list[OnCell]] | None = None,
-) -> Sigma:  # fmt: skip
+
+class Rules(NamedTuple):
+    """The functions of every axis on four quadratures: their levels are solved on `fine` and checked on `check`, and
+    products of them integrated on `products`, checked on `others`, which may be coarser; where V jumps on curves both
+    on `cells`."""
+
+    fine: Sequence[OnGrid]
+    check: Sequence[OnGrid]
+    products: Sequence[OnGrid]
+    others: Sequence[OnGrid]
+    cells: tuple[list[OnCell], list[OnCell]] | None = None
+
+
+def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np.ndarray, "K"], asked: int) -> Sigma:
     """Lower bounds of the levels of a box from a comparison potential below V.
 
-    energies  of the levels, one beyond `count` at least: products are added until their bound of level `count` has come
-              half-way to it from the level below
-    cells     of both quadratures where V jumps on curves
+    energies  upper bounds of `asked` levels and some more, which are bounded with them up to a gap. Products
+              are added until sigma has come half-way through a gap
+
+    One of SIZES is tried after the other; the error of the integrals is looked at for the last one alone.
     """
-    last = Sigma(np.full(count + 1, -np.inf), 0, "the comparison potential is too far below V")
-    wanted = float(energies[count - 1] + 0.5 * (energies[count] - energies[count - 1]))
-    for size in SIZES:
-        found = _with(potential, compared, fine, check, max(size, 4 * count), cells)
-        if found is None:
+    none = Sigma(np.full(asked + 1, -np.inf), asked, 0, "the comparison potential is too far below V")
+    rough = [grid.ritz(np.asarray(v.at(grid.x[:, None]), np.float64))[0]
+             for v, grid in zip(compared.pieces, rules.fine, strict=True)]  # fmt: skip
+    most = max(SIZES[-1], 4 * asked)
+    lowest = sums(rough, most)
+    below = int((sum(e[lowest[:, axis]] for axis, e in enumerate(rough)) < energies[asked - 1] + compared.excess).sum())
+    if below > most * (1 - WINDOW):
+        return none._replace(reason=f"{below} levels or more of the comparison potential lie below them")
+    best, share = None, 0.0
+    for size in (size for size in sorted({*SIZES, most}) if size >= max(4 * asked, below)):
+        chosen = _chosen(compared, rules, rough, size)
+        if chosen is None:
             continue
-        if len(found.lower) > count and found.lower[count] > last.lower[min(count, len(last.lower) - 1)]:
-            last = found
-        if len(last.lower) > count and last.lower[count] >= wanted:
+        forms = _forms(_parts(potential, compared, chosen, rules, checks=False))
+        lower = chosen.bounds(forms, (0.0, 0.0)) - compared.excess
+        here, found = max((_reach(lower, energies, count), count) for count in range(asked, len(energies)))
+        if here > share:
+            best, share = (chosen, forms, found), here
+        if share >= 0.5:
             break
-    if not last.lower[count] > energies[count - 1]:
-        return last._replace(reason=last.reason or "the comparison potential is too far below V")
-    return last
+    if best is None:
+        return none
+    chosen, forms, count = best
+    others = _forms(_parts(potential, compared, chosen, rules, checks=True))
+    first, second = (2 * float(np.linalg.norm(one - other, 2)) for one, other in zip(forms, others, strict=True))
+    lower = chosen.bounds(forms, (first, second)) - compared.excess
+    reason = None if lower[count] > energies[count - 1] else "the integrals over products are not accurate enough"
+    return Sigma(lower, count, len(chosen.used), reason)
 
 
-def _with(
-    potential: Any, compared: Comparison, fine: Sequence[OnGrid], check: Sequence[OnGrid], size: int,
-    cells: tuple[list[OnCell], list[OnCell]] | None,
-) -> Sigma | None:  # fmt: skip
-    """The bounds from about `size` products; None where the axes have too few functions."""
-    d = len(fine)
-    rough = [
-        grid.ritz(np.asarray(v.at(grid.x[:, None]), np.float64))[0]
-        for v, grid in zip(compared.pieces, fine, strict=True)
-    ]
+def _reach(lower: np.ndarray, energies: np.ndarray, count: int) -> float:
+    """How far through the gap above level `count` - 1 its lower bound is, times the gap in units of the widest."""
+    gap = float(energies[count] - energies[count - 1])
+    if len(lower) <= count or gap <= 0 or lower[count] <= energies[count - 1]:
+        return 0.0
+    widest = max(float(np.diff(energies[-len(energies) // 2 :]).max()), gap)
+    return min(float(lower[count] - energies[count - 1]) / gap, 1.0) * min(1.0, 4 * gap / widest)
+
+
+class _Chosen(NamedTuple):
+    """Products `used` (k, d) of levels of the axes, and a lower bound of the first that is not among them."""
+
+    levels: list[AxisLevels]
+    used: np.ndarray
+    tau: float
+
+    def bounds(self, forms: tuple[np.ndarray, np.ndarray], errors: tuple[float, float]) -> np.ndarray:
+        energies = sum(one.energies[self.used[:, axis]] for axis, one in enumerate(self.levels))
+        return bazley_fox.lower(energies, *forms, self.tau, _residual(self.levels, self.used), errors)  # type: ignore
+
+
+def _chosen(compared: Comparison, rules: Rules, rough: list[np.ndarray], size: int) -> _Chosen | None:
+    """About `size` products, up to a gap of their energies; None where the axes have too few functions."""
     tuples = sums(rough, int(size * (1 + WINDOW)) + 1)
-    total = sum(rough[axis][tuples[:, axis]] for axis in range(d))
+    total = sum(e[tuples[:, axis]] for axis, e in enumerate(rough))
     first = int(size * (1 - WINDOW))
-    k = first + int(np.argmax(np.diff(total[first - 1 :])))
-    used = tuples[:k]
-    counts = [min(int(used[:, axis].max()) + 1 + BEYOND, len(rough[axis]) // 2) for axis in range(d)]
-    if any(used[:, axis].max() >= counts[axis] for axis in range(d)):
-        return None
-    levels = [
-        axis_levels(v, *pair, n)
-        for v, pair, n in zip(compared.pieces, zip(fine, check, strict=True), counts, strict=True)
-    ]
-    if not all(np.isfinite(one.lower).all() for one in levels):
-        return None
+    used = tuples[: first + int(np.argmax(np.diff(total[first - 1 :])))]  # type: ignore[index]
+    highest = used.max(axis=0)
+    levels = []
+    for axis, v in enumerate(compared.pieces):
+        count = int(highest[axis]) + 1 + BEYOND
+        if count > len(rough[axis]) // 2:
+            return None
+        levels.append(axis_levels(v, rules.fine[axis], rules.check[axis], count))
+        if not np.isfinite(levels[-1].lower).all():
+            return None
     within = {tuple(index) for index in used}
-    beyond = [index for index in sums([one.lower for one in levels], k + 4 * int(WINDOW * size) + 8)
-              if tuple(index) not in within]  # fmt: skip
-    if not beyond:
-        return None
-    tau = min(float(sum(levels[axis].lower[place] for axis, place in enumerate(index))) for index in beyond)
-    energies = sum(levels[axis].energies[used[:, axis]] for axis in range(d))
-    (first_, second), (first_check, second_check) = (
-        _forms(_on_grid(potential, compared, levels, used, grids)) for grids in (fine, check)
-    ) if cells is None else (_forms(_on_cells(compared, levels, used, own)) for own in cells)  # fmt: skip
-    errors = (2 * float(np.linalg.norm(first_ - first_check, 2)), 2 * float(np.linalg.norm(second - second_check, 2)))
-    lower = bazley_fox.lower(energies, first_, second, tau, _residual(levels, used), errors)
-    return Sigma(lower - compared.excess, k)
+    for index in sums([one.lower for one in levels], 4 * len(used)):
+        if tuple(index) not in within:
+            return _Chosen(levels, used, float(sum(one.lower[place] for one, place in zip(levels, index, strict=True))))
+    return None
 
 
 def _residual(levels: Sequence[AxisLevels], used: np.ndarray) -> np.ndarray:
@@ -125,10 +165,16 @@ def _forms(parts: Iterator[Part]) -> tuple[np.ndarray, np.ndarray]:
     return first, second
 
 
-def _on_grid(
-    potential: Any, compared: Comparison, levels: Sequence[AxisLevels], used: np.ndarray, grids: Sequence[OnGrid]
-) -> Iterator[Part]:
-    """Products `used`, times roots of weights, and V' = V - sum v + excess, slab by slab."""
+def _parts(potential: Any, compared: Comparison, chosen: _Chosen, rules: Rules, checks: bool) -> Iterator[Part]:
+    """Products `used`, times roots of weights, and V' = V - sum v + excess; `checks` says on which quadrature."""
+    if rules.cells is not None:
+        return _on_cells(compared, chosen, rules.cells[checks])
+    return _on_grid(potential, compared, chosen, rules.others if checks else rules.products)
+
+
+def _on_grid(potential: Any, compared: Comparison, chosen: _Chosen, grids: Sequence[OnGrid]) -> Iterator[Part]:
+    """The same slab by slab."""
+    levels, used = chosen.levels, chosen.used
     d, k = len(grids), len(used)
     functions = [one.mix.T @ grid.jets[0] for one, grid in zip(levels, grids, strict=True)]
     inner = int(np.prod([len(grid.x) for grid in grids[1:]]))
@@ -147,23 +193,14 @@ def _on_grid(
         yield (product * np.sqrt(weight)).reshape(k, -1), above.ravel()
 
 
-def _on_cells(
-    compared: Comparison, levels: Sequence[AxisLevels], used: np.ndarray, cells: Sequence[OnCell]
-) -> Iterator[Part]:
+def _on_cells(compared: Comparison, chosen: _Chosen, cells: Sequence[OnCell]) -> Iterator[Part]:
     """The same cell by cell."""
     for cell in cells:
         above, product = cell.v + compared.excess, np.sqrt(cell.weight)
-        for axis, one in enumerate(levels):
+        for axis, one in enumerate(chosen.levels):
             above = above - np.asarray(compared.pieces[axis].at(cell.places[axis][:, None]), np.float64)
-            product = product * (one.mix[cell.within[axis]].T @ cell.jets[axis][0])[used[:, axis]]
+            product = product * (one.mix[cell.within[axis]].T @ cell.jets[axis][0])[chosen.used[:, axis]]
         yield product, above
-
-
-def ends_at(energies: Float[np.ndarray, "n"], asked: int) -> int:
-    """How many of the levels (n,) are bounded together: up to the widest gap after those that were asked for."""
-    gaps = np.diff(energies[asked - 1 :])
-    wide = np.flatnonzero(gaps > 0.2 * gaps.max())
-    return asked + int(wide[0]) if gaps.size else asked
 
 
 def spread(fine: Forms, check: Forms) -> Float[np.ndarray, "K K"]:

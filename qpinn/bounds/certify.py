@@ -26,6 +26,9 @@ from qpinn.geometry.mesh import reflected
 TOLERANCE = 1e-8
 """What bounds are compared with where no tolerance was given, relative to the scale of a level."""
 
+SMALL = 1e-4
+"""Energies below are written with a power of ten."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Values:
@@ -285,9 +288,16 @@ def scale(energies: Float[np.ndarray, "K"]) -> Float[np.ndarray, "K"]:
 
 
 def digits(energy: float, half_width: float) -> str:
-    """An energy with its bound in the last digit: 20.6174522(4), for |E - 20.6174522| <= 4e-7."""
+    """An energy with its bound in the last digit: 20.6174522(4), for |E - 20.6174522| <= 4e-7.
+
+    Where it is as small as energies in J are: 6.02466739(3)e-20.
+    """
     if not (np.isfinite(half_width) and np.isfinite(energy)):
         return f"{energy:.6g}(?)"
+    if half_width < abs(energy) < SMALL:
+        power = int(np.floor(np.log10(abs(energy))))
+        significand = energy / 10.0**power
+        return f"{digits(significand, half_width / 10.0**power + 4 * np.spacing(abs(significand)))}e{power}"
     place = int(np.floor(np.log10(max(half_width, 1e-16 * abs(energy), 1e-300))))
     for last in (place, place + 1):
         rounded = round(energy, -last)

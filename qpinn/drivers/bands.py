@@ -20,8 +20,7 @@ from qpinn.analysis.quadratures import Quadratures, quadratures
 from qpinn.bounds import certify
 from qpinn.drivers import budget, discretize
 from qpinn.drivers.build import build_on, cast
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import BandsChoice, Settings
+from qpinn.drivers.settings import BandsChoice, Settings, of_keywords
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.domain import Ends
 from qpinn.geometry.quadrature import FixedPoints, Points, gauss_legendre
@@ -29,6 +28,7 @@ from qpinn.physics import units
 from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.resolution import energy_unit
 from qpinn.physics.survey import Survey, survey, with_ends
+from qpinn.physics.units import Units
 from qpinn.training import shared
 from qpinn.training.lanes import System
 
@@ -45,8 +45,12 @@ class Bands:
     energies (T, K); lower, upper (T, K) bounds of each level, NaN where there is none
     gaps     (K - 1, 2) between the highest of a band and the lowest of the next at these phases: sure to be free of
              levels at them; negative where bands overlap or touch
+    given    the potential, its domain one period
+    settings how it was solved
     """
 
+    given: Any
+    settings: Settings
     theta: Float[np.ndarray, "T"]
     k: Float[np.ndarray, "T"]
     energies: Float[np.ndarray, "T K"]
@@ -57,6 +61,27 @@ class Bands:
     def gaps(self) -> Float[np.ndarray, "K-1 2"]:
         return np.stack([self.upper[:, :-1].max(axis=0), self.lower[:, 1:].min(axis=0)], axis=1)
 
+    @property
+    def units(self) -> Units:
+        return self.settings.units.units
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(shown.of_bands(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(shown.of_bands(self))
+
+    def plot(self, ax: Any = None) -> Any:
+        """E over k from -pi / a to pi / a, gaps shaded. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
+        from qpinn.report import band_figures, style  # not before: Matplotlib takes long to import
+        from qpinn.runs.bands import summary
+
+        return style.on_axes(band_figures.draw, ax, summary(self))
+
 
 def bands(potential: Any, count: int = 4, phases: int = 33, **settings: Any) -> Bands:
     """The lowest `count` bands of a potential whose domain is one period, at `phases` from 0 to pi.
@@ -65,7 +90,7 @@ def bands(potential: Any, count: int = 4, phases: int = 33, **settings: Any) -> 
 
     Raises ValueError if the potential has no period, for settings that mean nothing here, or if memory does not do.
     """
-    return run(potential, count, phases, from_mapping(Settings, settings))
+    return run(potential, count, phases, of_keywords(settings, {"count": (), "phases": ()}))
 
 
 def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:
@@ -87,7 +112,10 @@ def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:
         energies, lower, upper = _levels(bare, many, count, theta)
     scale = settings.units.units.scale
     period = float(bare.domain[1] - bare.domain[0])
-    return Bands(theta=theta, k=theta / period, energies=energies * scale, lower=lower * scale, upper=upper * scale)
+    return Bands(
+        theta=theta, k=theta / period, energies=energies * scale, lower=lower * scale, upper=upper * scale,
+        given=potential, settings=settings,
+    )  # fmt: skip
 
 
 @jax.jit

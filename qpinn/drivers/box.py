@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_bounds, tensor
+from qpinn.analysis import bent_fields, box_bounds, box_symmetry, tensor
+from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers import box_curves, box_plan, build
-from qpinn.drivers.box_curves import Bend, Cut, Found
+from qpinn.drivers.box_curves import Cut, Found
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
 from qpinn.drivers.clock import Clock
@@ -28,12 +29,20 @@ from qpinn.typing import Key, Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
 from qpinn.wavefunctions.networks import MLP
+from qpinn.wavefunctions.on_cells import Bend
 
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
 
+FEWEST, USEFUL = 56, 80.0
+"""Of the functions of an axis those are left out whose energy is more than 80 times as far above the lowest as the
+highest level is above the ground state, but for the first 56."""
+
 FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
 """The same where V jumps on planes across the axis."""
+
+MOST_LEVELS = 64
+"""Levels that are solved: four times as many products bound them, in matrices and on grids that hold all of these."""
 
 ROUNDS = 3
 """Meshes that are tried to meet a tolerance."""
@@ -84,6 +93,12 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
+    if solved.bends:
+        psi, levels = bent_fields.aligned(plan.potential, Psi(solved.axes, solved.core, solved.bends), solved.levels)
+        solved = solved._replace(core=psi.core, bends=psi.bends, levels=levels)
+    else:
+        core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
+        solved = solved._replace(core=core, levels=levels)
     clock.lap("measure")
     return BoxSolution(
         given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, bends=solved.bends,
@@ -91,10 +106,22 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
     )  # fmt: skip
 
 
+def describe_route(settings: Settings) -> dict[str, Any]:
+    """What the levels are made of, in the words of `eigenstates.describe_route`."""
+    return {
+        "label": "products of piecewise networks of the axes, untrained: Rayleigh-Ritz among all of them",
+        "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
+        "sampling": "gauss_legendre", "precision": settings.precision,
+    }  # fmt: skip
+
+
 def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.states != "all" and settings.level >= MOST_LEVELS:
+        key = f"state={settings.level}" if settings.states is None else f"states={settings.states}"
+        raise ValueError(f"{key}: in several dimensions at most {MOST_LEVELS} levels are solved and bounded together")
     if settings.states == "all":
         raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")
     if not settings.ends.ends.walls:
@@ -115,16 +142,16 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
         found = box_curves.found(plan, cut, axes, grids, _tolerance(plan))
     clock.lap("solve")
     energies = found.fine.energies
-    count = box_bounds.ends_at(energies, plan.asked)
     if reason is None:
-        densities = [(sinc.x, sinc.weight * (u[: 1 + count // 2] ** 2).mean(axis=0))
+        densities = [(sinc.x, sinc.weight * (u[: 1 + plan.asked // 2] ** 2).mean(axis=0))
                      for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
-        compared = comparison(potential, plan.edges, densities, float(energies[count - 1]))
-        pair = [[rules[which] for rules in grids] for which in (0, 1)]
-        sigma = box_bounds.sigma(potential, compared, pair[0], pair[1], energies, count, found.cells)
+        compared = comparison(potential, plan.edges, densities, float(energies[plan.asked - 1]))
+        fine, check_, coarse, others = ([of_axis[which] for of_axis in grids] for which in (0, 1, -2, -1))
+        rules = box_bounds.Rules(fine=fine, check=check_, products=coarse, others=others, cells=found.cells)
+        sigma = box_bounds.sigma(potential, compared, rules, energies, plan.asked)
     else:
-        sigma = box_bounds.Sigma(np.full(count + 1, -np.inf), 0, reason)
-    levels = _levels(plan, found, sigma, count)
+        sigma = box_bounds.Sigma(np.full(len(energies), -np.inf), plan.asked, reason=reason)
+    levels = _levels(plan, found, sigma)
     clock.lap("bound")
     bends = tuple(bend._replace(core=bend.core[: plan.asked]) for bend in found.bends)
     return Solved(found.axes, found.core[: plan.asked], bends, levels)
@@ -150,11 +177,10 @@ def _tolerance(plan: BoxPlan) -> float:
 def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Found:
     """The levels of a plan among products of the functions of the axes."""
     potential, d = plan.potential, plan.potential.dimension
-    solving: list[Any] = [
-        rules[0 if d == 2 else 1] for rules in grids
-    ]  # of three axes the finer grid is for measuring alone
+    # of three axes the finer grid is for measuring alone
+    solving: list[Any] = [rules[0 if d == 2 else 1] for rules in grids]
     field = mean_field(potential, solving)
-    most = [(FUNCTIONS_OF_KINKS if potential.breakpoints[axis] else FUNCTIONS)[d] for axis in range(d)]
+    most = [_functions(plan, axis, field.energies[axis]) for axis in range(d)]
     mixes = [grid.ritz(v)[1][:, :n] for grid, v, n in zip(solving, field.v, most, strict=True)]
     mixed = [grid.mixed(mix) for grid, mix in zip(solving, mixes, strict=True)]
     v = products.grid_of(tabulated(potential, [grid.x for grid in mixed]), [len(grid.x) for grid in mixed])
@@ -168,6 +194,16 @@ def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnG
         fine=tensor.forms(potential, fine, core, _blur(plan, fine)), check=tensor.forms(potential, coarse, core),
         cells=None,
     )  # fmt: skip
+
+
+def _functions(plan: BoxPlan, axis: int, energies: np.ndarray) -> int:
+    """How many functions of an axis products are made of: all that have energies of use, where V is smooth."""
+    d = plan.potential.dimension
+    if plan.potential.breakpoints[axis]:
+        return FUNCTIONS_OF_KINKS[d]
+    lowest = sum(e[0] for e in plan.field.energies) - plan.field.excess
+    useful = int(np.searchsorted(energies - energies[0], USEFUL * (plan.top - lowest)))
+    return min(max(useful, FEWEST), FUNCTIONS[d])
 
 
 def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGrid]]:
@@ -191,6 +227,8 @@ def _drawn(ansatz: Ansatz, key: Key) -> Params:
 def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     """Bound on the distance of V from what the quadrature integrates, at its points; None where V is a polynomial."""
     potential, points = plan.potential, plan.points[0]
+    if potential.curves:
+        return np.full([len(grid.x) for grid in grids], np.inf)
     if max(cells.degrees(potential)) <= points // 2:
         return None
     low, high = cells.boxes(plan.edges)
@@ -202,18 +240,18 @@ def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     return np.asarray(off)
 
 
-def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma, count: int) -> Levels:
+def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     """What is known of the levels that were asked for."""
     fine, check_ = found.fine, found.check
     energies, eps = fine.energies, float(np.finfo(float).eps)
     rounding = 32 * eps * fine.size + 2 * np.abs(energies - check_.energies) + fine.unseen
     reason = sigma.reason
     seen = bool(np.isfinite(fine.unseen).all())
-    above = float(sigma.lower[count])
+    count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
         reason, upper = reason or UNSEEN, upper + np.inf
-    elif reason is None and above > energies[count - 1]:
+    elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]
         lower[some] = certify.lehmann_maehly(energies[some], fine.residual[some, some], spread, above) - rounding[some]
@@ -225,7 +263,7 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma, count: int) ->
         residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
         sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
         moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
-        scale=certify.scale(energies)[shown],
+        scale=certify.scale(energies)[shown], beyond=float(energies[plan.asked]),
     )  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from qpinn.physics.potentials.formula import Node
 from qpinn.physics.potentials.several import OneSided, Sides, at_places, resolved
 from qpinn.training import bent, products
 from qpinn.wavefunctions.axis import Axis, OnGrid
-from qpinn.wavefunctions.on_cells import OnCell, Side, on_cells
+from qpinn.wavefunctions.on_cells import Bend, OnCell, Side, on_cells
 
 POINTS = 24, 20
 """Gauss-Legendre points between walls of a piece and curves, of the finer quadrature and the one it is checked with."""
@@ -40,14 +40,6 @@ class Cut(NamedTuple):
 
     pieces: list[Piece]
     sides: list[Side]
-
-
-class Bend(NamedTuple):
-    """What psi has of max(s g, 0)^2: functions of every axis, and the coefficients (K, m, m) of their products."""
-
-    side: Side
-    axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K m m"]
 
 
 class Found(NamedTuple):

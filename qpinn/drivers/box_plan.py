@@ -17,7 +17,7 @@ from qpinn.physics.potentials.several import tabulated
 EXTRA = 4
 """Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
 
-PHASE = {2: 3.0, 3: 4.5}
+PHASE = {2: 3.0, 3: 3.6}
 """Longest segment of an axis in radians of psi or decay lengths, by the number of axes."""
 
 WIDTH = 16
@@ -26,12 +26,19 @@ WIDTH = 16
 FEWEST, MOST = 4, {2: 48, 3: 20}
 """Segments of an axis."""
 
+FLAT = 0.3
+"""Where V jumps on curves, segments are nowhere longer than 1 / 0.3 times those at the bottom of V: a comparison
+potential that separates is low where V is not."""
+
 POINTS = {2: (24, 20), 3: (18, 15)}
 """Gauss-Legendre points in a segment of the finer quadrature and of the one that it is checked with: at least 2 m + 4
 for the m = 8 to 10 functions of a segment, or levels appear that are none."""
 
 POINTS_OF_OTHERS = {2: (36, 30), 3: (24, 20)}
 """The same for a V that is no polynomial: what half of these points do not see of it enters the bounds."""
+
+COARSE = (15, 12)
+"""Of three axes, the two rules on which products of the comparison potential are integrated: hundreds of functions."""
 
 GRADED = 0.2, 2
 """Beside a plane where V jumps, on which psi is singular at corners: how much shorter each segment is than the one
@@ -60,11 +67,13 @@ class BoxPlan:
     top: float
 
     @property
-    def points(self) -> tuple[int, int]:
-        """Gauss-Legendre points in a segment, of two quadratures."""
-        rules = POINTS[self.potential.dimension]
-        polynomial = max(cells.degrees(self.potential)) <= rules[0] // 2
-        return rules if polynomial else POINTS_OF_OTHERS[self.potential.dimension]
+    def points(self) -> tuple[int, ...]:
+        """Gauss-Legendre points in a segment of each quadrature: to measure on, to check that, and the last two for the
+        products of the comparison potential."""
+        d = self.potential.dimension
+        polynomial = max(cells.degrees(self.potential)) <= POINTS[d][0] // 2
+        rules = POINTS[d] if polynomial else POINTS_OF_OTHERS[d]
+        return rules if d == 2 else (*rules, *COARSE)
 
     @property
     def solved(self) -> int:
@@ -88,8 +97,10 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     for axis, sinc in enumerate(axes):
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
-        own = _edges(low, sinc, boxed.domain[axis], top, PHASE[d] * phase, kinks)
-        if sum(map(bool, boxed.breakpoints)) > 1:  # planes that cross
+        longest = (settings.ansatz.phase or PHASE[d]) * phase
+        flat = FLAT if d == 2 and boxed.curves else 0.0
+        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat)
+        if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
         if len(own) - 1 > MOST[d]:
             raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "
@@ -115,11 +126,18 @@ def check(plan: BoxPlan) -> None:
 
 
 def _edges(
-    low: np.ndarray, sinc: Sinc, walls: tuple[float, float], top: float, phase: float, kinks: tuple[float, ...]
+    low: np.ndarray,
+    sinc: Sinc,
+    walls: tuple[float, float],
+    top: float,
+    phase: float,
+    kinks: tuple[float, ...],
+    flat: float,
 ) -> np.ndarray:
     """Edges of segments in which psi of energy `top` turns or decays by no more than `phase`, and V's breakpoints.
 
-    low  about the least V at the points of the axis
+    low   about the least V at the points of the axis
+    flat  share of the turns at the least V that are counted everywhere at least
     """
     x, step = sinc.x, float(sinc.weight[0])
     wave = np.sqrt(sinc.mass * np.abs(low - top))
@@ -128,7 +146,7 @@ def _edges(
         before, after = np.cumsum(wave[: inner[0]][::-1])[::-1], np.cumsum(wave[inner[-1] + 1 :])
         beyond = np.concatenate([before, np.zeros(inner[-1] + 1 - inner[0]), after])
         wave = wave / (1 + (step * beyond / 4) ** 2)  # where little of psi is left, little needs to be followed
-    wave = wave + 0.3 / (walls[1] - walls[0])
+    wave = np.maximum(wave, flat * np.sqrt(sinc.mass * (top - low.min()))) + 0.3 / (walls[1] - walls[0])
     at = np.concatenate([[walls[0]], x, [walls[1]]])
     wave = np.concatenate([wave[:1], wave, wave[-1:]])
     turns = np.concatenate([[0.0], np.cumsum((wave[1:] + wave[:-1]) / 2 * np.diff(at))])

@@ -15,8 +15,7 @@ from jaxtyping import Float
 
 from qpinn.checks import shown
 from qpinn.drivers.eigenstates import run
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings
+from qpinn.drivers.settings import of_keywords
 from qpinn.drivers.solution import Solution
 from qpinn.physics.derivatives import Densities, slopes
 from qpinn.physics.potentials.combined import Combined
@@ -156,7 +155,7 @@ def energies(potential: Any, states: int | None = 1, **settings: Any) -> Float[A
     JaxRuntimeError with its text where the numbers are known only when compiled code runs (under `jit` and `vmap`).
     There the solver runs on the CPU, with threads of its own.
     """
-    chosen = from_mapping(Settings, {"states": states, **settings})
+    chosen = of_keywords({"states": states, **settings})
     if chosen.states == "all":
         raise ValueError("states=all: the number of levels must be known beforehand; give it")
     if not (hasattr(potential, "domain") and callable(potential)):

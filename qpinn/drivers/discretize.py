@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from qpinn.checks import LIMIT
 from qpinn.drivers.settings import MOST_STATES, Settings
 from qpinn.geometry.mesh import Mesh
 from qpinn.physics import enclosure, symmetry, units, walls
@@ -160,7 +159,7 @@ def _check(potential: Any) -> None:
     beyond = enclosure.out_of_range(potential)
     if beyond is not None:
         raise ValueError(f"potential.domain=[{edges[0]:g}, {edges[-1]:g}]: V is {beyond[1]:g} at x = {beyond[0]:g}; "
-                         f"must lie within +-{LIMIT:g}")  # fmt: skip
+                         f"must lie within +-{enclosure.largest(edges[0], edges[-1]):g}")  # fmt: skip
 
 
 def _asked(potential: Any, states: int | str) -> int:

@@ -17,16 +17,16 @@ from qpinn.bounds import certify
 from qpinn.checks import plain, shown
 from qpinn.drivers import budget, build, discretize
 from qpinn.drivers.clock import Clock
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import Settings, with_terms
+from qpinn.drivers.settings import TERMS, Settings, of_keywords, with_terms
 from qpinn.drivers.solution import Round, Solution, Stats, reference_of
 from qpinn.equations.eigenvalue import Fields
 from qpinn.geometry.mesh import Mesh
 from qpinn.physics import potentials, units
+from qpinn.physics.potentials.base import dimension
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
 from qpinn.training.fit import Callback, Fit, Snapshot
-from qpinn.training.lanes import Lanes, side_by_side, varied
+from qpinn.training.lanes import Lanes, System, side_by_side, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 
@@ -47,7 +47,8 @@ def solve(
     potential  of `qpinn.potentials`; or a pair of arrays (x, V), samples of a smooth curve between which V is a cubic
                spline (`qpinn.potentials.sampled`); or a formula in x (`expression`) or a Python function (`function`),
                between the walls `domain`, with `breakpoints` where V or its slope jumps; and `parameters` of a formula,
-               numbers by name
+               numbers by name. A formula in x, y, z or x1, x2, ... between walls of every axis, as in
+               domain=[[-6, 6], [-6, 6]], or a potential of several coordinates gives a BoxSolution
     hamiltonian  what is beside the potential's own: {"deltas": [[0.5, 10.0]], "mass": "1 + 0.1*x"}, as in
                `qpinn.potentials.combined`
 
@@ -57,11 +58,12 @@ def solve(
 
     Raises ValueError, naming key, value and what is allowed, before anything compiles.
     """
-    chosen = from_mapping(Settings, settings)
+    own = ("domain", "breakpoints", "parameters", "callbacks")
+    chosen = of_keywords(settings, {"hamiltonian": TERMS, **dict.fromkeys(own, ())})
     if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
         raise ValueError(f"callbacks={shown(callbacks)}: must be functions in brackets, as [print]")
     given = with_terms(potential_of(potential, domain, breakpoints, parameters), hamiltonian)
-    return run(given, chosen, callbacks)
+    return run(given, chosen, callbacks)  # type: ignore[no-any-return]
 
 
 def potential_of(
@@ -73,7 +75,7 @@ def potential_of(
         return potentials.expression(domain, given, breakpoints, parameters)
     if parameters is not None:
         raise ValueError(f"parameters={parameters}: has an effect only with a formula as potential")
-    if any(given is builder for builder in potentials.BUILDERS.values()):
+    if any(given is builder for builder in (*potentials.BUILDERS.values(), *potentials.BOXES.values())):
         name = given.__name__
         raise ValueError(f"potential={name}: must be called with its numbers, as in qpinn.potentials.{name}()")
     if not hasattr(given, "domain") and callable(given):
@@ -102,12 +104,16 @@ def potential_of(
 def run(
     potential: Any, settings: Settings, callbacks: Sequence[Callback] = (), snapshots: Sequence[Snapshot] = (),
     rounds: int = ROUNDS,
-) -> Solution:  # fmt: skip
-    """`solve` for settings that are already checked.
+) -> Any:  # fmt: skip
+    """`solve` for settings that are already checked: a Solution, or a BoxSolution of several coordinates.
 
     snapshots  of the trainings of a run that was interrupted, in their order: it goes on from them
     rounds     meshes that are tried at most
     """
+    if dimension(potential) > 1:
+        from qpinn.drivers import box
+
+        return box.run(potential, settings)
     clock = Clock()
     budget.forget_programmes()
     device = check_device(settings.precision)
@@ -167,13 +173,7 @@ def _train(
     if settings.shared:
         fit = shared.fit(build.networks(plan, systems), plan.trained)
     elif settings.in_turn:
-
-        def turn(trained: Sequence[Params]) -> Lanes:
-            one = systems[len(trained)]._replace(seed=loop.seeds_of_turn(settings.seed, len(trained)))
-            many = build.orthogonal(one, trained, plan.trained, settings, lanes=(1,))
-            return varied(build.orthogonal(one, [], plan.trained, settings), many, 1)
-
-        fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, **watched)
+        fit = trained_in_turn(systems, settings, course, **watched)
     else:
         inherited = None
         if before is not None:
@@ -184,6 +184,17 @@ def _train(
     last = measure(fit)
     clock.lap("measure")
     return last
+
+
+def trained_in_turn(systems: Sequence[System], settings: Settings, course: loop.Course, **watched: Any) -> Fit:
+    """Train a level after the other, each to be orthogonal to those before it, see `loop.in_turn`."""
+
+    def turn(trained: Sequence[Params]) -> Lanes:
+        one = systems[len(trained)]._replace(seed=loop.seeds_of_turn(settings.seed, len(trained)))
+        many = build.orthogonal(one, trained, len(systems), settings, lanes=(1,))
+        return varied(build.orthogonal(one, [], len(systems), settings), many, 1)
+
+    return loop.in_turn(loop.compiled(turn([]), course), turn, len(systems), course, **watched)
 
 
 def restored(potential: Any, settings: Settings, mesh: Mesh, fit: Callable[[Lanes], Fit], stats: Stats) -> Solution:

@@ -120,7 +120,7 @@ def _write(solution: Solution, folder: Path) -> None:
     run_folder.write_config(folder, config)
     run_folder.write_arrays(folder, solution, levels)
     run_folder.write_summary(folder, results)
-    page.save(folder, run_figures.save_all(folder))
+    page.save(folder, run_figures.save_all(folder).shown)
     ended = "non-finite" if solution.status == "non-finite" else "finished"  # the folder is, also of what was stopped
     claim = status.Claim(folder)
     claim.write(ended, config=status.identity(config), versions=run_folder.versions(), git=run_folder.git_commit())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from qpinn.checks import one_of, plain, shown, suggestion
@@ -12,8 +13,16 @@ from qpinn.checks import one_of, plain, shown, suggestion
 T = TypeVar("T")
 
 
-def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T:
-    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name."""
+NONE: Mapping[str, Collection[str]] = types.MappingProxyType({})
+
+
+def from_mapping(
+    cls: type[T], values: Mapping[str, Any], prefix: str = "", beside: Mapping[str, Collection[str]] = NONE
+) -> T:
+    """`values` as the dataclass `cls`, nested ones included, with unknown keys and wrong types refused by name.
+
+    beside  other names that can be given here, and keys in them, for what is said of one that is unknown
+    """
     hints = get_type_hints(cls)
     keys = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     if "numbers" in keys:  # those of an optimiser stand beside its name
@@ -23,10 +32,27 @@ def from_mapping(cls: type[T], values: Mapping[str, Any], prefix: str = "") -> T
     fields = {}
     for key, value in values.items():
         if key not in keys:
-            hint = suggestion(str(key), keys)
-            raise ValueError(f"{prefix}{key}={value}: unknown key; {hint}allowed: {', '.join(sorted(keys))}")
+            names = sorted({*keys, *beside})
+            hint = _meant(str(key), names, hints, beside)
+            given = value if isinstance(value, str) else shown(value)
+            raise ValueError(f"{prefix}{key}={given}: unknown key; {hint}allowed: {', '.join(names)}")
         fields[key] = converted(f"{prefix}{key}", value, hints[key])
     return cls(**fields)
+
+
+def _meant(key: str, names: list[str], hints: Mapping[str, Any], beside: Mapping[str, Collection[str]]) -> str:
+    """A suggestion: the groups that have such a key, a name like it, or a group with a key like it."""
+    groups: dict[str, set[str]] = {name: set(keys) for name, keys in beside.items()}
+    for name, hint in hints.items():
+        if dataclasses.is_dataclass(hint):
+            groups.setdefault(name, set()).update({field.name for field in dataclasses.fields(hint)} - {"name"})
+
+    def inside(wanted: str) -> str:
+        homes = [f'{name}={{"{wanted}": ...}}' for name, keys in sorted(groups.items()) if wanted in keys]
+        return f"did you mean {' or '.join(homes)}? " if homes else ""
+
+    like = difflib.get_close_matches(key, {inner for keys in groups.values() for inner in keys}, 1, 0.8)
+    return inside(key) or suggestion(key, names) or (inside(like[0]) if like else "")
 
 
 def converted(key: str, value: Any, wanted: Any) -> Any:

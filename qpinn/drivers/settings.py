@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
 
 from qpinn.checks import finite, one_of, positive, shown, suggestion, whole
-from qpinn.drivers.mapping import converted
+from qpinn.drivers.mapping import NONE, converted, from_mapping
 from qpinn.equations.eigenvalue import ENERGY_MODES
 from qpinn.geometry import domain
 from qpinn.physics import units
-from qpinn.physics.potentials import BUILDERS
+from qpinn.physics.potentials import BOXES, BUILDERS
+from qpinn.physics.potentials.base import dimension
 from qpinn.physics.potentials.combined import combined
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.wavefunctions.ansatz import ANSATZE
@@ -238,10 +239,14 @@ class UnitsChoice:
             positive("units.constant", self.constant)
         if self.mass is not None and self.masses is not None:
             raise ValueError(f"units.mass={self.mass:g}: and units.masses={list(self.masses)}; give one of the two")
+        in_kg = units.of(self.name, 1.0, self.length, self.energy, self.mass_unit, self.constant).mass == "kg"
+        if in_kg and self.mass is None and self.masses is None:
+            raise ValueError("units.mass=null: units.mass_unit=kg needs the mass of the particle; layers have their "
+                             "own, in m_e or amu")  # fmt: skip
+        least, most = units.MASSES_IN_KG if in_kg else (1e-6, 1e6)
         for key, mass in (("mass", self.mass), *(("masses", mass) for mass in self.masses or ())):
-            if mass is not None and not 1e-6 <= finite(f"units.{key}", mass) <= 1e6:
-                raise ValueError(f"units.{key}={mass:g}: must lie from 1e-6 to 1e6")
-        self.units  # noqa: B018 (checks)
+            if mass is not None and not least <= finite(f"units.{key}", mass) <= most:
+                raise ValueError(f"units.{key}={mass:g}: must lie from {least:.3g} to {most:.3g}")
 
     @property
     def particle(self) -> float | None:
@@ -285,6 +290,10 @@ class Settings:
         if not self.ends.ends.walls and self.ansatz.name != "piecewise":
             raise ValueError(f"ends.left={self.ends.left}, ends.right={self.ends.right}: the envelope of "
                              f"ansatz.name={self.ansatz.name} vanishes at both ends; allowed: piecewise")  # fmt: skip
+        if self.units.units.length == "m" and (self.start.name, self.optimizer.name) != FAR:
+            raise ValueError(f"units.length=m: start.name={self.start.name} optimizer.name={self.optimizer.name} takes "
+                             "steps of order one, and psi and E in metres are far from that; allowed: start=ritz with "
+                             "optimizer=levenberg_marquardt, or units.length=nm")  # fmt: skip
         if not self.ends.ends.real:
             raise ValueError(f"ends.theta={self.ends.theta:g}: makes psi complex; allowed here: 0 and pi (bands for "
                              "all others: scripts/bands.py)")  # fmt: skip
@@ -353,7 +362,19 @@ class Settings:
         return self.start.name != "ritz" and self.states is not None
 
 
+def of_keywords(keywords: Mapping[str, Any], own: Mapping[str, Collection[str]] = NONE) -> Settings:
+    """Settings from the keyword arguments of a function that has its `own` as well, some of them groups of keys.
+
+    Raises ValueError, with what may have been meant, for an unknown one.
+    """
+    numbers = {key for entry in OPTIMIZERS.values() for key in entry.numbers}
+    return from_mapping(Settings, keywords, beside={"optimizer": numbers, **own})
+
+
 MOST_STATES = 256
+
+FAR = ("ritz", "levenberg_marquardt")
+"""The start and the optimiser that reach numbers of psi and E of any size."""
 
 MOST_LANES = 16
 """Levels beyond which they share a network by default: measured (docs/many.md), bounds within 1e-8 in less time."""
@@ -410,8 +431,9 @@ def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = Mapping
 
     Raises ValueError for an unknown name, key or number.
     """
-    one_of("potential.name", values.get("name"), BUILDERS)
-    builder = BUILDERS[values["name"]]
+    every = {**BUILDERS, **BOXES}
+    one_of("potential.name", values.get("name"), every)
+    builder = every[values["name"]]
     keys = list(inspect.signature(builder).parameters)
     numbers = {key: value for key, value in values.items() if key != "name"}
     for key, value in numbers.items():
@@ -421,12 +443,23 @@ def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = Mapping
     return with_terms(builder(**numbers), more)
 
 
+TERMS = ("deltas", "mass")
+"""Keys of the group `hamiltonian`."""
+
+
 def with_terms(potential: Any, more: Mapping[str, Any]) -> Any:
     """`potential` with the deltas and the mass of the group `hamiltonian`. Raises ValueError as `combined`."""
     if not isinstance(more, Mapping):
         raise ValueError(f"hamiltonian={shown(more)}: must be a group of keys; allowed: deltas, mass")
     for key in more:
-        one_of("hamiltonian", key, ("deltas", "mass"))
+        one_of("hamiltonian", key, TERMS)
+    if dimension(potential) > 1:
+        for key, value in more.items():
+            if value is not None and not (isinstance(value, Sequence | Mapping) and not len(value)):
+                hint = "; the masses of its axes are potential.masses" if key == "mass" else ""
+                raise ValueError(f"hamiltonian.{key}={shown(value)}: potential={potential.name} has "
+                                 f"{potential.dimension} coordinates; allowed on a line alone{hint}")  # fmt: skip
+        return potential
     try:
         return combined(potential, **more)
     except ValueError as error:

@@ -1,31 +1,42 @@
-"""A Solution as a session shows it: a few lines of text, or a small table for a notebook."""
+"""A Solution, Bands or a Variation as a session shows it: a few lines of text, or a small table for a notebook."""
 
 from __future__ import annotations
 
 import dataclasses
 import html
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from qpinn.drivers.eigenstates import describe_route
 from qpinn.physics.potentials import describe
-from qpinn.report import tables, words
+from qpinn.report import bands, tables, variation, words
+from qpinn.runs import bands as band_files
+from qpinn.runs import variation as variation_files
 
 LEVELS = 8
 """Levels that are shown."""
 
 
-def text(solution: Any) -> str:
-    """Potential, route, and a line for each level; at most twelve lines."""
-    heads, header, rows, remarks = _content(solution)
+class Shown(NamedTuple):
+    """Lines on what was solved, head and rows of a table of levels, and lines with what else is to be said of them."""
+
+    heads: list[str]
+    header: list[str]
+    rows: list[list[str]]
+    remarks: list[str]
+
+
+def text(shown: Shown) -> str:
+    """A few lines: at most twelve of a solution."""
+    heads, header, rows, remarks = shown
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (header, *rows)]
     return "\n".join([*heads, *(f"  {line.rstrip()}" for line in [*lines, *remarks])])
 
 
-def table(solution: Any) -> str:
+def table(shown: Shown) -> str:
     """The same as HTML, in the colours of the page that it is put into."""
-    heads, header, rows, remarks = _content(solution)
+    heads, header, rows, remarks = shown
 
     def row(cells: list[str], tag: str) -> str:
         return (
@@ -37,8 +48,8 @@ def table(solution: Any) -> str:
     return f"<div>{above}<table><thead>{row(header, 'th')}</thead><tbody>{body}</tbody></table>{below}</div>"
 
 
-def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], list[str]]:
-    """Two lines on what was solved and how, head and rows of the levels, and what else is to be said of them."""
+def of_solution(solution: Any) -> Shown:
+    """Potential and route, and every level with its bound."""
     states = [dataclasses.asdict(state) for state in solution.measured]
     units = solution.units
     shift = solution.interpolation_shift
@@ -63,7 +74,31 @@ def _content(solution: Any) -> tuple[list[str], list[str], list[list[str]], list
     ended = "" if solution.status == "finished" else f"; {solution.status}"
     heads = [f"Solution of {_potential(solution.potential)}",
              f"{describe_route(solution.settings)['label']}; {seconds:.1f} s{ended}"]  # fmt: skip
-    return heads, ["n", tables.with_unit("E", results["units"], "energy"), within, "nodes"], rows, remarks
+    return Shown(heads, ["n", tables.with_unit("E", results["units"], "energy"), within, "nodes"], rows, remarks)
+
+
+def of_bands(found: Any) -> Shown:
+    """The edges of every band, as the script shows them."""
+    content = band_files.summary(found)
+    heads = [f"Bands of {_potential(found.given)}", f"{len(found.theta)} phases from 0 to pi"]
+    return Shown(heads, *_first(*bands.edges(content)), [bands.bounded(content).strip()])
+
+
+def of_variation(found: Any) -> Shown:
+    """Every level at the ends of the range, as the script shows them."""
+    content = variation_files.summary(found, len(found.values))
+    unit = f" {content['unit']}" if content["unit"] else ""
+    first, last = found.values[[0, -1]]
+    over = f"over {variation.number(content)} from {first:g} to {last:g}{unit}, {len(found.values)} points"
+    heads = [f"Levels of {content['potential']['name']} {over}"]
+    return Shown(heads, *_first(*variation.ends(content)), [line.strip() for line in variation.said(content)])
+
+
+def _first(header: list[str], rows: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """A table with a row that says how many are left out, if there are too many."""
+    left_out = len(rows) - LEVELS
+    more = [["...", f"and {left_out} more", *[""] * (len(header) - 2)]]
+    return header, rows[:LEVELS] + more if left_out > 0 else rows
 
 
 def deltas(pairs: Sequence[Sequence[float]]) -> str:

@@ -113,12 +113,12 @@ class Solution:
     def __repr__(self) -> str:
         from qpinn.drivers import shown
 
-        return shown.text(self)
+        return shown.text(shown.of_solution(self))
 
     def _repr_html_(self) -> str:
         from qpinn.drivers import shown
 
-        return shown.table(self)
+        return shown.table(shown.of_solution(self))
 
     def __getstate__(self) -> dict[str, Any]:
         """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""

@@ -26,14 +26,14 @@ from qpinn.checks import finite
 from qpinn.drivers import budget, build, discretize, eigenstates
 from qpinn.drivers.derivatives import by_leaf, gradients
 from qpinn.drivers.discretize import Plan
-from qpinn.drivers.mapping import from_mapping
-from qpinn.drivers.settings import MOST_POINTS, Settings
+from qpinn.drivers.settings import MOST_POINTS, Settings, of_keywords
 from qpinn.drivers.solution import Round, Solution, Stats
 from qpinn.geometry.quadrature import Points
 from qpinn.physics import units
 from qpinn.physics.hamiltonian import Hamiltonian, changed
 from qpinn.physics.potentials import numbers
 from qpinn.physics.potentials.expressions import Expression
+from qpinn.physics.units import Units
 from qpinn.training import loop, shared
 from qpinn.training.lanes import Lanes, side_by_side
 
@@ -55,6 +55,8 @@ class Variation:
     followed   (T, K) which level of the first point each is the continuation of
     overlaps   (T, K) <psi|psi'>^2 of each with the function that it is the continuation of; 1 at the first point. Not
                above 1/2 where points are too far apart, or in the middle of an exchange, to say which that is
+    given      the potential as it was given, or that of the first value where it was a function of the number
+    settings   how each point was solved
     """
 
     name: str
@@ -66,11 +68,37 @@ class Variation:
     dipoles: Float[np.ndarray, "T K K"]
     followed: Int[np.ndarray, "T K"]
     overlaps: Float[np.ndarray, "T K"]
+    given: Any
+    settings: Settings
 
     @property
     def sure(self) -> Bool[np.ndarray, "T K"]:
         """Whether overlaps say which level of the first point each continues."""
         return self.overlaps > following.SURE
+
+    @property
+    def units(self) -> Units:
+        return self.settings.units.units
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.text(shown.of_variation(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(shown.of_variation(self))
+
+    def plot(self, ax: Any = None) -> Any:
+        """E over the number, a colour for each character; strokes are the slopes. Returns Axes of Matplotlib.
+
+        ax  axes to draw on; by default those of a new figure
+        """
+        from qpinn.report import style, vary_figures  # not before: Matplotlib takes long to import
+        from qpinn.runs.variation import summary
+
+        return style.on_axes(vary_figures.draw, ax, summary(self, len(self.values)))
 
 
 Callback = Callable[[Callable[[], Variation], int, int], object]
@@ -96,7 +124,7 @@ def vary(
     Raises ValueError, naming what is allowed, for a name that the potential does not have, and for the first point at
     which there is no such potential, or not so many levels; before anything compiles.
     """
-    chosen = from_mapping(Settings, settings)
+    chosen = of_keywords(settings, {"callbacks": ()})
     return run(family(potential, name, values, chosen), chosen, callbacks)
 
 
@@ -104,12 +132,14 @@ def vary(
 class Family:
     """A potential at each value (T,) of one of its numbers, in the units of the settings.
 
+    given  as `Variation` has it
     moved  dleaf/dvalue of the leaves of each, where the number is one of a user's function; None where there is none
     """
 
     name: str
     values: Float[np.ndarray, "T"]
     potentials: Sequence[Any]
+    given: Any
     moved: Sequence[Any] | None = None
 
 
@@ -128,7 +158,8 @@ def family(potential: Any, name: str, values: Sequence[float] | np.ndarray, sett
     potentials = [_at_point(made, finite("values", value), k, len(array)) for k, value in enumerate(array.tolist())]
     step = 1e-3 * max(float(np.ptp(array)), float(np.abs(array).max()))
     moved = [_moved(made, value, step) for value in array.tolist()] if function else None
-    return Family(name=name, values=array, potentials=potentials, moved=moved)
+    given = potentials[0] if function else potential
+    return Family(name=name, values=array, potentials=potentials, given=given, moved=moved)
 
 
 def _at_point(made: Callable[[Any], Any], argument: Any, k: int, count: int) -> Any:
@@ -163,7 +194,7 @@ def run(family: Family, settings: Settings, callbacks: Sequence[Callback] = ()) 
     points: list[_Point] = []
 
     def so_far() -> Variation:
-        return _variation(family, tuple(points))
+        return _variation(family, settings, tuple(points))
 
     for k, solution in enumerate(_solutions(family.potentials, plans, settings, many)):
         points.append(_point(solution, _slopes(solution, family, k), points[-1] if points else None))
@@ -315,11 +346,11 @@ def _slopes(solution: Solution, family: Family, k: int) -> np.ndarray:
                np.zeros(len(unknown)))  # fmt: skip
 
 
-def _variation(family: Family, points: Sequence[_Point]) -> Variation:
+def _variation(family: Family, settings: Settings, points: Sequence[_Point]) -> Variation:
     keys = ("energies", "bounds", "converged", "slopes", "dipoles")
     columns: dict[str, Any] = {key: np.array([getattr(point, key) for point in points]) for key in keys}
     return Variation(
-        name=family.name, values=family.values[: len(points)],
+        name=family.name, values=family.values[: len(points)], given=family.given, settings=settings,
         followed=np.array([point.trail.character for point in points]),
         overlaps=np.array([point.trail.overlap for point in points]), **columns,
     )  # fmt: skip

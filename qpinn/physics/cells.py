@@ -19,6 +19,7 @@ from jaxtyping import Float
 
 from qpinn.physics.enclosure import HAIR
 from qpinn.physics.interval import EPS, Interval, Region
+from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.formula import Node
 from qpinn.physics.potentials.several import OneSided, at_places, coordinates
 
@@ -28,8 +29,8 @@ DEGREE = 6
 HIGHEST = 10
 """Degree of a V that is a polynomial up to which nothing is lost."""
 
-MOST = 20000
-"""Cells that are looked at."""
+MOST = {2: 20000, 3: 60000}
+"""Cells that are looked at, by the number of axes."""
 
 RADII = (1.3, 1.8, 3.0, 6.0)
 """Parameters of the ellipses that are tried."""
@@ -39,12 +40,16 @@ RECTANGLES = 4
 
 
 def degree(node: Node, name: str) -> float:
-    """The degree of a tree as a polynomial in one of its coordinates; inf where it is none."""
+    """The degree of a tree as a polynomial in one of its coordinates, between its switches; inf where it is none."""
     if node.operation == "parameter":
         return float(node.operands[0] == name)
+    if node.operation in ("heaviside", "sign", "floor", *formulas.COMPARED):
+        return 0.0
     degrees = [degree(child, name) for child in node.operands if isinstance(child, Node)]
     if not any(degrees):
         return 0.0
+    if node.operation in ("where", "abs", "minimum", "maximum"):
+        return max(degrees)
     if node.operation in ("+", "-"):
         return max(degrees)
     if node.operation == "*":
@@ -142,11 +147,11 @@ def least(
     """
     d = len(edges)
     orders_ = degrees(potential)
-    exact = max(orders_) <= HIGHEST
+    exact = max(orders_) <= HIGHEST and not potential.curves
     orders = [max(int(own), 3) if exact else DEGREE for own in orders_]
     low, high = boxes(edges)
     hair = [HAIR * np.maximum(np.abs(own[0]), np.abs(own[-1])) for own in edges]
-    bound, looked, seen = np.inf, 0, np.inf
+    bound, looked, seen, places_below = np.inf, 0, np.inf, [np.zeros((0, d))]
     while len(low):
         looked += len(low)
         nodes = [_bernstein(m)[0] for m in orders]
@@ -175,15 +180,17 @@ def least(
             with np.errstate(invalid="ignore"):
                 below = np.fmax(below - margin, plain - rounding)
         wanting = below < aim
+        places_below.append(((low + high) / 2)[(below < wanted) & ~wanting])
         bound = min(bound, float(below[~wanting].min(initial=np.inf)))
-        if not wanting.any() or looked + 2**d * int(wanting.sum()) > MOST:
-            return min(bound, float(below.min(initial=np.inf))), ((low + high) / 2)[wanting | (below < wanted)]
+        if not wanting.any() or looked + 2**d * int(wanting.sum()) > MOST[d]:
+            places_below.append(((low + high) / 2)[wanting])
+            return min(bound, float(below.min(initial=np.inf))), np.concatenate(places_below)
         low, high = _halved(low[wanting], high[wanting])
-    return bound, np.zeros((0, d))
+    return bound, np.concatenate(places_below)
 
 
 def degrees(potential: Any) -> list[float]:
-    """The degree of V as a polynomial in every coordinate; inf where it is none."""
+    """The degree of V as a polynomial in every coordinate, between planes where it jumps; inf where it is none."""
     names = coordinates(potential.dimension)
     by_axis: list[float] = [0.0] * potential.dimension
     for term in potential.terms:

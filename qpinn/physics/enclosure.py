@@ -160,7 +160,7 @@ def stray(
     if not is_enclosed(potential):
         return _tail(potential, left, right, np.broadcast_to(degree, left.shape))
     lo, hi = enclose(potential, left, right)
-    least = np.minimum((hi - lo) / 2, 2 * LIMIT)
+    least = np.minimum((hi - lo) / 2, 2 * largest(*potential.domain))
     half, middle = (right - left) / 2, (left + right) / 2
     share = np.linspace(-1, 1, RECTANGLES + 1)
     center = np.asarray(potential.at(middle[:, None]), np.float64)[:, None]
@@ -191,13 +191,21 @@ def constant_in_pieces(potential: Any) -> bool:
     return True
 
 
+def largest(left: float | None = None, right: float | None = None) -> float:
+    """The largest size of V between walls: LIMIT in a box of length 1 or more, and as much of hbar^2 / (2 m length^2)
+    in a smaller one. So a box of 1e-9 m is one of 1 nm."""
+    length = 1.0 if left is None or right is None else min(float(right - left), 1.0)
+    return LIMIT / length**2
+
+
 def out_of_range(potential: Any) -> tuple[float, float] | None:
-    """A position between the walls where V is not finite or exceeds LIMIT, and V there; None where there is none.
+    """A position between the walls where V is not finite or exceeds `largest`, and V there; None where there is none.
 
     Cells in which V may do so are bisected to the spacing of numbers, and V is taken at their ends and middles: a
     maximiser of samples, as SciPy has, would miss a narrow peak that interval arithmetic does not.
     """
     left, right = (float(wall) for wall in potential.domain)
+    limit = largest(left, right)
     inner = [place for place in potential.breakpoints if left < place < right]
     ends = np.unique(np.concatenate([np.linspace(left, right, 257), inner]))
     low, high = ends[:-1], ends[1:]
@@ -205,12 +213,12 @@ def out_of_range(potential: Any) -> tuple[float, float] | None:
         places = np.concatenate([(low + high) / 2, *inside(potential, low, high)])
         with np.errstate(all="ignore"):
             v = np.broadcast_to(np.asarray(potential.at(places[:, None]), np.float64), places.shape)
-        bad = np.flatnonzero(~(np.abs(v) <= LIMIT))
+        bad = np.flatnonzero(~(np.abs(v) <= limit))
         if bad.size:
             first = bad[np.argmin(places[bad])]
             return float(places[first]), float(v[first])
         lo, hi = enclose(potential, low, high)
-        undecided = (high - low > 64 * EPS * np.maximum(np.abs(low), np.abs(high))) & ~((lo >= -LIMIT) & (hi <= LIMIT))
+        undecided = (high - low > 64 * EPS * np.maximum(np.abs(low), np.abs(high))) & ~((lo >= -limit) & (hi <= limit))
         low, high = low[undecided][:MOST_CHECKED], high[undecided][:MOST_CHECKED]
         middle = (low + high) / 2
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])

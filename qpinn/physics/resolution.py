@@ -20,6 +20,9 @@ FELT = 1e-5
 NARROWEST = 1e-7
 """Of the box, that a segment is halved down to."""
 
+STEEPEST = 1e6
+"""Segments in a box of length 1 or less, or in a length of 1, for the Airy functions where V is steep."""
+
 MOST_FEATURES = 200
 """Segments up to which they are halved for features of V."""
 
@@ -36,7 +39,7 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[
     cells = surveyed.middle
     bounds, length = cells.edges, cells.sizes
     slope = (surveyed.upper.values - surveyed.lower.values) / length
-    steep = np.minimum(cells.mass * slope, 1e18) ** (1 / 3)
+    steep = np.minimum(np.cbrt(cells.mass * slope), STEEPEST * max(1.0, 1 / (bounds[-1] - bounds[0])))
     rate = np.zeros(len(length))
     for energy in surveyed.energies:
         below = cells.wave_number(energy)

@@ -18,7 +18,9 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.physics import cells
+from qpinn.physics.interval import Interval
 from qpinn.physics.potentials.piecewise import Sampled
+from qpinn.physics.potentials.several import at_places
 
 EVEN = 0.1
 """Share of an even density: without it v_i falls without end where no state is, and its levels come in hundreds."""
@@ -30,6 +32,12 @@ POINTS = {2: 4, 3: 3}
 """Of the linear programme in every segment of an axis, by the number of axes."""
 
 ROUNDS = 3
+
+NEAR = 2e-3
+"""Of the width of the box: how near of a curve where V jumps the comparison potential is below the lower side of it."""
+
+LOSS = {2: 1e-3, 3: 1e-2}
+"""How far v may exceed V, relative to the highest level above the least V, by the number of axes."""
 
 
 class Comparison(NamedTuple):
@@ -66,11 +74,11 @@ def comparison(
         goal.append((1 - EVEN) * near + EVEN * even @ splines[axis].at(places[axis]))
     v = np.asarray(potential.at(grid), np.float64)
     cap = v.min() + HIGH * max(top - float(v.min()), 1e-12)
-    wanted = -1e-3 * max(top - float(v.min()), 1e-12)
+    wanted = -LOSS[d] * max(top - float(v.min()), 1e-12)
     best: Comparison | None = None
     for _ in range(ROUNDS):
         rows = np.concatenate([splines[axis].at(grid[:, axis]) for axis in range(d)], axis=1)
-        right = np.minimum(np.asarray(potential.at(grid), np.float64), cap)
+        right = np.minimum(_low(potential, grid, edges), cap)
         unit = max(float(np.abs(right).max()), 1e-12)
         solved = optimize.linprog(
             -np.concatenate(goal), A_ub=rows, b_ub=right / unit, bounds=(-1e3, 1e3), method="highs"
@@ -93,6 +101,21 @@ def comparison(
         flat = [one.potential(np.zeros(one.count)) for one in splines]
         best = Comparison(flat, max(-cells.least(potential, flat, edges, -np.inf)[0], 0.0))
     return best
+
+
+def _low(potential: Any, places: Float[np.ndarray, "n d"], edges: Sequence[Float[np.ndarray, "S+1"]]) -> np.ndarray:
+    """V at places (n, d); where it jumps on a curve `NEAR` one no more than V about there, so that cells that hold a
+    place on either side need not be small."""
+    v = np.asarray(potential.at(places), np.float64)
+    reach = [NEAR * float(own[-1] - own[0]) for own in edges]
+    about = [Interval(np.maximum(places[:, axis] - far, own[0]), np.minimum(places[:, axis] + far, own[-1]))
+             for axis, (far, own) in enumerate(zip(reach, edges, strict=True))]  # fmt: skip
+    for tree in potential.curves:
+        g = at_places(tree, dict(enumerate(about)))
+        near = np.flatnonzero(np.broadcast_to((g.lo <= 0) & (g.hi >= 0), len(v)))
+        if near.size:
+            v[near] = np.minimum(v[near], potential.enclosed([own[near] for own in about]).lo)
+    return v
 
 
 class _Splines:

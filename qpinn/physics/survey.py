@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.checks import LIMIT
 from qpinn.geometry.domain import Ends
 from qpinn.physics import enclosure
 from qpinn.physics.counting import Steps, levels_of
@@ -135,7 +134,8 @@ def steps_about(potential: Any, ends: Float[np.ndarray, "cells+1"]) -> tuple[Ste
     lo, hi = enclosure.enclose(potential, ends[:-1], ends[1:])
     light, heavy = enclosure.enclose_mass(potential, ends[:-1], ends[1:])
     strength = strengths_at(potential, ends)
-    values = (np.clip(bound, -2 * LIMIT, 2 * LIMIT) for bound in (lo, hi))
+    limit = 2 * enclosure.largest(*ends[[0, -1]])
+    values = (np.clip(bound, -limit, limit) for bound in (lo, hi))
     lower, upper = (
         Steps(edges=ends, values=value, mass=mass, strength=strength, ends=ends_of(potential))
         for value, mass in zip(values, (heavy, light), strict=True)
@@ -146,7 +146,7 @@ def steps_about(potential: Any, ends: Float[np.ndarray, "cells+1"]) -> tuple[Ste
 def _between(lower: Steps, upper: Steps) -> Steps:
     """Steps half-way, or those below where V is not known from above."""
     apart = upper.values - lower.values
-    values = lower.values + np.where(apart < LIMIT, apart, 0.0) / 2
+    values = lower.values + np.where(apart < enclosure.largest(*lower.edges[[0, -1]]), apart, 0.0) / 2
     return dataclasses.replace(lower, values=values, mass=(lower.mass + upper.mass) / 2)
 
 

@@ -27,8 +27,8 @@ NAMES = {
 }
 """What units of each kind are called here."""
 
-OF_FILES = ("m", "kg")
-"""Units of files alone: numbers of the others are of a usable size."""
+MASSES_IN_KG = 9.1e-37, 1.7e-21
+"""Allowed for a particle: from 1e-6 m_e to 1e6 amu."""
 
 ANGLES = {"rad": 1.0, "deg": math.pi / 180}
 """Units of what stands in the place of a length on a ring, in rad."""
@@ -125,8 +125,7 @@ def of(
     for (key, unit), usual, kind in zip(
         (("length", length), ("energy", energy), ("mass_unit", mass_unit)), system, NAMES, strict=True
     ):
-        allowed = [name for name in NAMES[kind] if name not in OF_FILES]
-        chosen[kind] = usual if unit is None else named(f"units.{key}", unit, allowed)
+        chosen[kind] = usual if unit is None else named(f"units.{key}", unit, NAMES[kind])
     from scipy.constants import hbar
 
     metre, joule, kilogram = (si(kind)[chosen[kind]] for kind in NAMES)
@@ -172,6 +171,8 @@ def dimensionless(potential: Any, units: Units, mass: float | None = None) -> An
         )
     if layered and units.length in ANGLES:
         raise ValueError(f"units=rotor: potential={potential.name} has masses and lengths; needs units=semiconductor")
+    if layered and units.mass == "kg":
+        raise ValueError(f"units.mass_unit=kg: {potential.name} has masses of its own; allowed: m_e, amu")
     if layered and mass is not None:
         raise ValueError(f"units.mass={mass:g}: {potential.name} brings its own masses; leave it out")
     powers = potential.energies

@@ -22,6 +22,9 @@ FAR = 2e4
 DECAY = 20.0
 """Decay lengths of the highest level between its last turning point and a wall."""
 
+HIGHEST = 1e15
+"""V beyond which nothing of psi is left, times the square of a natural length below 1."""
+
 WEAK = (2 * DECAY / FAR) ** 2
 """Binding energy times length^2 below which a level decays so slowly that its walls would lie beyond FAR."""
 
@@ -88,7 +91,7 @@ def steps(potential: Any, cells: int = 400) -> Steps:
     nodes, weights = np.polynomial.legendre.leggauss(3)
     with np.errstate(over="ignore"):
         v = potential.at((middle[:, None] + np.diff(ends)[:, None] / 2 * nodes)[..., None])
-    values = np.minimum(v, 1e15) @ weights / 2
+    values = np.minimum(v, HIGHEST * max(1.0, potential.length**-2)) @ weights / 2
     mass = np.broadcast_to(np.asarray(mass_at(potential, middle[:, None]), np.float64), values.shape)
     strength = strengths_at(potential, ends)
     return Steps(edges=ends, values=values, mass=mass, strength=strength, ends=ends_of(potential))

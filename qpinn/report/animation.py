@@ -12,7 +12,7 @@ from matplotlib.animation import PillowWriter
 from matplotlib.axes import Axes
 
 from qpinn.report import levels_figures, state_figures, style
-from qpinn.report.choice import Choice
+from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.run_data import RunData
 from qpinn.runs.files import read_npz, write_atomically
 from qpinn.runs.run_folder import FRAMES
@@ -21,10 +21,11 @@ PER_SECOND, HELD = 10, 10
 """Frames a second, and those for which the end is held."""
 
 
-def save(folder: Path, states: Sequence[RunData], choice: Choice) -> Path:
+def save(folder: Path, states: Sequence[RunData], choice: Choice) -> tuple[Path, bytes]:
     """Write training.gif: psi of each level on V, lifted to its E, and below it E or its error against step.
 
-    Raises ValueError if the folder keeps no frames, or they are damaged.
+    Returns its path, and what a page shows, with no more dots than by default. Raises ValueError if the folder keeps no
+    frames, or they are damaged.
     """
     path = folder / FRAMES
     if not path.is_file():
@@ -35,14 +36,9 @@ def save(folder: Path, states: Sequence[RunData], choice: Choice) -> Path:
         moving = _Moving(states, frames)
     except (LookupError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: damaged ({error})") from None
-    with tempfile.TemporaryDirectory() as place:
-        draft, writer = Path(place) / "training.gif", PillowWriter(fps=PER_SECOND)
-        with writer.saving(moving.figure, str(draft), choice.dpi):
-            for number in [*range(len(frames["done"])), *[-1] * HELD]:
-                moving.show(number)
-                writer.grab_frame()
-        write_atomically(folder / draft.name, draft.read_bytes())
-    return folder / draft.name
+    path, data = folder / "training.gif", moving.encoded(choice.dpi)
+    write_atomically(path, data)
+    return path, data if choice.dpi <= EVERYTHING.dpi else moving.encoded(EVERYTHING.dpi)
 
 
 class _Moving:
@@ -73,6 +69,16 @@ class _Moving:
         least, most = finite.min(initial=low), finite.max(initial=high)
         size = high - low
         self._upper.set_ylim(max(min(low, least), low - size), min(max(high, most), high + size))
+
+    def encoded(self, dpi: int) -> bytes:
+        """All frames as a GIF."""
+        with tempfile.TemporaryDirectory() as place:
+            draft, writer = Path(place) / "draft.gif", PillowWriter(fps=PER_SECOND)
+            with writer.saving(self.figure, str(draft), dpi):
+                for number in [*range(len(self._frames["done"])), *[-1] * HELD]:
+                    self.show(number)
+                    writer.grab_frame()
+            return draft.read_bytes()
 
     def show(self, number: int) -> None:
         """Frame `number`."""

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
-from qpinn.report import run_data, style
+from qpinn.report import deltas, run_data, style
 from qpinn.report.run_data import RunData
 from qpinn.report.style import GREY, LIGHT, RED, log_axis, positive
 from qpinn.report.words import grouped
@@ -59,7 +59,6 @@ def lifted(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray]) 
     v = np.clip(data.v, low, 2 * high - low)
     axes.plot(data.x, v, color=GREY, linewidth=0.9)
     axes.fill_between(data.x, v, low, color=LIGHT, alpha=0.35, linewidth=0)
-    style.deltas(axes, data, 0.9 * low, 0.9 * high)
     drawn = Lifted(height, {}, {})
     for k in shown:
         drawn.lines[k] = axes.axhline(states[k].energy, color=colors[k], linewidth=0.5, linestyle=(0, (4, 3)))
@@ -67,6 +66,7 @@ def lifted(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray]) 
                                        linewidth=1.1 if len(shown) < 20 else 0.8,
                                        linestyle=":" if states[k].remark else "-")  # fmt: skip
     axes.set_ylim(low, high)
+    deltas.arrows(axes, data, 0.9 * low, 0.9 * high)
     _bounds(axes, states, colors, 0.012 * (high - low))
     _numbers(axes, [states[k] for k in shown], [colors[k] for k in shown])
     axes.set_ylabel(f"$V$ and $E$ / {data.energy_unit}")

@@ -86,7 +86,7 @@ class RunData:
     @property
     def energy_unit(self) -> str:
         """What an axis of energies is divided by."""
-        return f"({self.units[1]})" if "/" in self.units[1] and "$" not in self.units[1] else self.units[1]
+        return words.divided(self.units[1])
 
     def psi_label(self, symbol: str, power: str) -> str:
         """Label of an axis of `symbol`, whose unit is a power of that of length."""

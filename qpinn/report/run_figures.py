@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from qpinn.report import levels_figures, run_data, state_figures, style
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.run_data import RunData
+from qpinn.runs import run_folder
 
 ESSENTIAL = ("wavefunction", "levels", "residual", "energy")
 HEIGHTS = {"levels": 3.2, "densities": 3.2, "wavefunction": 3.2, "energy": 3.0}
@@ -60,23 +61,27 @@ def draw(states: Sequence[RunData], choice: Choice = EVERYTHING) -> dict[str, Fi
 
 def on_axes(name: str, states: Sequence[RunData], axes: Any = None, panel: int = 0) -> Axes:
     """A panel of a figure on the axes that are given, or on those of a new figure, with the settings of the reader."""
-    if axes is None:
-        from matplotlib import pyplot
 
-        _, axes = pyplot.subplots(layout="constrained")
-    _panels(name, states)[panel](axes)
-    _head(axes, states)
-    made: Axes = axes
-    return made
+    def draw(axes: Axes) -> None:
+        _panels(name, states)[panel](axes)
+        _head(axes, states)
+
+    return style.on_axes(draw, axes)
 
 
-def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a run into its folder. Raises ValueError as `run_data.load`."""
+    if run_folder.read_summary(folder).get("task") == run_folder.BOX:
+        from qpinn.report import box_figures
+
+        return box_figures.save_all(folder, choice)
     states = run_data.load(folder)
     with style.applied():
-        written = style.save_all(draw(states, choice), folder, choice)
+        drawn = style.save_all(draw(states, choice), folder, choice)
         if choice.animate:
             from qpinn.report import animation
 
-            written.append(animation.save(folder, states, choice))
-    return written
+            path, shown = animation.save(folder, states, choice)
+            drawn.files.append(path)
+            drawn.shown[path.stem] = ("gif", shown)
+    return drawn

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from qpinn.report import run_data, style
+from qpinn.report import deltas, run_data, style
 from qpinn.report.run_data import RunData
 from qpinn.report.style import BLACK, BLUE, FINE, GREY, LIGHT, RED, SKY, log_axis, positive
 
@@ -39,7 +39,6 @@ def _potential(axes: Axes, data: RunData, shown: tuple[float, float]) -> None:
     right.set_ylim(limits[0] + offset, limits[1] + offset)
     right.fill_between(data.x, data.v, offset, color=LIGHT, alpha=0.45, linewidth=0)
     right.plot(data.x, data.v, color=GREY, linewidth=FINE)
-    style.deltas(right, data, bottom, top)
     right.axhline(data.energy, color=RED, linewidth=0.9, linestyle=(0, (6, 2, 1, 2)))
     axes.plot([], [], color=RED, linewidth=0.9, linestyle=(0, (6, 2, 1, 2)), label="$E$")
     axes.fill_between([], [], color=LIGHT, alpha=0.6, label="$V$")
@@ -49,6 +48,7 @@ def _potential(axes: Axes, data: RunData, shown: tuple[float, float]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     style.plain_numbers(axes.yaxis)
     style.plain_numbers(right.yaxis)
+    deltas.arrows(right, data, bottom, top)
 
 
 def _curves(axes: Axes, data: RunData, psi: np.ndarray, reference: np.ndarray | None) -> None:
@@ -71,7 +71,7 @@ def wavefunction(axes: Axes, data: RunData) -> None:
 def error(axes: Axes, data: RunData) -> None:
     """The pointwise error of psi; the residual where none is known."""
     style.box(axes, data)
-    style.delta_marks(axes, data)
+    deltas.marks(axes, data)
     if data.reference is None or data.empty:
         off, label = data.residual, data.residual_label
     else:
@@ -96,7 +96,7 @@ def density(axes: Axes, data: RunData) -> None:
 def residual(axes: Axes, data: RunData) -> None:
     """|H psi - E psi| along x, with the segments of the ansatz."""
     style.box(axes, data)
-    style.delta_marks(axes, data)
+    deltas.marks(axes, data)
     axes.plot(data.x, positive(data.residual), color=BLUE, linewidth=FINE)
     log_axis(axes, [_within(data, data.residual)])
     axes.plot(data.edges, np.zeros(len(data.edges)), "|", color="black", transform=axes.get_xaxis_transform(),

@@ -6,10 +6,10 @@ Sizes of text are relative, so that a figure in a notebook follows the reader's 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 import numpy as np
@@ -59,6 +59,17 @@ def panels(
         return figure, []
     axes = figure.subplots(len(ratios), 1, sharex=sharex, height_ratios=list(ratios), squeeze=False)
     return figure, list(axes[:, 0])
+
+
+def on_axes(draw: Callable[..., None], axes: Any, *what: Any) -> Axes:
+    """Axes on which `draw(axes, *what)` has drawn: those given, or those of a new figure as the reader has set them."""
+    if axes is None:
+        from matplotlib import pyplot
+
+        _, axes = pyplot.subplots(layout="constrained")
+    draw(axes, *what)
+    made: Axes = axes
+    return made
 
 
 # ---------------------------------------------------------------------------------------------------- title and legend
@@ -152,33 +163,6 @@ MOST_JUMPS = 30
 def marked_jumps(data: Any) -> Any:
     """The jumps of V or its slope that `box` marks."""
     return data.jumps if len(data.jumps) <= MOST_JUMPS else data.jumps[:0]
-
-
-def delta_marks(axes: Axes, data: Any) -> None:
-    """Where Dirac deltas are, on axes without V: arrows at the lower edge, up where they repel."""
-    for position, strength in data.deltas:
-        if data.shown[0] <= position <= data.shown[1]:
-            axes.plot(position, 0.0, marker="^" if strength > 0 else "v", color=GREY, clip_on=False, zorder=3,
-                      markersize=3, transform=axes.get_xaxis_transform())  # fmt: skip
-
-
-def deltas(axes: Axes, data: Any, bottom: float, top: float) -> None:
-    """Dirac deltas as arrows from V = 0, as long as they are strong: up towards `top` where they repel, else down.
-
-    The strength stands beside the first of several that are alike.
-    """
-    strongest = np.abs(data.deltas[:, 1]).max(initial=0.0)
-    before = None
-    for position, strength in data.deltas.tolist():
-        tip = (top if strength > 0 else bottom) * (0.25 + 0.6 * abs(strength) / strongest)
-        axes.annotate("", (position, tip), (position, 0.0), zorder=1,
-                      arrowprops={"arrowstyle": "-|>", "color": GREY, "linewidth": 1.1, "shrinkA": 0, "shrinkB": 0,
-                                  "mutation_scale": 7})  # fmt: skip
-        if strength != before and data.shown[0] <= position <= data.shown[1]:
-            axes.annotate(rf"{strength:.4g} $\delta$".replace("-", "−"), (position, tip), xytext=(-3, 0), ha="right",
-                          textcoords="offset points", va="top" if strength > 0 else "bottom", fontsize="small",
-                          color=GREY, zorder=5, bbox={"color": "white", "alpha": 0.7, "pad": 0.5})  # fmt: skip
-        before = strength
 
 
 def common_zero(*ranges: tuple[float, float], floor: float = 0.05, headroom: float = 0.06) -> list[tuple[float, float]]:
@@ -306,23 +290,56 @@ def freeze(figure: Figure) -> None:
         figure.set_layout_engine("none")
 
 
-def save(figure: Figure, path: Path, choice: Choice = EVERYTHING) -> list[Path]:
-    """Write `path` in every format of the choice, byte for byte the same when the figure is the same."""
+def named(path: Path, draw: Callable[..., None], *what: Any) -> None:
+    """draw(*what), the content of `path` among them. Raises ValueError, naming it, if its content cannot be drawn."""
+    try:
+        draw(*what)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: damaged ({error!r})") from None
+
+
+def encoded(figure: Figure, kind: str, dpi: int) -> bytes:
+    """A figure that is laid out in one of `FORMATS`, byte for byte the same when the figure is the same."""
     options: dict[str, dict[str, Any]] = {
         "png": {"metadata": {"Software": None}, "pil_kwargs": {"compress_level": 3}},
         "svg": {"metadata": {"Date": None}},
         "pdf": {"metadata": {"CreationDate": None}},
     }
+    data = io.BytesIO()
+    figure.savefig(data, format=kind, dpi=dpi, **options[kind])
+    return data.getvalue()
+
+
+def save(figure: Figure, path: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Write `path` in every format of the choice."""
     freeze(figure)
-    written = []
-    for kind in choice.formats:
-        data = io.BytesIO()
-        figure.savefig(data, format=kind, dpi=choice.dpi, **options[kind])
-        written.append(path.with_name(f"{path.name}.{kind}"))
-        write_atomically(written[-1], data.getvalue())
+    written = [path.with_name(f"{path.name}.{kind}") for kind in choice.formats]
+    for file, kind in zip(written, choice.formats, strict=True):
+        write_atomically(file, encoded(figure, kind, choice.dpi))
     return written
 
 
-def save_all(figures: Mapping[str, Figure], folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+LARGEST = 300_000
+"""Bytes of a drawing beyond which a page shows a picture instead."""
+
+
+class Drawn(NamedTuple):
+    """What was drawn: the files, and by name what a page shows, its type (image/...) and its bytes.
+
+    It is the same whatever the formats of the files are: a drawing, or a picture where that is smaller by much.
+    """
+
+    files: list[Path]
+    shown: dict[str, tuple[str, bytes]]
+
+
+def save_all(figures: Mapping[str, Figure], folder: Path, choice: Choice = EVERYTHING) -> Drawn:
     """Write every figure under its name into `folder`."""
-    return [path for name, figure in figures.items() for path in save(figure, folder / name, choice)]
+    drawn = Drawn([], {})
+    for name, figure in figures.items():
+        drawn.files.extend(save(figure, folder / name, choice))
+        same = "svg" in choice.formats and choice.dpi == EVERYTHING.dpi  # it takes as long to draw as all the rest
+        drawing = (folder / f"{name}.svg").read_bytes() if same else encoded(figure, "svg", EVERYTHING.dpi)
+        small = len(drawing) <= LARGEST
+        drawn.shown[name] = ("svg+xml", drawing) if small else ("png", encoded(figure, "png", EVERYTHING.dpi))
+    return drawn

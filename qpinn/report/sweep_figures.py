@@ -243,7 +243,7 @@ FIGURES: dict[str, Callable[[SweepData], Figure]] = {
 ESSENTIAL = ("energies", "loss_and_error", "varied")
 
 
-def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a sweep into its folder.
 
     None of an E that was given, nor of psi of a degenerate level.

@@ -33,6 +33,16 @@ def number(content: Mapping[str, Any]) -> str:
 
 def report(content: Mapping[str, Any]) -> str:
     """A line for each level, then exchanges, and what is not certain."""
+    return "\n".join([tables.plain(*ends(content)), *said(content)])
+
+
+def said(content: Mapping[str, Any]) -> list[str]:
+    """Exchanges, bounds, and what is not certain."""
+    return [*exchanges(content), certified(content), *unsure(content)]
+
+
+def ends(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table: every level at the first and the last point, and where it is closest to the next."""
     energies, values = column(content, "energies"), np.asarray(content["values"])
     unit = f"({content['units']['energy']})"
     rows = []
@@ -41,9 +51,8 @@ def report(content: Mapping[str, Any]) -> str:
         closest = ["", ""] if gap is None else [f"{gap.min():.6g}", f"{values[np.argmin(gap)]:.6g}"]
         rows.append([str(k), *(f"{levels[t]:.10g}" for t in (0, -1)), *closest])
     name = number(content)
-    header = ["level", *(f"at {name} {values[t]:.6g}" for t in (0, -1)), "closest to the next", f"at {name}"]
-    header = [f"{header[0]}", *(f"{words_} {unit}" for words_ in header[1:4]), heading(content, header[4])]
-    return "\n".join([tables.plain(header, rows), *exchanges(content), certified(content), *unsure(content)])
+    header = [*(f"at {name} {values[t]:.6g} {unit}" for t in (0, -1)), f"closest to the next {unit}"]
+    return ["level", *header, heading(content, f"at {name}")], rows
 
 
 def exchanges(content: Mapping[str, Any]) -> list[str]:

@@ -8,24 +8,29 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import AutoLocator, AutoMinorLocator
 
 from qpinn.analysis import following
 from qpinn.report import style, variation, words
 from qpinn.report.choice import EVERYTHING, Choice
+from qpinn.runs.run_folder import read_summary
+
+NAME = "vary.json"
 
 STROKES = 9
 """Tangents that are drawn of each level."""
 
 
-def save(content: Mapping[str, Any], path: Path, choice: Choice = EVERYTHING) -> list[Path]:
-    """Write `draw` of a vary.json in every format of the choice: path.png, ..."""
+def save_all(folder: Path, choice: Choice = EVERYTHING) -> list[Path]:
+    """Draw the figure of vary.json into its folder. Raises ValueError, naming it, if it is missing or damaged."""
+    content = read_summary(folder, (NAME,))
     with style.applied():
-        return style.save(draw(content), path, choice)
+        figure, (axes,) = style.panels(3.2)
+        style.named(folder / NAME, draw, axes, content)
+        return style.save(figure, folder / "vary", choice)
 
 
-def draw(content: Mapping[str, Any]) -> Figure:
+def draw(axes: Axes, content: Mapping[str, Any]) -> None:
     """E over the number, coloured by character.
 
     A colour is a level of the first point, as its psi is followed; dotted where overlaps do not tell. Strokes are the
@@ -33,22 +38,21 @@ def draw(content: Mapping[str, Any]) -> Figure:
     """
     energies, values = variation.column(content, "energies"), np.asarray(content["values"], float)
     followed = np.asarray(content["followed"])
-    figure, (axes,) = style.panels(3.2)
     for label, color in enumerate(style.level_colors(energies.shape[1])):
         place = (np.arange(len(values)), np.argmax(followed == label, axis=1))
         _line(axes, content, place, color)
         axes.text(1.01, energies[-1, place[1][-1]], str(label), color=color, transform=axes.get_yaxis_transform(),
                   va="center", fontsize="small")  # fmt: skip
-    axes.set_xlim(values.min(), values.max())
-    number, unit = variation.number(content).replace("_", " "), words.drawn(content["unit"])
+    if np.ptp(values):  # not of a single point, after which a signal came
+        axes.set_xlim(values.min(), values.max())
+    number, unit = variation.number(content).replace("_", " "), words.divided(content["unit"])
     axes.set_xlabel(f"{number} / {unit}" if unit else number)
-    axes.set_ylabel(f"$E$ / {words.drawn(content['units']['energy'])}")
+    axes.set_ylabel(f"$E$ / {words.divided(content['units']['energy'])}")
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(AutoLocator())
     axes.xaxis.set_minor_locator(AutoMinorLocator())
     name = content["potential"]["name"].replace("_", " ")
     style.head(axes, f"{name}: levels over {number}", "a colour is a character; black strokes are derivatives")
-    return figure
 
 
 def _line(axes: Axes, content: Mapping[str, Any], place: tuple[np.ndarray, np.ndarray], color: Any) -> None:

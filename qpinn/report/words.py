@@ -383,6 +383,12 @@ def drawn(name: str) -> str:
     return UNITS.get(name, name)
 
 
+def divided(name: str) -> str:
+    """A unit as it stands behind the stroke of a label of an axis."""
+    unit = drawn(name)
+    return f"({unit})" if "/" in unit and "$" not in unit else unit
+
+
 def signs(text: str) -> str:
     """A unit, or what is said with one, as it stands on a page, which has these signs and sets no formulas."""
     for plain, sign in (("^-1", "⁻¹"), ("^-2", "⁻²"), ("^2", "²"), ("angstrom", "Å"), (" um", " µm")):

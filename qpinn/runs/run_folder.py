@@ -110,19 +110,6 @@ def summary(
     }  # fmt: skip
 
 
-def bands_summary(bands: Any, potential: Any, settings: Any) -> dict[str, Any]:
-    """The content of bands.json: a `qpinn.drivers.bands.Bands` of `potential`."""
-    units = settings.units.units
-    return {
-        "potential": potentials.describe(potential),
-        "units": {"length": units.length, "energy": units.energy, "scale": units.scale},
-        "settings": dataclasses.asdict(settings),
-        **{name: getattr(bands, name).tolist() for name in ("theta", "k", "energies", "lower", "upper", "gaps")},
-        "versions": versions(),
-        "git": git_commit(),
-    }
-
-
 def reference(levels: Eigenstates | None, scale: float) -> dict[str, Any] | None:
     """Levels of another method with their absolute errors, in units of 1 / `scale`."""
     if levels is None:
@@ -327,38 +314,49 @@ def write_stopped(folder: Path, progress: Any, units: Any) -> str:
 SCHEMA = 1
 """Version of the keys of results.json and summary.json: one more whenever a reader of the last would misread them."""
 
-KINDS = {"results.json": ("eigenstates", "states"), "summary.json": ("sweep", "statistics")}
-"""The files that mark a finished run and a finished sweep: the task of each, and a key that it must hold."""
+KINDS = {
+    "results.json": ("eigenstates", "states"),
+    "summary.json": ("sweep", "statistics"),
+    "bands.json": ("bands", "theta"),
+    "vary.json": ("vary", "values"),
+}
+"""The files that mark a finished run, a finished sweep, bands, and levels over a number: the task of each, and a key
+that it must hold."""
+RUNS = ("results.json", "summary.json")
+
+BOX = "box"
+"""The task of a results.json of several coordinates, see `box_folder.py`."""
 
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
-    """results.json, the summary.json of a sweep or the bands.json of bands. Written last: then a folder is complete."""
-    stamped = {"schema": SCHEMA, "task": KINDS[name][0] if name in KINDS else Path(name).stem, **results}
+    """One of the files of `KINDS`. Written last: then a folder is complete."""
+    stamped = {"schema": SCHEMA, "task": KINDS[name][0], **results}
     files.write_atomically(folder / name, (json.dumps(_finite(stamped), indent=2) + "\n").encode())
 
 
-def read_summary(folder: Path) -> dict[str, Any]:
-    """What a run or a sweep ended with; a file without a schema is of the first.
+def read_summary(folder: Path, names: Sequence[str] = RUNS) -> dict[str, Any]:
+    """What a run or a sweep ended with, or another of `names` of `KINDS`; a file without a schema is of the first.
 
     Raises ValueError, naming the file, if there is none, it is damaged, or its schema is a newer one.
     """
-    path = next((folder / name for name in KINDS if (folder / name).is_file()), folder / "results.json")
+    path = next((folder / name for name in names if (folder / name).is_file()), folder / names[0])
+    task, key = KINDS[path.name]
     if not path.exists():
-        raise ValueError(f"{path}: not there; {folder} is not the folder of a finished run")
+        what = "run" if names == RUNS else task
+        raise ValueError(f"{path}: not there; {folder} is not the folder of a finished {what}")
     results = files.read_json(path)
     if not isinstance(results, dict):
-        raise ValueError(f"{path}: is not the results of a run or a sweep")
+        raise ValueError(f"{path}: is not the results of {task}")
     schema = results.get("schema", SCHEMA)
     if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise ValueError(f"{path}: schema={schema!r}: is not known to this version of qpinn; allowed: 1 to {SCHEMA}")
-    task, key = KINDS[path.name]
-    if results.get("task", task) != task or key not in results:
-        raise ValueError(f"{path}: is not the results of a run or a sweep")
+    if results.get("task", task) not in ((task, BOX) if key == "states" else (task,)) or key not in results:
+        raise ValueError(f"{path}: is not the results of {task}")
     return results
 
 
-def find_runs(folder: Path) -> list[Path]:
-    """`folder` if it is a run or a sweep, else those below it, in order of their names."""
-    if any((folder / name).is_file() for name in KINDS):
+def find_runs(folder: Path, names: Sequence[str] = RUNS) -> list[Path]:
+    """`folder` if it has a file of `names`, as a run or a sweep has, else those below it, in order of their names."""
+    if any((folder / name).is_file() for name in names):
         return [folder]
-    return sorted(path.parent for name in KINDS for path in folder.rglob(name))
+    return sorted(path.parent for name in names for path in folder.rglob(name))

@@ -3,7 +3,7 @@
 status               running, finished, stopped (by a signal), non-finite (the loss became NaN or infinite), failed, or
                      killed: the file says running, and no process holds the lock
 pid, host, started   of the process that wrote it last; updated: when
-step, steps          of the training, at the last save
+step, steps          of the training, at the last save; of a variation its points, and counted says so
 seconds              that this process and those before it had taken by then
 config               hash of the settings, see `identity`; file: of the file that the potential is read from
 reason               the exception by which it failed

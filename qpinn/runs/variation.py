@@ -15,15 +15,15 @@ from qpinn.physics.potentials import numbers
 from qpinn.runs import files, run_folder
 
 
-def summary(variation: Any, potential: Any, settings: Any, points: int) -> dict[str, Any]:
-    """The content of vary.json: a `qpinn.Variation` of `potential`, at so many of `points` as there are in it."""
-    units, bounds = settings.units.units, variation.bounds
+def summary(variation: Any, points: int) -> dict[str, Any]:
+    """The content of vary.json: a `qpinn.Variation`, at so many of `points` as there are in it."""
+    units, bounds = variation.units, variation.bounds
     names = ("energies", "converged", "slopes", "dipoles", "followed", "overlaps")
     return {
         "status": "finished" if len(variation.values) == points else "stopped",
-        "potential": potentials.describe(potential),
+        "potential": potentials.describe(variation.given),
         "units": {"length": units.length, "energy": units.energy, "scale": units.scale},
-        "settings": dataclasses.asdict(settings),
+        "settings": dataclasses.asdict(variation.settings),
         "name": variation.name,
         "unit": numbers.unit_of(variation.name, units),
         "points": points,

@@ -48,6 +48,14 @@ class Side(NamedTuple):
         return bool(np.isfinite(np.stack([g.magnitude, *sizes])[:, g.hi > 0]).all())
 
 
+class Bend(NamedTuple):
+    """What psi has of max(s g, 0)^2: functions of every axis, and the coefficients (K, m, m) of their products."""
+
+    side: Side
+    axes: tuple[Axis, ...]
+    core: Float[np.ndarray, "K m m"]
+
+
 class Functions(NamedTuple):
     """K functions by their coefficients in products of all functions of two axes.
 

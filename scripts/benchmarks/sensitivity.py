@@ -64,14 +64,14 @@ def main() -> int:
         if entry.finished(arguments.sweeps, starts) is None:
             print(f"{number} of {len(everything)}: {' '.join(entry.words)}", file=sys.stderr, flush=True)
             run(entry, starts, arguments.sweeps)
-    write(everything, arguments.sweeps, starts, arguments.output)
-    return 0 if all(entry.finished(arguments.sweeps, starts) for entry in everything) else 1
+    return 1 if write(everything, arguments.sweeps, starts, arguments.output) else 0
 
 
-def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> None:
-    """The page with its numbers and figures, from the sweeps that are finished.
+def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> list[str]:
+    """The page with its numbers and figures, from the sweeps that are finished. Returns which of the study it lacks.
 
-    Of a sweep that is not there, what the output folder has of it from before is kept, with the commit that it is of.
+    Of a sweep that is not there, what the output folder has of it from before is kept, with the commit that it is of;
+    but not its starts one by one, without which the figures of E are left as they are.
     """
     import pages
 
@@ -82,14 +82,14 @@ def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> N
     stored = output / "sensitivity.json"
     before: dict[str, Any] = json.loads(stored.read_text()) if stored.exists() else {"entries": [], "git": ""}
     kept = {tuple(entry["words"]): entry for entry in before["entries"]}
-    if not folders:
+    if not (folders or kept):
         _cli.fail(f"--sweeps {sweeps}: holds no finished sweep of {starts} starts of the study")
     summaries = {entry: run_folder.read_summary(folder) for entry, folder in folders.items()}
     entries = [
         {**entry._asdict(), "statistics": summaries[entry]["statistics"]} if entry in summaries else kept[entry.words]
         for entry in everything if entry in summaries or entry.words in kept
     ]  # fmt: skip
-    last = list(summaries.values())[-1]
+    last = [before, *summaries.values()][-1]
     commits = [*(before["git"].split(", ") if len(entries) > len(summaries) else []),
                *(str(summary["git"]) for summary in summaries.values())]  # fmt: skip
     measured = {
@@ -107,6 +107,7 @@ def write(everything: list[Entry], sweeps: Path, starts: int, output: Path) -> N
     study.save_figures(entries, energy, output)
     if output.resolve() == _cli.ROOT / "docs":
         pages.put_into(_cli.ROOT / "README.md", study.summary(measured), "sensitivity")
+    return list(measured["missing"])
 
 
 def entries(route: str, plan: dict[str, Any]) -> Iterator[Entry]:

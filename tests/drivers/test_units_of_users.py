@@ -134,7 +134,7 @@ def test_names_of_units_are_those_of_codata():
         ({"name": "rotor", "constant": 1, "energy": "nm"}, "units.energy=nm: unknown; allowed: eV, meV"),
         ({"constant": 1}, "units.constant=1.0: has an effect only with units=rotor"),
         ({"masses": [1, 2], "mass": 1}, "units.mass=1: and units.masses=[1.0, 2.0]; give one of the two"),
-        ({"masses": [1, -2]}, "units.masses=-2: must lie from 1e-6 to 1e6"),
+        ({"masses": [1, -2]}, "units.masses=-2: must lie from 1e-06 to 1e+06"),
         ({"masses": [1, 2, 3]}, "units.masses=[1, 2, 3]: must be two numbers"),
         ({"name": "dimensionless", "masses": [1, 2]}, "units.masses=[1.0, 2.0]: has an effect only with"),
     ],

@@ -12,6 +12,7 @@ import pytest
 import qpinn
 from qpinn import potentials
 from qpinn.drivers import eigenstates
+from qpinn.drivers.mapping import from_mapping
 
 X = np.linspace(-3.0, 3.0, 41)
 BARRIER = potentials.barrier()
@@ -78,6 +79,18 @@ def nan_at(index):
         (BARRIER, {"network": {"activation": jnp.tanh}}, "network.activation=<PjitFunction"),
         (BARRIER, {"optimizer": {"numbers": 3}}, "optimizer.numbers=3: must be a group of keys"),
         (BARRIER, {"optimizer": {"numbers": {"dampling": 1.0}}}, "optimizer.dampling=1.0: unknown key; did you mean d"),
+        (BARRIER, {"mass": 0.067}, 'mass=0.067: unknown key; did you mean hamiltonian={"mass": ...} or units={"mass":'),
+        (BARRIER, {"length": "nm"}, 'length=nm: unknown key; did you mean units={"length": ...}? allowed: ansatz,'),
+        (BARRIER, {"widht": 8}, 'widht=8: unknown key; did you mean network={"width": ...}? allowed'),
+        (BARRIER, {"damping": 1}, 'damping=1: unknown key; did you mean optimizer={"damping": ...}? allowed'),
+        (
+            BARRIER,
+            {"domains": (0, 1)},
+            "domains=(0, 1): unknown key; did you mean domain? allowed: ansatz, breakpoints",
+        ),
+        (BARRIER, {"hamilton": {}}, "hamilton={}: unknown key; did you mean hamiltonian? allowed: "),
+        (BARRIER, {"callback": [print]}, "callback=[<built-in function print>]: unknown key; did you mean callbacks?"),
+        (BARRIER, {"xyzzy": X}, "xyzzy=array("),
         (BARRIER, {"callbacks": print}, "callbacks=<built-in function print>: must be functions in brackets"),
         (BARRIER, {"callbacks": [3]}, "callbacks=[3]: must be functions in brackets"),
         (BARRIER, {"units": {"name": "semiconductor", "mass": 0}}, "units.mass=0: must lie from"),
@@ -143,5 +156,5 @@ def test_arrays_are_rows_of_numbers(array):
 
 
 def test_numbers_of_an_optimiser_may_be_a_group_as_they_are_written_in_results():
-    settings = eigenstates.from_mapping(eigenstates.Settings, {"optimizer": {"numbers": {"damping": 1e-3}}})
+    settings = from_mapping(eigenstates.Settings, {"optimizer": {"numbers": {"damping": 1e-3}}})
     assert settings.optimizer.numbers["damping"] == 1e-3

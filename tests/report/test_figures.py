@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -171,6 +172,42 @@ def test_a_delta_is_an_arrow_towards_its_sign_with_its_strength_and_no_breakpoin
         lines = figures[name].axes[0].get_lines()
         dotted = {line.get_xdata()[0] for line in lines if line.get_linestyle() == ":" and len(line.get_xdata())}
         assert dotted == {0.25}, name
+
+
+@pytest.mark.parametrize("count", [1, 4])
+@pytest.mark.parametrize(
+    "deltas",
+    [[[0.5, -4.0]], [[0.5, 40.0]], [[0.3, 20.0], [0.7, -10.0]], [[0.1, 30.0], [0.5, 20.0], [0.9, 30.0]],
+     [[0.05, -3.0], [0.95, 5.0]], [[k / 6, 20.0] for k in range(1, 6)]],
+)  # fmt: skip
+def test_the_strength_of_a_delta_stands_on_no_curve(drawn, deltas, count):
+    figures = drawn(results(*map(state, range(count)), deltas=deltas))
+    for name in ("levels", "densities") if count > 1 else ("wavefunction", "density"):
+        figure = figures[name]
+        figure.canvas.draw()
+        notes = [note for axes in figure.axes for note in axes.texts if "delta" in note.get_text()]
+        assert len(notes) == 1 + sum(one[1] != other[1] for one, other in pairwise(deltas)), name
+        boxes = [note.get_window_extent() for note in notes]
+        for axes in figure.axes:
+            for line in axes.get_lines():
+                path = line.get_transform().transform_path(line.get_path())
+                for note, box in zip(notes, boxes, strict=True):
+                    assert not len(path.vertices) or not path.intersects_bbox(box, filled=False), (name, note)
+        inside = figure.axes[0].get_window_extent()
+        for k, box in enumerate(boxes):
+            assert inside.x0 <= box.x0
+            assert box.x1 <= inside.x1
+            assert inside.y0 <= box.y0
+            assert box.y1 <= inside.y1
+            assert not any(box.overlaps(other) for other in boxes[k + 1 :]), name
+
+
+def test_of_many_deltas_the_strongest_is_named(drawn):
+    many = [[k / 12, (-1) ** k * (10.0 + k)] for k in range(1, 12)]
+    figure = drawn(results(deltas=many))["density"]
+    notes = [note.get_text() for axes in figure.axes for note in axes.texts if "delta" in note.get_text()]
+    assert notes == [r"−21 $\delta$"]
+    assert sum(isinstance(note, Annotation) and bool(note.arrow_patch) for note in figure.axes[-1].texts) == 11
 
 
 def _boxes(figure: Figure) -> list[tuple[str, object]]:

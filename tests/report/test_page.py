@@ -67,9 +67,9 @@ class Page(HTMLParser):
         return one["text"]
 
 
-def _made(tmp_path, *states, figures=(), **changes):
+def _made(tmp_path, *states, **changes):
     folder = made.write(tmp_path, made.results(*(states or map(made.state, range(3))), **changes))
-    return Page(page.save(folder, figures))
+    return Page(page.save(folder))
 
 
 def _closed(shown):
@@ -195,7 +195,7 @@ def test_many_levels_stay_small(tmp_path):
     x = np.linspace(0, 1, 4000)
     psi = np.sqrt(2) * np.sin(np.pi * np.arange(1, 49)[:, None] * x)
     np.savez(folder / "wavefunction.npz", x=x, psi=psi, v=0 * x, residual=1e-6 * psi + 1e-9, edges=x[::400])
-    path = page.save(folder, run_figures.save_all(folder))
+    path = page.save(folder, run_figures.save_all(folder).shown)
     assert path.stat().st_size < 3e6
     assert len(Page(path).all("figure", **{"class": "level"})) == 48
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 
+import crossings
+import inputs
 import many
+import numpy as np
 import pages
 import pytest
+import sensitivity
+import yaml
 from tests_support import ROOT, train
 
 from qpinn.report import study, tables
@@ -31,9 +36,9 @@ def test_a_summary_says_its_schema_and_task(tmp_path, name, task, key):
     run_folder.write_summary(tmp_path, {key: []}, name)
     stored = json.loads((tmp_path / name).read_text())
     assert stored == {"schema": run_folder.SCHEMA, "task": task, key: []}
-    assert run_folder.read_summary(tmp_path) == stored
+    assert run_folder.read_summary(tmp_path, (name,)) == stored
     (tmp_path / name).write_text(json.dumps({key: []}))  # as written before there were schemas
-    assert run_folder.read_summary(tmp_path) == {key: []}
+    assert run_folder.read_summary(tmp_path, (name,)) == {key: []}
 
 
 @pytest.mark.parametrize("schema", [run_folder.SCHEMA + 1, 0, "1", None])
@@ -59,7 +64,13 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
 
 @pytest.mark.parametrize(
     ("name", "page"),
-    [("sensitivity", study.page), ("sweeps", pages.sweeps_page), ("levels", pages.levels_page), ("many", many.page)],
+    [
+        ("sensitivity", study.page),
+        ("sweeps", pages.sweeps_page),
+        ("levels", pages.levels_page),
+        ("many", many.page),
+        ("inputs", inputs.page),
+    ],
 )
 def test_the_pages_are_those_of_their_numbers(name, page):
     measured = json.loads((ROOT / "docs" / f"{name}.json").read_text())
@@ -70,10 +81,40 @@ def test_the_pages_are_those_of_their_numbers(name, page):
         assert all(entry["statistics"]["starts"] >= 256 for entry in measured["entries"])
 
 
+def test_the_page_of_sensitivity_is_drawn_again_from_its_numbers(tmp_path):
+    """Without a sweep; its figures of E need those."""
+    stored = (ROOT / "docs" / "sensitivity.json").read_bytes()
+    (tmp_path / "sensitivity.json").write_bytes(stored)
+    study = yaml.safe_load((ROOT / "configs" / "sensitivity.yaml").read_text())
+    starts = study.pop("starts")
+    everything = [entry for route, plan in study.items() for entry in sensitivity.entries(route, plan)]
+    assert sensitivity.write(everything, tmp_path / "none", starts, tmp_path) == []
+    assert (tmp_path / "sensitivity.json").read_bytes() == stored
+    assert (tmp_path / "sensitivity.md").read_text() == (ROOT / "docs" / "sensitivity.md").read_text()
+    drawn = {path.stem.removeprefix("sensitivity-") for path in tmp_path.glob("*.png")}
+    assert drawn == {"paper", "variational", "default"}
+
+
 def test_no_bound_of_the_benchmark_was_wrong():
     measured = json.loads((ROOT / "docs" / "levels.json").read_text())
     entries = measured["library"] + measured["random"]
     assert max(value for entry in entries for value in entry["outside"]) <= pages.REFERENCE
+
+
+def test_levels_of_layers_that_were_measured_lie_within_their_bounds():
+    entries = json.loads((ROOT / "docs" / "inputs.json").read_text())["entries"]
+    assert all(entry["converged"] == entry["levels"] for entry in entries)
+    assert all(entry["error"] < entry["half_width"] for entry in entries if "layers" in entry["input"])
+
+
+def test_transfer_matrices_find_a_level_by_its_nodes():
+    """Of two layers alike, an infinite well: n^2 pi^2 hbar^2 / (2 m L^2)."""
+    well = crossings.Structure(kind="", thickness=[4.0, 6.0], offset=[0.0, 0.0], mass=[0.07, 0.07], fields=(0.0, 0.0))
+    exact = [inputs.hbar2() / 0.07 * (n * np.pi / 10) ** 2 for n in (1, 2, 3)]
+    for level, energy in enumerate(exact):
+        assert inputs.transfer(well, level, energy * (1 + 1e-6)) == pytest.approx(energy, rel=1e-14)
+    with pytest.raises(ValueError, match="1 nodes below and 2 above it; must be level 2"):
+        inputs.transfer(well, 2, exact[1])
 
 
 def test_the_default_route_of_the_benchmark_reaches_the_marks_that_the_readme_claims():

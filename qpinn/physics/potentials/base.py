@@ -96,19 +96,36 @@ class Potential:
 
 
 BUILDERS: dict[str, Callable[..., Any]] = {}
-"""What `potential.name` in a config may say."""
+"""What `potential.name` in a config may say, of potentials on a line."""
+
+BOXES: dict[str, Callable[..., Any]] = {}
+"""The same of potentials of several coordinates."""
 
 Builder = TypeVar("Builder", bound=Callable[..., Any])
 
 
 def builder(function: Builder) -> Builder:
     """Register a checking function as the potential of its name. Raises ValueError for a name that is taken."""
+    return _registered(function, BUILDERS)
+
+
+def box_builder(function: Builder) -> Builder:
+    """The same for a potential of several coordinates."""
+    return _registered(function, BOXES)
+
+
+def _registered(function: Builder, registry: dict[str, Callable[..., Any]]) -> Builder:
     name = function.__name__
-    taken = BUILDERS.get(name, function)
+    taken = {**BUILDERS, **BOXES}.get(name, function)
     if taken.__module__ != function.__module__:
         raise ValueError(f"potential.name={name}: in {function.__module__}, and in {taken.__module__}; must be unique")
-    BUILDERS[name] = function
+    registry[name] = function
     return function
+
+
+def dimension(potential: Any) -> int:
+    """The number of coordinates of a potential."""
+    return int(getattr(potential, "dimension", 1))
 
 
 @dataclass_transform(frozen_default=True)
@@ -209,6 +226,11 @@ def mass_slope_at(potential: Any, x: Array) -> Any:
     return jax.jvp(potential.mass_at, (x,), (jnp.ones_like(x),))[1] if hasattr(potential, "mass_at") else 0.0
 
 
+def axis_masses(potential: Any) -> tuple[Number, ...] | None:
+    """Masses of the axes of a potential of several coordinates; None of one on a line."""
+    return potential.masses if hasattr(potential, "dimension") else None
+
+
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     """Positions and strengths of the Dirac deltas of a potential; of most there are none."""
     return getattr(potential, "deltas", ((), ()))
@@ -269,6 +291,8 @@ def describe(potential: Any) -> dict[str, Any]:
     """Name and numbers of a potential, for a results file; arrays of more than 64 numbers are left out."""
     if hasattr(potential, "ends"):
         return {**describe(potential.potential), "ends": potential.ends.described()}
+    if dimension(potential) > 1:
+        return potential.described()  # type: ignore[no-any-return]
     if hasattr(potential, "heavy"):  # `combined`
         deltas = [list(pair) for pair in zip(potential.places, potential.strengths, strict=True)]
         mass = {} if potential.heavy is None else {"mass(x)": potential.heavy.formula}

@@ -187,7 +187,7 @@ def _mass(potential: Any, mass: str | float) -> Any:
         heavy = expression([float(left), float(right)], text)
     except ValueError as error:
         raise ValueError(str(error).replace("potential.formula", "mass", 1)) from None
-    ends = np.array([heavy.left, *heavy.breakpoints, heavy.right])
+    ends = np.array([left, *heavy.breakpoints, right], np.float64)
     cells = np.unique(np.concatenate([np.linspace(ends[0], ends[-1], CELLS), ends]))
     lo, _ = enclosure.enclose(heavy, cells[:-1], cells[1:])
     least = int(np.argmin(np.nan_to_num(lo, nan=-np.inf)))

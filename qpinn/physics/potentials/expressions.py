@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from qpinn.checks import LIMIT, finite, suggestion
+from qpinn.checks import finite, plain, suggestion
 from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, pytree, walls
 from qpinn.physics.potentials.formula import Node
+from qpinn.physics.potentials.several import Several, several
 
 Places = tuple[tuple[float, Node | None], ...]
 """Positions where V or its slope jumps, each with the tree whose zero it is if that depends on the parameters."""
@@ -116,18 +117,28 @@ class Expression(Potential):
 
 @builder
 def expression(
-    domain: Sequence[float] | None = None, formula: str = "10*(x**2-1)**2 + 0.3*x", breakpoints: Sequence[float] = (),
-    parameters: Mapping[str, float] | None = None,
-) -> Expression:  # fmt: skip
+    domain: Sequence[Any] | None = None, formula: str = "10*(x**2-1)**2 + 0.3*x", breakpoints: Sequence[float] = (),
+    parameters: Mapping[str, float] | None = None, masses: Sequence[float] | None = None,
+) -> Expression | Several:  # fmt: skip
     """V from a formula in x and in `parameters`, numbers by name: "D*(1-exp(-a*x))**2" with {"D": 10, "a": 1}.
 
     `breakpoints` are added to those that are found where V or its slope jumps. Levels have derivatives with respect to
     parameters (`qpinn.gradients`), those that say where V jumps among them. With units x is in that of length and the
     formula gives V in that of energy; a parameter is the number that it is in the formula, and is not converted.
 
+    With a pair of walls for each axis, as [[-6, 6], [-6, 6]], it is a formula of several coordinates, x, y and z or x1
+    to x10, and `masses` are those of the axes (`qpinn.physics.potentials.several`).
+
     Raises ValueError for what a formula may not hold, parameters that are not in it, and where V is not a finite real
     number within the walls.
     """
+    if _nested(domain):
+        if breakpoints is not None and np.size(breakpoints):
+            raise ValueError(f"potential.breakpoints={breakpoints}: are found in a formula of several coordinates; "
+                             "leave them out")  # fmt: skip
+        return several(domain, formula, _numbers(parameters), masses)
+    if masses is not None:
+        raise ValueError(f"potential.masses={masses}: are those of several axes; on a line hamiltonian.mass")
     if domain is None:
         raise ValueError("potential.domain=null: a formula needs walls, as in potential.domain=[-3,3]")
     left, right = walls(domain)
@@ -159,9 +170,16 @@ def expression(
     beyond = enclosure.out_of_range(built)
     if beyond is not None:
         raise ValueError(
-            f"potential.formula={formula}: is {beyond[1]:g} at x = {beyond[0]:.6g}; must be real and within +-{LIMIT:g}"
+            f"potential.formula={formula}: is {beyond[1]:g} at x = {beyond[0]:.6g}; must be real and within "
+            f"+-{enclosure.largest(left, right):g}"
         )
     return built
+
+
+def _nested(domain: Any) -> bool:
+    """Whether these are walls of several axes."""
+    rows = plain(domain)
+    return isinstance(rows, Sequence | np.ndarray) and any(isinstance(row, Sequence | np.ndarray) for row in rows)
 
 
 TAKEN = ("x", "left", "right", *formulas.CONSTANTS, *formulas.ARGUMENTS, *formulas.ALIASES)

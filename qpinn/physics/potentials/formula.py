@@ -25,7 +25,7 @@ import numpy as np
 from qpinn.checks import suggestion
 from qpinn.physics.interval import EPS, Interval
 
-LONGEST = 500
+LONGEST = 1000
 DEEPEST = 40
 EXPONENT = 32.0
 CONSTANTS = {"pi": math.pi, "e": math.e}

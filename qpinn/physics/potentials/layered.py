@@ -20,6 +20,9 @@ from qpinn.physics.tables import Column, Given
 
 MOST_LAYERS = 1000
 
+LIGHTEST = 1e-6
+"""Smallest mass of a layer."""
+
 STRONGEST = 1e5
 """Field in kV/cm, ten volts in a nanometre: beyond it a unit was mistaken."""
 
@@ -202,7 +205,7 @@ def _of_lists(lists: dict[str, Any]) -> dict[str, np.ndarray]:
         counts = ", ".join(f"{key} {len(column)}" for key, column in numbers.items())
         raise ValueError(f"potential.{', '.join(numbers)}: must have one number for each layer; they have {counts}")
     names = {key: f"potential.{key}: number {{row}}" for key in numbers}
-    _check(numbers, names, range(1, len(numbers["thickness"]) + 1), "potential.thickness", 1e-6)
+    _check(numbers, names, range(1, len(numbers["thickness"]) + 1), "potential.thickness", LIGHTEST)
     return numbers
 
 
@@ -210,7 +213,7 @@ def _of_file(path: str, columns: Sequence[str | int] | None) -> tuple[dict[str, 
     table = tables.read(path, COLUMNS, columns)
     masses, unit = units.si("mass"), dict(table.given).get("mass", "m_e")
     names = {key: f"potential.file={path}: row {{row}}, {title}" for key, title in table.names.items()}
-    _check(table.values, names, table.rows, f"potential.file={path}", 1e-6 * masses["m_e"] / masses[unit])
+    _check(table.values, names, table.rows, f"potential.file={path}", LIGHTEST * masses["m_e"] / masses[unit])
     return table.values, table.given
 
 
@@ -232,5 +235,6 @@ def _check(
     for key in numbers.keys() & least.keys():
         for row, value in zip(rows, numbers[key], strict=True):
             if value <= 0 or value < least[key]:
-                reason = "must be positive" if value <= 0 else f"must be at least {least[key]:.3g}"
+                units = ", in m_e or amu" if key != "thickness" and lightest == LIGHTEST else ""
+                reason = "must be positive" if value <= 0 else f"must be at least {least[key]:.3g}{units}"
                 raise ValueError(f"{names[key].format(row=row)}={value:g}: {reason}")

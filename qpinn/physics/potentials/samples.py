@@ -58,8 +58,9 @@ def sampled(
     x, v, sections, order = _sorted(table, what)
     least, rows_read = splines.LEAST[interpolation], len(x)
     if min(map(len, sections)) < least:
-        where = "rows" if len(sections) == 1 else "rows between two jumps"
-        raise ValueError(f"{what}: has {min(map(len, sections))} {where}; {interpolation} needs at least {least}")
+        count, where = min(map(len, sections)), "" if len(sections) == 1 else " between two jumps"
+        rows = f"{count} row{'' if count == 1 else 's'}{where}"
+        raise ValueError(f"{what}: has {rows}; {interpolation} needs at least {least}")
     walls((float(x[0]), float(x[-1])))
     if len(x) > MOST_ROWS:
         keep, off = splines.thinned(x, v, sections, interpolation, MOST_ROWS)

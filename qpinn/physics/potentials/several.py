@@ -70,6 +70,12 @@ class Several(Potential):
         """(left, right) of every axis."""
         return tuple(zip(self.lefts, self.rights, strict=True))
 
+    def described(self) -> dict[str, Any]:
+        """Name and numbers, for a results file."""
+        numbers = {"parameters": dict(self.parameters)} if self.names else {}
+        masses = {"masses": list(self.masses)} if set(self.masses) != {1.0} else {}
+        return {"name": self.title, "dimension": self.dimension, "formula": self.formula, **numbers, **masses}
+
     @property
     def parameters(self) -> dict[str, Number]:
         return dict(zip(self.names, self.values, strict=True))
@@ -309,7 +315,7 @@ def several(
                              "leave it out")  # fmt: skip
     for term in built.terms:
         if len(term.axes) > WIDEST:
-            which = ", ".join(coordinates(dimension)[-dimension:][axis] for axis in term.axes)
+            which = ", ".join(letter(axis, dimension) for axis in term.axes)
             raise ValueError(f"potential.formula={formula}: has a term of {len(term.axes)} coordinates ({which}); at "
                              f"most {WIDEST}, in sums of terms")  # fmt: skip
     for axis, places in enumerate(built.breakpoints):
@@ -349,24 +355,47 @@ def masses_of(masses: Any, dimension: int) -> tuple[float, ...]:
     return tuple(positive("potential.masses", value) for value in values)
 
 
+CELLS, MOST_CELLS = {1: 256, 2: 32, 3: 12}, 40_000
+"""Cells of an axis, by the axes of a term, in which V is looked at to begin with; and cells in all."""
+
+
 def _check(potential: Several) -> None:
-    """Raise ValueError where V is not a finite real number within +-LIMIT at places of a grid."""
+    """Raise ValueError where V is not a finite real number within +-LIMIT: cells in which it may not be are halved."""
     for term in potential.terms:
         if not term.axes:
             continue
-        grids = []
-        for axis in term.axes:
-            left, right = potential.domain[axis]
-            grids.append(np.linspace(-1.0 if left is None else left, 1.0 if right is None else right, 41))
-        mesh = np.meshgrid(*grids, indexing="ij")
-        with np.errstate(all="ignore"):
-            v = np.asarray(potential.term_at(term, dict(zip(term.axes, mesh, strict=True))), np.float64)
-        bad = np.argwhere(~(np.abs(v) <= LIMIT))
-        if len(bad):
-            place = ", ".join(f"{coordinates(potential.dimension)[-potential.dimension:][axis]} = {grid[index]:.6g}"
-                              for axis, grid, index in zip(term.axes, grids, bad[0], strict=True))  # fmt: skip
-            raise ValueError(f"potential.formula={potential.formula}: is {v[tuple(bad[0])]:g} at {place}; must be real "
-                             f"and within +-{LIMIT:g}")  # fmt: skip
+        d = len(term.axes)
+        sides = [potential.domain[axis] for axis in term.axes]
+        ends = [np.linspace(-1.0 if left is None else left, 1.0 if right is None else right, CELLS[d] + 1)
+                for left, right in sides]  # fmt: skip
+        low, high = (np.stack([axis.ravel() for axis in np.meshgrid(*parts, indexing="ij")], axis=1)
+                     for parts in ([own[:-1] for own in ends], [own[1:] for own in ends]))  # fmt: skip
+        size = max(own[-1] - own[0] for own in ends)
+        while len(low):
+            enclosed = potential.term_at(term, {axis: Interval(low[:, place], high[:, place])
+                                                for place, axis in enumerate(term.axes)})  # fmt: skip
+            bad = ~((enclosed.lo >= -LIMIT) & (enclosed.hi <= LIMIT)) & np.ones(len(low), bool)
+            low, high = low[bad], high[bad]
+            if not len(low):
+                break
+            if len(low) > MOST_CELLS or (high - low).max() < 1e-9 * size:
+                raise _out_of_range(potential, term, (low[0] + high[0]) / 2)
+            place = int(np.argmax((high - low).max(axis=0)))  # the longest side
+            middle, lower, upper = (low[:, place] + high[:, place]) / 2, high.copy(), low.copy()
+            lower[:, place], upper[:, place] = middle, middle
+            low, high = np.concatenate([low, upper]), np.concatenate([lower, high])
+
+
+def _out_of_range(potential: Several, term: Term, place: np.ndarray) -> ValueError:
+    at = ", ".join(f"{letter(axis, potential.dimension)} = {number:.6g}" if abs(number) > 1e-8 else
+                   f"{letter(axis, potential.dimension)} = 0"
+                   for axis, number in zip(term.axes, place, strict=True))  # fmt: skip
+    return ValueError(f"potential.formula={potential.formula}: is no real number within +-{LIMIT:g} about {at}")
+
+
+def letter(axis: int, dimension: int) -> str:
+    """What an axis is called: x, y, z of up to three, x1, x2, ... of more."""
+    return coordinates(dimension)[axis]
 
 
 def tabulated(
