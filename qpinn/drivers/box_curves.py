@@ -69,7 +69,7 @@ def cut(plan: BoxPlan) -> Cut:
     if not all(side.is_smooth(pieces) for side in sides):
         raise ValueError("V jumps on a curve g = 0 whose g has no second derivative beyond it")
     if sides:
-        _check_room(plan, len(sides))
+        _check_room(plan, len(pieces), len(sides))
     return Cut(pieces, sides)
 
 
@@ -90,11 +90,11 @@ def _is_curve(tree: Node) -> bool:
     return len(formulas.parameters(tree)) > 1
 
 
-def _check_room(plan: BoxPlan, count: int) -> None:
+def _check_room(plan: BoxPlan, pieces: int, count: int) -> None:
     """Raise ValueError where the functions on the cells, or what bends, do not fit into memory."""
-    cells, functions = (len(plan.edges[0]) - 1) * (len(plan.edges[1]) - 1), WIDTH * len(plan.edges[0])
+    functions = WIDTH * len(plan.edges[0])
     bends = count * BENDS[count - 1] ** 2
-    size = 8 * (cells * 6 * WIDTH * 4 * POINTS[0] ** 2 + (4 + 2 * count) * bends * functions**2)
+    size = 8 * (pieces * 6 * WIDTH * 4 * POINTS[0] ** 2 + (4 + 2 * count) * bends * functions**2)
     room = budget.room()
     if size > room:
         raise ValueError(f"V jumps or bends on curves, and to follow them takes {size / 2**30:.3g} GiB, more than the "

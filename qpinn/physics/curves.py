@@ -24,7 +24,7 @@ from qpinn.physics.potentials.several import at_places, coordinates
 STEEPEST = 2.5
 """Slope |dx/dy| of a graph in a cell, at most: the shallower, the fewer points integrate up to it."""
 
-DEEPEST = 6
+DEEPEST = 9
 """Times that a cell is cut in four; where a curve has a corner or meets itself no number suffices."""
 
 SEEN = 64

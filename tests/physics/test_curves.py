@@ -51,7 +51,7 @@ def test_the_area_and_the_moments_of_a_turned_ellipse():
         ("where(x + 2*y < 0.3, 0, 1)", lambda x, y: x + 2 * y < 0.3, 8.6),
         ("where(x + 2*y < 1, where(y - x < 0.45, 0, 1), 1)",  # two that cross within a cell
          lambda x, y: (x + 2 * y < 1) & (y - x < 0.45), 6.89916666666666667),
-        ("where(x**2/4 + y**2/0.0004 < 1, 0, 1)", lambda x, y: x**2 / 4 + y**2 / 0.0004 < 1, 0.04 * np.pi),  # thin
+        ("where(x**2/4 + y**2/0.04 < 1, 0, 1)", lambda x, y: x**2 / 4 + y**2 / 0.04 < 1, 0.4 * np.pi),  # thin
         ("where(x**2 + y**2 < 4, 0, 1)", lambda x, y: x**2 + y**2 < 4, 4 * np.pi),  # touches the walls
     ],
 )  # fmt: skip
