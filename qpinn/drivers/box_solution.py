@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_symmetry, tensor
+from qpinn.analysis import bent_fields, box_symmetry, tensor
+from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
@@ -20,6 +21,7 @@ from qpinn.drivers.solution import Stats
 from qpinn.physics.units import Units
 from qpinn.wavefunctions import product
 from qpinn.wavefunctions.axis import Axis
+from qpinn.wavefunctions.on_cells import Bend
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -69,6 +71,7 @@ class BoxSolution:
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
     core      (K, n_1, ..., n_d) the coefficients of their products
+    bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -81,6 +84,7 @@ class BoxSolution:
     plan: BoxPlan
     axes: tuple[Axis, ...]
     core: Float[np.ndarray, "K *n"]
+    bends: tuple[Bend, ...]
     levels: Levels
     stats: Stats
 
@@ -149,21 +153,33 @@ class BoxSolution:
 
     def at(self, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
         """psi of every level at places inside, without a compiled programme."""
-        return tensor.values_at(self.axes, self.core[self.shown], places)
+        return self.bent.at(places)
 
     def fields(self, places: Sequence[Float[np.ndarray, "Q"]]) -> tensor.Fields:
         """psi and H psi of every level, and V, on the grid of some positions of every axis; H and V dimensionless."""
+        if self.bends:
+            return bent_fields.fields(self.plan.potential, self.bent, places)
         return tensor.fields(self.plan.potential, self.axes, self.core[self.shown], places)
 
     def density(self, axis: int, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "K Q"]:
         """|psi|^2 of every level at positions of an axis, integrated over all others."""
+        if self.bends:
+            return bent_fields.density(self.bent, x, axis)
         return tensor.density(self.axes[axis].on(x), self.core[self.shown], axis)
 
     @property
     def wall_flux(self) -> Float[np.ndarray, "K d 2"]:
         """Integrals of (d psi / dn)^2 / m of every level over both walls of every axis."""
         masses = list(map(float, self.plan.potential.masses))
+        if self.bends:
+            return bent_fields.wall_flux(self.bent, masses)
         return tensor.wall_flux(self.axes, self.core[self.shown], masses)
+
+    @property
+    def bent(self) -> Psi:
+        """The levels that were asked for, where they bend on curves."""
+        bends = tuple(bend._replace(core=bend.core[self.shown]) for bend in self.bends)
+        return Psi(self.axes, self.core[self.shown], bends)
 
     @property
     def potential(self) -> Any:
@@ -221,11 +237,23 @@ class BoxSolution:
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
-        modules = product.product_of(self.axes)
-        indices = np.indices(self.core.shape[1:]).reshape(len(self.axes), -1).T
-        made = product.variables(self.axes, indices, self.core.reshape(len(self.core), -1))
+        module, made = self.wavefunction
 
         def each(x: Any) -> Any:
-            return jnp.asarray(jax.vmap(lambda place: modules.apply(made, place))(x)).T
+            return jnp.asarray(jax.vmap(lambda place: module.apply(made, place))(x)).T
 
         return jax.jit(each)
+
+    @functools.cached_property
+    def wavefunction(self) -> tuple[Any, Any]:
+        """A Flax module and its variables: psi of every level (K,) at x (d,) is module.apply(variables, x)."""
+
+        def made(axes: tuple[Axis, ...], core: np.ndarray) -> Any:
+            indices = np.indices(core.shape[1:]).reshape(len(axes), -1).T
+            return product.variables(axes, indices, core.reshape(len(core), -1))
+
+        module, smooth = product.product_of(self.axes), made(self.axes, self.core)
+        if not self.bends:
+            return module, smooth
+        bent = product.Bent(module, tuple((bend.side.curve.tree, bend.side.sign) for bend in self.bends))
+        return bent, product.together(smooth, [made(bend.axes, bend.core) for bend in self.bends])

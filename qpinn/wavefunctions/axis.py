@@ -28,6 +28,10 @@ TOGETHER = 512
 """Any positions are evaluated in multiples of this."""
 
 
+BATCH = 1024
+"""Places in a segment that the functions are evaluated at in one call: always as many, so that it is compiled once."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Axis:
     """n functions on the S segments of one axis.
@@ -53,6 +57,24 @@ class Axis:
     def mixed(self, mix: Float[np.ndarray, "n k"]) -> Axis:
         """The functions sum_n mix_nk phi_n."""
         return dataclasses.replace(self, linear=self.linear @ mix, nodal=self.nodal @ mix)
+
+    def within(self, segment: int) -> Int[np.ndarray, "k"]:
+        """Which of the functions are not zero in a segment."""
+        return np.flatnonzero(np.abs(self.linear[segment]).max(axis=0) > 0)
+
+    def jets(self, places: Sequence[Float[np.ndarray, "q"]]) -> list[Float[np.ndarray, "3 k q"]]:
+        """Values, first and second derivatives at places in each segment, of its functions (`within`) alone."""
+        count = max(-(-len(own) // BATCH) for own in places)
+        padded = np.stack([np.pad(own, (0, count * BATCH - len(own)), mode="edge") if len(own)
+                           else np.full(count * BATCH, edge)
+                           for own, edge in zip(places, self.mesh.edges[:-1], strict=True)])  # fmt: skip
+        parts = np.split(padded[..., None], count, axis=1)
+        units = np.concatenate([_units(self.ansatz, self.params, jnp.asarray(part)) for part in parts], axis=2)
+        jets = []
+        for segment, own in enumerate(places):
+            linear = self.linear[segment][:, self.within(segment)]
+            jets.append(np.einsum("jqw,wn->jnq", units[:, segment, : len(own)], linear, optimize=True))
+        return jets
 
     def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
         """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of
