@@ -233,8 +233,12 @@ def _residual_planes(data: BoxData, new: New) -> Figure:
 
 
 def _ends(data: BoxData, of: Sequence[str]) -> tuple[float, float]:
-    """Ends of logarithmic colours."""
-    low, high = style.decades([data.grid[name] for name in of], 0.1) or (1e-16, 1e-15)
+    """Ends of logarithmic colours, beyond which few points are: those on a curve where V jumps are on neither side."""
+    size = np.concatenate([np.abs(data.grid[name]).ravel() for name in of])
+    size = size[np.isfinite(size) & (size > 0)]
+    if not size.size:
+        return 1e-16, 1e-15
+    low, high = np.quantile(size, [0.1, 0.9995]).tolist()
     return max(min(low, high / 10), high * 1e-8), high
 
 
@@ -317,7 +321,8 @@ def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str =
     width, height = made.get_size_inches()
     across, along = (width, height) if at == "right" else (height, width)
     bar = made.colorbar(drawn, ax=list(panels), location=at, fraction=1.7 * THICK / across, pad=0.06 / across,
-                        aspect=0.85 * share * along / THICK)  # fmt: skip
+                        aspect=0.85 * share * along / THICK,
+                        extend="both" if isinstance(drawn.norm, LogNorm) else "neither")  # fmt: skip
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)  # type: ignore[operator]
     if isinstance(drawn.norm, LogNorm):
