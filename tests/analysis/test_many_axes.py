@@ -33,14 +33,15 @@ def _chain(d, coupling):
 
 
 @pytest.mark.parametrize("stiffness", [
-    _chain(4, 0.5), _chain(5, 0.2), np.kron(np.eye(2), _chain(2, 0.5)),
+    _chain(4, 0.5), _chain(5, 0.2), _chain(6, 0.05), np.kron(np.eye(2), _chain(2, 0.5)),
     np.array([[1, 0.2, 0, 0], [0.2, 1.3, -0.3, 0], [0, -0.3, 1.7, 0.4], [0, 0, 0.4, 2.1]]),
-], ids=["4 axes", "5 axes", "two equal pairs", "unequal"])  # fmt: skip
+], ids=["4 axes", "5 axes", "nearly equal levels", "two equal pairs", "unequal"])  # fmt: skip
 def test_levels_of_harmonic_chains_lie_in_their_bounds(stiffness):
     found, exact = _solved(stiffness, 4, 1e-8)
     energies, count = found.forms.energies, len(found.forms.energies)
     exact = exact[:count]
     assert np.abs(energies - exact).max() < 3e-8
+    assert (energies - exact < 2 * found.missing + 1e-10).all()
     assert (exact <= energies + found.forms.unseen + 1e-10).all()
     assert (found.lower <= exact + 1e-12).all()
     assert (energies - found.lower).max() < 1e-6
