@@ -12,12 +12,12 @@ from itertools import combinations, pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from qpinn.geometry.quadrature import legendre
 from qpinn.physics.potentials.several import coordinates
 from qpinn.training.products import along
 from qpinn.wavefunctions.axis import Axis, OnGrid
+from qpinn.wavefunctions.product import Core, Terms
 
 SAME = 1e-8
 """Of the energy that errors are divided by: levels that are closer are taken for one, and any mixture for an
@@ -95,11 +95,12 @@ def _runs(joined: np.ndarray) -> list[range]:
     return [range(first, last) for first, last in pairwise(ends)]
 
 
-def aligned(
-    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], levels: Any
-) -> tuple[Float[np.ndarray, "K *n"], Any]:
+def aligned(potential: Any, axes: Sequence[Axis], core: Core, levels: Any) -> tuple[Core, Any]:
     """Coefficients with neighbouring levels mixed, so that their functions have the symmetries of V, and signs chosen;
-    and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions."""
+    and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions. Of more than three
+    axes all stays as it is."""
+    if isinstance(core, Terms):
+        return core, levels
     grids, known, mix = _grids(axes, potential.masses), symmetries(potential), np.eye(len(core))
     kinetic, squares = levels.kinetic.copy(), levels.squares.copy()
     for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]):
@@ -122,8 +123,10 @@ def aligned(
     )
 
 
-def characters(potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"]) -> dict[str, list[int | None]]:
+def characters(potential: Any, axes: Sequence[Axis], core: Core) -> dict[str, list[int | None]]:
     """+1 or -1 for each function under each symmetry of V, None where psi is neither even nor odd under it."""
+    if isinstance(core, Terms):
+        return {}
     grids, values = _grids(axes, potential.masses), {}
     for symmetry in symmetries(potential):
         moved = _moved(core, axes, grids, symmetry)

@@ -1,4 +1,4 @@
-"""`solve` for boxes of two and three dimensions: from a potential to certified levels among products."""
+"""`solve` for boxes of two to ten dimensions: from a potential to certified levels among products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.tensor import Forms
 from qpinn.bounds import certify
-from qpinn.drivers import box_plan, build
+from qpinn.drivers import box_many, box_plan, build
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
 from qpinn.drivers.clock import Clock
@@ -28,6 +28,7 @@ from qpinn.typing import Key, Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
 from qpinn.wavefunctions.networks import MLP
+from qpinn.wavefunctions.product import Core
 
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
@@ -56,7 +57,7 @@ class Solved(NamedTuple):
     """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, and what is known."""
 
     axes: tuple[Axis, ...]
-    core: np.ndarray
+    core: Core
     levels: Levels
 
 
@@ -123,6 +124,10 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     potential, d = plan.potential, plan.potential.dimension
     axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(d)), strict=True)
     clock.lap("compile")
+    if d > 3:
+        many = box_many.found(plan, settings, axes, grids)
+        clock.lap("solve")
+        return Solved(*many)
     solving = [rules[0 if d == 2 else 1] for rules in grids]  # of three axes the finer grid is for measuring alone
     field = mean_field(potential, solving)
     most = [_functions(plan, axis, field.energies[axis]) for axis in range(d)]

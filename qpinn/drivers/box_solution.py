@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_symmetry
+from qpinn.analysis import box_symmetry, chains
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
@@ -67,7 +67,7 @@ class BoxSolution:
     settings  how it was solved
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
-    core      (K, n_1, ..., n_d) the coefficients of their products
+    core      (K, n_1, ..., n_d) the coefficients of their products; of more than three axes those of chosen ones
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -79,7 +79,7 @@ class BoxSolution:
     settings: Settings
     plan: BoxPlan
     axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K *n"]
+    core: product.Core
     levels: Levels
     stats: Stats
 
@@ -157,7 +157,7 @@ class BoxSolution:
         if place.ndim == 0 or place.shape[-1] != d:
             raise TypeError(f"x: has the shape {place.shape}; its last axis must be that of {d} coordinates")
         with jax.enable_x64(True):
-            values = np.asarray(self._values(jnp.asarray(place.reshape(-1, d))))
+            values = self._at(place.reshape(-1, d))
         walls = np.asarray(self.plan.potential.domain, np.float64)
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
@@ -199,9 +199,19 @@ class BoxSolution:
         index = data.levels[0].index if level is None else data.levels[data.place(level)].index
         return box_figures.in_session(f"{box_data.ALONE}{index}" if alone else name, data)
 
+    def _at(self, x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level, walls or not."""
+        if not isinstance(self.core, product.Terms):
+            return np.asarray(self._values(jnp.asarray(x)))
+        masses = self.plan.potential.masses
+        values = [axis.on(np.clip(x[:, place], *axis.mesh.edges[[0, -1]]), float(masses[place])).jets[0]
+                  for place, axis in enumerate(self.axes)]  # fmt: skip
+        return chains.psi(values, self.core.indices, self.core.coefficients.T)
+
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
+        assert not isinstance(self.core, product.Terms)
         modules = product.product_of(self.axes)
         indices = np.indices(self.core.shape[1:]).reshape(len(self.axes), -1).T
         made = product.variables(self.axes, indices, self.core.reshape(len(self.core), -1))
