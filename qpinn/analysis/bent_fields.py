@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.analysis import box_symmetry
-from qpinn.analysis.box_symmetry import PURE, SAME, Symmetry
+from qpinn.analysis.box_symmetry import LOOSEST, PURE, Symmetry
 from qpinn.analysis.tensor import Fields
 from qpinn.geometry.quadrature import legendre
 from qpinn.training.products import along
@@ -90,7 +90,7 @@ def aligned(potential: Any, psi: Psi, levels: Any) -> tuple[Psi, Any]:
     value, *slopes = psi.on(places)[:3]
     images = [_moved(potential, psi, places, symmetry) for symmetry in known]
     weighted = (value * weight).reshape(count, -1)
-    close = np.diff(levels.energies) <= SAME * levels.scale[1:]
+    close = np.diff(levels.energies) <= LOOSEST * levels.scale[1:]
     for run in box_symmetry.runs(close):
         own = slice(run.start, run.stop)
         if len(run) == 1:
@@ -102,7 +102,8 @@ def aligned(potential: Any, psi: Psi, levels: Any) -> tuple[Psi, Any]:
         kinds = [(weighted[own] @ image[own].reshape(len(run), -1).T) for image in images]
         moving = sum((slope[own] * weight).reshape(len(run), -1) @ slope[own].reshape(len(run), -1).T / float(mass)
                      for slope, mass in zip(slopes, potential.masses, strict=True))  # fmt: skip
-        turn = box_symmetry.split([(kind + kind.T) / 2 for kind in kinds], forms[0] + 0.1 * forms[1])
+        energies = levels.energies[own] / levels.scale[run.start]
+        turn = box_symmetry.split([(kind + kind.T) / 2 for kind in kinds], energies, forms[0] + 0.1 * forms[1])
         mix[own, own] = turn
         squares[:, own] = np.einsum("ik,dij,jk->dk", turn, forms, turn)
         kinetic[own] = np.einsum("ik,ij,jk->k", turn, moving, turn)

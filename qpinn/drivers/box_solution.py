@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import bent_fields, box_symmetry
+from qpinn.analysis import bent_fields, box_symmetry, chains
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
@@ -69,7 +69,7 @@ class BoxSolution:
     settings  how it was solved
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
-    core      (K, n_1, ..., n_d) the coefficients of their products
+    core      (K, n_1, ..., n_d) the coefficients of their products; of more than three axes those of chosen ones
     bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
@@ -82,8 +82,8 @@ class BoxSolution:
     settings: Settings
     plan: BoxPlan
     axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K *n"]
-    bends: tuple[Bend, ...]
+    core: product.Core
+    bends: tuple[Bend, ...] = ()
     levels: Levels
     stats: Stats
 
@@ -155,6 +155,7 @@ class BoxSolution:
     @property
     def bent(self) -> Psi:
         """The levels that were asked for, where they bend on curves."""
+        assert not isinstance(self.core, product.Terms)
         bends = tuple(bend._replace(core=bend.core[self.shown]) for bend in self.bends)
         return Psi(self.axes, self.core[self.shown], bends)
 
@@ -169,7 +170,7 @@ class BoxSolution:
         if place.ndim == 0 or place.shape[-1] != d:
             raise TypeError(f"x: has the shape {place.shape}; its last axis must be that of {d} coordinates")
         with jax.enable_x64(True):
-            values = np.asarray(self._values(jnp.asarray(place.reshape(-1, d))))
+            values = self._at(place.reshape(-1, d))
         walls = np.asarray(self.plan.potential.domain, np.float64)
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
@@ -211,6 +212,15 @@ class BoxSolution:
         index = data.levels[0].index if level is None else data.levels[data.place(level)].index
         return box_figures.in_session(f"{box_data.ALONE}{index}" if alone else name, data)
 
+    def _at(self, x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level, walls or not."""
+        if not isinstance(self.core, product.Terms):
+            return np.asarray(self._values(jnp.asarray(x)))
+        masses = self.plan.potential.masses
+        values = [axis.on(np.clip(x[:, place], *axis.mesh.edges[[0, -1]]), float(masses[place])).jets[0]
+                  for place, axis in enumerate(self.axes)]  # fmt: skip
+        return chains.psi(values, self.core.indices, self.core.coefficients.T)
+
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
@@ -225,7 +235,9 @@ class BoxSolution:
     def wavefunction(self) -> tuple[Any, Any]:
         """A Flax module and its variables: psi of every level (K,) at x (d,) is module.apply(variables, x)."""
 
-        def made(axes: tuple[Axis, ...], core: np.ndarray) -> Any:
+        def made(axes: tuple[Axis, ...], core: product.Core) -> Any:
+            if isinstance(core, product.Terms):
+                return product.variables(axes, core.indices, core.coefficients)
             indices = np.indices(core.shape[1:]).reshape(len(axes), -1).T
             return product.variables(axes, indices, core.reshape(len(core), -1))
 

@@ -111,8 +111,10 @@ def run(
     rounds     meshes that are tried at most
     """
     if dimension(potential) > 1:
-        from qpinn.drivers import box
+        from qpinn.drivers import box, trained_box
 
+        if settings.ansatz.name == "envelope":
+            return trained_box.solve_trained(potential, settings, callbacks, snapshots)
         return box.run(potential, settings)
     clock = Clock()
     budget.forget_programmes()

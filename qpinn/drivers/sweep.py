@@ -27,6 +27,7 @@ from qpinn.drivers.solution import exact_levels
 from qpinn.drivers.sweep_settings import Sweep
 from qpinn.physics import reference
 from qpinn.physics.potentials import describe
+from qpinn.physics.potentials.base import dimension
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import loop
 from qpinn.training.fit import Fit
@@ -86,13 +87,13 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _levels(job: Job) -> reference.Eigenstates:
     """The lowest levels, that of the sweep among them."""
-    levels = trained_box.exact_levels if trained_box.in_box(job.potential) else exact_levels
+    levels = trained_box.exact_levels if dimension(job.potential) > 1 else exact_levels
     return levels(job.potential, job.settings.level + 1)
 
 
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls. Raises ValueError for one of a box that this cannot train."""
-    if trained_box.in_box(job.potential):
+    if dimension(job.potential) > 1:
         return dataclasses.replace(job, potential=trained_box.with_walls(job.potential, job.settings)[0])
     return dataclasses.replace(job, potential=discretize.of(job.potential, job.settings).potential)
 
@@ -129,7 +130,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
 
 def _check_size(job: Job, starts: int) -> None:
     """Raise ValueError where so many starts at once need more memory than there is."""
-    if trained_box.in_box(job.potential):
+    if dimension(job.potential) > 1:
         trained_box.check_size(job.potential, job.settings, starts)
     else:
         budget.check(job.settings, len(discretize.of(job.potential, job.settings).mesh), 1, starts=starts)
@@ -290,7 +291,7 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     settings, index = job.settings, job.settings.level
     course = build.course(settings, watched=False)
     turns = index + 1 if settings.in_turn else 1
-    bench = _in_box(job) if trained_box.in_box(job.potential) else _on_line(job)
+    bench = _in_box(job) if dimension(job.potential) > 1 else _on_line(job)
 
     def lanes(numbers: np.ndarray, trained: Sequence[Params] = ()) -> Lanes:
         turn, padded = len(trained), np.pad(numbers, (0, size - len(numbers)), mode="edge")

@@ -44,11 +44,6 @@ AT_ONCE = 65536
 """Positions at which psi is evaluated at once."""
 
 
-def in_box(potential: Any) -> bool:
-    """Whether a potential is one of several coordinates."""
-    return hasattr(potential, "dimension")
-
-
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedBox:
     """K levels, a single one unless several were asked for, each trained by itself, in the units of the settings.

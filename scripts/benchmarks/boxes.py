@@ -168,15 +168,21 @@ def modes(potential: Any, count: int) -> np.ndarray:
     return _sums([frequency * (2 * np.arange(12) + 1) for frequency in frequencies], count)
 
 
-FUNCTIONS = {2: (34, 30), 3: (15, 13)}
+FUNCTIONS = {2: (34, 30), 3: (20, 18)}
 """Functions of an axis in the dense route, and in the one that says how well it is known."""
 
 
 def dense(potential: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Levels by polynomials that vanish at the walls, and their change where there are fewer functions of an axis.
 
-    On every axis the lowest eigenfunctions, among polynomials of degree 64, of V along a line through its least value.
+    On every axis the lowest eigenfunctions, among polynomials of degree 64, of V along a line through its least value,
+    or simply those of lowest degree: both give levels from above, and the lower is taken.
     """
+    (one, change), (other, other_change) = (_by(potential, count, along) for along in (True, False))
+    return np.minimum(one, other), np.where(one <= other, change, other_change)
+
+
+def _by(potential: Any, count: int, along: bool) -> tuple[np.ndarray, np.ndarray]:
     from scipy import linalg
 
     d = potential.dimension
@@ -194,7 +200,11 @@ def dense(potential: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
         line = v[tuple(slice(None) if place == axis else least[place] for place in range(d))]
         overlap = (values.T * weights * half) @ values
         t = (slopes.T * weights / half) @ slopes
-        mix = linalg.eigh(t + (values.T * weights * half * line) @ values, overlap)[1][:, : FUNCTIONS[d][0]]
+        few = slice(0, FUNCTIONS[d][0])
+        if along:
+            mix = linalg.eigh(t + (values.T * weights * half * line) @ values, overlap)[1][:, few]
+        else:
+            mix = np.eye(degree)[:, few] @ np.linalg.inv(np.linalg.cholesky(overlap[few, few])).T
         functions.append((values @ mix).T * np.sqrt(weights * half))
         kinetic.append(mix.T @ t @ mix)
     found = [_dense(v, [u[:n] for u in functions], [t[:n, :n] for t in kinetic], count) for n in FUNCTIONS[d]]
@@ -202,15 +212,21 @@ def dense(potential: Any, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _dense(v: np.ndarray, functions: list[np.ndarray], kinetic: list[np.ndarray], count: int) -> np.ndarray:
+    """Levels among products of the functions: of three axes those whose numbers add up to less than n + 4 of n."""
     from scipy import linalg
 
-    form, d, sizes = v, len(functions), [len(u) for u in functions]
+    form, n, d = v, len(functions[0]), len(functions)
     for u in functions:
         form = np.moveaxis(np.tensordot(np.einsum("aq,bq->abq", u, u), form, axes=(2, 0)), (0, 1), (-2, -1))
-    order = [*range(0, 2 * d, 2), *range(1, 2 * d, 2)]
-    h = form.transpose(order).reshape(int(np.prod(sizes)), -1)
+    used = np.indices((n,) * d).reshape(d, -1)
+    used = used[:, used.sum(axis=0) < (n + 4 if d == 3 else 2 * n)]
+    same = [index[:, None] == index for index in used]
+    h = form[tuple(part for index in used for part in (index[:, None], index[None, :]))]
     for axis, t in enumerate(kinetic):
-        h += np.kron(np.kron(np.eye(int(np.prod(sizes[:axis]))), t), np.eye(int(np.prod(sizes[axis + 1 :]))))
+        part = t[used[axis][:, None], used[axis]]
+        for other in range(d):
+            part = part * same[other] if other != axis else part
+        h = h + part
     return np.asarray(linalg.eigh(h, subset_by_index=[0, count - 1], eigvals_only=True))
 
 

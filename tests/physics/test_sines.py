@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from qpinn.physics import reference
+from qpinn.physics.potentials import expression
 from qpinn.physics.potentials.several import several
 from qpinn.physics.reference import SizeError
 from qpinn.physics.reference.sines import sine_products
@@ -32,9 +34,6 @@ def test_three_axes_with_masses_and_degenerate_levels():
 def test_a_jump_is_not_vouched_for_to_many_digits():
     """A well with a step: fewer points against more say how little is known, and the truth lies within about that."""
     levels = sine_products(several([[0, 1], [0, 1]], "where(x < 0.37, 30, 0) + 0*y"), 1)
-    from qpinn.physics import reference
-    from qpinn.physics.potentials import expression
-
     line = reference.best(expression([0, 1], "where(x < 0.37, 30, 0)"), 1).energies[0]
     off = abs(levels.energies[0] - line - np.pi**2)
     assert 1e-5 < off < 20 * levels.errors[0]

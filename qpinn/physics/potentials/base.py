@@ -228,7 +228,7 @@ def mass_slope_at(potential: Any, x: Array) -> Any:
 
 def axis_masses(potential: Any) -> tuple[Number, ...] | None:
     """Masses of the axes of a potential of several coordinates; None of one on a line."""
-    return potential.masses if hasattr(potential, "dimension") else None
+    return potential.masses if dimension(potential) > 1 else None
 
 
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
