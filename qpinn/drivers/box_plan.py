@@ -31,6 +31,10 @@ WIDTH = 16
 FEWEST, MOST = 4, {2: 48, 3: 20}
 """Segments of an axis."""
 
+FLAT = 0.3
+"""Where V jumps on curves, segments are nowhere longer than 1 / 0.3 times those at the bottom of V: a comparison
+potential that separates is low where V is not."""
+
 POINTS = {2: (24, 20), 3: (18, 15)}
 """Gauss-Legendre points in a segment of the finer quadrature and of the one that it is checked with: at least 2 m + 4
 for the m = 8 to 10 functions of a segment, or levels appear that are none."""
@@ -99,7 +103,8 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
         longest = (settings.ansatz.phase or kind(PHASE, d)) * phase
-        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks)
+        flat = FLAT if d == 2 and boxed.curves else 0.0
+        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
         if len(own) - 1 > kind(MOST, d):
@@ -137,11 +142,18 @@ def check(plan: BoxPlan) -> None:
 
 
 def _edges(
-    low: np.ndarray, sinc: Sinc, walls: tuple[float, float], top: float, phase: float, kinks: tuple[float, ...]
+    low: np.ndarray,
+    sinc: Sinc,
+    walls: tuple[float, float],
+    top: float,
+    phase: float,
+    kinks: tuple[float, ...],
+    flat: float,
 ) -> np.ndarray:
     """Edges of segments in which psi of energy `top` turns or decays by no more than `phase`, and V's breakpoints.
 
-    low  about the least V at the points of the axis
+    low   about the least V at the points of the axis
+    flat  share of the turns at the least V that are counted everywhere at least
     """
     x, step = sinc.x, float(sinc.weight[0])
     wave = np.sqrt(sinc.mass * np.abs(low - top))
@@ -150,7 +162,7 @@ def _edges(
         before, after = np.cumsum(wave[: inner[0]][::-1])[::-1], np.cumsum(wave[inner[-1] + 1 :])
         beyond = np.concatenate([before, np.zeros(inner[-1] + 1 - inner[0]), after])
         wave = wave / (1 + (step * beyond / 4) ** 2)  # where little of psi is left, little needs to be followed
-    wave = wave + 0.3 / (walls[1] - walls[0])
+    wave = np.maximum(wave, flat * np.sqrt(sinc.mass * (top - low.min()))) + 0.3 / (walls[1] - walls[0])
     at = np.concatenate([[walls[0]], x, [walls[1]]])
     wave = np.concatenate([wave[:1], wave, wave[-1:]])
     turns = np.concatenate([[0.0], np.cumsum((wave[1:] + wave[:-1]) / 2 * np.diff(at))])

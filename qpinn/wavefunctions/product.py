@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
+from qpinn.physics.potentials.formula import Node
+from qpinn.physics.potentials.several import at_places
 from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.axis import Axis
 from qpinn.wavefunctions.piecewise import Piecewise
@@ -69,6 +71,38 @@ class Product(nn.Module):
 
             product = product * jax.vmap(value)(params[name])[mesh["indices"][:, axis]]
         return params["coefficients"] @ product
+
+
+class Bent(nn.Module):
+    """psi = psi_0 + sum over curves g = 0 of max(s g, 0)^2 psi_g: products, and what bends on curves.
+
+    product  the module of all of them
+    curves   tree g and sign s of each
+    params, mesh  {"part_0": those of psi_0, "part_1": those of the psi_g, ...}
+    """
+
+    product: Product
+    curves: tuple[tuple[Node, float], ...]
+
+    @nn.compact
+    def __call__(self, x: Point) -> Array:
+        params, mesh = self.variables["params"], self.variables["mesh"]
+
+        def part(place: int) -> Array:
+            name = f"part_{place}"
+            return self.product.apply({"params": params[name], "mesh": mesh[name]}, x)  # type: ignore[return-value]
+
+        total = part(0)
+        for place, (tree, sign) in enumerate(self.curves):
+            g = sign * at_places(tree, {axis: x[axis] for axis in range(len(x))})
+            total = total + jnp.maximum(g, 0) ** 2 * part(place + 1)
+        return total
+
+
+def together(smooth: dict[str, Any], bends: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Variables of `Bent` from those of its products."""
+    parts = {f"part_{place}": part for place, part in enumerate([smooth, *bends])}
+    return {kind: {name: part[kind] for name, part in parts.items()} for kind in ("params", "mesh")}
 
 
 def variables(axes: Sequence[Axis], indices: np.ndarray, coefficients: np.ndarray) -> dict[str, Any]:
