@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis.tensor import Fields, values_at
+from qpinn.analysis import chains
+from qpinn.analysis.tensor import Fields
 from qpinn.geometry.quadrature import legendre
 from qpinn.training.products import along
 from qpinn.wavefunctions.axis import Axis
 from qpinn.wavefunctions.on_cells import ORDERS, Bend, times
+from qpinn.wavefunctions.product import Core, Terms
 
 POINTS = 20
 """Gauss-Legendre points in a segment of an axis that is integrated over."""
@@ -22,29 +24,43 @@ class Psi(NamedTuple):
     """K functions: coefficients (K, n, ...) in products of the functions of axes, and of two axes what bends."""
 
     axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K n n"]
+    core: Core
     bends: tuple[Bend, ...]
 
     def mixed(self, mix: Float[np.ndarray, "K J"]) -> Psi:
         """The functions sum_k mix_kj psi_k."""
         bends = tuple(bend._replace(core=np.tensordot(mix.T, bend.core, axes=1)) for bend in self.bends)
+        if isinstance(self.core, Terms):
+            return Psi(self.axes, Terms(self.core.indices, mix.T @ self.core.coefficients), bends)
         return Psi(self.axes, np.tensordot(mix.T, self.core, axes=1), bends)
 
     def at(self, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
         """Values at any places."""
-        value = values_at(self.axes, self.core, places)
+        value = _at(self.axes, self.core, places)
         for bend in self.bends:
-            value = value + bend.side.jets(*places.T)[0] * values_at(bend.axes, bend.core, places)
+            value = value + bend.side.jets(*places.T)[0] * _at(bend.axes, bend.core, places)
         return value
 
     def on(self, places: Sequence[Float[np.ndarray, "Q"]]) -> Float[np.ndarray, "5 K Q R"]:
         """Values and derivatives, in the order of `ORDERS`, on the grid of places of both axes."""
+        assert not isinstance(self.core, Terms)
         total = _products(self.axes, self.core, places)
         at = [grid.ravel() for grid in np.meshgrid(*places, indexing="ij")]
         for bend in self.bends:
             own = _products(bend.axes, bend.core, places)
             total += times(bend.side.jets(*at), own.reshape(5, len(self.core), -1)).reshape(total.shape)
         return total
+
+
+def _at(axes: Sequence[Axis], core: Core, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+    """Sums of products at any places."""
+    tables = [axis.on(x).jets[0] for axis, x in zip(axes, places.T, strict=True)]
+    if isinstance(core, Terms):
+        return chains.psi(tables, core.indices, core.coefficients.T)
+    value = np.tensordot(core, tables[0], axes=(1, 0))
+    for table in tables[1:]:
+        value = np.einsum("ka...n,an->k...n", value, table)
+    return np.asarray(value)
 
 
 def _products(axes: Sequence[Axis], core: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:

@@ -88,16 +88,6 @@ def forms(
     return measured, np.diag(outside)
 
 
-def density(
-    grid: OnGrid, index: Int[np.ndarray, "N d"], vectors: Float[np.ndarray, "N K"], axis: int
-) -> Float[np.ndarray, "K Q"]:
-    """|psi|^2 at the points of an axis, integrated over all others, whose functions are orthonormal."""
-    sizes = tuple((index.max(axis=0) + 1).tolist())
-    slices, values = _slices(index, axis, sizes, vectors), grid.jets[0][: sizes[axis]]
-    mixed = np.einsum("gak,gbk->kab", slices, slices, optimize=True)
-    return np.asarray(np.einsum("kab,aq,bq->kq", mixed, values, values, optimize=True))
-
-
 def blurred(
     potential: Several, grids: Sequence[OnGrid], edges: Sequence[Float[np.ndarray, "S+1"]]
 ) -> list[tuple[tuple[int, ...], np.ndarray]]:

@@ -1,4 +1,4 @@
-"""`solve` for boxes of two and three dimensions: from a potential to certified levels among products."""
+"""`solve` for boxes of two to ten dimensions: from a potential to certified levels among products."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import Float
 from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
-from qpinn.drivers import box_curves, box_plan, build
+from qpinn.drivers import box_curves, box_many, box_plan, build
 from qpinn.drivers.box_curves import Cut, Found
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
@@ -30,6 +30,7 @@ from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
 from qpinn.wavefunctions.networks import MLP
 from qpinn.wavefunctions.on_cells import Bend
+from qpinn.wavefunctions.product import Core
 
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
@@ -62,9 +63,9 @@ class Solved(NamedTuple):
     and what is known."""
 
     axes: tuple[Axis, ...]
-    core: np.ndarray
-    bends: tuple[Bend, ...]
+    core: Core
     levels: Levels
+    bends: tuple[Bend, ...] = ()
 
 
 def run(potential: Any, settings: Settings) -> BoxSolution:
@@ -132,6 +133,10 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     potential, d = plan.potential, plan.potential.dimension
     axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(d)), strict=True)
     clock.lap("compile")
+    if d > 3:
+        many = box_many.found(plan, settings, axes, grids)
+        clock.lap("solve")
+        return Solved(*many)
     cut, reason = _cut(plan)
     if cut is None:
         found = _among_products(plan, axes, grids)
@@ -151,7 +156,7 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     levels = _levels(plan, found, sigma)
     clock.lap("bound")
     bends = tuple(bend._replace(core=bend.core[: plan.asked]) for bend in found.bends)
-    return Solved(found.axes, found.core[: plan.asked], bends, levels)
+    return Solved(axes=found.axes, core=found.core[: plan.asked], levels=levels, bends=bends)
 
 
 def _cut(plan: BoxPlan) -> tuple[Cut | None, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,13 @@ from qpinn.drivers.settings import Settings
 from qpinn.physics import box_walls, cells, units
 from qpinn.physics.mean_field import MeanField, Sinc, lowest_path
 from qpinn.physics.potentials.several import tabulated
+from qpinn.training.index_products import fit_into
 
 EXTRA = 4
 """Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
+
+MOST_TERMS = 100_000
+"""Products of more than three axes."""
 
 PHASE = {2: 3.0, 3: 3.6}
 """Longest segment of an axis in radians of psi or decay lengths, by the number of axes."""
@@ -73,9 +78,9 @@ class BoxPlan:
         """Gauss-Legendre points in a segment of each quadrature: to measure on, to check that, and the last two for the
         products of the comparison potential."""
         d = self.potential.dimension
-        polynomial = max(cells.degrees(self.potential)) <= POINTS[d][0] // 2
-        rules = POINTS[d] if polynomial else POINTS_OF_OTHERS[d]
-        return rules if d == 2 else (*rules, *COARSE)
+        polynomial = max(cells.degrees(self.potential)) <= kind(POINTS, d)[0] // 2
+        rules = kind(POINTS if polynomial else POINTS_OF_OTHERS, d)
+        return (*rules, *COARSE) if d == 3 else rules
 
     @functools.cached_property
     def sampled(self) -> Float[np.ndarray, "N d"]:
@@ -106,14 +111,14 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     for axis, sinc in enumerate(axes):
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
-        longest = (settings.ansatz.phase or PHASE[d]) * phase
+        longest = (settings.ansatz.phase or kind(PHASE, d)) * phase
         flat = FLAT if d == 2 and boxed.curves else 0.0
         own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
-        if len(own) - 1 > MOST[d]:
+        if len(own) - 1 > kind(MOST, d):
             raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "
-                             f"{MOST[d]}; fewer levels or a smaller box need less")  # fmt: skip
+                             f"{kind(MOST, d)}; fewer levels or a smaller box need less")  # fmt: skip
         edges.append(own)
     most = max(map(len, edges))
     return BoxPlan(
@@ -122,9 +127,20 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     )  # fmt: skip
 
 
+def kind(of_axes: Mapping[int, Any], d: int) -> Any:
+    """What is meant for so many axes: where no grid holds all of them an axis is as fine as of two."""
+    return of_axes[d if d == 3 else 2]
+
+
 def check(plan: BoxPlan) -> None:
     """Raise ValueError, saying what would fit, if the grids of a plan do not fit into memory."""
     d = plan.potential.dimension
+    if d > 3:
+        fits = fit_into(budget.room(), plan.solved)
+        if fits < MOST_TERMS // 10:
+            raise ValueError(f"states={plan.asked}: {d} axes need {MOST_TERMS // 10} products at least, and memory "
+                             f"holds {fits} of {plan.solved} levels; fewer levels need less")  # fmt: skip
+        return
     points = (len(plan.edges[0]) - 1) * plan.points[0]
     size, room = 8 * points**d * (4 + (plan.solved if d == 2 else 0)), budget.room()
     if size > room:

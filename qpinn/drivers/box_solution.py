@@ -70,7 +70,7 @@ class BoxSolution:
     settings  how it was solved
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
-    core      (K, n_1, ..., n_d) the coefficients of their products
+    core      (K, n_1, ..., n_d) the coefficients of their products; of more than three axes those of chosen ones
     bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
@@ -83,8 +83,8 @@ class BoxSolution:
     settings: Settings
     plan: BoxPlan
     axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K *n"]
-    bends: tuple[Bend, ...]
+    core: product.Core
+    bends: tuple[Bend, ...] = ()
     levels: Levels
     stats: Stats
 
@@ -159,7 +159,10 @@ class BoxSolution:
         """psi and H psi of every level, and V, on the grid of some positions of every axis; H and V dimensionless."""
         if self.bends:
             return bent_fields.fields(self.plan.potential, self.bent, places)
-        return tensor.fields(self.plan.potential, self.axes, self.core[self.shown], places)
+        core = self.core[self.shown]
+        if isinstance(core, product.Terms):
+            raise ValueError(f"places: no grid of {len(self.axes)} axes is filled; `at` takes places one by one")
+        return tensor.fields(self.plan.potential, self.axes, core, places)
 
     def density(self, axis: int, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "K Q"]:
         """|psi|^2 of every level at positions of an axis, integrated over all others."""
@@ -177,7 +180,7 @@ class BoxSolution:
 
     @property
     def bent(self) -> Psi:
-        """The levels that were asked for, where they bend on curves."""
+        """The levels that were asked for."""
         bends = tuple(bend._replace(core=bend.core[self.shown]) for bend in self.bends)
         return Psi(self.axes, self.core[self.shown], bends)
 
@@ -192,7 +195,7 @@ class BoxSolution:
         if place.ndim == 0 or place.shape[-1] != d:
             raise TypeError(f"x: has the shape {place.shape}; its last axis must be that of {d} coordinates")
         with jax.enable_x64(True):
-            values = np.asarray(self._values(jnp.asarray(place.reshape(-1, d))))
+            values = self._at(place.reshape(-1, d))
         walls = np.asarray(self.plan.potential.domain, np.float64)
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
@@ -234,6 +237,13 @@ class BoxSolution:
         index = data.levels[0].index if level is None else data.levels[data.place(level)].index
         return box_figures.in_session(f"{box_data.ALONE}{index}" if alone else name, data)
 
+    def _at(self, x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level, walls or not."""
+        if not isinstance(self.core, product.Terms):
+            return np.asarray(self._values(jnp.asarray(x)))
+        walls = np.asarray(self.plan.potential.domain, np.float64)
+        return Psi(self.axes, self.core, ()).at(np.clip(x, walls[:, 0], walls[:, 1]))
+
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
@@ -248,7 +258,9 @@ class BoxSolution:
     def wavefunction(self) -> tuple[Any, Any]:
         """A Flax module and its variables: psi of every level (K,) at x (d,) is module.apply(variables, x)."""
 
-        def made(axes: tuple[Axis, ...], core: np.ndarray) -> Any:
+        def made(axes: tuple[Axis, ...], core: product.Core) -> Any:
+            if isinstance(core, product.Terms):
+                return product.variables(axes, core.indices, core.coefficients)
             indices = np.indices(core.shape[1:]).reshape(len(axes), -1).T
             return product.variables(axes, indices, core.reshape(len(core), -1))
 

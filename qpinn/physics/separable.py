@@ -79,7 +79,8 @@ def comparison(
         near = density @ splines[axis].at(x) / density.sum()
         goal.append((1 - EVEN) * near + EVEN * even @ splines[axis].at(places[axis]))
     fine = [_places(own, FINE[d]) for own in edges]
-    over = np.asarray(potential.at(np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)), np.float64)
+    points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)
+    over = _low(potential, points.reshape(-1, d), edges).reshape(points.shape[:-1])
     cap = over.min() + HIGH * max(top - float(over.min()), 1e-12)
     crossed = LOSS[d] * max(top - float(over.min()), 1e-12) if crossed is None else crossed
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*places, indexing="ij")], axis=-1)
@@ -104,6 +105,21 @@ def comparison(
         pieces = _pieces(splines, weights or [np.zeros(one.count) for one in splines], places)
         best = Comparison(pieces, max(-cells.least(potential, pieces, edges, -crossed)[0], 0.0))
     return best
+
+
+def _low(potential: Any, places: Float[np.ndarray, "n d"], edges: Sequence[Float[np.ndarray, "S+1"]]) -> np.ndarray:
+    """V at places (n, d); where it jumps on a curve `NEAR` one no more than V about there, so that cells that hold a
+    place on either side need not be small."""
+    v = np.asarray(potential.at(places), np.float64)
+    reach = [NEAR * float(own[-1] - own[0]) for own in edges]
+    about = [Interval(np.maximum(places[:, axis] - far, own[0]), np.minimum(places[:, axis] + far, own[-1]))
+             for axis, (far, own) in enumerate(zip(reach, edges, strict=True))]  # fmt: skip
+    for tree in potential.curves:
+        g = at_places(tree, dict(enumerate(about)))
+        near = np.flatnonzero(np.broadcast_to((g.lo <= 0) & (g.hi >= 0), len(v)))
+        if near.size:
+            v[near] = np.minimum(v[near], potential.enclosed([own[near] for own in about]).lo)
+    return v
 
 
 def _pieces(splines: Sequence[_Splines], weights: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[Sampled]:
@@ -146,21 +162,6 @@ def _worst(above: np.ndarray, fine: Sequence[np.ndarray]) -> np.ndarray:
     within = np.stack(np.unravel_index(flat.argmax(axis=-1)[tuple(where.T)], (BLOCK,) * above.ndim), axis=1)
     index = where * BLOCK + within
     return np.stack([x[index[:, axis]] for axis, x in enumerate(fine)], axis=1)
-
-
-def _low(potential: Any, places: Float[np.ndarray, "n d"], edges: Sequence[Float[np.ndarray, "S+1"]]) -> np.ndarray:
-    """V at places (n, d); where it jumps on a curve `NEAR` one no more than V about there, so that cells that hold a
-    place on either side need not be small."""
-    v = np.asarray(potential.at(places), np.float64)
-    reach = [NEAR * float(own[-1] - own[0]) for own in edges]
-    about = [Interval(np.maximum(places[:, axis] - far, own[0]), np.minimum(places[:, axis] + far, own[-1]))
-             for axis, (far, own) in enumerate(zip(reach, edges, strict=True))]  # fmt: skip
-    for tree in potential.curves:
-        g = at_places(tree, dict(enumerate(about)))
-        near = np.flatnonzero(np.broadcast_to((g.lo <= 0) & (g.hi >= 0), len(v)))
-        if near.size:
-            v[near] = np.minimum(v[near], potential.enclosed([own[near] for own in about]).lo)
-    return v
 
 
 class _Splines:

@@ -217,9 +217,10 @@ def cut(results: Results) -> str | None:
 def made(results: Results) -> str:
     """What psi is made of."""
 
-    def each(counts: Sequence[int]) -> str:
-        return " x ".join(map(str, counts)) if len(set(counts)) > 1 or len(counts) <= 3 else f"{counts[0]} for each"
-
+    alike = len(results["functions"]) > FEW and len({*results["functions"]}) == len({*results["segments"]}) == 1
+    functions, segments = (
+        " x ".join(map(str, results[key][: 1 if alike else None])) for key in ("functions", "segments")
+    )
     meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
-    return (f"{each(results['functions'])} functions of the axes, on {each(results['segments'])} segments; {meshes}; "
-            f"seed {results['seed']}")  # fmt: skip
+    which = "each axis" if alike else "the axes"
+    return f"{functions} functions of {which}, on {segments} segments; {meshes}; seed {results['seed']}"

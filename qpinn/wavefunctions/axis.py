@@ -28,8 +28,8 @@ TOGETHER = 512
 """Any positions are evaluated in multiples of this."""
 
 
-BATCH = 1024
-"""Places in a segment that the functions are evaluated at in one call: always as many, so that it is compiled once."""
+BATCH = 4096
+"""Places that functions are evaluated at in one call: always as many, so that it is compiled once."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,17 +64,20 @@ class Axis:
 
     def jets(self, places: Sequence[Float[np.ndarray, "q"]]) -> list[Float[np.ndarray, "3 k q"]]:
         """Values, first and second derivatives at places in each segment, of its functions (`within`) alone."""
-        count = max(-(-len(own) // BATCH) for own in places)
-        padded = np.stack([np.pad(own, (0, count * BATCH - len(own)), mode="edge") if len(own)
-                           else np.full(count * BATCH, edge)
-                           for own, edge in zip(places, self.mesh.edges[:-1], strict=True)])  # fmt: skip
-        parts = np.split(padded[..., None], count, axis=1)
-        units = np.concatenate([_units(self.ansatz, self.params, jnp.asarray(part)) for part in parts], axis=2)
-        jets = []
-        for segment, own in enumerate(places):
-            linear = self.linear[segment][:, self.within(segment)]
-            jets.append(np.einsum("jqw,wn->jnq", units[:, segment, : len(own)], linear, optimize=True))
-        return jets
+        unique = [np.unique(own, return_inverse=True) for own in places]  # on grids most are there many times
+        sizes = [len(own) for own, _ in unique]
+        x = np.concatenate([own for own, _ in unique])
+        place = np.pad(np.repeat(np.arange(len(sizes)), sizes), (0, -len(x) % BATCH), mode="edge")
+        x = np.pad(x, (0, -len(x) % BATCH), mode="edge")[:, None]
+        parts = [_units_at(self.ansatz, self.params, jnp.asarray(place[some]), jnp.asarray(x[some]))
+                 for some in (slice(begin, begin + BATCH) for begin in range(0, len(x), BATCH))]  # fmt: skip
+        units = np.split(np.concatenate(parts, axis=1), np.cumsum(sizes), axis=1)
+        return [
+            np.einsum("jqw,wn->jnq", units[segment], self.linear[segment][:, self.within(segment)], optimize=True)[
+                ..., inverse
+            ]
+            for segment, (_, inverse) in enumerate(unique)
+        ]
 
     def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
         """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of

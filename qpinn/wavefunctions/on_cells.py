@@ -9,6 +9,7 @@ is singular at its middle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ class OnCell(NamedTuple):
     within   which functions of each axis are not zero here
     jets     (3, k, N) of each axis: their values and derivatives
     bends    (C, 5, N) of max(s g, 0)^2 of every curve, see `Side.jets`
+    even     whether the points are a grid of as many along both axes, the second one fastest
     """
 
     places: Float[np.ndarray, "2 N"]
@@ -89,6 +91,7 @@ class OnCell(NamedTuple):
     within: tuple[Int[np.ndarray, "k"], ...]
     jets: tuple[Float[np.ndarray, "3 k N"], ...]
     bends: Float[np.ndarray, "C 5 N"]
+    even: bool
 
     def products(self) -> Float[np.ndarray, "k*k N"]:
         """All products of functions that are not zero here."""
@@ -101,34 +104,42 @@ class OnCell(NamedTuple):
 
     def values(self, functions: Functions) -> Float[np.ndarray, "K N"]:
         """Values of functions."""
-        total = _fields(self.part(functions.core), self.jets, ORDERS[:1])[0]
+        total = self._sums(functions.core, ORDERS[:1])[0]
         for bend, core in zip(self.bends, functions.bends, strict=True):
             if bend.any():
-                total += bend[0] * _fields(self.part(core), self.jets, ORDERS[:1])[0]
+                total += bend[0] * self._sums(core, ORDERS[:1])[0]
         return np.asarray(total)
 
     def fields(self, functions: Functions) -> Float[np.ndarray, "5 K N"]:
         """Values and derivatives of functions, in the order of `ORDERS`."""
-        total = _fields(self.part(functions.core), self.jets)
+        total = self._sums(functions.core)
         for bend, core in zip(self.bends, functions.bends, strict=True):
             if bend.any():
-                total += times(bend, _fields(self.part(core), self.jets))
+                total += times(bend, self._sums(core))
+        return total
+
+    def _sums(self, core: Float[np.ndarray, "K P P"], orders: Sequence[tuple[int, int]] = ORDERS) -> np.ndarray:
+        """sum_ab core_kab phi_a(x) phi_b(y) and its derivatives (orders, K, N)."""
+        part, (first, second) = self.part(core), self.jets
+        total = np.zeros((len(orders), len(core), len(self.weight)))
+        some = np.flatnonzero(part.any(axis=(1, 2)))  # many are zero where each bends on one of several curves
+        if not some.size:
+            return total
+        if self.even:
+            n = math.isqrt(len(self.weight))
+            x, y = first[..., ::n], second[..., :n]
+            along = {k: x[k].T @ part[some] for k in {k for k, _ in orders}}  # (K, n, b)
+            for place, (k, m) in enumerate(orders):
+                total[place, some] = (along[k] @ y[m]).reshape(len(some), -1)
+            return total
+        along = {k: np.tensordot(part[some], first[k], axes=(1, 0)) for k in {k for k, _ in orders}}  # (K, b, N)
+        for place, (k, m) in enumerate(orders):
+            total[place, some] = np.einsum("kbq,bq->kq", along[k], second[m])
         return total
 
     def h(self, fields: Float[np.ndarray, "5 K N"], masses: Sequence[float]) -> Float[np.ndarray, "K N"]:
         """H psi from the fields of psi."""
         return np.asarray(self.v * fields[0] - fields[3] / masses[0] - fields[4] / masses[1])
-
-
-def _fields(core: np.ndarray, jets: tuple[np.ndarray, ...], orders: Sequence[tuple[int, int]] = ORDERS) -> np.ndarray:
-    """sum_ab core_kab phi_a(x) phi_b(y) and its derivatives (orders, K, N)."""
-    total = np.zeros((len(orders), len(core), jets[0].shape[-1]))
-    some = np.flatnonzero(core.any(axis=(1, 2)))  # many are zero where each bends on one of several curves
-    if some.size:
-        along = {k: np.tensordot(core[some], jets[0][k], axes=(1, 0)) for k in {k for k, _ in orders}}  # (K, b, N)
-        for place, (k, m) in enumerate(orders):
-            total[place, some] = np.einsum("kbq,bq->kq", along[k], jets[1][m])
-    return total
 
 
 def times(one: Float[np.ndarray, "5 N"], other: Float[np.ndarray, "5 K N"]) -> Float[np.ndarray, "5 K N"]:
@@ -151,6 +162,7 @@ def on_cells(
         x, y, weight = follow.points(piece, legendre(count))
         blur = np.full(len(x), 0.0 if blurs is None else blurs[place])
         together.setdefault(piece.cell, []).append(np.stack([x, y, weight, blur]))
+    whole = {piece.cell for piece in pieces if piece.axis < 0 and len(together[piece.cell]) == 1}
     cells = {cell: np.concatenate(parts, axis=1) for cell, parts in together.items()}
     jets: dict[tuple[int, int], list[np.ndarray]] = {cell: [] for cell in cells}
     for axis, functions in enumerate(axes):
@@ -165,7 +177,7 @@ def on_cells(
         OnCell(
             places=own[:2], weight=own[2], v=np.asarray(potential.at(own[:2].T), np.float64), blur=own[3],
             within=tuple(within[axis][cell[axis]] for axis in (0, 1)), jets=tuple(jets[cell]),
-            bends=np.stack([side.jets(*own[:2]) for side in sides]),
+            bends=np.stack([side.jets(*own[:2]) for side in sides]), even=cell in whole,
         )
         for cell, own in cells.items()
     ]  # fmt: skip

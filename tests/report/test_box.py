@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from matplotlib import pyplot
 
-from qpinn.analysis import box_symmetry, tensor
+from qpinn.analysis import box_symmetry
 from qpinn.drivers import box, box_folder
 from qpinn.drivers.settings import Settings, UnitsChoice
 from qpinn.physics.potentials.several import several
@@ -105,7 +105,7 @@ def test_levels_that_are_close_but_not_the_same_get_their_parity_too(disc):
     apart = dataclasses.replace(apart, squares=turn @ disc.levels.squares @ turn.T)
 
     def turned(x):
-        return turn @ tensor.values_at(disc.axes, disc.core, x)
+        return turn @ disc.at(x)
 
     mix, levels = box_symmetry.aligned(disc.plan.potential, turned, disc.plan.sampled, apart)
     values = box_symmetry.characters(disc.plan.potential, lambda x: mix.T @ turned(x), disc.plan.sampled)
