@@ -17,7 +17,7 @@ Key: TypeAlias = jax.Array
 """A key of random numbers."""
 
 Point: TypeAlias = Float[Array, "d"]
-"""One position; d = 1 for every problem that ships."""
+"""One position; d = 1 on a line."""
 
 Scalar: TypeAlias = Float[Array, ""]
 """One number."""

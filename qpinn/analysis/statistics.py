@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis import observables
 from qpinn.analysis.errors import degenerate
-from qpinn.bounds.certify import Values
 from qpinn.bounds.certify import scale as scale_of
 from qpinn.physics import operators
 from qpinn.physics.reference import Eigenstates
@@ -44,8 +43,24 @@ class Exact:
     projected: bool
 
 
+class Functions(Protocol):
+    """B functions on n points: psi (B, n), weights (n,), and integrals (B,) of psi^2, of psi'^2 / m and of V psi^2."""
+
+    @property
+    def psi(self) -> Float[np.ndarray, "B n"]: ...
+
+    @property
+    def weight(self) -> Float[np.ndarray, "n"]: ...
+
+    def norms(self) -> Float[np.ndarray, "B"]: ...
+
+    def kinetic(self) -> Float[np.ndarray, "B"]: ...
+
+    def potential(self) -> Float[np.ndarray, "B"]: ...
+
+
 def columns(
-    values: Values,
+    values: Functions,
     energy: Float[np.ndarray, "B"],
     fit: Fit,
     exact: Exact,

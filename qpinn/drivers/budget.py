@@ -36,17 +36,20 @@ def room() -> int:
     return max(min(most), 0)
 
 
-def needed(settings: Settings, cells: int, lanes: int) -> int:
+def needed(settings: Settings, cells: int, lanes: int, points: int | None = None) -> int:
     """About how many bytes training takes at its peak: on a mesh of so many cells, for so many states.
 
     Ritz start: psi, psi' and their products with each other (n points, p linear parameters: n p, p^2), a problem at a
     time. Levenberg-Marquardt: the Jacobian of every state, by segments: n (P + 5), P the parameters of a network.
     Gradients: what every unit has at every point, and for every parameter two moments, the gradient and the update,
     before and after a step.
+
+    points  of the residual, of a box; None: those of a line
     """
     segments = 1 if settings.ansatz.name == "envelope" else cells
     per_cell = {"gauss_legendre": cells, "random": segments, "uniform": 1}[settings.sampling.name]
-    points, width, depth = settings.sampling.points * per_cell, settings.width, settings.network.depth
+    points = points or settings.sampling.points * per_cell
+    width, depth = settings.width, settings.network.depth
     parameters = (depth - 1) * width * (width + 1) + 3 * width + 1
     numbers = 12 * points * width * depth + 8 * lanes * segments * parameters
     if settings.start.name == "ritz":

@@ -21,7 +21,7 @@ from qpinn.training import loop, starts
 from qpinn.training.lanes import Lanes, System, side_by_side
 from qpinn.training.optimizers import LONG, OPTIMIZERS
 from qpinn.typing import Params
-from qpinn.wavefunctions.ansatz import ansatz_of
+from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.networks import MLP
 
 
@@ -39,7 +39,7 @@ def systems(
     built = {parity: build_on(plan.potential, settings, mesh, unit, parity) for parity in dict.fromkeys(plan.parities)}
     levels = plan.indices // 2 if mesh.half else plan.indices
     return [
-        _at(built[parity], value, settings.seed, level)
+        at_level(built[parity], value, settings.seed, level)
         for parity, value, level in zip(plan.parities, energy, levels, strict=True)
     ]
 
@@ -56,7 +56,7 @@ def system(potential: Any, settings: Settings, mesh: Mesh, energy: float) -> Sys
     index = settings.level
     unit = settings.loss.unit or energy_unit(potential, index + 1)
     on_mesh = build_on(potential, settings, mesh, unit, discretize.parity_of(index) if mesh.half else None)
-    return _at(on_mesh, energy, settings.seed, index // 2 if mesh.half else index)
+    return at_level(on_mesh, energy, settings.seed, index // 2 if mesh.half else index)
 
 
 def energies(
@@ -70,29 +70,39 @@ def energies(
     return np.full(len(indices), settings.energy.value if fixed else settings.energy.initial)
 
 
-def _at(system: System, energy: Any, seed: int, level: Any) -> System:
+def at_level(system: System, energy: Any, seed: int, level: Any) -> System:
+    """The system of one level: E where it is fixed, or where it starts; its seed; and which level of a Ritz start."""
     dtype = system.equation.ansatz.dtype
     equation = dataclasses.replace(system.equation, energy_value=np.asarray(energy, dtype))
     return system._replace(equation=equation, seed=np.asarray(seed), level=np.asarray(level))
+
+
+def network_of(settings: Settings) -> MLP:
+    """The network of the settings, in their precision."""
+    choice = settings.network
+    return MLP(
+        width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
+        scale=choice.scale, dtype=jnp.dtype(settings.precision),
+    )  # fmt: skip
+
+
+def system_of(potential: Any, settings: Settings, ansatz: Ansatz, sampling: Sampling, unit: float) -> System:
+    """A system in the precision of the settings; `at_level` gives it a level."""
+    equation = Eigenvalue(
+        potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
+        unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
+    )  # fmt: skip
+    optimizer = settings.optimizer.build(course(settings).steps)
+    return System(*cast(settings.precision, (equation, optimizer, sampling)))
 
 
 def build_on(
     potential: Any, settings: Settings, mesh: Mesh, unit: float, parity: float | None = None, sheets: int | None = None
 ) -> System:
     """A system on a given mesh (of the left half of the box, for a parity), in the precision of the settings."""
-    choice = settings.network
-    network = MLP(
-        width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
-        scale=choice.scale, dtype=jnp.dtype(settings.precision),
-    )  # fmt: skip
-    ansatz = ansatz_of(settings.ansatz.name, network, mesh.edges, potential, parity, sheets)
-    equation = Eigenvalue(
-        potential=potential, ansatz=ansatz, weight_pde=settings.loss.residual, weight_norm=settings.loss.norm,
-        unit=unit, energy_value=0.0, energy_mode=settings.energy.name,
-    )  # fmt: skip
+    ansatz = ansatz_of(settings.ansatz.name, network_of(settings), mesh.edges, potential, parity, sheets)
     sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh)
-    optimizer = settings.optimizer.build(course(settings).steps)
-    return System(*cast(settings.precision, (equation, optimizer, sampling)))
+    return system_of(potential, settings, ansatz, sampling, unit)
 
 
 def _sampling(choice: SamplingChoice, edges: np.ndarray, mesh: Mesh) -> Sampling:

@@ -26,7 +26,7 @@ from qpinn.physics.potentials.base import dimension
 from qpinn.physics.reference import SizeError
 from qpinn.training import loop, shared
 from qpinn.training.fit import Callback, Fit, Snapshot
-from qpinn.training.lanes import Lanes, side_by_side, varied
+from qpinn.training.lanes import Lanes, System, side_by_side, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 
@@ -173,13 +173,7 @@ def _train(
     if settings.shared:
         fit = shared.fit(build.networks(plan, systems), plan.trained)
     elif settings.in_turn:
-
-        def turn(trained: Sequence[Params]) -> Lanes:
-            one = systems[len(trained)]._replace(seed=loop.seeds_of_turn(settings.seed, len(trained)))
-            many = build.orthogonal(one, trained, plan.trained, settings, lanes=(1,))
-            return varied(build.orthogonal(one, [], plan.trained, settings), many, 1)
-
-        fit = loop.in_turn(loop.compiled(turn([]), course), turn, plan.trained, course, **watched)
+        fit = trained_in_turn(systems, settings, course, **watched)
     else:
         inherited = None
         if before is not None:
@@ -190,6 +184,17 @@ def _train(
     last = measure(fit)
     clock.lap("measure")
     return last
+
+
+def trained_in_turn(systems: Sequence[System], settings: Settings, course: loop.Course, **watched: Any) -> Fit:
+    """Train a level after the other, each to be orthogonal to those before it, see `loop.in_turn`."""
+
+    def turn(trained: Sequence[Params]) -> Lanes:
+        one = systems[len(trained)]._replace(seed=loop.seeds_of_turn(settings.seed, len(trained)))
+        many = build.orthogonal(one, trained, len(systems), settings, lanes=(1,))
+        return varied(build.orthogonal(one, [], len(systems), settings), many, 1)
+
+    return loop.in_turn(loop.compiled(turn([]), course), turn, len(systems), course, **watched)
 
 
 def restored(potential: Any, settings: Settings, mesh: Mesh, fit: Callable[[Lanes], Fit], stats: Stats) -> Solution:

@@ -13,14 +13,15 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
-from qpinn.analysis import observables, statistics
+from qpinn.analysis import observables, on_box, statistics
 from qpinn.analysis.quadratures import quadratures
-from qpinn.drivers import budget, build, discretize, eigenstates
+from qpinn.drivers import budget, build, discretize, eigenstates, trained_box
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import exact_levels
 from qpinn.drivers.sweep_settings import Sweep
@@ -28,6 +29,7 @@ from qpinn.physics import reference
 from qpinn.physics.potentials import describe
 from qpinn.runs import run_folder, sweep_folder
 from qpinn.training import loop
+from qpinn.training.fit import Fit
 from qpinn.training.lanes import Lanes, System, varied
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
@@ -84,11 +86,14 @@ def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda repor
 
 def _levels(job: Job) -> reference.Eigenstates:
     """The lowest levels, that of the sweep among them."""
-    return exact_levels(job.potential, job.settings.level + 1)
+    levels = trained_box.exact_levels if trained_box.in_box(job.potential) else exact_levels
+    return levels(job.potential, job.settings.level + 1)
 
 
 def _with_walls(job: Job) -> Job:
-    """The same sweep of a potential that has its walls."""
+    """The same sweep of a potential that has its walls. Raises ValueError for one of a box that this cannot train."""
+    if trained_box.in_box(job.potential):
+        return dataclasses.replace(job, potential=trained_box.with_walls(job.potential, job.settings)[0])
     return dataclasses.replace(job, potential=discretize.of(job.potential, job.settings).potential)
 
 
@@ -97,8 +102,7 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
     on = devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
     width = _width(job, len(on))
     if jax.default_backend() == "cpu":
-        cells = len(discretize.of(job.potential, job.settings).mesh)
-        budget.check(job.settings, cells, 1, starts=width * len(on))
+        _check_size(job, width * len(on))
     done = sweep_folder.finished(folder, job.sweep.seeds)
     share = _share(job.sweep, width * len(on), done)
     todo = np.flatnonzero(share & ~done)
@@ -121,6 +125,14 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
             finished=int(done[share].sum()), starts=int(share.sum()), right=right, seconds=time.perf_counter() - begun
         ))  # fmt: skip
     return facts
+
+
+def _check_size(job: Job, starts: int) -> None:
+    """Raise ValueError where so many starts at once need more memory than there is."""
+    if trained_box.in_box(job.potential):
+        trained_box.check_size(job.potential, job.settings, starts)
+    else:
+        budget.check(job.settings, len(discretize.of(job.potential, job.settings).mesh), 1, starts=starts)
 
 
 def _width(job: Job, devices: int) -> int:
@@ -205,14 +217,22 @@ def frames(settings: Settings) -> np.ndarray:
     return np.unique(np.linspace(0, steps - 1, min(FRAMES, steps)).round().astype(int))
 
 
-def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
-    """A function that trains and measures at most `size` starts, a multiple of the number of devices.
+class Bench(NamedTuple):
+    """What a sweep trains and how it measures it.
 
-    It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
+    system     of the wanted level
+    energies   (index + 1,) E of each level up to it if it is fixed, or where it starts
+    measurer   from lanes of starts what measures a fit of lanes like these, compiled: (lanes, fit) -> columns
     """
+
+    system: System
+    energies: Float[np.ndarray, "levels"]
+    measurer: Callable[[Lanes], Callable[[Lanes, Fit], statistics.Columns]]
+
+
+def _on_line(job: Job) -> Bench:
+    """The bench of a potential on a line."""
     settings, levels, index = job.settings, _levels(job), job.settings.level
-    course = build.course(settings, watched=False)
-    turns = index + 1 if settings.in_turn else 1
     energies = build.energies(settings, np.arange(index + 1), levels.energies).astype(settings.precision)
     mesh = discretize.mesh_of(job.potential, index + 1, settings.phase, settings.by_parity)
     system = build.system(job.potential, settings, mesh, energies[index])
@@ -226,10 +246,55 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
         fixed=settings.energy.name == "fixed",
         projected=settings.start.name == "ritz",
     )
+    kept, steps = frames(settings), build.course(settings).steps
+
+    def measurer(like: Lanes) -> Callable[[Lanes, Fit], statistics.Columns]:
+        measure = jax.jit(observables.measure).lower(like, loop.parameter_shapes(like), at).compile()
+
+        def columns(lanes: Lanes, fit: Fit) -> statistics.Columns:
+            fields, energies = jax.device_get(measure(lanes, fit.params, at))
+            fine = rules.values(fields, "check", [discretize.parity_of(index)] * lanes.count)
+            return statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, kept, steps)
+
+        return columns
+
+    return Bench(system, energies, measurer)
+
+
+def _in_box(job: Job) -> Bench:
+    """The bench of a potential of several coordinates."""
+    settings, levels, index = job.settings, _levels(job), job.settings.level
+    energies = trained_box.energies_of(settings, np.arange(index + 1), levels).astype(settings.precision)
+    unit = settings.loss.unit or trained_box.energy_unit(job.potential, index)
+    system = build.at_level(trained_box.system_of(job.potential, settings, unit), energies[index], settings.seed, index)
+    exact = trained_box.exact_on(job.potential, settings, levels, index)
+    kept, steps = frames(settings), build.course(settings).steps
+
+    def measurer(like: Lanes) -> Callable[[Lanes, Fit], statistics.Columns]:
+        measure = on_box.measurer(like, [trained_box.measured_on(job.potential)])
+
+        def columns(lanes: Lanes, fit: Fit) -> statistics.Columns:
+            (values,), energy = measure(lanes, fit.params)
+            return on_box.columns(values, energy, fit, exact, kept, steps)
+
+        return columns
+
+    return Bench(system, energies, measurer)
+
+
+def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
+    """A function that trains and measures at most `size` starts, a multiple of the number of devices.
+
+    It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
+    """
+    settings, index = job.settings, job.settings.level
+    course = build.course(settings, watched=False)
+    turns = index + 1 if settings.in_turn else 1
+    bench = _in_box(job) if trained_box.in_box(job.potential) else _on_line(job)
 
     def lanes(numbers: np.ndarray, trained: Sequence[Params] = ()) -> Lanes:
         turn, padded = len(trained), np.pad(numbers, (0, size - len(numbers)), mode="edge")
-        one = with_value(system, "energy.value", energies[index + 1 - turns + turn])
+        one = with_value(bench.system, "energy.value", bench.energies[index + 1 - turns + turn])
         many = one._replace(seed=loop.seeds_of_turn(settings.seed + padded, turn))
         if job.sweep.vary and job.values is not None:
             many = with_value(many, job.sweep.vary, job.values[padded].astype(settings.precision))
@@ -240,16 +305,13 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
 
     first = lanes(np.arange(1))
     programmes = loop.compiled(first, course, runs=turns * -(-job.sweep.seeds // size))
-    measure = jax.jit(observables.measure).lower(first, loop.parameter_shapes(first), at).compile()
+    measure = bench.measurer(first)
 
     def train(numbers: np.ndarray) -> statistics.Columns:
         block = partial(lanes, numbers)
         every = loop.in_turn(programmes, block, turns, course, kept=("energy", "total"))
         fit = every.some(slice(-size, None))
-        last = block([fit.params] * (turns - 1))
-        fields, energies = jax.device_get(measure(last, fit.params, at))
-        fine = rules.values(fields, "check", [discretize.parity_of(index)] * size)
-        columns = statistics.columns(fine, np.asarray(energies, np.float64), fit, exact, frames(settings), course.steps)
+        columns = measure(block([fit.params] * (turns - 1)), fit)
         columns["steps"] = every.steps.reshape(turns, size).min(axis=0)  # a NaN in any of its functions ends a start
         return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
 

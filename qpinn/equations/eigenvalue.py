@@ -15,7 +15,7 @@ from jaxtyping import Float
 from qpinn.geometry.quadrature import Points
 from qpinn.linalg.jacobian import Blocks, Residuals
 from qpinn.physics import operators
-from qpinn.physics.potentials.base import deltas_of, mass_at, mass_slope_at
+from qpinn.physics.potentials.base import axis_masses, deltas_of, mass_at, mass_slope_at
 from qpinn.typing import Array, Key, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
@@ -30,7 +30,10 @@ def pde(
 
 
 class Fields(NamedTuple):
-    """psi with its derivatives, V, the effective mass m and m' on points, each (segments, n); psi at deltas (D,)."""
+    """psi with its derivatives, V, the effective mass m and m' on points, each (segments, n); psi at deltas (D,).
+
+    In several dimensions derivatives are along sqrt(m_i) x_i, with m_i the masses of the axes, and m is 1.
+    """
 
     psi: operators.Jet
     v: Array
@@ -40,7 +43,7 @@ class Fields(NamedTuple):
 
     @property
     def h_psi(self) -> Float[Array, "segments n"]:
-        """-(psi' / m)' + V psi = -(psi'' - psi' m' / m) / m + V psi."""
+        """-(psi' / m)' + V psi = -(psi'' - psi' m' / m) / m + V psi; in several dimensions -laplacian psi + V psi."""
         bent = self.psi.laplacian - self.psi.gradient[..., 0] * self.mass_slope / self.mass
         return -bent / self.mass + self.v * self.psi.value
 
@@ -48,7 +51,7 @@ class Fields(NamedTuple):
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Eigenvalue:
-    """H psi = E psi with integral psi^2 dx = 1.
+    """H psi = E psi with integral psi^2 dx = 1, on a line or, with a potential of several coordinates, in a box.
 
     params = {"psi": parameters of the ansatz}, and "energy" beside it when E is trained. The residual vectors are
 
@@ -212,7 +215,9 @@ class Eigenvalue:
 
     def _jets(self, segment: Params, x: Array) -> operators.Jet:
         """psi of one segment on its points x (n, d)."""
-        return jax.vmap(lambda y: operators.jet(lambda z: self.ansatz.in_segment(segment, z), y))(x)
+        masses = axis_masses(self.potential)
+        scale = None if masses is None else jnp.stack([jnp.asarray(mass, x.dtype) for mass in masses])
+        return jax.vmap(lambda y: operators.jet(lambda z: self.ansatz.in_segment(segment, z), y, scale))(x)
 
     def _rows(self, segment: Params, energy: Scalar, x: Array, weight: Array, below: Array) -> Array:
         """Weighted residuals (n,) in one segment; then its parts of the norm and of <psi_j|psi>: (n + 1 + K,)."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Protocol
 
 import jax
@@ -69,12 +70,23 @@ def uniform(edges: Float[np.ndarray, "segments+1"], n: int) -> Points:
     return Points(x=points[..., None], weight=weight)  # type: ignore[arg-type]
 
 
-def random_uniform(key: Key, edges: Float[Array, "segments+1"], n: int) -> Points:
-    """`n` independent uniform points in each segment, each with weight length / n (Monte Carlo)."""
-    left, right = edges[:-1, None], edges[1:, None]
-    x = left + (right - left) * jax.random.uniform(key, (edges.shape[0] - 1, n), dtype=edges.dtype)
-    weight = jnp.broadcast_to((right - left) / n, x.shape)
-    return Points(x=x[..., None], weight=weight)
+def random_uniform(key: Key, edges: Float[Array, "segments+1 *d"], n: int) -> Points:
+    """`n` independent uniform points in each segment, each with weight length / n (Monte Carlo).
+
+    In d dimensions edges are (2, d), the corners of the box, and its volume stands for the length.
+    """
+    corners = edges.reshape(len(edges), 1, -1)
+    left, right = corners[:-1], corners[1:]
+    x = left + (right - left) * jax.random.uniform(key, (len(left), n, left.shape[-1]), dtype=edges.dtype)
+    return Points(x=x, weight=jnp.broadcast_to(jnp.prod(right - left, axis=-1) / n, x.shape[:2]))
+
+
+def tensor(axes: Sequence[Points]) -> Points:
+    """The product of points on each of d axes: one group of n_1 ... n_d points, the last axis running fastest."""
+    lines = [merge(points) for points in axes]
+    x = np.stack(np.meshgrid(*(line.x[0, :, 0] for line in lines), indexing="ij"), axis=-1)
+    weight = functools.reduce(np.multiply.outer, [np.asarray(line.weight[0]) for line in lines])
+    return Points(x=x.reshape(1, -1, len(lines)), weight=weight.reshape(1, -1))  # type: ignore[arg-type]
 
 
 def merge(points: Points) -> Points:
@@ -102,7 +114,7 @@ class FixedPoints:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class RandomPoints:
-    """`n` uniform points in every segment of `edges`, drawn anew for each chunk."""
+    """`n` uniform points in every segment of `edges`, or in the box between corners (2, d), anew for each chunk."""
 
     edges: Array
     n: int = dataclasses.field(metadata={"static": True})

@@ -20,8 +20,11 @@ class Jet(NamedTuple):
     laplacian: Scalar
 
 
-def jet(psi: Psi, x: Point) -> Jet:
-    """psi, its gradient and its Laplacian at x (d,) by `jax.grad` of `jax.value_and_grad`: one pass for each axis."""
+def jet(psi: Psi, x: Point, masses: Float[Array, "d"] | None = None) -> Jet:
+    """psi, its gradient and its Laplacian at x (d,) by `jax.grad` of `jax.value_and_grad`: one pass for each axis.
+
+    masses  of the axes: the derivatives are then those along sqrt(m_i) x_i, in which H = -laplacian + V
+    """
 
     def along(axis: int) -> tuple[Scalar, tuple[Scalar, Array]]:
         def slope(y: Point) -> tuple[Scalar, tuple[Scalar, Array]]:
@@ -33,6 +36,8 @@ def jet(psi: Psi, x: Point) -> Jet:
 
     second, values = zip(*[along(axis) for axis in range(x.shape[0])], strict=True)
     value, gradient = values[0]
+    if masses is not None:
+        second, gradient = tuple(jnp.stack(second) / masses), gradient / jnp.sqrt(masses)
     return Jet(value, gradient, sum(second[1:], start=second[0]))
 
 

@@ -38,8 +38,13 @@ class Ansatz:
 
     @property
     def edges(self) -> Float[Array, "segments+1"]:
-        """Edges (segments + 1,) of the segments, of the left half of the box for a parity."""
+        """Edges (segments + 1,) of the segments, of the left half of the box for a parity; in d dimensions (2, d)."""
         return self.mesh["edges"]
+
+    @property
+    def dimension(self) -> int:
+        """Coordinates of a position."""
+        return self.edges.shape[1] if np.ndim(self.edges) == 2 else 1
 
     @property
     def continuity(self) -> Float[Array, "segments 4 q"]:
@@ -58,7 +63,7 @@ class Ansatz:
     def init(self, key: Key) -> Params:
         """Random parameters."""
         _, created = self.wavefunction.apply(
-            {"mesh": self.mesh}, jnp.zeros(1, self.dtype), rngs={"params": key}, mutable=["params"]
+            {"mesh": self.mesh}, jnp.zeros(self.dimension, self.dtype), rngs={"params": key}, mutable=["params"]
         )
         return created["params"]
 
@@ -101,7 +106,10 @@ def mesh_of(
 def ansatz_of(
     name: str, network: MLP, edges: np.ndarray, potential: Any, parity: float | None = None, sheets: int | None = None
 ) -> Ansatz:
-    """The ansatz called `name` for `potential`, on the segments between `edges` (of the left half, for a parity)."""
+    """The ansatz called `name` for `potential`, on the segments between `edges` (of the left half, for a parity).
+
+    That of a box of d axes is an envelope between edges (2, d), the walls.
+    """
     wavefunction = ANSATZE[name](network)
     if name == "envelope":
         return Ansatz(wavefunction, {"edges": edges[[0, -1]]})

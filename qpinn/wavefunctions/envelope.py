@@ -1,6 +1,9 @@
-"""The paper's trial function: an envelope that vanishes at both walls times one network."""
+"""The paper's trial function: an envelope that vanishes at the walls of a box times one network."""
 
 from __future__ import annotations
+
+import functools
+import operator
 
 import flax.linen as nn
 import jax
@@ -12,13 +15,13 @@ from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count, uni
 
 
 class Envelope(nn.Module):
-    """psi(x) = (1 - xi^2) N(xi), with xi in [-1, 1] the position in the box and N one network, as a pure Flax module.
+    """psi(x) = (1 - xi_1^2) ... (1 - xi_d^2) N(xi), with xi in [-1, 1]^d the position in the box and N one network.
 
-    The envelope vanishes at both walls; psi is as smooth as the network everywhere, also where V jumps and psi'' of the
-    solution jumps with it.
+    A pure Flax module. The envelope is exactly zero at the walls. psi is as smooth as the network everywhere, also
+    where V jumps and psi'' of the solution jumps with it.
 
     params  {"network": parameters of N, with an axis of one segment}
-    mesh    {"edges": (2,) the walls}, a collection of constants
+    mesh    {"edges": (2,) the walls, or (2, d) those of each of d axes}, a collection of constants
     """
 
     mlp: MLP
@@ -26,13 +29,13 @@ class Envelope(nn.Module):
     @nn.compact
     def __call__(self, x: Point) -> Scalar:
         mesh = self.variables["mesh"]
-        params = self.variables["params"] if self.has_variable("params", "network") else self._initialized()
+        params = self.variables["params"] if self.has_variable("params", "network") else self._initialized(len(x))
         segment = jax.tree.map(lambda leaf: leaf[0], self.segments(params, mesh))
         return self.in_segment(segment, x)
 
-    def _initialized(self) -> Params:
-        draws = uniform_draws(self.make_rng("params"), parameter_count(self.mlp), self.mlp.dtype)
-        network = jax.tree.map(lambda leaf: leaf[None], from_uniform(self.mlp, draws))
+    def _initialized(self, d: int) -> Params:
+        draws = uniform_draws(self.make_rng("params"), parameter_count(self.mlp, d), self.mlp.dtype)
+        network = jax.tree.map(lambda leaf: leaf[None], from_uniform(self.mlp, draws, d))
         return {"network": self.param("network", lambda _: network)}
 
     @nn.nowrap
@@ -44,8 +47,10 @@ class Envelope(nn.Module):
     @nn.nowrap
     def in_segment(self, segment: Params, x: Point) -> Scalar:
         """psi at x (d,) from what its segment knows."""
-        xi = (2 * x - segment["left"] - segment["right"]) / (segment["right"] - segment["left"])
-        return (1 - xi[0]) * (1 + xi[0]) * self.mlp.apply({"params": segment["network"]}, xi)
+        from_left, from_right, size = x - segment["left"], segment["right"] - x, segment["right"] - segment["left"]
+        xi = (from_left - from_right) / size
+        factors = list(4 * (from_left / size) * (from_right / size))  # 1 - xi^2 without rounding at the walls
+        return functools.reduce(operator.mul, factors) * self.mlp.apply({"params": segment["network"]}, xi)
 
     @nn.nowrap
     def confined(self, params: Params) -> Params:

@@ -193,15 +193,15 @@ class MLP(nn.Module):
         return nn.Dense(1, dtype=self.dtype, param_dtype=self.dtype, name="readout")(x)[0]
 
 
-def _shapes(network: MLP, d: int = 1) -> Params:
+def _shapes(network: MLP, d: int) -> Params:
     """The parameter tree of `network` with shapes in place of arrays."""
     key = jax.ShapeDtypeStruct((2,), jnp.uint32)
     return jax.eval_shape(network.init, key, jax.ShapeDtypeStruct((d,), network.dtype))["params"]
 
 
-def parameter_count(network: MLP) -> int:
-    """Number of parameters of one copy of `network`."""
-    return sum(leaf.size for leaf in jax.tree.leaves(_shapes(network)))
+def parameter_count(network: MLP, d: int = 1) -> int:
+    """Number of parameters of one copy of `network`, a function of `d` coordinates."""
+    return sum(leaf.size for leaf in jax.tree.leaves(_shapes(network, d)))
 
 
 def uniform_draws(key: Key, count: int, dtype: Any) -> Float[Array, "count"]:
@@ -209,8 +209,8 @@ def uniform_draws(key: Key, count: int, dtype: Any) -> Float[Array, "count"]:
     return jax.random.uniform(key, (count,), dtype, -1, 1)
 
 
-def from_uniform(network: MLP, draws: Float[Array, "parameters"]) -> Params:
-    """Parameters of `network` made from draws (parameter_count,), independent and uniform in [-1, 1).
+def from_uniform(network: MLP, draws: Float[Array, "parameters"], d: int = 1) -> Params:
+    """Parameters of `network` of `d` coordinates from draws (parameter_count,), independent and uniform in [-1, 1).
 
     One draw for all layers, because every call of a random generator costs 0.4 s of compiling on a CPU. The readout is
     uniform with variance 1 / fan_in and no bias, whatever the hidden layers are; these are multiplied by `scale`.
@@ -218,7 +218,7 @@ def from_uniform(network: MLP, draws: Float[Array, "parameters"]) -> Params:
     initialize = INITIALIZATIONS[network.initialization]
     params: Params = {}
     start = 0
-    for name, shapes in _shapes(network).items():
+    for name, shapes in _shapes(network, d).items():
         leaves = {}
         for key, leaf in shapes.items():
             leaves[key] = draws[start : start + leaf.size].reshape(leaf.shape)

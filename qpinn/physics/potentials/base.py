@@ -226,6 +226,11 @@ def mass_slope_at(potential: Any, x: Array) -> Any:
     return jax.jvp(potential.mass_at, (x,), (jnp.ones_like(x),))[1] if hasattr(potential, "mass_at") else 0.0
 
 
+def axis_masses(potential: Any) -> tuple[Number, ...] | None:
+    """Masses of the axes of a potential of several coordinates; None of one on a line."""
+    return potential.masses if hasattr(potential, "dimension") else None
+
+
 def deltas_of(potential: Any) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
     """Positions and strengths of the Dirac deltas of a potential; of most there are none."""
     return getattr(potential, "deltas", ((), ()))
