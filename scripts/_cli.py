@@ -263,7 +263,7 @@ def read(config: Any) -> tuple[Any, Any]:
 
 def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
     """Raise ValueError for what cannot be done, or does not fit, with a potential of several coordinates."""
-    from qpinn.drivers import box, box_plan
+    from qpinn.drivers import box, box_plan, trained_box
 
     for key in ("bands", "vary"):
         if key in values:
@@ -272,6 +272,10 @@ def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
     if values.get("figures", {}).get("animate"):
         raise ValueError(f"figures.animate=true: potential={potential.name} is solved among products, not trained; "
                          "leave it out")  # fmt: skip
+    if chosen.ansatz.name == "envelope":
+        boxed, _ = trained_box.with_walls(potential, chosen)
+        trained_box.check_size(boxed, chosen)
+        return
     box.check(chosen)
     box_plan.check(box_plan.of(potential, chosen))
 

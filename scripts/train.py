@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import _box
 import _cli
 import _help
 import _jobs
@@ -136,6 +137,7 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     from qpinn.analysis import compare
     from qpinn.drivers import discretize, eigenstates, frames
     from qpinn.drivers.clock import Clock
+    from qpinn.physics.potentials.base import dimension
     from qpinn.report import page, tables
     from qpinn.runs import run_folder, saves
 
@@ -144,6 +146,8 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     potential, settings = _cli.read(config)
     _open_log(folder)
     _cli.write_config(config, folder)
+    if dimension(potential) > 1:
+        return _box.train(config, place, potential, settings, clock)
     route = eigenstates.describe_route(settings)
     plan, units = discretize.of(potential, settings), settings.units.units
     say(_heading(plan.with_walls(potential), settings))
@@ -250,10 +254,7 @@ def draw(folder: Path, figures: Any) -> dict[str, tuple[str, bytes]]:
     return run_figures.save_all(folder, figures).shown
 
 
-def say(text: str) -> None:
-    """To the terminal and to train.log."""
-    print(text, flush=True)
-    log.info(text)
+say = _box.say
 
 
 class _Log(logging.FileHandler):

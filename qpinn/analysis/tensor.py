@@ -105,6 +105,31 @@ def forms(
     )  # fmt: skip
 
 
+class Fields(NamedTuple):
+    """K functions and H of them (K, Q_1, ..., Q_d), and V (Q_1, ..., Q_d), on a grid of points."""
+
+    psi: Float[np.ndarray, "K *Q"]
+    h_psi: Float[np.ndarray, "K *Q"]
+    v: Float[np.ndarray, "*Q"]
+
+
+def fields(potential: Any, axes: Sequence[OnGrid], core: Float[np.ndarray, "K *n"]) -> Fields:
+    """Functions with coefficients `core` in products of the functions of `axes`, on all of their points."""
+    v = grid_of(tabulated(potential, [grid.x for grid in axes]), [len(grid.x) for grid in axes])
+    psi = _value(core, axes)
+    h_psi = v * psi
+    for axis, grid in enumerate(axes):
+        h_psi -= _value(core, axes, {axis: 2}) / grid.mass
+    return Fields(psi, h_psi, v)
+
+
+def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[np.ndarray, "K Q"]:
+    """|psi|^2 at the points of an axis, integrated over all others, whose functions are orthonormal."""
+    unfolded = np.moveaxis(core, axis + 1, 1).reshape(len(core), core.shape[axis + 1], -1)
+    mixed = unfolded @ np.swapaxes(unfolded, 1, 2)
+    return np.asarray(np.einsum("kab,aq,bq->kq", mixed, grid.jets[0], grid.jets[0], optimize=True))
+
+
 def _value(core: np.ndarray, grids: Sequence[OnGrid], orders: dict[int, int] | None = None) -> np.ndarray:
     """The functions, or their derivatives of some order along some axes, (K, Q_1, ..., Q_d)."""
     return along(core, [grid.jets[(orders or {}).get(axis, 0)] for axis, grid in enumerate(grids)])

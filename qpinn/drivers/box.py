@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_bounds, tensor
+from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.tensor import Forms
 from qpinn.bounds import certify
 from qpinn.drivers import box_plan, build
@@ -86,11 +86,21 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
+    core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
     clock.lap("measure")
     return BoxSolution(
-        given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, levels=solved.levels,
+        given=potential, settings=settings, plan=plan, axes=solved.axes, core=core, levels=levels,
         stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
+
+
+def describe_route(settings: Settings) -> dict[str, Any]:
+    """What the levels are made of, in the words of `eigenstates.describe_route`."""
+    return {
+        "label": "products of piecewise networks of the axes, untrained: Rayleigh-Ritz among all of them",
+        "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
+        "sampling": "gauss_legendre", "precision": settings.precision,
+    }  # fmt: skip
 
 
 def check(settings: Settings) -> None:
@@ -210,7 +220,7 @@ def _levels(
         residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
         sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
         moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
-        scale=certify.scale(energies)[shown],
+        scale=certify.scale(energies)[shown], beyond=float(energies[plan.asked]),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.analysis import box_symmetry
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
@@ -34,6 +35,7 @@ class Levels:
     reason      why there are no bounds, or None
     kinetic     <T>; moments (d, K, K) <i|x|j> and squares (d, K) <x^2> of every axis
     scale       energy that errors are divided by
+    beyond      energy of the next level, which was not asked for
     """
 
     energies: Float[np.ndarray, "K"]
@@ -50,6 +52,7 @@ class Levels:
     moments: Float[np.ndarray, "d K K"]
     squares: Float[np.ndarray, "d K"]
     scale: Float[np.ndarray, "K"]
+    beyond: float
 
     @property
     def half_width(self) -> Float[np.ndarray, "K"]:
@@ -79,6 +82,23 @@ class BoxSolution:
     core: Float[np.ndarray, "K *n"]
     levels: Levels
     stats: Stats
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import box_shown, shown
+
+        return shown.text(box_shown.of_box(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import box_shown, shown
+
+        return shown.table(box_shown.of_box(self))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The fields: what was computed from them is computed again in a copy, and some of it cannot be pickled."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
 
     @property
     def units(self) -> Units:
@@ -121,6 +141,11 @@ class BoxSolution:
         """<i|x|j> of every coordinate."""
         return self.levels.moments[:, self.shown, self.shown]
 
+    @functools.cached_property
+    def symmetries(self) -> dict[str, list[int | None]]:
+        """For each symmetry of V +1 or -1 of every state (K,), None where psi is neither even nor odd under it."""
+        return box_symmetry.characters(self.plan.potential, self.axes, self.core[self.shown])
+
     @property
     def potential(self) -> Any:
         """The potential as it was given, with its walls."""
@@ -137,6 +162,42 @@ class BoxSolution:
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
         return shown[0] if self.settings.states is None else shown
+
+    def plot(self, level: int | None = None, ax: Any = None) -> Any:
+        """psi over V, of every level or of one; of three coordinates the surface within which most of |psi|^2 is, of
+        more |psi|^2 along each axis. Returns Axes of Matplotlib, or an array of them.
+
+        level  its index; ax  axes to draw one level on (in space, of three coordinates). So with the other methods
+        """
+        return self._drawn("states" if len(self.axes) <= 3 else "marginals", level, ax)
+
+    def plot_levels(self, ax: Any = None) -> Any:
+        """E of all levels, side by side where they are the same, with bounds where they can be seen."""
+        return self._drawn("levels", None, ax)
+
+    def plot_density(self, level: int | None = None, ax: Any = None) -> Any:
+        """|psi|^2 over V; of three coordinates on planes through its largest value, of more along each axis."""
+        if len(self.axes) == 3 and ax is None:
+            return self._drawn("states", self.plan.first if level is None else level, None)
+        return self._drawn("densities" if len(self.axes) <= 3 else "marginals", level, ax)
+
+    def plot_residual(self, level: int | None = None, ax: Any = None) -> Any:
+        """|H psi - E psi| as a map; of three coordinates on planes through the largest |psi|."""
+        if len(self.axes) > 3:
+            raise ValueError(f"the residual of {len(self.axes)} coordinates has no map; its norm is in levels.residual")
+        return self._drawn("residual", level, ax)
+
+    def _drawn(self, name: str, level: int | None, ax: Any) -> Any:
+        from qpinn.report import box_data, box_figures  # not before: Matplotlib takes long to import
+
+        data = box_data.of(self, {})
+        if ax is not None:
+            return box_figures.on_axes(name, data, 0 if level is None else data.place(level), ax)
+        alone = name in ("states", "densities") and (level is not None or len(data.levels) == 1)
+        if name == "residual" and level is not None:
+            data = data.only(level)
+        index = data.levels[0].index if level is None else data.levels[data.place(level)].index
+        return box_figures.in_session(f"{box_data.ALONE}{index}" if alone else name, data)
 
     @functools.cached_property
     def _values(self) -> Any:

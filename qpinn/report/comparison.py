@@ -246,17 +246,22 @@ def _run(run: Results, several: bool) -> list[str]:
     energy, took = "-" if words.is_empty(state) else stated + unit(run), seconds(words.trained_in(run))
     if not several:
         nodes, psi = (
-            ("-", "-") if words.is_empty(state) else (str(state["node_count"]), number(state["relative_l2_psi"]))
+            ("-", "-") if words.is_empty(state) else (_said(state, "node_count"), number(state.get("relative_l2_psi")))
         )
         return [which, energy, words.error_of(run, state), psi, nodes, took, state["outcome"]]
     filled = [entry for entry in states if not words.is_empty(entry)]
-    worst = max(filled, key=lambda entry: entry["relative_error_energy"] or 0.0, default=state)
-    errors = [entry["relative_l2_psi"] for entry in filled if entry["relative_l2_psi"] is not None]
+    worst = max(filled, key=lambda entry: entry.get("relative_error_energy") or 0.0, default=state)
+    errors = [entry["relative_l2_psi"] for entry in filled if entry.get("relative_l2_psi") is not None]
     counts = [entry["outcome"] for entry in states]
     outcome = (
         ", ".join(f"{counts.count(name)} {name}" for name in dict.fromkeys(counts)) if len(counts) > 1 else counts[0]
     )
     return [which, energy, words.error_of(run, worst), number(max(errors, default=None)), took, outcome]
+
+
+def _said(state: Mapping[str, Any], key: str) -> str:
+    """What a state says of something, a dash where it says nothing: levels of several coordinates have no nodes."""
+    return str(state.get(key, "-"))
 
 
 def _classical(runs: Sequence[Results], width: int | None) -> str:
@@ -266,7 +271,7 @@ def _classical(runs: Sequence[Results], width: int | None) -> str:
     names = [name.removeprefix("potential.") for name in differ.names]
     of, cells = [], []
     for run, values in reversed(list(zip(chosen, differ.values, strict=True))):
-        for row in run["comparison"]:
+        for row in run.get("comparison", ()):
             name, energy, *others = classical(run, row)
             of.append(values)
             cells.append([str(run["states"][-1]["index"]), name, energy + unit(run), *others])

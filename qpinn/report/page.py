@@ -20,7 +20,7 @@ from typing import Any
 from qpinn.report import page_levels, tables, words
 from qpinn.report.words import Results, State
 from qpinn.runs.files import read_npz, write_atomically
-from qpinn.runs.run_folder import read_summary
+from qpinn.runs.run_folder import BOX, read_summary
 
 NAME = "report.html"
 
@@ -43,6 +43,10 @@ def save(folder: Path, figures: Pictures = NONE) -> Path:
         if "statistics" in results:
             path = folder / "seeds.csv"
             text = of_sweep(results, path.read_bytes(), config, figures)
+        elif results.get("task") == BOX:
+            from qpinn.report import box_page
+
+            text = box_page.of_box(results, config, figures)
         else:
             path = folder / "wavefunction.npz"
             text = of_run(results, read_npz(path.read_bytes(), path), config, figures)
@@ -54,58 +58,61 @@ def save(folder: Path, figures: Pictures = NONE) -> Path:
 
 def of_run(results: Results, grid: Mapping[str, Any], config: str, figures: Pictures = NONE) -> str:
     """The page of a run, from results.json, the arrays of wavefunction.npz and config.yaml."""
-    methods = _section("Other methods on the same problem", f"<pre>{_text(tables.methods(results))}</pre>")
-    parts = [page_levels.section(results, grid), _table(results), _section("What is certified", _certificate(results)),
-             _figures(figures), methods, _section("How it was made", f"<p>{_text(_made(results))}</p>"),
-             _origin(results, config)]  # fmt: skip
-    return _page(results, "".join(parts), _warnings(results), KEPT)
+    methods = section("Other methods on the same problem", f"<pre>{escaped(tables.methods(results))}</pre>")
+    certified = section("What is certified", certificate(results, _certified(results)))
+    parts = [page_levels.section(results, grid), _table(results), certified,
+             drawings(figures), methods, section("How it was made", f"<p>{escaped(_made(results))}</p>"),
+             origin(results, config)]  # fmt: skip
+    return whole(results, "".join(parts), _warnings(results), KEPT)
 
 
 def of_sweep(summary: Results, seeds: bytes, config: str, figures: Pictures = NONE) -> str:
     """The page of a sweep, from summary.json, seeds.csv and config.yaml."""
-    link = _download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
-    report = _section("Starts", f"<pre>{_text(tables.sweep_report(summary))}</pre>{link}")
-    parts = [report, _figures(figures), _origin(summary, config)]
-    return _page(summary, "".join(parts), [], ("potential", "statistics", "seconds", "versions"))
+    link = download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
+    report = section("Starts", f"<pre>{escaped(tables.sweep_report(summary))}</pre>{link}")
+    parts = [report, drawings(figures), origin(summary, config)]
+    return whole(summary, "".join(parts), [], ("potential", "statistics", "seconds", "versions"))
 
 
-def _page(results: Results, main: str, warnings: Sequence[str], kept: Sequence[str]) -> str:
+def whole(
+    results: Results, main: str, warnings: Sequence[str], kept: Sequence[str], equation: str | None = None
+) -> str:
     """The whole page; `kept` of the results are its data."""
     template = importlib.resources.files("qpinn.report").joinpath("page.html").read_text(encoding="utf-8")
     return string.Template(template).substitute(
-        title=_text(results["potential"]["name"].replace("_", " ")), equation=_text(_equation(results)),
-        route=_text(results["route"]["label"]), main=main, data=_island(results, kept),
-        warnings="".join(f'<p class="warning">{_text(line)}</p>' for line in warnings),
+        title=escaped(results["potential"]["name"].replace("_", " ")), equation=escaped(equation or _equation(results)),
+        route=escaped(results["route"]["label"]), main=main, data=_island(results, kept),
+        warnings="".join(f'<p class="warning">{escaped(line)}</p>' for line in warnings),
     )  # fmt: skip
 
 
-def _section(heading: str, content: str) -> str:
+def section(heading: str, content: str) -> str:
     return f"<section><h2>{heading}</h2>{content}</section>"
 
 
-def _download(name: str, data: bytes, label: str) -> str:
+def download(name: str, data: bytes, label: str) -> str:
     """A link that holds a CSV file."""
     source = f"data:text/csv;charset=utf-8;base64,{base64.b64encode(data).decode()}"
     return f'<p class="csv"><a download="{name}" href="{source}">{label}</a></p>'
 
 
-def _origin(results: Results, config: str) -> str:
+def origin(results: Results, config: str) -> str:
     """Seconds, versions and the configuration."""
     rows = [[phase, f"{value:.3g}"] for phase, value in results["seconds"].items() if isinstance(value, (int, float))]
-    body = "".join("<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     seconds = (
         f'<table class="words"><thead><tr><th>phase</th><th>seconds</th></tr></thead><tbody>{body}</tbody></table>'
     )
     versions = ", ".join(f"{name} {version}" for name, version in results.get("versions", {}).items())
     parts = {
         "Seconds": seconds,
-        "Versions": f"<p>{_text(versions)}</p>",
-        "Configuration": f"<pre>{_text(config)}</pre>",
+        "Versions": f"<p>{escaped(versions)}</p>",
+        "Configuration": f"<pre>{escaped(config)}</pre>",
     }
-    return "".join(_section(heading, content) for heading, content in parts.items())
+    return "".join(section(heading, content) for heading, content in parts.items())
 
 
-def _text(value: Any) -> str:
+def escaped(value: Any) -> str:
     return html.escape(str(value))
 
 
@@ -159,14 +166,14 @@ def _csv(results: Results) -> str:
     writer.writerow(["n", *energies, "converged", "outcome", "nodes", *expectations, *COLUMNS[3:], *errors])
     for state in results["states"]:
         writer.writerow([
-            state["index"], *(_exact(state[name]) for name in ("energy", "lower", "upper")), state["converged"],
-            state["outcome"], state["node_count"], *(_exact(state["expectation"][name]) for name in COLUMNS),
-            *(_exact(state[name]) for name in errors),
+            state["index"], *(exact(state[name]) for name in ("energy", "lower", "upper")), state["converged"],
+            state["outcome"], state["node_count"], *(exact(state["expectation"][name]) for name in COLUMNS),
+            *(exact(state[name]) for name in errors),
         ])  # fmt: skip
     return text.getvalue()
 
 
-def _exact(value: float | None) -> str:
+def exact(value: float | None) -> str:
     return "" if value is None else repr(float(value))
 
 
@@ -180,28 +187,28 @@ def _table(results: Results) -> str:
     lengths = [tables.with_unit(name, units, "length", power) for name, power in powers]
     head = ["n", *energy, within, "nodes", "parity", *lengths, f"Δx Δ{p}", "error of E", "L2 error of ψ",
             "outcome"]  # fmt: skip
-    names = "".join(f"<th>{_text(words.signs(name))}</th>" for name in head)
+    names = "".join(f"<th>{escaped(words.signs(name))}</th>" for name in head)
     body = "".join(_row(results, state) for state in results["states"])
     return (
         "<section><h2>Levels</h2>"
         f'<div class="wide"><table id="levels"><thead><tr>{names}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
         '<p class="quiet">20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound.</p>'
-        f"{_download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}</section>"
+        f"{download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}</section>"
     )
 
 
 def _row(results: Results, state: State) -> str:
     index, lost = state["index"], words.is_empty(state)
     energy = words.certified(state) if results["route"]["projected_start"] else words.level(state["energy"])
-    bounds = [_exact(state[name]) or "-" for name in ("lower", "upper")]
+    bounds = [exact(state[name]) or "-" for name in ("lower", "upper")]
     within = "yes" if state["converged"] and words.holds(state) else "no"
     parity, *values = ("-" if lost else _number(state["expectation"], name) for name in ("parity", *COLUMNS[:4]))
     cells = ["-" if lost else energy, *bounds, "-" if lost else within, "-" if lost else str(state["node_count"]),
              {"1": "even", "-1": "odd"}.get(parity, "-"), *values, words.error_of(results, state),
              "-" if lost else words.number(state["relative_l2_psi"]), words.outcome(state)]  # fmt: skip
     name = f'<td><a href="#level-{index}">{index}</a></td>'
-    return f'<tr id="row-{index}">{name}{"".join(f"<td>{_text(cell)}</td>" for cell in cells)}</tr>'
+    return f'<tr id="row-{index}">{name}{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
 
 
 def _number(expectation: Mapping[str, float | None], name: str) -> str:
@@ -212,27 +219,37 @@ def _number(expectation: Mapping[str, float | None], name: str) -> str:
     return f"{0.0 if name == 'x' and square is not None and value**2 < 1e-24 * square else value:.6g}"
 
 
-def _certificate(results: Results) -> str:
-    """What the bounds say, what was checked for them and what is assumed."""
+def _certified(results: Results) -> list[str]:
+    """What the bounds say."""
+    sigma = results["certificate"].get("sigma")
+    below = [] if sigma is None else [f"no level was missed below {words.level(sigma, 8)}{words.unit(results)}"]
+    return words.bounds(results) + below
+
+
+def certificate(results: Results, lines: Sequence[str]) -> str:
+    """What the bounds say, in lines, what was checked for them and what is assumed."""
     known = results["certificate"]
-    lines = words.bounds(results)
-    if known.get("sigma") is not None:
-        lines.append(f"no level was missed below {words.level(known['sigma'], 8)}{words.unit(results)}")
-    parts = [f"<p>{_text(line)}</p>" for line in lines]
+    parts = [f"<p>{escaped(line)}</p>" for line in lines]
     for key, name in (("checked", "Checked"), ("assumed", "Assumed")):
         said = known.get(key) or []
         items = said.split("; ") if isinstance(said, str) else said
         if items:
-            parts.append(f"<h3>{name}</h3><ul>{''.join(f'<li>{_text(item)}</li>' for item in items)}</ul>")
+            parts.append(f"<h3>{name}</h3><ul>{''.join(f'<li>{escaped(item)}</li>' for item in items)}</ul>")
     return "".join(parts)
 
 
-def _figures(pictures: Pictures) -> str:
-    shown = []
-    for name, (kind, data) in pictures.items():
-        source, name = f"data:image/{kind};base64,{base64.b64encode(data).decode()}", _text(name.replace("_", " "))
-        shown.append(f'<figure><img alt="{name}" src="{source}"><figcaption>{name}</figcaption></figure>')
-    return _section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
+def drawings(pictures: Pictures) -> str:
+    """The figures, each with its name."""
+    shown = [f"<figure>{image(name, pictures)}<figcaption>{escaped(name.replace('_', ' '))}</figcaption></figure>"
+             for name in pictures]  # fmt: skip
+    return section("Figures", f'<div class="drawn">{"".join(shown)}</div>') if shown else ""
+
+
+def image(name: str, pictures: Pictures) -> str:
+    """A figure as it stands in a page."""
+    kind, data = pictures[name]
+    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+    return f'<img alt="{escaped(name.replace("_", " "))}" src="{source}">'
 
 
 def _made(results: Results) -> str:

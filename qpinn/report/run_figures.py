@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from qpinn.report import levels_figures, run_data, state_figures, style
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.run_data import RunData
+from qpinn.runs import run_folder
 
 ESSENTIAL = ("wavefunction", "levels", "residual", "energy")
 HEIGHTS = {"levels": 3.2, "densities": 3.2, "wavefunction": 3.2, "energy": 3.0}
@@ -70,6 +71,10 @@ def on_axes(name: str, states: Sequence[RunData], axes: Any = None, panel: int =
 
 def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a run into its folder. Raises ValueError as `run_data.load`."""
+    if run_folder.read_summary(folder).get("task") == run_folder.BOX:
+        from qpinn.report import box_figures
+
+        return box_figures.save_all(folder, choice)
     states = run_data.load(folder)
     with style.applied():
         drawn = style.save_all(draw(states, choice), folder, choice)

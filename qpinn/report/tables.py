@@ -8,6 +8,7 @@ from typing import Any
 
 from qpinn.report import words
 from qpinn.report.words import level, number, unit
+from qpinn.runs.run_folder import BOX
 
 
 def seconds(value: float | None) -> str:
@@ -36,6 +37,10 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def report(results: Mapping[str, Any]) -> str:
     """The content of results.json for a terminal: the levels, and the classical methods on the highest of them."""
+    if results.get("task") == BOX:
+        from qpinn.report import box_tables
+
+        return box_tables.report(results)
     states = results["states"]
     several = len(states) > 1
     blocks = [levels(results), expectations(results)] if several else []
@@ -164,7 +169,7 @@ def expectations(results: Mapping[str, Any]) -> str:
     for name in names:
         values = [_of(state, name) for state in states]
         width = max((_of(state, "x2") or 0.0 for state in states), default=0.0) ** 0.5 if name == "x" else 0.0
-        columns.append(list(map(_formatter(values, size=width), values)))
+        columns.append(list(map(formatter(values, size=width), values)))
     rows = []
     for k, state in enumerate(states):
         virial = _of(state, "virial")
@@ -201,7 +206,7 @@ def transitions(results: Mapping[str, Any]) -> str:
 
     table = [[None if i == j else entry(i, j) for j in range(count)] for i in range(count)]
     dipoles, strengths = (
-        _formatter([row[j] for i, row in enumerate(table) for j in range(count) if (j < i) == below], 4)
+        formatter([row[j] for i, row in enumerate(table) for j in range(count) if (j < i) == below], 4)
         for below in (True, False)
     )
     rows = [
@@ -220,7 +225,7 @@ def _parity(value: float | None) -> str:
     return "-" if value is None else "even" if value > 0.999 else "odd" if value < -0.999 else "-"
 
 
-def _formatter(values: Sequence[float | None], decimals: int = 5, size: float = 0.0) -> Callable[[float | None], str]:
+def formatter(values: Sequence[float | None], decimals: int = 5, size: float = 0.0) -> Callable[[float | None], str]:
     """How to show numbers of a kind: decimals, or digits where their size asks for it; no sign before a zero.
 
     size  what they are to be seen against, where they may all be zero but for rounding

@@ -87,6 +87,8 @@ def reference_name(results: Results) -> str:
 
 def no_reference(results: Results) -> str | None:
     """One line where there is no reference, or where it cannot vouch for some levels; else None."""
+    if results.get("task") == "box":
+        return None
     if not results["reference"]:
         why = results.get("no_reference")
         return f"no reference was computed{f': {why}' if why else ''}; no errors are known"
@@ -125,7 +127,7 @@ def error_of(results: Results, state: State, key: str = "relative_error_energy")
         return "-"
     if is_fixed(results) and key != "relative_error_energy_rayleigh":
         return "fixed"
-    return error(results, state["index"], state[key])
+    return error(results, state["index"], state.get(key))
 
 
 def route(results: Results) -> str:
@@ -398,7 +400,7 @@ def signs(text: str) -> str:
 
 def trained_in(results: Results) -> float:
     """Seconds that the network took, compiling included, and whatever processes took that were interrupted."""
-    return float(sum(results["seconds"].get(phase, 0.0) for phase in ("compile", "train", "earlier")))
+    return float(sum(results["seconds"].get(phase, 0.0) for phase in ("compile", "train", "solve", "earlier")))
 
 
 def fastest_classical(results: Results) -> str | None:

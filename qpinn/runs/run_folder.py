@@ -324,6 +324,9 @@ KINDS = {
 that it must hold."""
 RUNS = ("results.json", "summary.json")
 
+BOX = "box"
+"""The task of a results.json of several coordinates, see `box_folder.py`."""
+
 
 def write_summary(folder: Path, results: Mapping[str, Any], name: str = "results.json") -> None:
     """One of the files of `KINDS`. Written last: then a folder is complete."""
@@ -347,7 +350,7 @@ def read_summary(folder: Path, names: Sequence[str] = RUNS) -> dict[str, Any]:
     schema = results.get("schema", SCHEMA)
     if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
         raise ValueError(f"{path}: schema={schema!r}: is not known to this version of qpinn; allowed: 1 to {SCHEMA}")
-    if results.get("task", task) != task or key not in results:
+    if results.get("task", task) not in ((task, BOX) if key == "states" else (task,)) or key not in results:
         raise ValueError(f"{path}: is not the results of {task}")
     return results
 

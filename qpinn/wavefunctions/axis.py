@@ -7,13 +7,13 @@ They share their hidden units; each has its own readouts and nodal values, in wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import legendre
@@ -23,6 +23,9 @@ from qpinn.wavefunctions.ansatz import Ansatz
 CUTOFF = 4e-7
 """Bubbles smaller than this share of the largest in their segment are left out. Products square what rounding makes of
 large readouts: with 1.5e-8, as on one axis alone, overlaps are known to 5e-11, with this to 1e-12 (x^2, 8 segments)."""
+
+TOGETHER = 512
+"""Any positions are evaluated in multiples of this."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,6 +53,18 @@ class Axis:
     def mixed(self, mix: Float[np.ndarray, "n k"]) -> Axis:
         """The functions sum_n mix_nk phi_n."""
         return dataclasses.replace(self, linear=self.linear @ mix, nodal=self.nodal @ mix)
+
+    def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
+        """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of
+        two segments as seen from its right."""
+        padded = np.pad(x, (0, -len(x) % TOGETHER), mode="edge")  # so that few sizes are compiled
+        place = self.mesh.segment(padded)
+        with jax.enable_x64(True):
+            units = np.asarray(_units_at(self.ansatz, self.params, jnp.asarray(place), jnp.asarray(padded)[:, None]))
+        units, place = units[:, : len(x)], place[: len(x)]
+        weight = np.diff(x, prepend=x[:1]) / 2 + np.diff(x, append=x[-1:]) / 2
+        jets = np.einsum("jqw,qwn->jnq", units, self.linear[place], optimize=True)
+        return OnGrid(x=x, weight=weight, jets=jets, mass=mass)
 
     def function_params(self) -> Params:
         """Parameters of each function as those of the ansatz, with a leading axis (n, ...)."""
@@ -153,7 +168,20 @@ def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray) ->
 @jax.jit
 def _units(ansatz: Ansatz, params: Params, x: Float[Array, "S n 1"]) -> Float[Array, "3 S n W+4"]:
     """psi, psi' and psi'' where one weight of the readout, or one number at the ends, is 1 and all others are 0."""
-    segments = ansatz.segments(params)
+    at = _jet_of_units(ansatz, params)
+    return jnp.stack(jax.vmap(jax.vmap(at, (None, 0)))(ansatz.segments(params), x))
+
+
+@jax.jit
+def _units_at(
+    ansatz: Ansatz, params: Params, place: Int[Array, "Q"], x: Float[Array, "Q 1"]
+) -> Float[Array, "3 Q W+4"]:
+    """The same at positions of any segments, `place`."""
+    at = _jet_of_units(ansatz, params)
+    return jnp.stack(jax.vmap(at)(jax.tree.map(lambda leaf: leaf[place], ansatz.segments(params)), x))
+
+
+def _jet_of_units(ansatz: Ansatz, params: Params) -> Callable[[Params, Point], tuple[Array, ...]]:
     size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], params["network"]["readout"]))
 
     def at(segment: Params, x: Point) -> tuple[Array, ...]:
@@ -165,4 +193,4 @@ def _units(ansatz: Ansatz, params: Params, x: Float[Array, "S n 1"]) -> Float[Ar
         each = jnp.eye(size.size + 4, dtype=size.dtype)
         return tuple(jax.vmap(f, (0, None))(each, x[0]) for f in (psi, slope, curvature))
 
-    return jnp.stack(jax.vmap(jax.vmap(at, (None, 0)))(segments, x))
+    return at

@@ -98,10 +98,11 @@ def _random(part: Mapping[str, Any]) -> list[str]:
         ])  # fmt: skip
     return [
         "## Random potentials",
-        f"{_stamp(part)} Six levels each, default settings, compiled programmes kept between them; against a dense solve "
-        "by polynomials, whose own error is what fewer functions of an axis change (*doubt*). A level that was "
-        "missed would put all above it outside their bounds. *Outside*: potentials with a level outside its bounds by more "
-        "than the doubt and 1e-10. *Closest*: the smallest distance of two levels over that of the first and the last.",
+        f"{_stamp(part)} Six levels each, default settings, compiled programmes kept between them; against a dense "
+        "solve by polynomials, whose own error is what fewer functions of an axis change (*doubt*). A level that was "
+        "missed would put all above it outside their bounds. *Outside*: potentials with a level outside its bounds by "
+        "more than the doubt and 1e-10. *Closest*: the smallest distance of two levels over that of the first and the "
+        "last.",
         markdown(["potentials", "number", "outside", "levels with bounds", "within 1e-8", "half-width, worst",
                   "difference of E, worst", "doubt, worst", "closest", "seconds, median"], rows),
     ]  # fmt: skip

@@ -1,0 +1,205 @@
+"""Numbers of a box as text: its levels with their bounds, symmetries and moments, and what the bounds rest on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from qpinn.report import words
+from qpinn.report.tables import formatter, plain, with_unit, wrapped
+from qpinn.report.words import Results, State
+
+WIDEST = 4
+"""Axes whose moments stand in one table with the symmetries; of more in one of their own."""
+
+FEW = 3
+"""Axes up to which a terminal has all dipoles."""
+
+
+def symmetry(state: State, name: Callable[[str], str] = str) -> str:
+    """What psi is under the symmetries of V: "even in x, odd in y; symmetric in x ↔ y"; nothing for none.
+
+    name  how a coordinate is written
+    """
+    ways: dict[str, list[str]] = {}
+    others = []
+    for key, value in state["symmetry"].items():
+        if value is None:
+            continue
+        if key.startswith("parity "):
+            ways.setdefault("even" if value > 0 else "odd", []).append(name(key.removeprefix("parity ")))
+        elif " <-> " in key:
+            pair = " ↔ ".join(map(name, key.split(" <-> ")))
+            others.append(f"{'symmetric' if value > 0 else 'antisymmetric'} in {pair}")
+        else:
+            others.append(f"{'even' if value > 0 else 'odd'} under {key}")
+    parities = ", ".join(f"{way} in {' and '.join(axes)}" for way, axes in ways.items())
+    return "; ".join(filter(None, [parities, *others]))
+
+
+def report(results: Results) -> str:
+    """The content of the results.json of a box for a terminal."""
+    several = len(results["states"]) > 1 and len(results["coordinates"]) <= FEW
+    blocks = [levels(results), moments(results), *([transitions(results)] if several else [])]
+    return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in remarks(results))])
+
+
+def levels(results: Results) -> str:
+    """A line for each level: E with its bound in the last digit, multiplicity, and +, - or blank for each symmetry."""
+    states, names = results["states"], results["symmetries"]
+    rows = []
+    for state in states:
+        signs = [
+            "" if state["symmetry"][name] is None else "+" if state["symmetry"][name] > 0 else "-" for name in names
+        ]
+        rows.append([str(state["index"]), words.certified(state), "yes" if state["converged"] else "no",
+                     multiplicity(state), words.number(state["residual"]), *signs])  # fmt: skip
+    energy, residual = (with_unit(name, results["units"], "energy") for name in ("E", "residual"))
+    head = ["n", energy, f"within {words.tolerance(results)}", "fold", residual, *names]
+    if all(state["multiplicity"] == 1 for state in states):
+        head, rows = [*head[:3], *head[4:]], [[*row[:3], *row[4:]] for row in rows]
+    return plain(head, rows)
+
+
+def potential(results: Results) -> str:
+    """Numbers of the potential, masses where they are not 1, and walls."""
+    others = ("name", "dimension")
+    numbers = {key: value for key, value in results["potential"].items() if key not in others and value not in ("", [])}
+    numbers |= numbers.pop("parameters", {})
+    said = [f"{key} {_short(value)}" for key, value in numbers.items()]
+    if set(results["masses"]) != {1.0}:
+        said.append(f"masses {_short(results['masses'])}")
+    walls = [f"{name} from {left:.6g} to {right:.6g}"
+             for name, (left, right) in zip(results["coordinates"], results["walls"], strict=True)]  # fmt: skip
+    if len({tuple(pair) for pair in results["walls"]}) == 1 and len(walls) > 2:
+        walls = [f"{results['coordinates'][0]} to {results['coordinates'][-1]} {walls[0].partition(' ')[2]}"]
+    return ", ".join([*said, *walls])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_short, value))}]"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def multiplicity(state: State) -> str:
+    """How many levels are the same as far as is known; with a plus sign where more may follow."""
+    return f"{state['multiplicity']}{'+' if state['open'] else ''}"
+
+
+def moments(results: Results) -> str:
+    """<x_i> and the root of <x_i^2> of every level, and its kinetic energy."""
+    states, units, names = results["states"], results["units"], results["coordinates"]
+    d = len(names)
+    columns = []
+    for axis in range(d):
+        roots = [math.sqrt(max(state["expectation"]["x2"][axis], 0.0)) for state in states]
+        means = [state["expectation"]["x"][axis] for state in states]
+        columns.append(([formatter(means, size=max(roots))(value) for value in means],
+                        [formatter(roots)(value) for value in roots]))  # fmt: skip
+    kinetic = [state["expectation"]["kinetic"] for state in states]
+    energies = [formatter(kinetic)(value) for value in kinetic]
+    rows = [[str(state["index"]), *(mean[k] for mean, _ in columns), *(root[k] for _, root in columns), energies[k]]
+            for k, state in enumerate(states)]  # fmt: skip
+    first, second = ([with_unit(text.format(name), units, "length") for name in names]
+                     for text in ("<{}>", "<{}^2>^1/2"))  # fmt: skip
+    head = ["n", *first, *second, with_unit("<T>", units, "energy")]
+    if d <= WIDEST:
+        return plain(head, rows)
+    split = 1 + d
+    return "\n\n".join([plain(head[:split], [row[:split] for row in rows]),
+                        plain([head[0], *head[split:]], [[row[0], *row[split:]] for row in rows])])  # fmt: skip
+
+
+def transitions(results: Results) -> str:
+    """|<i|x_a|j>| of the lowest levels, for each axis."""
+    count = min(len(results["states"]), words.SHOWN)
+    states, blocks = results["states"][:count], []
+    for name, dipole in zip(results["coordinates"], results["dipoles"], strict=True):
+        table = [[abs(dipole[i][j]) for j in range(i)] for i in range(count)]
+        every = [value for row in table for value in row]
+        show, none = formatter(every, 4), 1e-6 * max(every)
+        rows = [
+            [
+                str(states[i]["index"]),
+                *("0" if value <= none else show(value) for value in table[i]),
+                *[""] * (count - 1 - i),
+            ]
+            for i in range(1, count)
+        ]
+        title = with_unit(f"|<i|{name}|j>|", results["units"], "length")
+        left_out = (
+            f" of the lowest {count} of {len(results['states'])} levels" if count < len(results["states"]) else ""
+        )
+        blocks.append(f"  {title}{left_out}\n" + plain(["", *(str(state["index"]) for state in states[:-1])], rows))
+    return "\n\n".join(blocks)
+
+
+def remarks(results: Results) -> list[str]:
+    """What else there is to say, a line each: bounds and what they rest on, multiplicities, walls, seconds."""
+    lines = [*bounds(results), *degenerate(results), walls(results), made(results), words.spent(results)]
+    return [line for line in lines if line]
+
+
+def bounds(results: Results) -> list[str]:
+    """Which levels are within the tolerance, and what their bounds rest on, or why there are none."""
+    states, known = results["states"], results["certificate"]
+    within = f"within {words.tolerance(results)}" + ("" if known["tol"] is not None else " (no tol was given)")
+    bounded = [state for state in states if state["lower"] is not None and state["upper"] is not None]
+    lines = []
+    if known["reason"] is not None or not bounded:
+        lines.append(f"no bounds: {known['reason'] or 'the levels do not end at a gap'}")
+        above = [f"E_{state['index']} {words.below(state['upper'])}{words.unit(results)}"
+                 for state in states if state["upper"] is not None]  # fmt: skip
+        return lines + ([f"from above alone: {', '.join(above[: words.SHOWN])}"] if above else [])
+    missed = [state["index"] for state in states if not state["converged"]]
+    lines.append(f"bounds {within}: " + ("all levels" if not missed else f"not of {words.listed(missed)}"))
+    together, sigma = known["together"], f"{words.level(known['sigma'], 8)}{words.unit(results)}"
+    lines.append(f"they rest on a lower bound of level {together}, {sigma} (Bazley and Fox: {known['products']} "
+                 "products of a comparison potential that separates, nowhere above V), and on the residuals of levels "
+                 f"0 to {together - 1} together (Lehmann and Maehly), by two quadratures")  # fmt: skip
+    return lines
+
+
+def degenerate(results: Results) -> list[str]:
+    """Levels that are one as far as is known."""
+    groups: dict[int, list[State]] = {}
+    for state in results["states"]:
+        groups.setdefault(state["group"], []).append(state)
+    several = [group for group in groups.values() if len(group) > 1]
+    each = [f"{group[0]['index']} to {group[-1]['index']}" for group in several]
+    lines = []
+    if each:
+        more = f" and {len(each) - words.SHOWN} more" if len(each) > words.SHOWN else ""
+        lines.append(f"the same as far as their bounds say: levels {', '.join(each[: words.SHOWN])}{more}; their psi "
+                     "are those with the symmetries of V")  # fmt: skip
+    return [*lines, *filter(None, [goes_on(results)])]
+
+
+def goes_on(results: Results) -> str | None:
+    """That the last level is one of some that were not all asked for."""
+    last = results["states"][-1]
+    if not last["open"]:
+        return None
+    return (f"the next level lies at {words.level(results['next_energy'], 8)}{words.unit(results)}: level "
+            f"{last['index']} is one of more that are the same, and its psi some mixture of theirs")  # fmt: skip
+
+
+def walls(results: Results) -> str | None:
+    """Which walls were chosen."""
+    known = zip(results["coordinates"], results["walls"], results["certificate"]["walls_chosen"], strict=True)
+    chosen = [f"{name} from {left:.4g} to {right:.4g}" for name, (left, right), here in known if here]
+    unit = "" if results["units"]["length"] == "L" else f" {results['units']['length']}"
+    return f"walls put where psi has decayed by exp(-20): {', '.join(chosen)}{unit}" if chosen else None
+
+
+def made(results: Results) -> str:
+    """What psi is made of."""
+
+    def each(counts: Sequence[int]) -> str:
+        return " x ".join(map(str, counts)) if len(set(counts)) > 1 or len(counts) <= 3 else f"{counts[0]} for each"
+
+    meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
+    return (f"{each(results['functions'])} functions of the axes, on {each(results['segments'])} segments; {meshes}; "
+            f"seed {results['seed']}")  # fmt: skip
