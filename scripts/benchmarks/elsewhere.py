@@ -38,8 +38,9 @@ def finite_elements(potential: Any, states: int, refined: int) -> tuple[np.ndarr
     mesh = mesh_of(potential, refined)
     basis = Basis(mesh, ElementTriP4(), intorder=12)
     jumps = bool(potential.curves) or any(potential.breakpoints)
-    places = mesh.mapping().F(np.full((2, 1), 1 / 3)) if jumps else basis.global_coordinates().value
-    v = potential(np.moveaxis(places, 0, -1))
+    points = np.asarray(basis.global_coordinates())
+    places = mesh.mapping().F(np.full((2, 1), 1 / 3)) if jumps else points
+    v = np.broadcast_to(potential(np.moveaxis(places, 0, -1)), points.shape[1:])
 
     @BilinearForm
     def energy(u: Any, w: Any, at: Any) -> Any:
@@ -49,9 +50,7 @@ def finite_elements(potential: Any, states: int, refined: int) -> tuple[np.ndarr
     def overlap(u: Any, w: Any, at: Any) -> Any:
         return u * w
 
-    shape = basis.global_coordinates().value.shape[1:]
-    h = energy.assemble(basis, v=np.broadcast_to(v, shape))
-    h, s = condense(h, overlap.assemble(basis), D=basis.get_dofs(), expand=False)
+    h, s = condense(energy.assemble(basis, v=v), overlap.assemble(basis), D=basis.get_dofs(), expand=False)
     found = eigsh(h, k=states, M=s, sigma=float(v.min()), return_eigenvectors=False)
     return np.sort(found), h.shape[0]
 
