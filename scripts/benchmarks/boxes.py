@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -58,9 +59,11 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="a smaller number: fewer random potentials")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--refined", type=int, help=argparse.SUPPRESS)
-    parser.add_argument("--steps", type=int, default=5000, help="of the paper's recipe among the baselines")
+    parser.add_argument("--steps", type=int, default=5000, help="of the paper's recipe")
     parser.add_argument(
-        "--only", choices=("problems", "random", "baselines", "page"), help="measure this part, keep the others"
+        "--only",
+        choices=("problems", "random", "baselines", "recipe", "page"),
+        help="measure this part, keep the others",
     )
     arguments = parser.parse_args()
     if arguments.row:
@@ -80,7 +83,9 @@ def main() -> int:
         entries = [entry for d, count in counts.items() for entry in random_potentials(d, count)]
         measured["random"] = {"entries": entries, **stamp}
     if arguments.only in (None, "baselines"):
-        measured["baselines"] = {**baselines(arguments.steps), **stamp}
+        measured["baselines"] = {**baselines(), **stamp}
+    if arguments.only in (None, "recipe"):
+        measured["recipe"] = {"steps": arguments.steps, "rows": elsewhere.by_recipe(arguments.steps), **stamp}
     arguments.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
     (arguments.output / "boxes.md").write_text(boxes_page.page(measured))
@@ -99,16 +104,16 @@ def this(*words: str) -> list[str]:
     return [sys.executable, str(Path(__file__).resolve()), *words]
 
 
-def baselines(steps: int) -> dict[str, Any]:
+def baselines() -> dict[str, Any]:
     """Levels by other routes, and those of this program for the same problems."""
-    found: dict[str, Any] = {"steps": steps, "elements": []}
+    programs = {"scikit-fem": metadata.version("scikit-fem"), "qmsolve": elsewhere.RELEASE}
+    found: dict[str, Any] = {"programs": programs, "elements": []}
     for name, refinements in elsewhere.REFINED.items():
         for number in refinements:
             entry = elsewhere.output(this("--row", name, "--refined", str(number)))
             found["elements"].append({"problem": name, "refined": number, **entry})
             print(f"{name}, refined {number}: {entry.get('failed', '')} {entry['seconds']:.1f} s", flush=True)
     found["qmsolve"] = list(elsewhere.by_qmsolve())
-    found["recipe"] = elsewhere.by_recipe(steps)
     names = [name for name in PROBLEMS if name in elsewhere.REFINED or name in elsewhere.QMSOLVE]
     found["qpinn"] = [in_a_process(name) for name in names]
     return found

@@ -26,6 +26,10 @@ GRIDS: dict[int, list[list[str]]] = {2: [["120", "eigsh"], ["240", "eigsh"]], 3:
 """Points of an axis and method in qmsolve, by the number of coordinates."""
 
 
+RELEASE = "2.0.0"
+"""Of qmsolve."""
+
+
 def finite_elements(potential: Any, states: int, refined: int) -> tuple[np.ndarray, int]:
     """Levels (states,) of a potential of two coordinates by quartic triangles, and the number of unknowns.
 
@@ -105,7 +109,10 @@ def by_qmsolve() -> Iterator[dict[str, Any]]:
     """What qmsolve gives for each of its problems and grids, its points further apart by one step in N, and mended."""
     with tempfile.TemporaryDirectory() as folder:
         python = str(Path(folder) / "bin" / "python")
-        for command in ([sys.executable, "-m", "venv", folder], [python, "-m", "pip", "install", "-q", "qmsolve"]):
+        for command in (
+            [sys.executable, "-m", "venv", folder],
+            [python, "-m", "pip", "install", "-q", f"qmsolve=={RELEASE}"],
+        ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
                 yield {"failed": f"did not install: {last_line(done.stderr)}"}
