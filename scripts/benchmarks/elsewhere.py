@@ -25,7 +25,6 @@ REFINED = {
 GRIDS: dict[int, list[list[str]]] = {2: [["120", "eigsh"], ["240", "eigsh"]], 3: [["24", "eigsh"], ["60", "lobpcg"]]}
 """Points of an axis and method in qmsolve, by the number of coordinates."""
 
-
 RELEASE = "2.0.0"
 """Of qmsolve."""
 
