@@ -68,3 +68,20 @@ def until(condition, process, seconds=120):
         assert time.monotonic() < limit
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
+
+
+def sine_axis(left: float, right: float, count: int, segments: int = 12, points: int = 16, mass: float = 1.0):
+    """The lowest functions of a box on Gauss-Legendre points of even segments, as `OnGrid`, and the segments' edges."""
+    import numpy as np
+
+    from qpinn.geometry.quadrature import legendre
+    from qpinn.wavefunctions.axis import OnGrid
+
+    edges = np.linspace(left, right, segments + 1)
+    nodes, weights = legendre(points)
+    size = np.diff(edges)[:, None]
+    x = (edges[:-1, None] + size * (nodes + 1) / 2).ravel()
+    k = np.pi * np.arange(1, count + 1)[:, None] / (right - left)
+    value, slope = (np.sqrt(2 / (right - left)) * f(k * (x - left)) for f in (np.sin, np.cos))
+    jets = np.stack([value, k * slope, -(k**2) * value])
+    return OnGrid(x=x, weight=(size * weights / 2).ravel(), jets=jets, mass=mass), edges

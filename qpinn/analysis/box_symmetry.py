@@ -20,10 +20,12 @@ from qpinn.training.products import along
 from qpinn.wavefunctions.axis import Axis, OnGrid
 
 SAME = 1e-8
-"""Of the energy that errors are divided by: levels that are closer are taken for one, and their functions are mixed."""
+"""Of the energy that errors are divided by: levels that are closer are taken for one, and any mixture for an
+eigenfunction."""
 
 LOOSEST = 1e-4
-"""Levels whose bounds overlap are called one if they are closer than this."""
+"""Levels whose bounds overlap are called one if they are closer than this; and closer ones are mixed as far as the
+symmetries of V ask for it."""
 
 PLACES = 4096
 """Random places at which V is compared with itself."""
@@ -83,7 +85,8 @@ def _holds(potential: Any, symmetry: Symmetry) -> bool:
 def groups(levels: Any) -> list[range]:
     """Neighbouring levels that are one as far as is known: closer than `SAME`, or than their bounds."""
     wide = (levels.half_width[1:] + levels.half_width[:-1]) / levels.scale[1:]
-    return _runs(np.diff(levels.energies) / levels.scale[1:] <= np.clip(wide, SAME, LOOSEST))
+    wide = np.where(np.isfinite(wide), np.clip(wide, SAME, LOOSEST), SAME)
+    return _runs(np.diff(levels.energies) / levels.scale[1:] <= wide)
 
 
 def _runs(joined: np.ndarray) -> list[range]:
@@ -95,30 +98,27 @@ def _runs(joined: np.ndarray) -> list[range]:
 def aligned(
     potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], levels: Any
 ) -> tuple[Float[np.ndarray, "K *n"], Any]:
-    """Coefficients with levels that are one mixed, so that their functions have the symmetries of V, and signs chosen;
+    """Coefficients with neighbouring levels mixed, so that their functions have the symmetries of V, and signs chosen;
     and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions."""
-    known, mix, kinetic, squares = (
-        symmetries(potential),
-        np.eye(len(core)),
-        levels.kinetic.copy(),
-        levels.squares.copy(),
-    )
-    close = np.diff(levels.energies) <= SAME * levels.scale[1:]
-    grids, runs = _grids(axes, potential.masses), [run for run in _runs(close) if len(run) > 1]
-    for run in runs:
-        own = core[run.start : run.stop]
+    grids, known, mix = _grids(axes, potential.masses), symmetries(potential), np.eye(len(core))
+    kinetic, squares = levels.kinetic.copy(), levels.squares.copy()
+    for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]):
+        if len(run) == 1:
+            continue
+        some = slice(run.start, run.stop)
+        own, energies = core[some], levels.energies[some] / levels.scale[run.start]
         forms = np.array([_form(own, axis, _matrix(grid, grid.x**2)) for axis, grid in enumerate(grids)])
         slopes = sum(_form(own, axis, _matrix(grid, 1 / grid.mass, 1)) for axis, grid in enumerate(grids))
-        spread = np.tensordot(10.0 ** -np.arange(len(axes)), forms, axes=1)
         operators = [_form_of(own, _moved(own, axes, grids, symmetry)) for symmetry in known]
-        turn = _split(operators, spread)
-        mix[run.start : run.stop, run.start : run.stop] = turn
-        squares[:, run.start : run.stop] = np.einsum("ik,dij,jk->dk", turn, forms, turn)
-        kinetic[run.start : run.stop] = np.einsum("ik,ij,jk->k", turn, slopes, turn)
+        turn = _split(operators, energies, np.tensordot(10.0 ** -np.arange(len(axes)), forms, axes=1))
+        mix[some, some] = turn
+        squares[:, some] = np.einsum("ik,dij,jk->dk", turn, forms, turn)
+        kinetic[some] = np.einsum("ik,ij,jk->k", turn, slopes, turn)
     mix = mix * _signs(np.tensordot(mix.T, core, axes=1), grids)
+    moments = mix.T @ levels.moments @ mix
     return (
         np.tensordot(mix.T, core, axes=1),
-        dataclasses.replace(levels, moments=mix.T @ levels.moments @ mix, squares=squares, kinetic=kinetic),
+        dataclasses.replace(levels, moments=moments, squares=squares, kinetic=kinetic),
     )
 
 
@@ -132,9 +132,9 @@ def characters(potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K 
     return values
 
 
-def _split(operators: Sequence[np.ndarray], spread: np.ndarray) -> np.ndarray:
+def _split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """An orthogonal matrix whose columns diagonalise in turn every operator that leaves what is split by those before
-    as it is, and then `spread`."""
+    as it is; then H, and `spread` among what that leaves the same."""
     blocks = [np.eye(len(spread))]
     for operator in operators:
         parts = []
@@ -143,7 +143,15 @@ def _split(operators: Sequence[np.ndarray], spread: np.ndarray) -> np.ndarray:
             pure = (np.abs(np.abs(values) - 1) < 1e-3).all()
             parts += [block @ turn[:, values > 0], block @ turn[:, values < 0]] if pure else [block]
         blocks = [part for part in parts if part.shape[1]]
-    return np.concatenate([block @ np.linalg.eigh(block.T @ spread @ block)[1] for block in blocks], axis=1)
+    settled = []
+    for block in blocks:
+        values, turn = np.linalg.eigh(block.T @ (energies[:, None] * block))
+        for run in _runs(np.diff(values) <= SAME):
+            own = block @ turn[:, run.start : run.stop]
+            settled.append(own @ np.linalg.eigh(own.T @ spread @ own)[1])
+    whole = np.concatenate(settled, axis=1)
+    order = np.round(((whole**2).T @ (energies - energies[0])) / SAME)
+    return np.asarray(whole[:, np.argsort(order, kind="stable")])
 
 
 def _signs(core: np.ndarray, grids: Sequence[OnGrid]) -> np.ndarray:

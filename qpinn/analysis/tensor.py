@@ -10,7 +10,7 @@ from jaxtyping import Float
 
 from qpinn.physics.potentials.several import tabulated
 from qpinn.training.products import along, grid_of
-from qpinn.wavefunctions.axis import OnGrid
+from qpinn.wavefunctions.axis import Axis, OnGrid
 
 SLAB = 2**21
 """Numbers of one field of all functions that are held at once."""
@@ -128,6 +128,17 @@ def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[n
     unfolded = np.moveaxis(core, axis + 1, 1).reshape(len(core), core.shape[axis + 1], -1)
     mixed = unfolded @ np.swapaxes(unfolded, 1, 2)
     return np.asarray(np.einsum("kab,aq,bq->kq", mixed, grid.jets[0], grid.jets[0], optimize=True))
+
+
+def wall_flux(axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float]) -> np.ndarray:
+    """Integrals (K, d, 2) of (d psi / dn)^2 / m over both walls of every axis: for unit norm by how much E falls if a
+    wall is moved outwards, divided by its way (Hadamard)."""
+    flux = np.empty((len(core), len(axes), 2))
+    for place, (axis, mass) in enumerate(zip(axes, masses, strict=True)):
+        slopes = axis.on(np.asarray(axis.mesh.edges)[[0, -1]]).jets[1]
+        normal = np.tensordot(core, slopes, axes=(place + 1, 0)).reshape(len(core), -1, 2)
+        flux[:, place] = (normal**2).sum(axis=1) / mass
+    return flux
 
 
 def _value(core: np.ndarray, grids: Sequence[OnGrid], orders: dict[int, int] | None = None) -> np.ndarray:

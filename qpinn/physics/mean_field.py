@@ -27,8 +27,11 @@ SETTLED = 1e-6
 class AxisProblem(Protocol):
     """One axis: positions x (Q,) with weights (Q,), and the levels of -u'' / m + v u = e u for v (Q,) on them."""
 
-    x: Float[np.ndarray, "Q"]
-    weight: Float[np.ndarray, "Q"]
+    @property
+    def x(self) -> Float[np.ndarray, "Q"]: ...
+
+    @property
+    def weight(self) -> Float[np.ndarray, "Q"]: ...
 
     def levels(self, v: Float[np.ndarray, "Q"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n Q"]]: ...
 

@@ -10,6 +10,8 @@ and what they exceed V by between the points is bounded by `qpinn.physics.cells`
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -18,7 +20,9 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.physics import cells
+from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.piecewise import Sampled
+from qpinn.physics.potentials.several import Term, renumbered
 
 EVEN = 0.1
 """Share of an even density: without it v_i falls without end where no state is, and its levels come in hundreds."""
@@ -26,10 +30,16 @@ EVEN = 0.1
 HIGH = 6.0
 """V is cut off this many times as high above its least value as the highest level is: more helps nobody."""
 
-POINTS = {2: 4, 3: 3}
-"""Of the linear programme in every segment of an axis, by the number of axes."""
+FINE = {1: 8, 2: 8, 3: 4}
+"""Points in every segment of an axis where the splines are compared with V, by the number of axes."""
 
-ROUNDS = 3
+BLOCK = 4
+"""Of these points along every axis, the worst one of each such block joins the linear programme."""
+
+ROUNDS = 15
+
+DEGREE = 7
+"""Of the polynomials in place of terms of one axis alone."""
 
 LOSS = {2: 1e-3, 3: 1e-2}
 """How far v may exceed V, relative to the highest level above the least V, by the number of axes."""
@@ -47,55 +57,91 @@ def comparison(
     edges: Sequence[Float[np.ndarray, "S+1"]],
     densities: Sequence[tuple[Float[np.ndarray, "Q"], Float[np.ndarray, "Q"]]],
     top: float,
+    crossed: float | None = None,
 ) -> Comparison:
     """The comparison potential of V in a box.
 
     edges      of the segments of every axis, V's breakpoints among them
     densities  positions and |phi|^2 times weights of the states that matter, on every axis
-    top        energy of the highest of them
+    top        energy of the highest of them; inf: V is not cut off
+    crossed    by how much it may exceed V before that is taken off; None: `LOSS` of the height of `top`
     """
-    from scipy import optimize
-
     d = len(edges)
     splines = [_Splines(own, potential.breakpoints[axis]) for axis, own in enumerate(edges)]
-    share = (1 - np.cos(np.pi * (np.arange(POINTS[d]) + 0.5) / POINTS[d])) / 2
-    places = [np.concatenate([[own[0]], (own[:-1, None] + np.diff(own)[:, None] * share).ravel(), [own[-1]]])
-              for own in edges]  # fmt: skip
-    grid = np.stack([axis.ravel() for axis in np.meshgrid(*places, indexing="ij")], axis=-1)
+    places = [_places(own, 2) for own in edges]
     goal = []
     for axis, (x, density) in enumerate(densities):
         even = np.gradient(places[axis]) / (edges[axis][-1] - edges[axis][0])
         near = density @ splines[axis].at(x) / density.sum()
         goal.append((1 - EVEN) * near + EVEN * even @ splines[axis].at(places[axis]))
-    v = np.asarray(potential.at(grid), np.float64)
-    cap = v.min() + HIGH * max(top - float(v.min()), 1e-12)
-    wanted = -LOSS[d] * max(top - float(v.min()), 1e-12)
+    fine = [_places(own, FINE[d]) for own in edges]
+    over = np.asarray(potential.at(np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)), np.float64)
+    cap = over.min() + HIGH * max(top - float(over.min()), 1e-12)
+    crossed = LOSS[d] * max(top - float(over.min()), 1e-12) if crossed is None else crossed
+    grid = np.stack([axis.ravel() for axis in np.meshgrid(*places, indexing="ij")], axis=-1)
     best: Comparison | None = None
     for _ in range(ROUNDS):
-        rows = np.concatenate([splines[axis].at(grid[:, axis]) for axis in range(d)], axis=1)
-        right = np.minimum(np.asarray(potential.at(grid), np.float64), cap)
-        unit = max(float(np.abs(right).max()), 1e-12)
-        solved = optimize.linprog(
-            -np.concatenate(goal), A_ub=rows, b_ub=right / unit, bounds=(-1e3, 1e3), method="highs"
-        )
-        if solved.x is None:
+        weights = _highest(splines, goal, grid, np.minimum(np.asarray(potential.at(grid), np.float64), cap))
+        if weights is None:
             break
-        ends = np.cumsum([0, *(one.count for one in splines)])
-        weights = [unit * solved.x[begin:end] for begin, end in pairwise(ends)]
-        for axis in range(1, d):  # a constant may go from one to the other
-            low = float((splines[axis].at(places[axis]) @ weights[axis]).min())
-            weights[axis], weights[0] = weights[axis] - low, weights[0] + low
-        pieces = [one.potential(own) for one, own in zip(splines, weights, strict=True)]
-        low, worst = cells.least(potential, pieces, edges, wanted)
-        if best is None or -low < best.excess:
-            best = Comparison(pieces, max(-low, 0.0))
-        if low >= 2 * wanted or not len(worst):
-            break
-        grid = np.concatenate([grid, worst[:: max(1, len(worst) // 500)]])
+        values = [one.at(x) @ own for one, x, own in zip(splines, fine, weights, strict=True)]
+        above = functools.reduce(np.add.outer, values) - over
+        worst = _worst(above, fine)
+        if above.max() <= crossed / 2:
+            pieces = _pieces(splines, weights, places)
+            low, worst = cells.least(potential, pieces, edges, -crossed)
+            if best is None or -low < best.excess:
+                best = Comparison(pieces, max(-low, 0.0))
+            if low >= -2 * crossed or not len(worst):
+                break
+            worst = worst[:: max(1, len(worst) // 500)]
+        grid = np.concatenate([grid, worst])
     if best is None:
-        flat = [one.potential(np.zeros(one.count)) for one in splines]
-        best = Comparison(flat, max(-cells.least(potential, flat, edges, -np.inf)[0], 0.0))
+        pieces = _pieces(splines, weights or [np.zeros(one.count) for one in splines], places)
+        best = Comparison(pieces, max(-cells.least(potential, pieces, edges, -crossed)[0], 0.0))
     return best
+
+
+def _pieces(splines: Sequence[_Splines], weights: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[Sampled]:
+    """The potentials of the axes, the least value of each but the first 0: a constant may go from one to the other."""
+    lows = [float((one.at(x) @ own).min()) for one, x, own in zip(splines, places, weights, strict=True)]
+    shifts = [sum(lows[1:]), *(-low for low in lows[1:])]
+    return [one.potential(own + shift) for one, own, shift in zip(splines, weights, shifts, strict=True)]
+
+
+def _places(edges: np.ndarray, count: int) -> np.ndarray:
+    """Points between the edges, `count` in every segment, and the walls."""
+    share = (np.arange(count) + 0.5) / count
+    return np.concatenate([edges[:1], (edges[:-1, None] + np.diff(edges)[:, None] * share).ravel(), edges[-1:]])
+
+
+def _highest(
+    splines: Sequence[_Splines], goal: Sequence[np.ndarray], grid: np.ndarray, right: np.ndarray
+) -> list[np.ndarray] | None:
+    """Weights of the splines that make the goal largest, with their sum below `right` (n,) at the points (n, d)."""
+    from scipy import optimize
+
+    rows = np.concatenate([one.at(grid[:, axis]) for axis, one in enumerate(splines)], axis=1)
+    unit = max(float(np.abs(right).max()), 1e-12)
+    solved = optimize.linprog(-np.concatenate(goal), A_ub=rows, b_ub=right / unit, bounds=(-1e3, 1e3), method="highs")
+    if solved.x is None:
+        return None
+    ends = np.cumsum([0, *(one.count for one in splines)])
+    return [unit * solved.x[begin:end] for begin, end in pairwise(ends)]
+
+
+def _worst(above: np.ndarray, fine: Sequence[np.ndarray]) -> np.ndarray:
+    """The highest points above zero, one from each block of the grid (n, d)."""
+    size = [range(0, n, BLOCK) for n in above.shape]
+    padded = np.full([BLOCK * len(starts) for starts in size], -np.inf)
+    padded[tuple(slice(n) for n in above.shape)] = above
+    blocks = padded.reshape([part for starts in size for part in (len(starts), BLOCK)])
+    blocks = np.moveaxis(blocks, range(1, 2 * above.ndim, 2), range(above.ndim, 2 * above.ndim))
+    flat = blocks.reshape(*blocks.shape[: above.ndim], -1)
+    where = np.argwhere(flat.max(axis=-1) > 0)
+    within = np.stack(np.unravel_index(flat.argmax(axis=-1)[tuple(where.T)], (BLOCK,) * above.ndim), axis=1)
+    index = where * BLOCK + within
+    return np.stack([x[index[:, axis]] for axis, x in enumerate(fine)], axis=1)
 
 
 class _Splines:
@@ -129,3 +175,99 @@ class _Splines:
         coefficients = powers / size ** np.array([3, 2, 1, 0])[:, None]
         return Sampled(knots=self.edges, coefficients=coefficients, file="", interpolation="cubic", bends=self.bends,
                        jumps=self.bends)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Alone:
+    """One term of a potential of many axes, as a potential of its own axes."""
+
+    potential: Any
+    term: Term
+
+    @property
+    def dimension(self) -> int:
+        return len(self.term.axes)
+
+    @property
+    def breakpoints(self) -> Any:
+        return tuple(self.potential.breakpoints[axis] for axis in self.term.axes)
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return (renumbered(self.term),)
+
+    @property
+    def curves(self) -> tuple[Any, ...]:
+        return tuple(tree for tree in formulas.switches(self.term.tree) if len(formulas.parameters(tree)) > 1)
+
+    def at(self, x: Any) -> Any:
+        return self.enclosed([x[..., place] for place in range(self.dimension)])
+
+    def enclosed(self, cells: Sequence[Any]) -> Any:
+        """The term on cells, or at places, of its axes."""
+        return self.potential.term_at(self.term, dict(zip(self.term.axes, cells, strict=True)))
+
+
+class ByTerms(NamedTuple):
+    """A comparison potential of many axes: v_i of every axis, `shift` + sum_i v_i <= V, and what of it is from where.
+
+    parts  for every term of several axes those axes, the pieces below it, and how far their sum may exceed it
+    """
+
+    pieces: list[Sampled]
+    shift: float
+    parts: list[tuple[Term, Comparison]]
+
+
+def by_terms(
+    potential: Any,
+    edges: Sequence[Float[np.ndarray, "S+1"]],
+    densities: Sequence[tuple[Float[np.ndarray, "Q"], Float[np.ndarray, "Q"]]],
+    crossed: float,
+) -> ByTerms:
+    """The sum of the comparison potentials of all terms; what is of one axis alone is kept as it is.
+
+    crossed  by how much their sum may exceed V before that is taken off
+    """
+    pieces = [Sampled(knots=own, coefficients=np.zeros((DEGREE + 1, len(own) - 1)), file="", interpolation="cubic",
+                      bends=_Splines(own, potential.breakpoints[axis]).bends,
+                      jumps=_Splines(own, potential.breakpoints[axis]).bends)
+              for axis, own in enumerate(edges)]  # fmt: skip
+    coupling = [term for term in potential.terms if len(term.axes) > 1]
+    shift, parts = 0.0, []
+    for term in potential.terms:
+        own = [edges[axis] for axis in term.axes]
+        if len(term.axes) == 0:
+            shift += float(potential.term_at(term, {0: np.zeros(())}))
+        elif len(term.axes) == 1:
+            coefficients, off = _interpolated(Alone(potential, term), own[0])
+            pieces[term.axes[0]] = _plus(pieces[term.axes[0]], coefficients)
+            shift -= off
+        else:
+            found = comparison(Alone(potential, term), own, [densities[axis] for axis in term.axes], np.inf,
+                               crossed / len(coupling))  # fmt: skip
+            for axis, piece in zip(term.axes, found.pieces, strict=True):
+                pieces[axis] = _plus(pieces[axis], piece.coefficients)
+            shift -= found.excess
+            parts.append((term, found))
+    return ByTerms(pieces, shift, parts)
+
+
+def _plus(piece: Sampled, coefficients: Float[np.ndarray, "p S"]) -> Sampled:
+    """A piecewise polynomial plus another one between the same knots."""
+    total = np.array(piece.coefficients)
+    total[-len(coefficients) :] += coefficients
+    return dataclasses.replace(piece, coefficients=total)
+
+
+def _interpolated(alone: Alone, edges: Float[np.ndarray, "S+1"]) -> tuple[Float[np.ndarray, "p S"], float]:
+    """Polynomials close to a term of one axis between the edges, and a bound on their distance from it."""
+    share = (1 - np.cos(np.pi * (np.arange(DEGREE + 1) + 0.5) / (DEGREE + 1))) / 2
+    size = np.diff(edges)
+    values = np.asarray(alone.at((edges[:-1, None] + size[:, None] * share)[..., None]), np.float64)
+    powers = np.arange(DEGREE, -1, -1)
+    coefficients = np.linalg.solve(share[:, None] ** powers, values.T) / size ** powers[:, None]
+    if cells.degrees(alone)[0] <= DEGREE:
+        return coefficients, 0.0
+    hair = cells.HAIR * np.abs(edges).max()
+    return coefficients, float(cells.stray(alone, edges[:-1, None] + hair, edges[1:, None] - hair, DEGREE).max())

@@ -189,7 +189,7 @@ def _sheet(data: BoxData, new: New, draw_on: Callable[[Axes, int], Any], label: 
             panel.set_visible(False)
             continue
         drawn = draw_on(panel, place)
-        _caption(panel, data, place)
+        _caption(panel, data, place, "x-small" if columns <= 3 else "xx-small")
         box_maps.ticks(panel, 3)
         panel.label_outer()
     _bar(made, drawn, list(axes.flat), label)
@@ -301,14 +301,15 @@ def _grid(
     rows = -(-count // columns)
     wide = (WIDTH - 0.6) / columns
     made = new(WIDTH, rows * (wide * _ratio(data) + titles) + bars + head + 0.35)
+    made.set_layout_engine("compressed")  # for panels of a shape that is given
     return made, made.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
 
 
-def _caption(panel: Axes, data: BoxData, place: int) -> None:
+def _caption(panel: Axes, data: BoxData, place: int, size: str = "x-small") -> None:
     """Index, degeneracy and E of a level above its map."""
     level = data.levels[place]
     many = f" (×{level.multiplicity})" if level.multiplicity > 1 else ""
-    panel.set_title(f"level {level.index}{many}\n{level.digits}{data.behind}", fontsize="x-small", pad=2)
+    panel.set_title(f"level {level.index}{many}\n{level.digits}{data.behind}", fontsize=size, pad=2)
 
 
 def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str = "bottom", share: float = 1.0) -> None:

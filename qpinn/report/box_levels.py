@@ -52,6 +52,7 @@ def _numbers(axes: Axes, data: BoxData, groups: list[list[int]], colors: list) -
     figure = axes.get_figure(root=True)
     gap = size / (0.82 * figure.get_figheight() * 72)  # type: ignore[union-attr]
     if len(groups) > min(MOST_LABELS, 1 / gap):
+        style.level_bar(axes, [data.levels[members[0]].index for members in groups])
         return
     low, high = axes.get_ylim()
     share = np.array([(data.levels[members[0]].energy - low) / (high - low) for members in groups])

@@ -34,8 +34,12 @@ def symmetry(state: State, name: Callable[[str], str] = str) -> str:
             others.append(f"{'symmetric' if value > 0 else 'antisymmetric'} in {pair}")
         else:
             others.append(f"{'even' if value > 0 else 'odd'} under {key}")
-    parities = ", ".join(f"{way} in {' and '.join(axes)}" for way, axes in ways.items())
+    parities = ", ".join(f"{way} in {_listed(axes)}" for way, axes in ways.items())
     return "; ".join(filter(None, [parities, *others]))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def report(results: Results) -> str:
@@ -123,7 +127,7 @@ def transitions(results: Results) -> str:
         rows = [
             [
                 str(states[i]["index"]),
-                *("0" if value <= none else show(value) for value in table[i]),
+                *("0" if value <= none or not float(show(value)) else show(value) for value in table[i]),
                 *[""] * (count - 1 - i),
             ]
             for i in range(1, count)
@@ -138,7 +142,7 @@ def transitions(results: Results) -> str:
 
 def remarks(results: Results) -> list[str]:
     """What else there is to say, a line each: bounds and what they rest on, multiplicities, walls, seconds."""
-    lines = [*bounds(results), *degenerate(results), walls(results), made(results), words.spent(results)]
+    lines = [*bounds(results), *degenerate(results), walls(results), cut(results), made(results), words.spent(results)]
     return [line for line in lines if line]
 
 
@@ -168,7 +172,7 @@ def degenerate(results: Results) -> list[str]:
     for state in results["states"]:
         groups.setdefault(state["group"], []).append(state)
     several = [group for group in groups.values() if len(group) > 1]
-    each = [f"{group[0]['index']} to {group[-1]['index']}" for group in several]
+    each = [f"{group[0]['index']} {'and' if len(group) == 2 else 'to'} {group[-1]['index']}" for group in several]
     lines = []
     if each:
         more = f" and {len(each) - words.SHOWN} more" if len(each) > words.SHOWN else ""
@@ -192,6 +196,22 @@ def walls(results: Results) -> str | None:
     chosen = [f"{name} from {left:.4g} to {right:.4g}" for name, (left, right), here in known if here]
     unit = "" if results["units"]["length"] == "L" else f" {results['units']['length']}"
     return f"walls put where psi has decayed by exp(-20): {', '.join(chosen)}{unit}" if chosen else None
+
+
+def cut(results: Results) -> str | None:
+    """Which levels feel the walls that were given."""
+    tol, states = float(words.tolerance(results)), results["states"]
+    felt = [
+        state
+        for state in states
+        if state["wall_fall"] > tol * max(abs(state["energy"]), abs(states[-1]["energy"]) / 10)
+    ]
+    if not felt:
+        return None
+    each = [f"{state['wall_fall']:.0e} (level {state['index']})" for state in felt]
+    more = f" and {len(each) - words.SHOWN} more" if len(each) > words.SHOWN else ""
+    return (f"walls as given are part of the problem: with them further out by 1 % E falls by about "
+            f"{', '.join(each[: words.SHOWN])}{more}{words.unit(results)}")  # fmt: skip
 
 
 def made(results: Results) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis import box_symmetry, observables
+from qpinn.analysis import box_symmetry, observables, tensor
 from qpinn.physics import potentials
 from qpinn.physics.potentials.several import coordinates
 from qpinn.runs import run_folder
@@ -73,12 +73,16 @@ def _states(solution: Any) -> list[dict[str, Any]]:
     residual                   |H psi - E psi|; rounding and truncation: what the bounds allow for
     group, multiplicity        first of the levels that are one with it as far as is known, and how many these are
     open                       whether the next level, which was not asked for, may be one of them
+    wall_fall                  by how much E falls if the walls that were given were 1 % further from the middle
     symmetry                   +1, -1 or None for each of `symmetries`
     expectation                <x> and <x^2> of every axis, kinetic and potential energy
     """
     levels, scale, groups = solution.levels, solution.units.scale, box_symmetry.groups(solution.levels)
     last = float(np.clip(levels.half_width[-1] / levels.scale[-1], box_symmetry.SAME, box_symmetry.LOOSEST))
     goes_on = levels.beyond - levels.energies[-1] <= last * levels.scale[-1]
+    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * ~np.array(solution.plan.chosen)[:, None]
+    flux = tensor.wall_flux(solution.axes, solution.core, solution.plan.potential.masses)
+    falls = 0.005 * (flux * widths).sum(axis=(1, 2))
     shown = range(len(levels.energies))[solution.shown]
     states = []
     for place, (index, converged) in enumerate(zip(shown, solution.converged, strict=True)):
@@ -88,7 +92,8 @@ def _states(solution: Any) -> list[dict[str, Any]]:
             "index": index, "energy": float(levels.energies[index]) * scale, "lower": lower, "upper": upper,
             "converged": converged, "outcome": "no reference" if lower is None or upper is None else "right state",
             "residual": float(levels.residual[index]) * scale, "rounding": _known(levels.rounding[index], scale),
-            "truncation": float(levels.truncation[index]) * scale, "group": group.start, "multiplicity": len(group),
+            "truncation": float(levels.truncation[index]) * scale, "wall_fall": float(falls[index]) * scale,
+            "group": group.start, "multiplicity": len(group),
             "open": bool(goes_on) and group.stop == len(levels.energies),
             "symmetry": {name: values[place] for name, values in solution.symmetries.items()},
             "expectation": {

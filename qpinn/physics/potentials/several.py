@@ -146,14 +146,14 @@ class Several(Potential):
 
 def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
     """The value of a tree where each coordinate has its values, arrays whose shapes go together."""
-    numbers = {name: places[axis] for axis, name in _names_of(tree).items()}
+    numbers = {name: places[axis] for name, axis in _names_of(tree).items()}
     like = sum((0.0 * place for place in places.values()), 0.0)
     return formulas.compute(formulas.bound(tree, numbers), like)
 
 
-def _names_of(tree: Node) -> dict[int, str]:
-    """Names of the coordinates in a tree, by their axes."""
-    return {_axis(name): name for name in formulas.parameters(tree)}
+def _names_of(tree: Node) -> dict[str, int]:
+    """The axes of the coordinates in a tree, by their names."""
+    return {name: _axis(name) for name in formulas.parameters(tree)}
 
 
 def _axis(name: str) -> int:
@@ -196,6 +196,19 @@ def _as_x(node: Node, axis: int, dimension: int) -> Node:
         return named[node.operands[0]]
     return Node(node.operation, tuple(_as_x(child, axis, dimension) if isinstance(child, Node) else child
                                       for child in node.operands))  # fmt: skip
+
+
+def renumbered(term: Term) -> Term:
+    """The same function of the first coordinates: x1 in place of that of its first axis, and so on."""
+    names = {name: f"x{term.axes.index(axis) + 1}" for name, axis in _names_of(term.tree).items()}
+
+    def named(node: Node) -> Node:
+        if node.operation == "parameter":
+            return Node("parameter", (names[node.operands[0]],))
+        return Node(node.operation, tuple(named(child) if isinstance(child, Node) else child
+                                          for child in node.operands))  # fmt: skip
+
+    return Term(tuple(range(len(term.axes))), named(term.tree))
 
 
 def _axes(tree: Node, dimension: int) -> tuple[int, ...]:
@@ -361,15 +374,17 @@ def letter(axis: int, dimension: int) -> str:
     return coordinates(dimension)[axis]
 
 
+def table(potential: Several, term: Term, grids: Sequence[Float[np.ndarray, "q"]]) -> Float[np.ndarray, "..."]:
+    """A term on the product of grids, one for each of its axes."""
+    mesh = np.meshgrid(*grids, indexing="ij", sparse=True)
+    places = dict(zip(term.axes, mesh, strict=True)) or {0: np.zeros(())}
+    with np.errstate(all="ignore"):
+        value = np.asarray(potential.term_at(term, places), np.float64)
+    return np.broadcast_to(value, tuple(len(grid) for grid in grids))
+
+
 def tabulated(
     potential: Several, grids: Sequence[Float[np.ndarray, "q"]]
 ) -> list[tuple[tuple[int, ...], Float[np.ndarray, "..."]]]:
     """Every term on the grid of its axes, with these axes; a constant has none."""
-    tables = []
-    for term in potential.terms:
-        mesh = np.meshgrid(*(grids[axis] for axis in term.axes), indexing="ij", sparse=True)
-        places = dict(zip(term.axes, mesh, strict=True)) or {0: np.zeros(())}
-        shape = tuple(len(grids[axis]) for axis in term.axes)
-        with np.errstate(all="ignore"):
-            tables.append((term.axes, np.broadcast_to(np.asarray(potential.term_at(term, places), np.float64), shape)))
-    return tables
+    return [(term.axes, table(potential, term, [grids[axis] for axis in term.axes])) for term in potential.terms]
