@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,9 @@ from qpinn.physics.potentials.several import tabulated
 from qpinn.physics.separable import Comparison
 from qpinn.training.products import grid_of
 from qpinn.wavefunctions.axis import OnGrid
+from qpinn.wavefunctions.on_cells import OnCell
+
+Part = tuple[Float[np.ndarray, "k N"], Float[np.ndarray, "N"]]
 
 SIZES = (70, 140, 260)
 """Products of the comparison potential that are tried, about."""
@@ -48,12 +51,14 @@ class Sigma(NamedTuple):
 
 class Rules(NamedTuple):
     """The functions of every axis on four quadratures: their levels are solved on `fine` and checked on `check`, and
-    products of them integrated on `products`, checked on `others`, which may be coarser."""
+    products of them integrated on `products`, checked on `others`, which may be coarser; where V jumps on curves both
+    on `cells`."""
 
     fine: Sequence[OnGrid]
     check: Sequence[OnGrid]
     products: Sequence[OnGrid]
     others: Sequence[OnGrid]
+    cells: tuple[list[OnCell], list[OnCell]] | None = None
 
 
 def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np.ndarray, "K"], asked: int) -> Sigma:
@@ -77,7 +82,7 @@ def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np
         chosen = _chosen(compared, rules, rough, size)
         if chosen is None:
             continue
-        forms = _forms(potential, compared, chosen, rules.products)
+        forms = _forms(_parts(potential, compared, chosen, rules, checks=False))
         lower = chosen.bounds(forms, (0.0, 0.0)) - compared.excess
         here, found = max((_reach(lower, energies, count), count) for count in range(asked, len(energies)))
         if here > share:
@@ -87,7 +92,7 @@ def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np
     if best is None:
         return none
     chosen, forms, count = best
-    others = _forms(potential, compared, chosen, rules.others)
+    others = _forms(_parts(potential, compared, chosen, rules, checks=True))
     first, second = (2 * float(np.linalg.norm(one - other, 2)) for one, other in zip(forms, others, strict=True))
     lower = chosen.bounds(forms, (first, second)) - compared.excess
     reason = None if lower[count] > energies[count - 1] else "the integrals over products are not accurate enough"
@@ -149,16 +154,31 @@ def _residual(levels: Sequence[AxisLevels], used: np.ndarray) -> np.ndarray:
     return total
 
 
-def _forms(
-    potential: Any, compared: Comparison, chosen: _Chosen, grids: Sequence[OnGrid]
-) -> tuple[np.ndarray, np.ndarray]:
-    """<u_i|V'|u_j> and <u_i|V'^2|u_j> of V' = V - sum v + excess between the products `used`, slab by slab."""
+def _forms(parts: Iterator[Part]) -> tuple[np.ndarray, np.ndarray]:
+    """<u_i|V'|u_j> and <u_i|V'^2|u_j> between products, from parts of the plane or the box."""
+    first: Any = 0.0
+    second: Any = 0.0
+    for product, above in parts:
+        with_v = product * above
+        first = first + product @ with_v.T
+        second = second + with_v @ with_v.T
+    return first, second
+
+
+def _parts(potential: Any, compared: Comparison, chosen: _Chosen, rules: Rules, checks: bool) -> Iterator[Part]:
+    """Products `used`, times roots of weights, and V' = V - sum v + excess; `checks` says on which quadrature."""
+    if rules.cells is not None:
+        return _on_cells(compared, chosen, rules.cells[checks])
+    return _on_grid(potential, compared, chosen, rules.others if checks else rules.products)
+
+
+def _on_grid(potential: Any, compared: Comparison, chosen: _Chosen, grids: Sequence[OnGrid]) -> Iterator[Part]:
+    """The same slab by slab."""
     levels, used = chosen.levels, chosen.used
     d, k = len(grids), len(used)
     functions = [one.mix.T @ grid.jets[0] for one, grid in zip(levels, grids, strict=True)]
     inner = int(np.prod([len(grid.x) for grid in grids[1:]]))
     rows = max(1, 2**23 // (k * inner))
-    first, second = np.zeros((k, k)), np.zeros((k, k))
     for begin in range(0, len(grids[0].x), rows):
         part = slice(begin, begin + rows)
         places = [grids[0].x[part], *(grid.x for grid in grids[1:])]
@@ -170,11 +190,17 @@ def _forms(
         product = functions[0][used[:, 0]][:, part]
         for axis in range(1, d):
             product = product[..., None] * functions[axis][used[:, axis]].reshape(k, *[1] * axis, -1)
-        product = (product * np.sqrt(weight)).reshape(k, -1)
-        with_v = product * above.ravel()
-        first += product @ with_v.T
-        second += with_v @ with_v.T
-    return first, second
+        yield (product * np.sqrt(weight)).reshape(k, -1), above.ravel()
+
+
+def _on_cells(compared: Comparison, chosen: _Chosen, cells: Sequence[OnCell]) -> Iterator[Part]:
+    """The same cell by cell."""
+    for cell in cells:
+        above, product = cell.v + compared.excess, np.sqrt(cell.weight)
+        for axis, one in enumerate(chosen.levels):
+            above = above - np.asarray(compared.pieces[axis].at(cell.places[axis][:, None]), np.float64)
+            product = product * (one.mix[cell.within[axis]].T @ cell.jets[axis][0])[chosen.used[:, axis]]
+        yield product, above
 
 
 def spread(fine: Forms, check: Forms) -> Float[np.ndarray, "K K"]:

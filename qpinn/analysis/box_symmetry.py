@@ -12,12 +12,12 @@ from itertools import combinations, pairwise, product
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
 from qpinn.geometry.quadrature import legendre
 from qpinn.physics.potentials.several import coordinates
 from qpinn.training.products import along
 from qpinn.wavefunctions.axis import Axis, OnGrid
+from qpinn.wavefunctions.product import Core, Terms
 
 SAME = 1e-8
 """Of the energy that errors are divided by: levels that are closer are taken for one, and any mixture for an
@@ -86,23 +86,24 @@ def groups(levels: Any) -> list[range]:
     """Neighbouring levels that are one as far as is known: closer than `SAME`, or than their bounds."""
     wide = (levels.half_width[1:] + levels.half_width[:-1]) / levels.scale[1:]
     wide = np.where(np.isfinite(wide), np.clip(wide, SAME, LOOSEST), SAME)
-    return _runs(np.diff(levels.energies) / levels.scale[1:] <= wide)
+    return runs(np.diff(levels.energies) / levels.scale[1:] <= wide)
 
 
-def _runs(joined: np.ndarray) -> list[range]:
+def runs(joined: np.ndarray) -> list[range]:
     """Places 0 to n in runs, from whether each is joined with the next one (n,)."""
     ends = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(joined) + 1]
     return [range(first, last) for first, last in pairwise(ends)]
 
 
-def aligned(
-    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], levels: Any
-) -> tuple[Float[np.ndarray, "K *n"], Any]:
+def aligned(potential: Any, axes: Sequence[Axis], core: Core, levels: Any) -> tuple[Core, Any]:
     """Coefficients with neighbouring levels mixed, so that their functions have the symmetries of V, and signs chosen;
-    and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions."""
+    and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions. Of more than three
+    axes all stays as it is."""
+    if isinstance(core, Terms):
+        return core, levels
     grids, known, mix = _grids(axes, potential.masses), symmetries(potential), np.eye(len(core))
     kinetic, squares = levels.kinetic.copy(), levels.squares.copy()
-    for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]):
+    for run in runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]):
         if len(run) == 1:
             continue
         some = slice(run.start, run.stop)
@@ -110,7 +111,7 @@ def aligned(
         forms = np.array([_form(own, axis, _matrix(grid, grid.x**2)) for axis, grid in enumerate(grids)])
         slopes = sum(_form(own, axis, _matrix(grid, 1 / grid.mass, 1)) for axis, grid in enumerate(grids))
         operators = [_form_of(own, _moved(own, axes, grids, symmetry)) for symmetry in known]
-        turn = _split(operators, energies, np.tensordot(10.0 ** -np.arange(len(axes)), forms, axes=1))
+        turn = split(operators, energies, np.tensordot(10.0 ** -np.arange(len(axes)), forms, axes=1))
         mix[some, some] = turn
         squares[:, some] = np.einsum("ik,dij,jk->dk", turn, forms, turn)
         kinetic[some] = np.einsum("ik,ij,jk->k", turn, slopes, turn)
@@ -122,8 +123,10 @@ def aligned(
     )
 
 
-def characters(potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"]) -> dict[str, list[int | None]]:
+def characters(potential: Any, axes: Sequence[Axis], core: Core) -> dict[str, list[int | None]]:
     """+1 or -1 for each function under each symmetry of V, None where psi is neither even nor odd under it."""
+    if isinstance(core, Terms):
+        return {}
     grids, values = _grids(axes, potential.masses), {}
     for symmetry in symmetries(potential):
         moved = _moved(core, axes, grids, symmetry)
@@ -132,7 +135,7 @@ def characters(potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K 
     return values
 
 
-def _split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """An orthogonal matrix whose columns diagonalise in turn every operator that leaves what is split by those before
     as it is; then H, and `spread` among what that leaves the same."""
     blocks = [np.eye(len(spread))]
@@ -146,7 +149,7 @@ def _split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.nda
     settled = []
     for block in blocks:
         values, turn = np.linalg.eigh(block.T @ (energies[:, None] * block))
-        for run in _runs(np.diff(values) <= SAME):
+        for run in runs(np.diff(values) <= SAME):
             own = block @ turn[:, run.start : run.stop]
             settled.append(own @ np.linalg.eigh(own.T @ spread @ own)[1])
     whole = np.concatenate(settled, axis=1)

@@ -44,6 +44,7 @@ class ManyAxes(NamedTuple):
     missing   (K,) by how much products one step away would lower each level, to second order
     sigma     lower bound of level K, -inf where none was found
     lower     (K,) lower bounds of the levels, -inf where there are none
+    beyond    energy of level K
     """
 
     mixes: list[np.ndarray]
@@ -53,6 +54,7 @@ class ManyAxes(NamedTuple):
     missing: Float[np.ndarray, "K"]
     sigma: float
     lower: Float[np.ndarray, "K"]
+    beyond: float
 
     @property
     def reason(self) -> str | None:
@@ -102,7 +104,7 @@ def levels(
         sigma = intermediate.sigma(potential, compared, fine, ritz.energies[: count + 1])
     return ManyAxes(
         mixes=mixes, tuples=ritz.tuples, vectors=vectors, forms=found, missing=ritz.missing[:count], sigma=sigma,
-        lower=lower_bounds(found, sigma),
+        lower=lower_bounds(found, sigma), beyond=float(ritz.energies[count]),
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from qpinn.physics.potentials.several import tabulated
 from qpinn.training.products import along, grid_of
 from qpinn.wavefunctions.axis import Axis, OnGrid
+from qpinn.wavefunctions.product import Core, unfolded
 
 SLAB = 2**21
 """Numbers of one field of all functions that are held at once."""
@@ -123,20 +124,21 @@ def fields(potential: Any, axes: Sequence[OnGrid], core: Float[np.ndarray, "K *n
     return Fields(psi, h_psi, v)
 
 
-def density(grid: OnGrid, core: Float[np.ndarray, "K *n"], axis: int) -> Float[np.ndarray, "K Q"]:
+def density(grid: OnGrid, core: Core, axis: int) -> Float[np.ndarray, "K Q"]:
     """|psi|^2 at the points of an axis, integrated over all others, whose functions are orthonormal."""
-    unfolded = np.moveaxis(core, axis + 1, 1).reshape(len(core), core.shape[axis + 1], -1)
-    mixed = unfolded @ np.swapaxes(unfolded, 1, 2)
-    return np.asarray(np.einsum("kab,aq,bq->kq", mixed, grid.jets[0], grid.jets[0], optimize=True))
+    table = unfolded(core, axis)
+    mixed, values = table @ np.swapaxes(table, 1, 2), grid.jets[0][: table.shape[1]]
+    return np.asarray(np.einsum("kab,aq,bq->kq", mixed, values, values, optimize=True))
 
 
-def wall_flux(axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], masses: Sequence[float]) -> np.ndarray:
+def wall_flux(axes: Sequence[Axis], core: Core, masses: Sequence[float]) -> np.ndarray:
     """Integrals (K, d, 2) of (d psi / dn)^2 / m over both walls of every axis: for unit norm by how much E falls if a
     wall is moved outwards, divided by its way (Hadamard)."""
     flux = np.empty((len(core), len(axes), 2))
     for place, (axis, mass) in enumerate(zip(axes, masses, strict=True)):
         slopes = axis.on(np.asarray(axis.mesh.edges)[[0, -1]]).jets[1]
-        normal = np.tensordot(core, slopes, axes=(place + 1, 0)).reshape(len(core), -1, 2)
+        table = unfolded(core, place)
+        normal = np.einsum("kng,ne->kge", table, slopes[: table.shape[1]])
         flux[:, place] = (normal**2).sum(axis=1) / mass
     return flux
 

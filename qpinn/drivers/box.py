@@ -1,4 +1,4 @@
-"""`solve` for boxes of two and three dimensions: from a potential to certified levels among products."""
+"""`solve` for boxes of two to ten dimensions: from a potential to certified levels among products."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_bounds, box_symmetry, tensor
-from qpinn.analysis.tensor import Forms
+from qpinn.analysis import bent_fields, box_bounds, box_symmetry, tensor
+from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
-from qpinn.drivers import box_plan, build
+from qpinn.drivers import box_curves, box_many, box_plan, build
+from qpinn.drivers.box_curves import Cut, Found
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
 from qpinn.drivers.clock import Clock
@@ -28,6 +29,8 @@ from qpinn.typing import Key, Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
 from qpinn.wavefunctions.networks import MLP
+from qpinn.wavefunctions.on_cells import Bend
+from qpinn.wavefunctions.product import Core, Terms
 
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
@@ -52,12 +55,17 @@ SHORTER = 0.7
 """Segments of the next mesh, relative to those of the last one."""
 
 
+UNSEEN = "V jumps or bends across curves that no axis follows: the quadrature does not see it"
+
+
 class Solved(NamedTuple):
-    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, and what is known."""
+    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, what bends on curves,
+    and what is known."""
 
     axes: tuple[Axis, ...]
-    core: np.ndarray
+    core: Core
     levels: Levels
+    bends: tuple[Bend, ...] = ()
 
 
 def run(potential: Any, settings: Settings) -> BoxSolution:
@@ -86,11 +94,16 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
-    core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
+    if solved.bends and not isinstance(solved.core, Terms):
+        psi, levels = bent_fields.aligned(plan.potential, Psi(solved.axes, solved.core, solved.bends), solved.levels)
+        solved = solved._replace(core=psi.core, bends=psi.bends, levels=levels)
+    else:
+        core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
+        solved = solved._replace(core=core, levels=levels)
     clock.lap("measure")
     return BoxSolution(
-        given=potential, settings=settings, plan=plan, axes=solved.axes, core=core, levels=levels,
-        stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
+        given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, bends=solved.bends,
+        levels=solved.levels, stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
 
 
@@ -123,30 +136,69 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     potential, d = plan.potential, plan.potential.dimension
     axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(d)), strict=True)
     clock.lap("compile")
-    solving = [rules[0 if d == 2 else 1] for rules in grids]  # of three axes the finer grid is for measuring alone
+    if d > 3:
+        many = box_many.found(plan, settings, axes, grids)
+        clock.lap("solve")
+        return Solved(*many)
+    cut, reason = _cut(plan)
+    if cut is None:
+        found = _among_products(plan, axes, grids)
+    else:
+        found = box_curves.found(plan, cut, axes, grids, _tolerance(plan))
+    clock.lap("solve")
+    energies = found.fine.energies
+    if reason is None:
+        densities = [(sinc.x, sinc.weight * (u[: 1 + plan.asked // 2] ** 2).mean(axis=0))
+                     for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
+        compared = comparison(potential, plan.edges, densities, float(energies[plan.asked - 1]))
+        fine, check_, coarse, others = ([of_axis[which] for of_axis in grids] for which in (0, 1, -2, -1))
+        rules = box_bounds.Rules(fine=fine, check=check_, products=coarse, others=others, cells=found.cells)
+        sigma = box_bounds.sigma(potential, compared, rules, energies, plan.asked)
+    else:
+        sigma = box_bounds.Sigma(np.full(len(energies), -np.inf), plan.asked, reason=reason)
+    levels = _levels(plan, found, sigma)
+    clock.lap("bound")
+    bends = tuple(bend._replace(core=bend.core[: plan.asked]) for bend in found.bends)
+    return Solved(axes=found.axes, core=found.core[: plan.asked], levels=levels, bends=bends)
+
+
+def _cut(plan: BoxPlan) -> tuple[Cut | None, str | None]:
+    """The cells cut along the curves where V jumps, None where there are none; or why that cannot be."""
+    if not plan.potential.curves:
+        return None, None
+    if plan.potential.dimension != 2:
+        return None, UNSEEN
+    try:
+        cut = box_curves.cut(plan)
+    except ValueError as error:
+        return None, f"{error}: the quadrature does not see it"
+    return (cut if cut.sides else None), None
+
+
+def _tolerance(plan: BoxPlan) -> float:
+    return RESIDUAL * max(abs(plan.top), 1.0)
+
+
+def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Found:
+    """The levels of a plan among products of the functions of the axes."""
+    potential, d = plan.potential, plan.potential.dimension
+    # of three axes the finer grid is for measuring alone
+    solving: list[Any] = [rules[0 if d == 2 else 1] for rules in grids]
     field = mean_field(potential, solving)
     most = [_functions(plan, axis, field.energies[axis]) for axis in range(d)]
     mixes = [grid.ritz(v)[1][:, :n] for grid, v, n in zip(solving, field.v, most, strict=True)]
     mixed = [grid.mixed(mix) for grid, mix in zip(solving, mixes, strict=True)]
     v = products.grid_of(tabulated(potential, [grid.x for grid in mixed]), [len(grid.x) for grid in mixed])
-    ritz = products.ritz(v, field, mixed, plan.solved, RESIDUAL * max(abs(plan.top), 1.0))
+    ritz = products.ritz(v, field, mixed, plan.solved, _tolerance(plan))
     natural, core = products.natural(ritz.core)
     whole = [mix @ own for mix, own in zip(mixes, natural, strict=True)]
-    clock.lap("solve")
     fine, coarse = ([rules[which].mixed(mix) for rules, mix in zip(grids, whole, strict=True)] for which in (0, 1))
     core = np.tensordot(tensor.ritz_mix(potential, fine, core).T, core, axes=1)
-    blur = _blur(plan, fine)
-    measured, checked = tensor.forms(potential, fine, core, blur), tensor.forms(potential, coarse, core)
-    clock.lap("measure")
-    densities = [(sinc.x, sinc.weight * (u[: 1 + plan.asked // 2] ** 2).mean(axis=0))
-                 for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
-    compared = comparison(potential, plan.edges, densities, float(measured.energies[plan.asked - 1]))
-    rules = [[of_axis[which] for of_axis in grids] for which in (0, 1, -2, -1)]
-    sigma = box_bounds.sigma(potential, compared, box_bounds.Rules(*rules), measured.energies, plan.asked)
-    natural_axes = tuple(axis.mixed(mix) for axis, mix in zip(axes, whole, strict=True))
-    levels = _levels(plan, measured, checked, sigma, natural_axes, core)
-    clock.lap("bound")
-    return Solved(natural_axes, core[: plan.asked], levels)
+    return Found(
+        axes=tuple(axis.mixed(mix) for axis, mix in zip(axes, whole, strict=True)), core=core, bends=(),
+        fine=tensor.forms(potential, fine, core, _blur(plan, fine)), check=tensor.forms(potential, coarse, core),
+        cells=None,
+    )  # fmt: skip
 
 
 def _functions(plan: BoxPlan, axis: int, energies: np.ndarray) -> int:
@@ -198,10 +250,9 @@ def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     return np.asarray(off)
 
 
-def _levels(
-    plan: BoxPlan, fine: Forms, check_: Forms, sigma: box_bounds.Sigma, axes: tuple[Axis, ...], core: np.ndarray
-) -> Levels:
+def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     """What is known of the levels that were asked for."""
+    fine, check_ = found.fine, found.check
     energies, eps = fine.energies, float(np.finfo(float).eps)
     rounding = 32 * eps * fine.size + 2 * np.abs(energies - check_.energies) + fine.unseen
     reason = sigma.reason
@@ -209,16 +260,13 @@ def _levels(
     count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
-        reason, upper = (
-            "V jumps or bends across curves that no axis follows: the quadrature does not see it",
-            upper + np.inf,
-        )
+        reason, upper = reason or UNSEEN, upper + np.inf
     elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]
         lower[some] = certify.lehmann_maehly(energies[some], fine.residual[some, some], spread, above) - rounding[some]
         lower[some] = np.maximum(lower[some], sigma.lower[:count])
-    truncation = _truncation(plan, energies, axes, core)
+    truncation = _truncation(plan, found)
     shown = slice(0, plan.asked)
     return Levels(
         energies=energies[shown], lower=(lower - truncation)[shown], upper=upper[shown],
@@ -229,9 +277,10 @@ def _levels(
     )  # fmt: skip
 
 
-def _truncation(plan: BoxPlan, energies: np.ndarray, axes: tuple[Axis, ...], core: np.ndarray) -> np.ndarray:
+def _truncation(plan: BoxPlan, found: Found) -> np.ndarray:
     """What walls that were put where psi has decayed raise the levels by, twice: the integral over each of them of
     (d psi / dn)^2 / (m kappa), kappa^2 = m (V - E) at least."""
+    energies = found.fine.energies
     total = np.zeros(len(energies))
     for axis, chosen in enumerate(plan.chosen):
         if not chosen:
@@ -239,8 +288,12 @@ def _truncation(plan: BoxPlan, energies: np.ndarray, axes: tuple[Axis, ...], cor
         mass = float(plan.potential.masses[axis])
         low = plan.field.v[axis]
         for end, row in ((0, -3), (-1, -1)):
-            slopes = axes[axis].linear[end, row]
-            normal = np.tensordot(core, slopes, axes=(axis + 1, 0)).reshape(len(core), -1)
+            if found.bends:
+                squares = box_curves.slopes_at_wall(found, axis, end)
+            else:
+                slopes = found.axes[axis].linear[end, row]
+                normal = np.tensordot(found.core, slopes, axes=(axis + 1, 0)).reshape(len(energies), -1)
+                squares = (normal**2).sum(axis=1)
             kappa = np.sqrt(np.maximum(mass * (low[end] - energies), 1e-12))
-            total += (normal**2).sum(axis=1) / (mass * kappa)
+            total += squares / (mass * kappa)
     return total

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from qpinn.drivers import box, box_plan
+from qpinn.drivers import box, box_curves, box_plan
 from qpinn.drivers.box_solution import BoxSolution, Levels
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Stats
@@ -30,7 +30,7 @@ def write(
     The result is on the disk before anything is drawn of it.
     """
     total = seconds.get("total", sum(seconds.values()))
-    box_parameters.write(folder, solution)
+    box_parameters.write(folder, solution, box_curves.curves_of(solution.plan.potential) if solution.bends else ())
     box_arrays.write(folder, solution)
     results = summary(solution, route, {**seconds, "total": total})
     run_folder.write_summary(folder, results)
@@ -53,7 +53,8 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
     Raises ValueError, naming the file, if it is missing or damaged.
     """
     with jax.enable_x64(True):
-        stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings))
+        stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings),
+                                     lambda walls: box_curves.curves_of(potential.on(walls)))  # fmt: skip
         plan = box_plan.restored(potential, settings, [axis.mesh.edges for axis in stored.axes])
     path = folder / box_parameters.NAME
     if len(stored.core) != plan.asked:
@@ -64,6 +65,6 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
         raise ValueError(f"{path}: is damaged ({error})") from None
     solving = {phase: seconds for phase, seconds in stats.seconds.items() if phase != "figures"}
     return BoxSolution(
-        given=potential, settings=settings, plan=plan, axes=stored.axes, core=stored.core, levels=levels,
-        stats=stats._replace(seconds=solving),
+        given=potential, settings=settings, plan=plan, axes=stored.axes, core=stored.core, bends=stored.bends,
+        levels=levels, stats=stats._replace(seconds=solving),
     )  # fmt: skip

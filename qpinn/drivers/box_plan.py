@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,13 @@ from qpinn.drivers.settings import Settings
 from qpinn.physics import box_walls, cells, units
 from qpinn.physics.mean_field import MeanField, Sinc, lowest_path
 from qpinn.physics.potentials.several import tabulated
+from qpinn.training.index_products import fit_into
 
 EXTRA = 4
 """Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
+
+MOST_TERMS = 100_000
+"""Products of more than three axes."""
 
 PHASE = {2: 3.0, 3: 3.6}
 """Longest segment of an axis in radians of psi or decay lengths, by the number of axes."""
@@ -26,6 +30,10 @@ WIDTH = 16
 
 FEWEST, MOST = 4, {2: 48, 3: 20}
 """Segments of an axis."""
+
+FLAT = 0.3
+"""Where V jumps on curves, segments are nowhere longer than 1 / 0.3 times those at the bottom of V: a comparison
+potential that separates is low where V is not."""
 
 POINTS = {2: (24, 20), 3: (18, 15)}
 """Gauss-Legendre points in a segment of the finer quadrature and of the one that it is checked with: at least 2 m + 4
@@ -68,9 +76,9 @@ class BoxPlan:
         """Gauss-Legendre points in a segment of each quadrature: to measure on, to check that, and the last two for the
         products of the comparison potential."""
         d = self.potential.dimension
-        polynomial = max(cells.degrees(self.potential)) <= POINTS[d][0] // 2
-        rules = POINTS[d] if polynomial else POINTS_OF_OTHERS[d]
-        return rules if d == 2 else (*rules, *COARSE)
+        polynomial = max(cells.degrees(self.potential)) <= kind(POINTS, d)[0] // 2
+        rules = kind(POINTS if polynomial else POINTS_OF_OTHERS, d)
+        return (*rules, *COARSE) if d == 3 else rules
 
     @property
     def solved(self) -> int:
@@ -94,13 +102,14 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     for axis, sinc in enumerate(axes):
         low = lowest_path(tables, axis, sizes)
         kinks = boxed.breakpoints[axis]
-        longest = (settings.ansatz.phase or PHASE[d]) * phase
-        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks)
+        longest = (settings.ansatz.phase or kind(PHASE, d)) * phase
+        flat = FLAT if d == 2 and boxed.curves else 0.0
+        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
-        if len(own) - 1 > MOST[d]:
+        if len(own) - 1 > kind(MOST, d):
             raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "
-                             f"{MOST[d]}; fewer levels or a smaller box need less")  # fmt: skip
+                             f"{kind(MOST, d)}; fewer levels or a smaller box need less")  # fmt: skip
         edges.append(own)
     most = max(map(len, edges))
     return BoxPlan(
@@ -116,9 +125,20 @@ def restored(potential: Any, settings: Settings, edges: Sequence[Float[np.ndarra
     return dataclasses.replace(of(potential.on(walls), settings), edges=tuple(edges), chosen=chosen)
 
 
+def kind(of_axes: Mapping[int, Any], d: int) -> Any:
+    """What is meant for so many axes: where no grid holds all of them an axis is as fine as of two."""
+    return of_axes[d if d == 3 else 2]
+
+
 def check(plan: BoxPlan) -> None:
     """Raise ValueError, saying what would fit, if the grids of a plan do not fit into memory."""
     d = plan.potential.dimension
+    if d > 3:
+        fits = fit_into(budget.room(), plan.solved)
+        if fits < MOST_TERMS // 10:
+            raise ValueError(f"states={plan.asked}: {d} axes need {MOST_TERMS // 10} products at least, and memory "
+                             f"holds {fits} of {plan.solved} levels; fewer levels need less")  # fmt: skip
+        return
     points = (len(plan.edges[0]) - 1) * plan.points[0]
     size, room = 8 * points**d * (4 + (plan.solved if d == 2 else 0)), budget.room()
     if size > room:
@@ -129,11 +149,18 @@ def check(plan: BoxPlan) -> None:
 
 
 def _edges(
-    low: np.ndarray, sinc: Sinc, walls: tuple[float, float], top: float, phase: float, kinks: tuple[float, ...]
+    low: np.ndarray,
+    sinc: Sinc,
+    walls: tuple[float, float],
+    top: float,
+    phase: float,
+    kinks: tuple[float, ...],
+    flat: float,
 ) -> np.ndarray:
     """Edges of segments in which psi of energy `top` turns or decays by no more than `phase`, and V's breakpoints.
 
-    low  about the least V at the points of the axis
+    low   about the least V at the points of the axis
+    flat  share of the turns at the least V that are counted everywhere at least
     """
     x, step = sinc.x, float(sinc.weight[0])
     wave = np.sqrt(sinc.mass * np.abs(low - top))
@@ -142,7 +169,7 @@ def _edges(
         before, after = np.cumsum(wave[: inner[0]][::-1])[::-1], np.cumsum(wave[inner[-1] + 1 :])
         beyond = np.concatenate([before, np.zeros(inner[-1] + 1 - inner[0]), after])
         wave = wave / (1 + (step * beyond / 4) ** 2)  # where little of psi is left, little needs to be followed
-    wave = wave + 0.3 / (walls[1] - walls[0])
+    wave = np.maximum(wave, flat * np.sqrt(sinc.mass * (top - low.min()))) + 0.3 / (walls[1] - walls[0])
     at = np.concatenate([[walls[0]], x, [walls[1]]])
     wave = np.concatenate([wave[:1], wave, wave[-1:]])
     turns = np.concatenate([[0.0], np.cumsum((wave[1:] + wave[:-1]) / 2 * np.diff(at))])

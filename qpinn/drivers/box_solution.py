@@ -12,7 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_symmetry
+from qpinn.analysis import bent_fields, box_symmetry, chains
+from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
@@ -20,6 +21,7 @@ from qpinn.drivers.solution import Stats
 from qpinn.physics.units import Units
 from qpinn.wavefunctions import product
 from qpinn.wavefunctions.axis import Axis
+from qpinn.wavefunctions.on_cells import Bend
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,7 +70,8 @@ class BoxSolution:
     settings  how it was solved
     plan      walls and meshes, settled before
     axes      the natural functions of every axis
-    core      (K, n_1, ..., n_d) the coefficients of their products
+    core      (K, n_1, ..., n_d) the coefficients of their products; of more than three axes those of chosen ones
+    bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
     stats     seconds, device, number of meshes
 
@@ -80,7 +83,8 @@ class BoxSolution:
     settings: Settings
     plan: BoxPlan
     axes: tuple[Axis, ...]
-    core: Float[np.ndarray, "K *n"]
+    core: product.Core
+    bends: tuple[Bend, ...] = ()
     levels: Levels
     stats: Stats
 
@@ -145,7 +149,16 @@ class BoxSolution:
     @functools.cached_property
     def symmetries(self) -> dict[str, list[int | None]]:
         """For each symmetry of V +1 or -1 of every state (K,), None where psi is neither even nor odd under it."""
+        if self.bends:
+            return bent_fields.characters(self.plan.potential, self.bent)
         return box_symmetry.characters(self.plan.potential, self.axes, self.core[self.shown])
+
+    @property
+    def bent(self) -> Psi:
+        """The levels that were asked for, where they bend on curves."""
+        assert not isinstance(self.core, product.Terms)
+        bends = tuple(bend._replace(core=bend.core[self.shown]) for bend in self.bends)
+        return Psi(self.axes, self.core[self.shown], bends)
 
     @property
     def potential(self) -> Any:
@@ -158,7 +171,7 @@ class BoxSolution:
         if place.ndim == 0 or place.shape[-1] != d:
             raise TypeError(f"x: has the shape {place.shape}; its last axis must be that of {d} coordinates")
         with jax.enable_x64(True):
-            values = np.asarray(self._values(jnp.asarray(place.reshape(-1, d))))
+            values = self._at(place.reshape(-1, d))
         walls = np.asarray(self.plan.potential.domain, np.float64)
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
@@ -210,14 +223,37 @@ class BoxSolution:
         index = data.levels[0].index if level is None else data.levels[data.place(level)].index
         return box_figures.in_session(f"{box_data.ALONE}{index}" if alone else name, data)
 
+    def _at(self, x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level, walls or not."""
+        if not isinstance(self.core, product.Terms):
+            return np.asarray(self._values(jnp.asarray(x)))
+        masses = self.plan.potential.masses
+        values = [axis.on(np.clip(x[:, place], *axis.mesh.edges[[0, -1]]), float(masses[place])).jets[0]
+                  for place, axis in enumerate(self.axes)]  # fmt: skip
+        return chains.psi(values, self.core.indices, self.core.coefficients.T)
+
     @functools.cached_property
     def _values(self) -> Any:
         """psi of every level at positions (N, d), compiled: the functions of each axis, then their products."""
-        modules = product.product_of(self.axes)
-        indices = np.indices(self.core.shape[1:]).reshape(len(self.axes), -1).T
-        made = product.variables(self.axes, indices, self.core.reshape(len(self.core), -1))
+        module, made = self.wavefunction
 
         def each(x: Any) -> Any:
-            return jnp.asarray(jax.vmap(lambda place: modules.apply(made, place))(x)).T
+            return jnp.asarray(jax.vmap(lambda place: module.apply(made, place))(x)).T
 
         return jax.jit(each)
+
+    @functools.cached_property
+    def wavefunction(self) -> tuple[Any, Any]:
+        """A Flax module and its variables: psi of every level (K,) at x (d,) is module.apply(variables, x)."""
+
+        def made(axes: tuple[Axis, ...], core: product.Core) -> Any:
+            if isinstance(core, product.Terms):
+                return product.variables(axes, core.indices, core.coefficients)
+            indices = np.indices(core.shape[1:]).reshape(len(axes), -1).T
+            return product.variables(axes, indices, core.reshape(len(core), -1))
+
+        module, smooth = product.product_of(self.axes), made(self.axes, self.core)
+        if not self.bends:
+            return module, smooth
+        bent = product.Bent(module, tuple((bend.side.curve.tree, bend.side.sign) for bend in self.bends))
+        return bent, product.together(smooth, [made(bend.axes, bend.core) for bend in self.bends])

@@ -12,6 +12,10 @@ from qpinn.physics.mean_field import MeanField, Sinc, mean_field, sums
 DECAYED = 20.0
 """Of psi nothing but exp(-20) is left at a wall: 1e-17 of |psi|^2."""
 
+DECAYED_OF_CURVES = 9.0
+"""The same, 1e-8 of |psi|^2 at the top, where V jumps on curves: V separates badly there, and the larger the box, the
+more levels of a comparison potential lie below those of V."""
+
 FIRST, WIDEST = 4.0, 1e4
 """Half-widths that are tried, in turn."""
 
@@ -90,8 +94,9 @@ def _decayed(potential: Any, axis: int, half: float, top: float, reach: dict[int
     inner = np.flatnonzero(kappa <= 0)
     if inner.size == 0:
         inner = np.array([int(np.argmin(low))])
+    enough = DECAYED_OF_CURVES if potential.curves else DECAYED
     right, left = np.cumsum(kappa[inner[-1] + 1 :]), np.cumsum(kappa[: inner[0]][::-1])
-    if max(right.size, left.size) == 0 or right.max(initial=0) < DECAYED or left.max(initial=0) < DECAYED:
+    if max(right.size, left.size) == 0 or right.max(initial=0) < enough or left.max(initial=0) < enough:
         return None
-    last, first = inner[-1] + 2 + np.searchsorted(right, DECAYED), inner[0] - 1 - np.searchsorted(left, DECAYED)
+    last, first = inner[-1] + 2 + np.searchsorted(right, enough), inner[0] - 1 - np.searchsorted(left, enough)
     return float(ends[max(first, 0)]), float(ends[min(last, CELLS)])

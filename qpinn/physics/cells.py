@@ -21,6 +21,7 @@ from qpinn.physics.enclosure import HAIR
 from qpinn.physics.interval import EPS, Interval, Region
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.formula import Node
+from qpinn.physics.potentials.several import OneSided, at_places, coordinates
 
 DEGREE = 6
 """Of the polynomials along every axis, where V itself is none of a lower degree."""
@@ -114,6 +115,26 @@ def stray(potential: Any, low: Float[np.ndarray, "n d"], high: Float[np.ndarray,
     return total
 
 
+def stray_of_sides(potential: Any, low: Float[np.ndarray, "n d"], high: Float[np.ndarray, "n d"], m: int) -> Any:
+    """The same from what V is on the sides of its switches that cells lie on; inf in a cell with two sides."""
+    trees = [switch.tree for switch in potential.switches if switch.tree.operation != "floor"]
+    if not trees:
+        return stray(potential, low, high, m)
+    total, signs = np.zeros(len(low)), np.zeros((len(low), len(trees)))
+    places = {axis: Interval(low[:, axis], high[:, axis]) for axis in range(low.shape[1])}
+    for column, tree in enumerate(trees):
+        g = at_places(tree, places)
+        total += np.where((g.lo < 0) & (g.hi > 0), np.inf, 0.0)
+        signs[:, column] = g.lo >= 0
+    decided = np.flatnonzero(np.isfinite(total))
+    for row in np.unique(signs[decided], axis=0):
+        own = decided[(signs[decided] == row).all(axis=1)]
+        one = OneSided(potential, tuple(zip(trees, (row > 0).tolist(), strict=True)))
+        if max(degrees(one)) > m:
+            total[own] = stray(one, low[own], high[own], m)
+    return total
+
+
 def least(
     potential: Any,
     pieces: Sequence[Any],
@@ -130,7 +151,7 @@ def least(
     orders = [max(int(own), 3) if exact else DEGREE for own in orders_]
     low, high = boxes(edges)
     hair = [HAIR * np.maximum(np.abs(own[0]), np.abs(own[-1])) for own in edges]
-    bound, looked, seen = np.inf, 0, np.inf
+    bound, looked, seen, places_below = np.inf, 0, np.inf, [np.zeros((0, d))]
     while len(low):
         looked += len(low)
         nodes = [_bernstein(m)[0] for m in orders]
@@ -155,21 +176,21 @@ def least(
             close = np.flatnonzero((below >= aim) & (plain < aim))  # where the distance from the polynomial decides
             margin = np.full(len(low), np.inf)
             first, last = (np.stack([ends[side] for ends in inner], axis=1)[close] for side in (0, 1))
-            margin[close] = stray(potential, first, last, DEGREE)
+            margin[close] = stray_of_sides(potential, first, last, DEGREE)
             with np.errstate(invalid="ignore"):
                 below = np.fmax(below - margin, plain - rounding)
         wanting = below < aim
+        places_below.append(((low + high) / 2)[(below < wanted) & ~wanting])
         bound = min(bound, float(below[~wanting].min(initial=np.inf)))
         if not wanting.any() or looked + 2**d * int(wanting.sum()) > MOST[d]:
-            return min(bound, float(below.min(initial=np.inf))), ((low + high) / 2)[wanting | (below < wanted)]
+            places_below.append(((low + high) / 2)[wanting])
+            return min(bound, float(below.min(initial=np.inf))), np.concatenate(places_below)
         low, high = _halved(low[wanting], high[wanting])
-    return bound, np.zeros((0, d))
+    return bound, np.concatenate(places_below)
 
 
 def degrees(potential: Any) -> list[float]:
     """The degree of V as a polynomial in every coordinate, between planes where it jumps; inf where it is none."""
-    from qpinn.physics.potentials.several import coordinates
-
     names = coordinates(potential.dimension)
     by_axis: list[float] = [0.0] * potential.dimension
     for term in potential.terms:

@@ -20,9 +20,10 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.physics import cells
+from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.piecewise import Sampled
-from qpinn.physics.potentials.several import Term, renumbered
+from qpinn.physics.potentials.several import Term, at_places, renumbered
 
 EVEN = 0.1
 """Share of an even density: without it v_i falls without end where no state is, and its levels come in hundreds."""
@@ -40,6 +41,9 @@ ROUNDS = 15
 
 DEGREE = 7
 """Of the polynomials in place of terms of one axis alone."""
+
+NEAR = 2e-3
+"""Of the width of the box: how near of a curve where V jumps the comparison potential is below the lower side of it."""
 
 LOSS = {2: 1e-3, 3: 1e-2}
 """How far v may exceed V, relative to the highest level above the least V, by the number of axes."""
@@ -75,13 +79,14 @@ def comparison(
         near = density @ splines[axis].at(x) / density.sum()
         goal.append((1 - EVEN) * near + EVEN * even @ splines[axis].at(places[axis]))
     fine = [_places(own, FINE[d]) for own in edges]
-    over = np.asarray(potential.at(np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)), np.float64)
+    points = np.stack(np.meshgrid(*fine, indexing="ij"), axis=-1)
+    over = _low(potential, points.reshape(-1, d), edges).reshape(points.shape[:-1])
     cap = over.min() + HIGH * max(top - float(over.min()), 1e-12)
     crossed = LOSS[d] * max(top - float(over.min()), 1e-12) if crossed is None else crossed
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*places, indexing="ij")], axis=-1)
     best: Comparison | None = None
     for _ in range(ROUNDS):
-        weights = _highest(splines, goal, grid, np.minimum(np.asarray(potential.at(grid), np.float64), cap))
+        weights = _highest(splines, goal, grid, np.minimum(_low(potential, grid, edges), cap))
         if weights is None:
             break
         values = [one.at(x) @ own for one, x, own in zip(splines, fine, weights, strict=True)]
@@ -100,6 +105,21 @@ def comparison(
         pieces = _pieces(splines, weights or [np.zeros(one.count) for one in splines], places)
         best = Comparison(pieces, max(-cells.least(potential, pieces, edges, -crossed)[0], 0.0))
     return best
+
+
+def _low(potential: Any, places: Float[np.ndarray, "n d"], edges: Sequence[Float[np.ndarray, "S+1"]]) -> np.ndarray:
+    """V at places (n, d); where it jumps on a curve `NEAR` one no more than V about there, so that cells that hold a
+    place on either side need not be small."""
+    v = np.asarray(potential.at(places), np.float64)
+    reach = [NEAR * float(own[-1] - own[0]) for own in edges]
+    about = [Interval(np.maximum(places[:, axis] - far, own[0]), np.minimum(places[:, axis] + far, own[-1]))
+             for axis, (far, own) in enumerate(zip(reach, edges, strict=True))]  # fmt: skip
+    for tree in potential.curves:
+        g = at_places(tree, dict(enumerate(about)))
+        near = np.flatnonzero(np.broadcast_to((g.lo <= 0) & (g.hi >= 0), len(v)))
+        if near.size:
+            v[near] = np.minimum(v[near], potential.enclosed([own[near] for own in about]).lo)
+    return v
 
 
 def _pieces(splines: Sequence[_Splines], weights: Sequence[np.ndarray], places: Sequence[np.ndarray]) -> list[Sampled]:

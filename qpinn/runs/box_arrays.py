@@ -22,9 +22,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import tensor
+from qpinn.analysis import bent_fields, tensor
 from qpinn.physics.potentials.several import at_places
 from qpinn.runs import files
+from qpinn.wavefunctions.axis import OnGrid
 
 POINTS = {2: 161, 3: 61}
 """Of an axis, by the number of axes; of more axes `ALONE`."""
@@ -54,11 +55,14 @@ def arrays(solution: Any) -> dict[str, np.ndarray]:
     grids = [axis.on(_off(x, axis.mesh.edges), float(mass))
              for axis, x, mass in zip(solution.axes, places, potential.masses, strict=True)]  # fmt: skip
     by_name: dict[str, np.ndarray] = {f"x_{axis}": x for axis, x in enumerate(places)}
-    by_name |= {f"density_{axis}": tensor.density(grid, core, axis) for axis, grid in enumerate(grids)}
+    by_name |= {f"density_{axis}": _density(solution, axis, grid) for axis, grid in enumerate(grids)}
     by_name |= {f"edges_{axis}": np.asarray(own) for axis, own in enumerate(solution.plan.edges)}
     if d > FIELDS:
         return by_name
-    fields = tensor.fields(potential, grids, core)
+    if solution.bends:
+        fields = bent_fields.fields(potential, solution.bent, [grid.x for grid in grids])
+    else:
+        fields = tensor.fields(potential, grids, core)
     peak = np.array([_peak(psi) for psi in fields.psi])
     by_name |= {"psi": fields.psi, "v": fields.v * scale, "switches": _switches(potential, places), "peak": peak}
     residual = (fields.h_psi - solution.levels.energies[solution.shown].reshape(-1, *[1] * d) * fields.psi) * scale
@@ -69,9 +73,16 @@ def _seen(solution: Any, axis: int) -> tuple[float, float]:
     """Where some psi is above `SEEN` of its largest value along an axis; the whole box, unless that leaves much out."""
     left, right = map(float, solution.plan.potential.domain[axis])
     grid = solution.axes[axis].on(np.linspace(left, right, ALONE))
-    rho = tensor.density(grid, solution.core[solution.shown], axis)
+    rho = _density(solution, axis, grid)
     there = grid.x[(rho > SEEN**2 * rho.max(axis=1, keepdims=True)).any(axis=0)]
     return (left, right) if np.ptp(there) > 0.85 * (right - left) else (float(there.min()), float(there.max()))
+
+
+def _density(solution: Any, axis: int, grid: OnGrid) -> Float[np.ndarray, "K Q"]:
+    """|psi|^2 integrated over all other axes."""
+    if solution.bends:
+        return bent_fields.density(solution.bent, grid.x, axis)
+    return tensor.density(grid, solution.core[solution.shown], axis)
 
 
 def _off(x: np.ndarray, edges: np.ndarray) -> np.ndarray:

@@ -28,6 +28,10 @@ TOGETHER = 512
 """Any positions are evaluated in multiples of this."""
 
 
+BATCH = 4096
+"""Places that functions are evaluated at in one call: always as many, so that it is compiled once."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Axis:
     """n functions on the S segments of one axis.
@@ -53,6 +57,27 @@ class Axis:
     def mixed(self, mix: Float[np.ndarray, "n k"]) -> Axis:
         """The functions sum_n mix_nk phi_n."""
         return dataclasses.replace(self, linear=self.linear @ mix, nodal=self.nodal @ mix)
+
+    def within(self, segment: int) -> Int[np.ndarray, "k"]:
+        """Which of the functions are not zero in a segment."""
+        return np.flatnonzero(np.abs(self.linear[segment]).max(axis=0) > 0)
+
+    def jets(self, places: Sequence[Float[np.ndarray, "q"]]) -> list[Float[np.ndarray, "3 k q"]]:
+        """Values, first and second derivatives at places in each segment, of its functions (`within`) alone."""
+        unique = [np.unique(own, return_inverse=True) for own in places]  # on grids most are there many times
+        sizes = [len(own) for own, _ in unique]
+        x = np.concatenate([own for own, _ in unique])
+        place = np.pad(np.repeat(np.arange(len(sizes)), sizes), (0, -len(x) % BATCH), mode="edge")
+        x = np.pad(x, (0, -len(x) % BATCH), mode="edge")[:, None]
+        parts = [_units_at(self.ansatz, self.params, jnp.asarray(place[some]), jnp.asarray(x[some]))
+                 for some in (slice(begin, begin + BATCH) for begin in range(0, len(x), BATCH))]  # fmt: skip
+        units = np.split(np.concatenate(parts, axis=1), np.cumsum(sizes), axis=1)
+        return [
+            np.einsum("jqw,wn->jnq", units[segment], self.linear[segment][:, self.within(segment)], optimize=True)[
+                ..., inverse
+            ]
+            for segment, (_, inverse) in enumerate(unique)
+        ]
 
     def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
         """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of

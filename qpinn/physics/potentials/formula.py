@@ -239,6 +239,11 @@ def _below(node: Node) -> Iterator[Node]:
             yield from _below(child)
 
 
+def size(node: Node) -> int:
+    """How many operations, names and numbers a tree holds."""
+    return sum(1 for _ in _below(node))
+
+
 def switches(node: Node) -> list[Node]:
     """The subtrees at whose `zeros` V or its slope may jump."""
     arguments = []

@@ -23,6 +23,7 @@ from qpinn.checks import LIMIT, finite, plain, positive, shown
 from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, pytree, walls
+from qpinn.physics.potentials.branches import branch
 from qpinn.physics.potentials.formula import Node
 
 MOST_AXES = 10
@@ -96,10 +97,7 @@ class Several(Potential):
 
     def at(self, x: Any) -> Any:
         """V (...) at positions x (..., d)."""
-        total = 0.0 * x[..., 0]
-        for term in self.terms:
-            total = total + self.term_at(term, {axis: x[..., axis] for axis in term.axes} or {0: x[..., 0]})
-        return total
+        return _total(self, self.terms, [x[..., axis] for axis in range(self.dimension)], 0.0 * x[..., 0])
 
     def __call__(self, x: Any) -> Any:
         """V at positions x (..., d), an array of any shape whose last axis is that of the coordinates."""
@@ -112,12 +110,12 @@ class Several(Potential):
 
     @property
     def switches(self) -> tuple[Term, ...]:
-        """The trees at whose zeros V or its slope may jump, with the axes that each depends on."""
+        """The trees at whose zeros V or its slope may jump, with the axes that each depends on; the smallest first."""
         places: dict[Term, None] = {}
         for term in self.terms:
             for tree in formulas.switches(term.tree):
                 places[Term(_axes(tree, self.dimension), tree)] = None
-        return tuple(places)
+        return tuple(sorted(places, key=lambda term: formulas.size(term.tree)))
 
     @property
     def breakpoints(self) -> Any:
@@ -138,10 +136,49 @@ class Several(Potential):
 
     def enclosed(self, cells: Sequence[Interval]) -> Interval:
         """V on cells: an interval for each axis, arrays of shapes that go together."""
-        total: Any = Interval(np.zeros(()), np.zeros(()))
-        for term in self.terms:
-            total = total + self.term_at(term, {axis: cells[axis] for axis in term.axes} or {0: cells[0]})
-        return total  # type: ignore[no-any-return]
+        return _total(self, self.terms, cells, Interval(np.zeros(()), np.zeros(())))  # type: ignore[no-any-return]
+
+
+Sides = tuple[tuple[Node, bool], ...]
+"""Trees and whether each is positive; a tree may have earlier ones in it."""
+
+
+def resolved(tree: Node, sides: Sides) -> Node:
+    """A tree as it is on these sides of its switches."""
+    for place, (switch, above) in enumerate(sides):
+        tree = branch(tree, resolved(switch, sides[:place]), above)
+    return tree
+
+
+class OneSided(NamedTuple):
+    """A potential as it is on one side of some of its `switches`, continued beyond them."""
+
+    potential: Several
+    sides: Sides
+
+    @property
+    def dimension(self) -> int:
+        return self.potential.dimension
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        return tuple(Term(term.axes, resolved(term.tree, self.sides)) for term in self.potential.terms)
+
+    def at(self, x: Any) -> Any:
+        """V (...) at positions x (..., d)."""
+        places = [x[..., axis] for axis in range(self.dimension)]
+        return _total(self.potential, self.terms, places, 0.0 * x[..., 0])
+
+    def enclosed(self, cells: Sequence[Interval]) -> Interval:
+        """V on cells: an interval for each axis, arrays of shapes that go together."""
+        zero = Interval(np.zeros(()), np.zeros(()))
+        return _total(self.potential, self.terms, cells, zero)  # type: ignore[no-any-return]
+
+
+def _total(potential: Several, terms: Sequence[Term], places: Sequence[Any], total: Any) -> Any:
+    for term in terms:
+        total = total + potential.term_at(term, {axis: places[axis] for axis in term.axes} or {0: places[0]})
+    return total
 
 
 def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
