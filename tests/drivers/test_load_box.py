@@ -16,14 +16,17 @@ from test_damaged_files import DAMAGES
 from tests_support import call
 
 import qpinn
+from qpinn.drivers import box_curves, box_folder
+from qpinn.runs import box_parameters, potential_file
 
+ROUGH = {"ansatz": {"name": "piecewise", "phase": 8.0}, "network": {"width": 6}}
 PLANE = {"domain": [[-1.5, 1.5], [None, None]], "states": 3, "units": {"name": "semiconductor", "energy": "meV"}}
 
 
 @pytest.fixture(scope="module")
 def solved():
     """A jump across one axis, walls that were chosen on the other, and units."""
-    return qpinn.solve("where(x < 0.25, 0, 40) + 30*y**2 + 5*x*y", **PLANE)
+    return qpinn.solve("where(x < 0.25, 0, 40) + 30*y**2 + 5*x*y", **PLANE, **ROUGH)
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +37,9 @@ def folder(solved, tmp_path_factory):
 
 
 def _same(one, other):
-    x = np.random.default_rng(0).uniform(-1.6, 1.6, (7, 5, 2))
+    x = np.random.default_rng(0).uniform(-1.6, 1.6, (7, 5, len(one.axes)))
     np.testing.assert_array_equal(one.psi(x), other.psi(x))
-    for name in ("energies", "bounds", "dipoles", "core"):
+    for name in ("energies", "bounds", "dipoles"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), err_msg=name)
     for name, value in vars(one.levels).items():
         np.testing.assert_array_equal(value, getattr(other.levels, name), err_msg=name)
@@ -62,6 +65,27 @@ def test_a_copy_is_the_same(solved):
     with jax.enable_x64(False):
         _same(pickle.loads(pickle.dumps(solved)), solved)
         _same(copy.deepcopy(solved), solved)
+
+
+@pytest.mark.parametrize("potential", [
+    qpinn.potentials.circular_dot(depth=10.0, domain=[[-2, 2], [-2, 2]]),
+    qpinn.potentials.oscillator_chain(dimension=4, coupling=0.1),
+], ids=["what bends on a curve", "chosen products"])  # fmt: skip
+def test_every_kind_of_product_is_kept(tmp_path, potential):
+    solution = qpinn.solve(potential, **ROUGH)
+    with jax.enable_x64(False):
+        _same(pickle.loads(pickle.dumps(solution)), solution)
+    box_parameters.write(tmp_path, solution, box_curves.curves_of(solution.plan.potential))
+    loaded = box_folder.read(tmp_path, potential_file.read(tmp_path), solution.settings, solution.stats)
+    _same(loaded, solution)
+    assert len(loaded.bends) == len(potential.curves)
+    with np.load(tmp_path / "parameters.npz") as stored:
+        arrays = dict(stored)
+    wrong = {"bend_0/curve": np.array(4), "indices": arrays.get("indices", np.zeros(0, int)) + 100}
+    for name in wrong.keys() & arrays.keys():
+        _written(tmp_path, {**arrays, name: wrong[name]})
+        with pytest.raises(ValueError, match=r"parameters\.npz: is damaged \((tuple index out|indices of functions)"):
+            box_folder.read(tmp_path, solution.given, solution.settings, solution.stats)
 
 
 def test_a_run_of_the_script_is_loaded(tmp_path):
