@@ -210,15 +210,20 @@ def _functions(plan: BoxPlan, axis: int, energies: np.ndarray) -> int:
 
 def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGrid]]:
     """The functions of an axis: a network with hidden units as they are drawn, the seed of the axis its own."""
-    edges, choice = plan.edges[axis], settings.network
+    ansatz = ansatz_on(plan.edges[axis], settings)
+    key = jax.random.fold_in(jax.random.key(settings.seed), axis)
+    return axis_of(ansatz, _drawn(ansatz, key), float(plan.potential.masses[axis]), plan.points)
+
+
+def ansatz_on(edges: Float[np.ndarray, "S+1"], settings: Settings) -> Ansatz:
+    """The ansatz that the functions of an axis belong to, between the first and the last of its edges."""
+    choice = settings.network
     network = MLP(
         width=choice.width or WIDTH, depth=choice.depth, activation=choice.activation, initialization=choice.init,
         scale=choice.scale, dtype=jnp.dtype("float64"),
     )  # fmt: skip
     between = potentials.infinite_well(domain=[float(edges[0]), float(edges[-1])])
-    ansatz = build.cast("float64", ansatz_of("piecewise", network, edges, between))
-    key = jax.random.fold_in(jax.random.key(settings.seed), axis)
-    return axis_of(ansatz, _drawn(ansatz, key), float(plan.potential.masses[axis]), plan.points)
+    return build.cast("float64", ansatz_of("piecewise", network, edges, between))
 
 
 @jax.jit

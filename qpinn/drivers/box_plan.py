@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,6 +125,13 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         potential=boxed, chosen=chosen, asked=asked, first=settings.level if settings.states is None else 0,
         edges=tuple(_filled(own, most) for own in edges), field=field, axes=axes, top=top,
     )  # fmt: skip
+
+
+def restored(potential: Any, settings: Settings, edges: Sequence[Float[np.ndarray, "S+1"]]) -> BoxPlan:
+    """The plan of levels that were solved on these edges of the axes, from wall to wall."""
+    walls = [(float(own[0]), float(own[-1])) for own in edges]
+    chosen = tuple(left is None for left, _ in potential.domain)
+    return dataclasses.replace(of(potential.on(walls), settings), edges=tuple(edges), chosen=chosen)
 
 
 def kind(of_axes: Mapping[int, Any], d: int) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -224,6 +225,16 @@ class BoxSolution:
         if len(self.axes) > 3:
             raise ValueError(f"the residual of {len(self.axes)} coordinates has no map; its norm is in levels.residual")
         return self._drawn("residual", level, ax)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the solution as the folder of a run, which `qpinn.load` and the scripts read; returns the folder.
+
+        The figures are drawn for it, with report.html. Raises ValueError if there is something in the folder, OSError
+        where it cannot be written.
+        """
+        from qpinn.drivers.load import save
+
+        return save(self, folder)
 
     def _drawn(self, name: str, level: int | None, ax: Any) -> Any:
         from qpinn.report import box_data, box_figures  # not before: Matplotlib takes long to import

@@ -15,6 +15,7 @@ Everything is in the units of the settings. K levels; axis i has n_i even points
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -117,3 +118,9 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         return files.read_npz(path.read_bytes(), path)
     except OSError as error:
         raise ValueError(f"{path}: missing or damaged ({error})") from None
+
+
+def places(grid: Mapping[str, np.ndarray]) -> Float[np.ndarray, "*n d"]:
+    """Positions of the points that psi and v are kept on."""
+    along = [grid[f"x_{axis}"] for axis in range(grid["v"].ndim)]
+    return np.stack(np.meshgrid(*along, indexing="ij"), axis=-1)
