@@ -284,9 +284,6 @@ def with_walls(potential: Any, settings: Settings) -> tuple[Any, tuple[bool, ...
     if settings.start.name not in ("random", "variational"):
         raise ValueError(f"start.name={settings.start.name}: an envelope of {potential.dimension} coordinates is "
                          "trained, not solved; write start=random or start=variational")  # fmt: skip
-    if settings.tol is not None:
-        raise ValueError(f"tol={settings.tol:g}: an envelope of {potential.dimension} coordinates has no bounds that "
-                         "could meet it; leave it out")  # fmt: skip
     if not settings.ends.ends.walls:
         raise ValueError(f"ends.left={settings.ends.left}, ends.right={settings.ends.right}: an envelope vanishes at "
                          "the walls; allowed: wall")  # fmt: skip

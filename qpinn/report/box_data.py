@@ -158,7 +158,7 @@ def of_results(
     units = results["units"]
     data = BoxData(
         name=results["potential"]["name"].replace("_", " "),
-        route=str(results["route"].get("label", "")),
+        route=words.seeded_route(results) if words.is_trained(results) else str(results["route"].get("label", "")),
         names=tuple(results["coordinates"]),
         levels=tuple(_level(results, state) for state in results["states"]),
         reason=results["certificate"]["reason"],

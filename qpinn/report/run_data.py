@@ -199,7 +199,7 @@ def _of_state(
     return RunData(
         **_course(results, k, history),
         name=results["potential"]["name"].replace("_", " "),
-        route=f"{words.route(results)}, seed {results['seed']}",
+        route=words.seeded_route(results),
         digits="-" if state["energy"] is None else words.certified(state).replace("-", "−"),
         empty=words.is_empty(state),
         x=grid["x"],

@@ -145,6 +145,11 @@ def route(results: Results) -> str:
     return ", ".join(part for part in (parts.get("ansatz"), start, optimizer) if part)
 
 
+def seeded_route(results: Results) -> str:
+    """`route` with its seed."""
+    return f"{route(results)}, seed {results['seed']}"
+
+
 # ---------------------------------------------------------------------------------------------------------- outcomes
 
 
