@@ -117,6 +117,9 @@ def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.start.name != "ritz":
+        raise ValueError(f"start.name={settings.start.name}: products are solved, not trained; leave it out, or write "
+                         "ansatz=envelope to train one network of all coordinates")  # fmt: skip
     if settings.states != "all" and settings.level >= MOST_LEVELS:
         key = f"state={settings.level}" if settings.states is None else f"states={settings.states}"
         raise ValueError(f"{key}: in several dimensions at most {MOST_LEVELS} levels are solved and bounded together")

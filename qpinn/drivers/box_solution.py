@@ -119,6 +119,11 @@ class BoxSolution:
         return "finished"
 
     @property
+    def steps(self) -> int:
+        """None: products are solved, not trained."""
+        return 0
+
+    @property
     def shown(self) -> slice:
         """Which of the levels were asked for."""
         return slice(self.plan.first, self.plan.asked)

@@ -24,23 +24,12 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
     dipoles                 (d, K, K) <i|x|j>, and oscillator_strengths
     next_energy             E of the level after the last one
     """
-    potential, levels, scale = solution.potential, solution.levels, solution.units.scale
-    d, plan = dimension(solution), solution.plan
+    levels, scale, plan = solution.levels, solution.units.scale, solution.plan
     energies = levels.energies[solution.shown]
     return {
-        "status": solution.status,
-        "task": run_folder.BOX,
-        "potential": potentials.describe(potential),
-        "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": scale},
-        "dimension": d,
-        "coordinates": list(coordinates(d)[:d]),
-        "walls": [[float(wall) for wall in pair] for pair in plan.potential.domain],
-        "masses": [float(mass) for mass in plan.potential.masses],
-        "breakpoints": [[float(point) for point in points] for points in plan.potential.breakpoints],
-        "curves": len(plan.potential.curves),
+        **problem(solution, plan.potential),
         "symmetries": list(solution.symmetries),
         "route": dict(route),
-        "settings": dataclasses.asdict(solution.settings),
         "states": _states(solution),
         "dipoles": solution.dipoles.tolist(),
         "oscillator_strengths": [observables.oscillator_strengths(energies, dipole).tolist()
@@ -49,15 +38,33 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
         "reference": None,
         "no_reference": None,
         "certificate": certificate(solution),
-        "rounds": solution.stats.rounds,
         "segments": [len(edges) - 1 for edges in plan.edges],
         "functions": [axis.count for axis in solution.axes],
         "seconds": dict(seconds),
+    }  # fmt: skip
+
+
+def problem(solution: Any, boxed: Any) -> dict[str, Any]:
+    """What was solved, between the walls of `boxed`, and on what, as both kinds of a results.json of a box have it."""
+    d = int(boxed.dimension)
+    return {
+        "status": solution.status,
+        "task": run_folder.BOX,
+        "potential": potentials.describe(solution.potential),
+        "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
+        "dimension": d,
+        "coordinates": list(coordinates(d)[:d]),
+        "walls": [[float(wall) for wall in pair] for pair in boxed.domain],
+        "masses": [float(mass) for mass in boxed.masses],
+        "breakpoints": [[float(point) for point in points] for points in boxed.breakpoints],
+        "curves": len(boxed.curves),
+        "settings": dataclasses.asdict(solution.settings),
+        "rounds": solution.stats.rounds,
         "versions": run_folder.versions(),
         "device": solution.stats.device,
         "seed": solution.settings.seed,
         "git": run_folder.git_commit(),
-    }  # fmt: skip
+    }
 
 
 def dimension(solution: Any) -> int:
