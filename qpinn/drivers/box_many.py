@@ -49,7 +49,7 @@ def _levels(plan: BoxPlan, solved: many_axes.ManyAxes, axes: tuple[Axis, ...], c
     return Levels(
         energies=energies, lower=lower, upper=energies + rounding[shown],
         residual=np.sqrt(np.diag(forms.residual))[shown], rounding=rounding[shown], truncation=truncation,
-        sigma=solved.sigma, products=len(solved.tuples), together=len(forms.energies), reason=solved.reason,
+        sigma=solved.sigma, products=0, together=len(forms.energies), reason=solved.reason,
         kinetic=forms.kinetic[shown, shown], moments=forms.moments[:, shown, shown],
         squares=forms.squares[:, shown, shown],
         scale=certify.scale(energies), beyond=solved.beyond,

@@ -34,7 +34,8 @@ class Levels:
     residual    |H psi - E psi|
     rounding    what the bounds allow for rounding, quadrature, and what it does not see of V
     truncation  what the lower ones allow for walls that were put where psi has decayed
-    sigma       lower bound of level `together`, from `products` of the comparison potential
+    sigma       lower bound of level `together`, from `products` of the comparison potential; 0 of more than three axes,
+                where a count by inertia gives it
     together    levels that are bounded together
     reason      why there are no bounds, or None
     kinetic     (K, K) <i|T|j>; moments (d, K, K) <i|x|j> and squares (d, K, K) <i|x^2|j> of every axis

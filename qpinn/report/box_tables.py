@@ -200,9 +200,10 @@ def bounds(results: Results) -> list[str]:
         return lines + ([f"from above alone: {', '.join(above[: words.SHOWN])}"] if above else [])
     missed = [state["index"] for state in states if not state["converged"]]
     lines.append(f"bounds {within}: " + ("all levels" if not missed else f"not of {words.listed(missed)}"))
+    by = f"Bazley and Fox: {known['products']} products" if known["products"] else "inertia of H among products"
     together, sigma = known["together"], f"{words.level(known['sigma'], 8)}{words.unit(results)}"
-    lines.append(f"they rest on a lower bound of level {together}, {sigma} (Bazley and Fox: {known['products']} "
-                 "products of a comparison potential that separates, nowhere above V), and on the residuals of levels "
+    lines.append(f"they rest on a lower bound of level {together}, {sigma} ({by} "
+                 "of a comparison potential that separates, nowhere above V), and on the residuals of levels "
                  f"0 to {together - 1} together (Lehmann and Maehly), by two quadratures")  # fmt: skip
     return lines
 

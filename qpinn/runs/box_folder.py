@@ -127,8 +127,9 @@ def certificate(solution: Any) -> dict[str, Any]:
     names = coordinates(dimension(solution))
     chosen = [name for name, here in zip(names, plan.chosen, strict=False) if here]
     bounded = levels.reason is None
+    above = f"Bazley and Fox: {levels.products} products" if levels.products else "inertia of H among products"
     checked = (
-        f"no level below sigma was missed (Bazley and Fox: {levels.products} products of a comparison potential that "
+        f"no level below sigma was missed ({above} of a comparison potential that "
         "separates and lies nowhere above V, whose own levels have lower bounds); V against it in cells, by interval "
         f"arithmetic; levels 0 to {levels.together - 1} bounded together up to a gap (Lehmann and Maehly); quadrature "
         "by two rules"
