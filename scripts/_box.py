@@ -20,6 +20,7 @@ def say(text: str) -> None:
 def train(config: Any, place: _resume.Place, potential: Any, settings: Any, clock: Any) -> tuple[int, str]:
     """One run. Returns its exit status and status."""
     from qpinn.drivers import box, box_folder
+    from qpinn.physics import box_walls
     from qpinn.physics.potentials.several import coordinates
     from qpinn.report import box_tables
 
@@ -31,7 +32,8 @@ def train(config: Any, place: _resume.Place, potential: Any, settings: Any, cloc
     names = coordinates(potential.dimension)
     chosen = [name for name, put in zip(names, solution.plan.chosen, strict=False) if put]
     if chosen:
-        say(f"walls of {', '.join(chosen)} put where psi of the highest state has decayed by exp(-20)")
+        decay = box_walls.decay(bool(potential.curves))
+        say(f"walls of {', '.join(chosen)} put where psi of the highest state has decayed by exp(-{decay:g})")
     clock.lap("planning", **solution.seconds)
     results = box_folder.write(place.folder, solution, route, clock.seconds, _cli.figures(config))
     say(f"\n{box_tables.report(results)}\n  folder: {place.folder}")
