@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -54,11 +54,18 @@ class Found(NamedTuple):
     cells: tuple[list[OnCell], list[OnCell]] | None
 
 
+def curves_of(potential: Any) -> tuple[Curve, ...]:
+    """The curves on which V may jump or bend, whether they run in the box or not.
+
+    Raises ValueError for those that cannot be followed.
+    """
+    trees = dict.fromkeys(tree for switch in potential.curves for tree in smooth(switch) if _is_curve(tree))
+    return tuple(Curve(tree, potential.domain) for tree in trees)
+
+
 def cut(plan: BoxPlan) -> Cut:
     """Cells and curves of a plan. Raises ValueError where the curves cannot be followed."""
-    domain = plan.potential.domain
-    trees = dict.fromkeys(tree for switch in plan.potential.curves for tree in smooth(switch) if _is_curve(tree))
-    every = tuple(Curve(tree, domain) for tree in trees)
+    domain, every = plan.potential.domain, curves_of(plan.potential)
     pieces = curves.pieces(every, plan.edges)
     used = [curve for curve in every if any(curve in piece.curves for piece in pieces)]
     if len(used) > len(BENDS):

@@ -1,4 +1,4 @@
-"""A solved box as the folder of a run: its arrays, results.json, figures and report.html."""
+"""A solved box as the folder of a run: its parameters and arrays, results.json, figures and report.html."""
 
 from __future__ import annotations
 
@@ -7,25 +7,40 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
+
+from qpinn.drivers import box, box_curves, box_plan
+from qpinn.drivers.box_solution import BoxSolution, Levels
+from qpinn.drivers.settings import Settings
+from qpinn.drivers.solution import Stats
 from qpinn.report import page
 from qpinn.report.choice import EVERYTHING, Choice
-from qpinn.runs import box_arrays, run_folder
+from qpinn.runs import box_arrays, box_parameters, run_folder
 from qpinn.runs.box_folder import summary
 
 
 def write(
     folder: Path, solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float], figures: Choice = EVERYTHING
 ) -> dict[str, Any]:
-    """wavefunction.npz, results.json, the figures that are chosen, and report.html of a `BoxSolution`; returns the
-    content of results.json.
+    """potential.json, parameters.npz, wavefunction.npz, results.json, the figures that are chosen, and report.html of a
+    `BoxSolution`; returns the content of results.json.
 
     seconds  of each phase so far, and their `total`; those of the figures are added
 
     The result is on the disk before anything is drawn of it.
     """
+    box_parameters.write(folder, solution, box_curves.curves_of(solution.plan.potential) if solution.bends else ())
+    box_arrays.write(folder, box_arrays.arrays(solution))
+    return finish(folder, summary(solution, route, seconds), figures)
+
+
+def finish(folder: Path, results: dict[str, Any], figures: Choice = EVERYTHING) -> dict[str, Any]:
+    """results.json, then the figures that are chosen and report.html, from what has been written of a box; returns the
+    content of results.json, with the seconds of the figures and their `total`.
+    """
+    seconds = results["seconds"]
     total = seconds.get("total", sum(seconds.values()))
-    box_arrays.write(folder, solution)
-    results = summary(solution, route, {**seconds, "total": total})
+    results["seconds"] = {**seconds, "total": total}
     run_folder.write_summary(folder, results)
     begun, pictures = time.monotonic(), page.NONE
     if figures.name != "none":
@@ -38,3 +53,26 @@ def write(
     run_folder.write_summary(folder, results)
     page.save(folder, pictures)
     return results
+
+
+def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxSolution:
+    """The solution that `write` wrote, of a potential with these settings; nothing is solved.
+
+    Raises ValueError, naming the file, if it is missing or damaged.
+    """
+    with jax.enable_x64(True):
+        stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings),
+                                     lambda walls: box_curves.curves_of(potential.on(walls)))  # fmt: skip
+        plan = box_plan.restored(potential, settings, [axis.mesh.edges for axis in stored.axes])
+    path = folder / box_parameters.NAME
+    if len(stored.core) != plan.asked:
+        raise ValueError(f"{path}: holds {len(stored.core)} levels, and config.yaml asks for {plan.asked}")
+    try:
+        levels = Levels(**stored.levels)
+    except TypeError as error:
+        raise ValueError(f"{path}: is damaged ({error})") from None
+    solving = {phase: seconds for phase, seconds in stats.seconds.items() if phase != "figures"}
+    return BoxSolution(
+        given=potential, settings=settings, plan=plan, axes=stored.axes, core=stored.core, bends=stored.bends,
+        levels=levels, stats=stats._replace(seconds=solving),
+    )  # fmt: skip

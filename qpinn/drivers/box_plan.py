@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.analysis import box_symmetry
 from qpinn.drivers import budget
 from qpinn.drivers.settings import Settings
 from qpinn.physics import box_walls, cells, units
@@ -80,6 +82,13 @@ class BoxPlan:
         rules = kind(POINTS if polynomial else POINTS_OF_OTHERS, d)
         return (*rules, *COARSE) if d == 3 else rules
 
+    @functools.cached_property
+    def sampled(self) -> Float[np.ndarray, "N d"]:
+        """Random places where psi of the levels is to be found."""
+        count = 1 + self.asked // 2
+        return box_symmetry.places([(sinc.x, sinc.weight * (u[:count] ** 2).mean(axis=0))
+                                    for sinc, u in zip(self.axes, self.field.functions, strict=True)])  # fmt: skip
+
     @property
     def solved(self) -> int:
         return self.asked + EXTRA
@@ -116,6 +125,13 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         potential=boxed, chosen=chosen, asked=asked, first=settings.level if settings.states is None else 0,
         edges=tuple(_filled(own, most) for own in edges), field=field, axes=axes, top=top,
     )  # fmt: skip
+
+
+def restored(potential: Any, settings: Settings, edges: Sequence[Float[np.ndarray, "S+1"]]) -> BoxPlan:
+    """The plan of levels that were solved on these edges of the axes, from wall to wall."""
+    walls = [(float(own[0]), float(own[-1])) for own in edges]
+    chosen = tuple(left is None for left, _ in potential.domain)
+    return dataclasses.replace(of(potential.on(walls), settings), edges=tuple(edges), chosen=chosen)
 
 
 def kind(of_axes: Mapping[int, Any], d: int) -> Any:

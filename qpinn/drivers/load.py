@@ -1,4 +1,4 @@
-"""A run that has ended, loaded from its folder as a Solution, and a Solution kept as such a folder."""
+"""A run that has ended, loaded from its folder as a solution, and a solution kept as such a folder."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 
 from qpinn.analysis import compare
-from qpinn.drivers import discretize
+from qpinn.drivers import box, box_folder, discretize
+from qpinn.drivers.box_solution import BoxSolution
 from qpinn.drivers.eigenstates import describe_route, potential_of, restored
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Solution, Stats
 from qpinn.geometry.mesh import Mesh
 from qpinn.physics.potentials import describe
-from qpinn.runs import checkpoint, potential_file, run_folder, status
+from qpinn.runs import box_arrays, checkpoint, potential_file, run_folder, status
 from qpinn.runs.files import read_npz, read_yaml
 from qpinn.training import loop
 from qpinn.training.fit import Fit
@@ -29,15 +30,19 @@ from qpinn.training.lanes import Lanes
 DAMAGED = (LookupError, TypeError, AttributeError)
 """What files of another content than they should have raise."""
 
+ON_EDGES = 0.05
+"""Share of the points of a box on which V may be another one: where it jumps it is kept from one side."""
 
-def load(folder: str | Path, potential: Any = None) -> Solution:
-    """The solution of a run that has ended: measured and bounded again, from the parameters that were trained.
 
-    folder     of `scripts/train.py` or of `Solution.save`; no file outside it is needed
+def load(folder: str | Path, potential: Any = None) -> Solution | BoxSolution:
+    """The solution of a run that has ended: measured and bounded again, from the parameters that were trained; of
+    several coordinates as it was measured and bounded.
+
+    folder     of `scripts/train.py`, `Solution.save` or `BoxSolution.save`; no file outside it is needed
     potential  the Python function that was solved, which is in no file; or a potential that is not of this package
 
-    Nothing is trained. On the machine that trained it, it is the same bit for bit. Raises ValueError, naming the folder
-    or the file, if it holds no run, one that has not ended, or what is missing or damaged.
+    Nothing is trained or solved. On the machine that trained it, it is the same bit for bit. Raises ValueError, naming
+    the folder or the file, if it holds no run, one that has not ended, or what is missing or damaged.
     """
     place = Path(folder)
     facts = status.read(place)
@@ -55,11 +60,13 @@ def load(folder: str | Path, potential: Any = None) -> Solution:
         raise ValueError(f"{place / 'config.yaml'}: {error}") from None
     try:
         given = _potential(place, results, potential)
+        seconds = {name: float(value) for name, value in results["seconds"].items() if name != "total"}
+        stats = Stats(seconds=seconds, device=results["device"], rounds=results["rounds"])
+        if results.get("task") == run_folder.BOX:
+            return box_folder.read(place, given, settings, stats)
         settings = discretize.settled(given, settings)
         stored = checkpoint.arrays(place / "parameters.npz")
         mesh = Mesh(stored["edges"], bool(stored["half"]))
-        seconds = {name: float(value) for name, value in results["seconds"].items() if name != "total"}
-        stats = Stats(seconds=seconds, device=results["device"], rounds=results["rounds"])
         first = discretize.of(given, settings).first
 
         def fit(lanes: Lanes) -> Fit:
@@ -85,14 +92,18 @@ def _potential(folder: Path, results: Mapping[str, Any], given: Any) -> Any:
         given = potential_of(given, (numbers["left"], numbers["right"]), results["breakpoints"], None)
     path = folder / "wavefunction.npz"
     grid = read_npz(path.read_bytes(), path)
-    v = np.asarray(given(grid["x"]))
-    if not np.allclose(v, grid["v"], rtol=1e-9, atol=1e-9 * max(np.abs(grid["v"]).max(), 1e-300)):
+    if "v" not in grid:  # of many coordinates
+        return given
+    box = results.get("task") == run_folder.BOX
+    v = np.asarray(given(box_arrays.places(grid) if box else grid["x"]))
+    same = np.isclose(v, grid["v"], rtol=1e-9, atol=1e-9 * max(np.abs(grid["v"]).max(), 1e-300))
+    if same.mean() < (1 - ON_EDGES if box else 1):
         raise ValueError(f"potential={getattr(given, 'name', given)}: is another than that of the run in {folder}")
     return given
 
 
-def save(solution: Solution, folder: str | Path) -> Path:
-    """See `Solution.save`."""
+def save(solution: Solution | BoxSolution, folder: str | Path) -> Path:
+    """See `Solution.save` and `BoxSolution.save`."""
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise ValueError(f"{place}: is not empty; a solution is saved into a folder of its own")
@@ -107,27 +118,36 @@ def save(solution: Solution, folder: str | Path) -> Path:
     return place
 
 
-def _write(solution: Solution, folder: Path) -> None:
+def _write(solution: Solution | BoxSolution, folder: Path) -> None:
     """All files of a run."""
-    from qpinn.report import page, run_figures  # matplotlib takes its time
-
-    config, units = _config(solution), solution.units
-    levels = solution.reference
-    missing = None if levels is not None else "too large a problem"
-    rows = compare.classical(solution.plan.potential, levels, solution.measured[-1].index, units.scale)
-    seconds = {**solution.seconds, "total": sum(solution.seconds.values())}
-    results = run_folder.summary(solution, describe_route(solution.settings), seconds, levels, rows, missing)
+    config = _config(solution)
     run_folder.write_config(folder, config)
-    run_folder.write_arrays(folder, solution, levels)
-    run_folder.write_summary(folder, results)
-    page.save(folder, run_figures.save_all(folder).shown)
+    if isinstance(solution, BoxSolution):
+        box_folder.write(folder, solution, box.describe_route(solution.settings), solution.seconds)
+    else:
+        _write_results(solution, folder)
     ended = "non-finite" if solution.status == "non-finite" else "finished"  # the folder is, also of what was stopped
     claim = status.Claim(folder)
     claim.write(ended, config=status.identity(config), versions=run_folder.versions(), git=run_folder.git_commit())
     claim.release()
 
 
-def _config(solution: Solution) -> dict[str, Any]:
+def _write_results(solution: Solution, folder: Path) -> None:
+    """Parameters, results and figures of a run on a line."""
+    from qpinn.report import page, run_figures  # matplotlib takes its time
+
+    units = solution.units
+    levels = solution.reference
+    missing = None if levels is not None else "too large a problem"
+    rows = compare.classical(solution.plan.potential, levels, solution.measured[-1].index, units.scale)
+    seconds = {**solution.seconds, "total": sum(solution.seconds.values())}
+    results = run_folder.summary(solution, describe_route(solution.settings), seconds, levels, rows, missing)
+    run_folder.write_arrays(folder, solution, levels)
+    run_folder.write_summary(folder, results)
+    page.save(folder, run_figures.save_all(folder).shown)
+
+
+def _config(solution: Solution | BoxSolution) -> dict[str, Any]:
     """The settings of a solution and the numbers of its potential as a config has them."""
     values = dataclasses.asdict(solution.settings)
     values["optimizer"].update(values["optimizer"].pop("numbers"))  # they stand beside its name

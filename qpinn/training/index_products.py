@@ -34,6 +34,9 @@ DENSE = 400
 FIRST_ACCURATE = 1e-3
 """Norm of the residual among the first products at which they are solved."""
 
+WITHIN, FINEST = 0.1, 1e-10
+"""Norm of the residual among the products, relative to that outside of them; and the least that is asked for."""
+
 GROWTH = 2.5
 """Products are added until there are so many times as many."""
 
@@ -349,21 +352,28 @@ def ritz(coupled: Coupled, count: int, tol: float, most: int, more: int = 0) -> 
     index = _sorted(sums(coupled.energies, max(DENSE, 8 * solved)), coupled.sizes)
     vectors = np.linalg.eigh(hamiltonian(coupled, index).toarray())[1][:, : solved + EXTRA]
     steps, accurate = 0, FIRST_ACCURATE
+    matrix = hamiltonian(coupled, index)
     while True:
-        matrix = hamiltonian(coupled, index)
         found = davidson(matrix.__matmul__, matrix.diagonal(), vectors, solved, accurate)
         steps += found.steps
         outside = _outside(coupled, index, found, SCREENED * np.sqrt(tol))
         missing, worst = outside.gains.sum(axis=0), outside.gains[:, :count].max(axis=1, initial=0.0)
-        if missing[:count].max() <= tol or len(index) >= most:
+        vectors = np.concatenate([found.vectors, vectors[:, solved:]], axis=1)
+        last = missing[:count].max() <= tol or len(index) >= most
+        finer = max(WITHIN * float(outside.norms[:count].min()), FINEST)
+        if last and (found.residuals[:count].max() <= 2 * finer or accurate <= finer):
             return Ritz(energies=found.values, tuples=index, vectors=found.vectors, missing=missing, steps=steps)
+        if last:  # what is left within the products must not be what limits the levels
+            accurate = finer
+            continue
         order = np.argsort(-worst)
         rest = worst.sum() - np.cumsum(worst[order])
         enough = int(np.count_nonzero(rest > tol / 4)) + 1
         added = order[: min(enough, int(len(index) * (GROWTH - 1)), most - len(index))]
-        accurate = max(1e-10, 0.1 * outside.norm * np.sqrt(max(rest[len(added) - 1], 0.0) / worst.sum()))
-        vectors = np.concatenate([found.vectors, vectors[:, solved:]], axis=1)
+        left = np.sqrt(max(rest[len(added) - 1], 0.0) / worst.sum())
+        accurate = max(WITHIN * left * float(outside.norms.max()), FINEST)
         index, vectors = _grown(index, vectors, outside.keys[added], coupled.sizes)
+        matrix = hamiltonian(coupled, index)
 
 
 def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"], least: float | None = None) -> Any:
@@ -382,11 +392,11 @@ def hamiltonian(coupled: Coupled, index: Int[np.ndarray, "N d"], least: float | 
 
 
 class _Outside(NamedTuple):
-    """Products that H reaches beyond those there are: keys (M,), by how much each lowers a level (M, K), and |r|."""
+    """Products that H reaches beyond those there are: keys (M,), by how much each lowers a level (M, K); |r| (K,)."""
 
     keys: np.ndarray
     gains: np.ndarray
-    norm: float
+    norms: np.ndarray
 
 
 def _outside(coupled: Coupled, index: np.ndarray, pairs: Eigenpairs, least: float) -> _Outside:
@@ -396,7 +406,7 @@ def _outside(coupled: Coupled, index: np.ndarray, pairs: Eigenpairs, least: floa
     keys, rest = found.keys[others], found.values[others]
     apart = coupled.diagonal(index_of(keys, coupled.sizes))[:, None] - pairs.values
     close = max(1e-3 * float(np.abs(pairs.values).max()), 1e-12)
-    return _Outside(keys, rest**2 / np.maximum(apart, close), float(np.linalg.norm(rest, axis=0).max(initial=0.0)))
+    return _Outside(keys, rest**2 / np.maximum(apart, close), np.linalg.norm(rest, axis=0))
 
 
 def _sorted(index: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:

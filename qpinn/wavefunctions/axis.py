@@ -154,7 +154,8 @@ def axis_of(ansatz: Ansatz, params: Params, mass: float, points: Sequence[int]) 
                           np.asarray(ansatz.continuity, np.float64))  # fmt: skip
     nodal = np.eye(ansatz.continuity.shape[2])
     width, nodes = linear.shape[-1] - len(nodal), len(nodal)
-    axis = Axis(ansatz=ansatz, params=jax.device_get(params), linear=linear,
+    # on the host: arrays of JAX are single precision once they have been pickled
+    axis = Axis(ansatz=jax.device_get(ansatz), params=jax.device_get(params), linear=linear,
                 nodal=np.concatenate([np.zeros((nodes, width)), nodal], axis=1))  # fmt: skip
     jets = np.einsum("jsqw,swn->jnsq", units, linear, optimize=True)
     grids, begin = [], 0

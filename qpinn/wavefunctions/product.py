@@ -109,7 +109,9 @@ def variables(axes: Sequence[Axis], indices: np.ndarray, coefficients: np.ndarra
     """Parameters and mesh of products: the functions of every axis, terms (T, d) and coefficients (..., T)."""
     names = [f"axis_{axis}" for axis in range(len(axes))]
     params = {name: axis.function_params() for name, axis in zip(names, axes, strict=True)}
-    mesh: dict[str, Any] = {name: axis.ansatz.mesh for name, axis in zip(names, axes, strict=True)}
+    mesh: dict[str, Any] = {
+        name: jax.tree.map(jnp.asarray, axis.ansatz.mesh) for name, axis in zip(names, axes, strict=True)
+    }
     return {
         "params": {**params, "coefficients": jnp.asarray(coefficients)},
         "mesh": {**mesh, "indices": jnp.asarray(indices)},

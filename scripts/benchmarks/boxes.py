@@ -10,17 +10,17 @@ import argparse
 import json
 import os
 import platform
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import _cli
 import boxes_page
+import elsewhere
 import numpy as np
 import routes
 
@@ -58,10 +58,16 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     parser.add_argument("--scale", type=float, default=1.0, help="a smaller number: fewer random potentials")
     parser.add_argument("--row", help=argparse.SUPPRESS)
-    parser.add_argument("--only", choices=("problems", "random", "page"), help="measure this part, keep the others")
+    parser.add_argument("--refined", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, default=5000, help="of the paper's recipe")
+    parser.add_argument(
+        "--only",
+        choices=("problems", "random", "baselines", "recipe", "page"),
+        help="measure this part, keep the others",
+    )
     arguments = parser.parse_args()
     if arguments.row:
-        print(json.dumps(row(arguments.row)))
+        print(json.dumps(elements(arguments.row, arguments.refined) if arguments.refined else row(arguments.row)))
         return 0
     from qpinn.runs import run_folder
 
@@ -76,6 +82,10 @@ def main() -> int:
         counts = {2: max(4, round(100 * arguments.scale)), 3: max(2, round(30 * arguments.scale))}
         entries = [entry for d, count in counts.items() for entry in random_potentials(d, count)]
         measured["random"] = {"entries": entries, **stamp}
+    if arguments.only in (None, "baselines"):
+        measured["baselines"] = {**baselines(), **stamp}
+    if arguments.only in (None, "recipe"):
+        measured["recipe"] = {"steps": arguments.steps, "rows": elsewhere.by_recipe(arguments.steps), **stamp}
     arguments.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
     (arguments.output / "boxes.md").write_text(boxes_page.page(measured))
@@ -84,19 +94,29 @@ def main() -> int:
 
 def in_a_process(name: str) -> dict[str, Any]:
     """A problem in a process of its own, on one core, nothing compiled before."""
-    with tempfile.TemporaryDirectory() as cache:
-        environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "OPENBLAS_NUM_THREADS": "1"}
-        core = ["taskset", "-c", "0"] if platform.system() == "Linux" else []
-        command = [*core, sys.executable, str(Path(__file__).resolve()), "--row", name]
-        begun = time.perf_counter()
-        finished = subprocess.run(command, capture_output=True, text=True, env=environment)
-        seconds = time.perf_counter() - begun
-    if finished.returncode:
-        found: dict[str, Any] = {"problem": name, "failed": (finished.stderr.strip().splitlines() or ["?"])[-1]}
-    else:
-        found = json.loads(finished.stdout.strip().splitlines()[-1])
-    print(f"{name}: {found.get('failed') or found['error']}, {seconds:.1f} s", flush=True)
-    return {**found, "seconds": seconds}
+    found = {"problem": name, **elsewhere.output(this("--row", name))}
+    print(f"{name}: {found.get('failed') or found['error']}, {found['seconds']:.1f} s", flush=True)
+    return found
+
+
+def this(*words: str) -> list[str]:
+    """A command that runs this script."""
+    return [sys.executable, str(Path(__file__).resolve()), *words]
+
+
+def baselines() -> dict[str, Any]:
+    """Levels by other routes, and those of this program for the same problems."""
+    programs = {"scikit-fem": metadata.version("scikit-fem"), "qmsolve": elsewhere.RELEASE}
+    found: dict[str, Any] = {"programs": programs, "elements": []}
+    for name, refinements in elsewhere.REFINED.items():
+        for number in refinements:
+            entry = elsewhere.output(this("--row", name, "--refined", str(number)))
+            found["elements"].append({"problem": name, "refined": number, **entry})
+            print(f"{name}, refined {number}: {entry.get('failed', '')} {entry['seconds']:.1f} s", flush=True)
+    found["qmsolve"] = list(elsewhere.by_qmsolve())
+    names = [name for name in PROBLEMS if name in elsewhere.REFINED or name in elsewhere.QMSOLVE]
+    found["qpinn"] = [in_a_process(name) for name in names]
+    return found
 
 
 def row(name: str) -> dict[str, Any]:
@@ -108,7 +128,7 @@ def row(name: str) -> dict[str, Any]:
     states = numbers.pop("states")
     potential = built(numbers)
     begun = time.perf_counter()
-    solution = qpinn.solve(potential, states=states)
+    solution: Any = qpinn.solve(potential, states=states)
     seconds = time.perf_counter() - begun
     energies, bounds = np.asarray(solution.energies), np.asarray(solution.bounds)
     half = (bounds[:, 1] - bounds[:, 0]) / 2
@@ -120,6 +140,17 @@ def row(name: str) -> dict[str, Any]:
         "reference": how, "error": None if exact is None else float(np.abs(energies / exact - 1).max()),
         "outside": outside, "solve_seconds": seconds, "phases": solution.seconds, "reason": solution.levels.reason,
     }  # fmt: skip
+
+
+def elements(name: str, refined: int) -> dict[str, Any]:
+    """A problem's levels by finite elements."""
+    numbers = dict(PROBLEMS[name])
+    states = numbers.pop("states")
+    potential = built(numbers)
+    begun = time.perf_counter()
+    levels, unknowns = elsewhere.finite_elements(potential, states, refined)
+    seconds = time.perf_counter() - begun
+    return {"energies": levels.tolist(), "unknowns": unknowns, "solve_seconds": seconds}
 
 
 def built(numbers: Mapping[str, Any]) -> Any:
@@ -239,7 +270,7 @@ def random_potentials(d: int, count: int) -> Iterator[dict[str, Any]]:
         kind, domain, formula = drawn(d, number)
         potential = several(domain, formula)
         begun = time.perf_counter()
-        solution = qpinn.solve(potential, states=STATES)
+        solution: Any = qpinn.solve(potential, states=STATES)
         seconds = time.perf_counter() - begun
         exact, change = dense(potential, STATES)
         bounds = solution.bounds

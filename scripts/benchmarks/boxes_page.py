@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from qpinn.report.tables import markdown, seconds
 
 AIMS = {
@@ -35,6 +37,10 @@ def page(measured: Mapping[str, Any]) -> str:
         blocks += _problems(measured["problems"])
     if "random" in measured:
         blocks += _random(measured["random"])
+    if "baselines" in measured:
+        blocks += _baselines(measured["baselines"])
+    if "recipe" in measured:
+        blocks += _recipe(measured["recipe"])
     blocks += [
         "## Published elsewhere",
         "STNet (arXiv:2510.23986, tables 1 and 3), after 3e5 to 5e5 steps of Adam on an RTX 4090D; its numbers and its "
@@ -101,4 +107,82 @@ def _random(part: Mapping[str, Any]) -> list[str]:
         "last.",
         markdown(["potentials", "number", "outside", "levels with bounds", "within 1e-8", "half-width, worst",
                   "difference of E, worst", "doubt, worst", "closest", "seconds, median"], rows),
+    ]  # fmt: skip
+
+
+EXACT = {"oscillator": [2.0, 4.0, 4.0, 6.0]}
+"""Levels of problems that other programs alone are asked for, to check their units."""
+
+
+def _baselines(part: Mapping[str, Any]) -> list[str]:
+    own = {row["problem"]: row for row in part["qpinn"]}
+    names = [*EXACT, *own]
+    rows = [line for name in names for line in _routes(name, own.get(name, {}), part)]
+    failed = [entry["failed"] for entry in part["qmsolve"] if "problem" not in entry]
+    return [
+        "## Other routes",
+        f"{_stamp(part)} {', '.join(f'{name} {release}' for name, release in part['programs'].items())}. "
+        "Every row a process of its own on one core; seconds of the solve, and of the process. Errors "
+        "are those against the levels of qpinn where all have bounds, and against the finest elements elsewhere; "
+        "*within* in the row of qpinn is its half-width. *Elements*: quartic triangles of scikit-fem with edges where "
+        "V jumps, narrow at a rectangle, curved at a circle, shift-invert of scipy; such levels lie above the exact "
+        "ones where V is exact (parabolas stand for arcs), and nothing bounds them from below. *qmsolve*: second-order "
+        "differences, with U = V / 2 in hartree and its energies turned back from eV; the oscillator is there to check "
+        "the units. Its step is the side over N while its N points are the side over N - 1 apart, so that its error is "
+        "of first order; *mended*: that undone by a mass of (N / (N - 1))^2. In three dimensions it has a cube of side "
+        "10, and lobpcg the thirty iterations of its default, which leave it unconverged."
+        + "".join(f" qmsolve: {reason}." for reason in failed),
+        markdown(["problem", "route", "unknowns", "error of E", "solve, s", "in all, s"], rows),
+    ]  # fmt: skip
+
+
+def _routes(name: str, own: Mapping[str, Any], part: Mapping[str, Any]) -> list[list[str]]:
+    """The rows of a problem."""
+    entries = [
+        (f"elements, refined {entry['refined']} times", entry) for entry in part["elements"] if entry["problem"] == name
+    ]
+    bounded = None not in own.get("half_width", [None])
+    finest = [entry["energies"] for _, entry in entries if "energies" in entry][-1:]
+    reference = np.array(own["energies"] if bounded else EXACT[name] if name in EXACT else [*finest, [np.nan]][0])
+    if own:
+        entries.insert(0, ("qpinn", {**own, "unknowns": None}))
+    for entry in part["qmsolve"]:
+        if entry.get("problem") == name:
+            mended = ", mended" if entry["mended"] else ""
+            entries.append((f"qmsolve, N = {entry['points']}, {entry['method']}{mended}", entry))
+    rows = []
+    for route, entry in entries:
+        if "failed" in entry:
+            rows.append([name, route, "", entry["failed"][:80], "", seconds(entry["seconds"])])
+            continue
+        error = f"{np.abs(np.array(entry['energies']) / reference - 1).max():.1e}"
+        if bounded and route == "qpinn":
+            error = f"within {max(own['half_width']):.1e}"
+        elif not bounded and [entry["energies"]] == finest:
+            error = "reference"
+        unknowns = "" if entry["unknowns"] is None else str(entry["unknowns"])
+        total = "" if route == "qpinn" else seconds(entry["seconds"])
+        rows.append([name, route, unknowns, error, seconds(entry["solve_seconds"]), total])
+    return rows
+
+
+def _recipe(part: Mapping[str, Any]) -> list[str]:
+    return [
+        "## The paper's recipe",
+        f"{_stamp(part)} `scripts/benchmarks/trained_boxes.py`: one network in an envelope for the ground state, "
+        f"{part['steps']} steps of Adam, one seed, one core. The oscillator is x^2 + y^2 + 0.1 x^2 y^2. In a box E is "
+        "fixed at the exact one when the start is random. *Rayleigh*: that quotient of the trained psi.",
+        markdown(["problem", "start", "error of E", "error of Rayleigh", "error of psi", "residual", "outcome",
+                  "compile + train, s"], [_trained(row) for row in part["rows"]]),
+    ]  # fmt: skip
+
+
+def _trained(row: Mapping[str, Any]) -> list[str]:
+    if "failed" in row:
+        return [row["failed"][:80], *[""] * 7]
+    energy = "fixed" if row["error_energy"] == 0 else f"{row['error_energy']:.1e}"
+    return [
+        row["problem"].replace("_", " "), row["start"], energy, f"{abs(row['error_rayleigh']):.1e}",
+        f"{row['error_psi']:.1e}", f"{row['residual']:.1e}", row["outcome"],
+        f"{row['seconds']['compile']:.0f} + {row['seconds']['train']:.0f}",
     ]  # fmt: skip

@@ -12,6 +12,7 @@ from qpinn.physics.mean_field import Sinc, mean_field, sums
 from qpinn.physics.potentials.several import several
 from qpinn.physics.separable import by_terms
 from qpinn.training import index_products as products
+from qpinn.wavefunctions.product import Terms
 
 
 def _solved(stiffness, asked, tol, half=6.5, functions=56, segments=13):
@@ -41,10 +42,28 @@ def test_levels_of_harmonic_chains_lie_in_their_bounds(stiffness):
     energies, count = found.forms.energies, len(found.forms.energies)
     exact = exact[:count]
     assert np.abs(energies - exact).max() < 3e-8
+    assert (energies - exact < 2 * found.missing + 1e-10).all()
     assert (exact <= energies + found.forms.unseen + 1e-10).all()
     assert (found.lower <= exact + 1e-12).all()
     assert (energies - found.lower).max() < 1e-6
     assert exact[-1] < found.sigma
+
+
+def test_a_cluster_of_levels_is_as_exact_as_is_said():
+    stiffness = _chain(10, 0.1)
+    terms = [f"{stiffness[i, i]}*x{i + 1}**2" for i in range(10)] + [f"-0.2*x{i + 1}*x{i + 2}" for i in range(9)]
+    potential = several([[-6.5, 6.5]] * 10, " + ".join(terms))
+    axes = [sine_axis(-6.5, 6.5, 50)[0]] * 10
+    field = mean_field(potential, axes)
+    densities = [grid.weight * u[0] ** 2 for grid, u in zip(axes, field.functions, strict=True)]
+    parts = products.split(potential, axes, densities)
+    own = [grid.mixed(grid.ritz(v)[1][:, :12]) for grid, v in zip(axes, parts.v, strict=True)]
+    found = products.ritz(products.couple(parts, own), 11, 1e-9, 30_000, more=1)
+    omega = np.sqrt(np.linalg.eigvalsh(stiffness))
+    exact = omega.sum() + np.append(0, 2 * omega)
+    error = found.energies[:11] - exact
+    assert (error > -1e-10).all()
+    assert (error < 2 * found.missing[:11] + 1e-10).all()
 
 
 def test_sigma_is_below_the_next_level_of_random_chains():
@@ -95,6 +114,9 @@ def test_energies_residuals_and_moments_are_those_on_a_tensor_grid(kept):
     assert np.abs(chain.kinetic - grid.kinetic).max() < 1e-9
     assert np.abs(chain.moments - grid.moments).max() < 1e-9
     assert np.abs(chain.squares - grid.squares).max() < 1e-9
+    for axis, one in enumerate(own):
+        along = tensor.density(one, Terms(tuples, vectors.T), axis)
+        assert np.abs(along - tensor.density(one, core, axis)).max() < 1e-9
     above = np.linalg.eigvalsh(chain.residual - grid.residual)
     assert above.min() > -1e-8 * np.diag(grid.residual).max()
     within = np.diag(grid.residual) - (np.diag(chain.residual) - outside)  # exactly what is outside of the products

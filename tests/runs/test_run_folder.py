@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import boxes_page
 import crossings
 import inputs
 import many
@@ -70,6 +71,7 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
         ("levels", pages.levels_page),
         ("many", many.page),
         ("inputs", inputs.page),
+        ("boxes", boxes_page.page),
     ],
 )
 def test_the_pages_are_those_of_their_numbers(name, page):
