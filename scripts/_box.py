@@ -67,11 +67,13 @@ def _trained(
 
 def _say_walls(potential: Any, chosen: Any) -> None:
     """On which axes walls were put."""
+    from qpinn.physics import box_walls
     from qpinn.physics.potentials.several import coordinates
 
     names = [name for name, put in zip(coordinates(potential.dimension), chosen, strict=False) if put]
     if names:
-        say(f"walls of {', '.join(names)} put where psi of the highest state has decayed by exp(-20)")
+        decay = box_walls.decay(bool(potential.curves))
+        say(f"walls of {', '.join(names)} put where psi of the highest state has decayed by exp(-{decay:g})")
 
 
 def heading(potential: Any, settings: Any) -> str:

@@ -25,6 +25,11 @@ OTHERS = (1, 64, 24)
 """Cells of each other axis in which V is bounded, by the number of axes; of more it is bounded over all of space."""
 
 
+def decay(has_curves: bool) -> float:
+    """psi has decayed by exp(-decay) at walls that are chosen, for a V that jumps on curves or does not."""
+    return DECAYED_OF_CURVES if has_curves else DECAYED
+
+
 def highest(field: MeanField, count: int) -> float:
     """The level `count` - 1 of the mean field."""
     last = sums(field.energies, count)[-1]
@@ -94,7 +99,7 @@ def _decayed(potential: Any, axis: int, half: float, top: float, reach: dict[int
     inner = np.flatnonzero(kappa <= 0)
     if inner.size == 0:
         inner = np.array([int(np.argmin(low))])
-    enough = DECAYED_OF_CURVES if potential.curves else DECAYED
+    enough = decay(bool(potential.curves))
     right, left = np.cumsum(kappa[inner[-1] + 1 :]), np.cumsum(kappa[: inner[0]][::-1])
     if max(right.size, left.size) == 0 or right.max(initial=0) < enough or left.max(initial=0) < enough:
         return None

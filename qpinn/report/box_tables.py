@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from qpinn.physics import box_walls
 from qpinn.report import words
 from qpinn.report.tables import formatter, plain, settled, size, training, with_unit, wrapped
 from qpinn.report.words import Results, State
@@ -237,7 +238,8 @@ def walls(results: Results) -> str | None:
     known = zip(results["coordinates"], results["walls"], results["certificate"]["walls_chosen"], strict=True)
     chosen = [f"{name} from {left:.4g} to {right:.4g}" for name, (left, right), here in known if here]
     unit = "" if results["units"]["length"] == "L" else f" {results['units']['length']}"
-    return f"walls put where psi has decayed by exp(-20): {', '.join(chosen)}{unit}" if chosen else None
+    decay = f"exp(-{box_walls.decay(results['curves'] > 0):g})"
+    return f"walls put where psi has decayed by {decay}: {', '.join(chosen)}{unit}" if chosen else None
 
 
 def cut(results: Results) -> str | None:

@@ -51,18 +51,23 @@ def test_psi_is_smooth_up_to_its_slope_and_bends_as_v_jumps(dot):
     module, variables = dot.wavefunction
     angle = np.array([0.3, 1.1, 2.9, 4.4])
     place = np.stack([np.cos(angle), np.sin(angle) / 2], axis=1)
-    step = 1e-9 * place
+    normal = np.stack([np.cos(angle), 2 * np.sin(angle)], axis=1)
+    normal /= np.linalg.norm(normal, axis=1)[:, None]
 
-    def psi(x):
-        return module.apply(variables, x)
+    def across(place, normal):
+        """Values, slopes and second derivatives of psi (3, K) along the normal."""
 
-    inside, outside = jnp.asarray(place - step), jnp.asarray(place + step)
-    slope, curvature = (jax.jit(jax.vmap(kind(psi))) for kind in (jax.jacfwd, jax.hessian))
-    slopes = [slope(x) for x in (inside, outside)]
-    np.testing.assert_allclose(*slopes, atol=1e-6)
-    jump = np.diff([curvature(x) for x in (inside, outside)], axis=0)[0]
-    bent = jump[..., 0, 0] + jump[..., 1, 1] / 4
-    np.testing.assert_allclose(bent, 50 * jax.vmap(psi)(inside), atol=0.05)
+        def psi(t):
+            return module.apply(variables, place + t * normal)
+
+        slope = jax.jacfwd(psi)
+        return jnp.stack([psi(0.0), slope(0.0), jax.jacfwd(slope)(0.0)])
+
+    each = jax.jit(jax.vmap(across))
+    inside, outside = (each(place + side * 1e-9 * normal, normal) for side in (-1, 1))
+    np.testing.assert_allclose(inside[:, :2], outside[:, :2], atol=1e-6)
+    jump = (normal[:, :1] ** 2 + normal[:, 1:] ** 2 / 4) * (outside - inside)[:, 2]
+    np.testing.assert_allclose(jump, 50 * inside[:, 0], atol=0.05)
 
 
 def test_the_module_and_the_tables_are_one_function(dot):
