@@ -70,11 +70,11 @@ def _problems(part: Mapping[str, Any]) -> list[str]:
         error = "-" if row["error"] is None else f"{row['error']:.1e}"
         outside = "-" if row["outside"] is None else str(row["outside"])
         rows.append([row["problem"], str(row["states"]), error, row["reference"], bound, outside,
-                     seconds(row["seconds"]), " / ".join(filter(None, aims))])  # fmt: skip
+                     seconds(row["solve_seconds"]), " / ".join(filter(None, aims))])  # fmt: skip
     return [
         "## Problems",
-        f"{_stamp(part)} Every problem in a process of its own on one core, with nothing compiled before; seconds from "
-        "the start of the process to its end, the reference included. The reference of problems with jumps is the same "
+        f"{_stamp(part)} Every problem in a process of its own on one core, with nothing compiled before; seconds of "
+        "`qpinn.solve`, compiling included, beside whatever else the machine did. The reference of problems with jumps is the same "
         "route with another network on shorter segments, and says how far the levels are converged. *Outside*: levels "
         "whose reference is outside their bounds by more than 1e-9.",
         markdown(["problem", "levels", "error of E", "against", "half-width of bounds", "outside", "seconds",
