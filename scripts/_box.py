@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import _cli
 import _resume
-
-log = logging.getLogger("qpinn")
-
-
-def say(text: str) -> None:
-    """To the terminal and to train.log."""
-    print(text, flush=True)
-    log.info(text)
+import _training
+from _training import say
 
 
-def train(config: Any, place: _resume.Place, potential: Any, settings: Any, clock: Any) -> tuple[int, str]:
-    """One run. Returns its exit status and status."""
+def train(
+    config: Any, place: _resume.Place, potential: Any, settings: Any, clock: Any, started: float
+) -> tuple[int, str]:
+    """One run, begun at `started`. Returns its exit status and status."""
+    if settings.ansatz.name == "envelope":
+        return _trained(config, place, potential, settings, clock, started)
     from qpinn.drivers import box, box_folder
-    from qpinn.physics.potentials.several import coordinates
     from qpinn.report import box_tables
 
     route = box.describe_route(settings)
@@ -28,14 +24,54 @@ def train(config: Any, place: _resume.Place, potential: Any, settings: Any, cloc
     say(f"{route['label']}; seed {settings.seed}")
     clock.lap("planning")
     solution = box.run(potential, settings)
-    names = coordinates(potential.dimension)
-    chosen = [name for name, put in zip(names, solution.plan.chosen, strict=False) if put]
-    if chosen:
-        say(f"walls of {', '.join(chosen)} put where psi of the highest state has decayed by exp(-20)")
+    _say_walls(potential, solution.plan.chosen)
     clock.lap("planning", **solution.seconds)
     results = box_folder.write(place.folder, solution, route, clock.seconds, _cli.figures(config))
     say(f"\n{box_tables.report(results)}\n  folder: {place.folder}")
     return 0, solution.status
+
+
+def _trained(
+    config: Any, place: _resume.Place, potential: Any, settings: Any, clock: Any, started: float
+) -> tuple[int, str]:
+    """One network for each level, trained; its result is written before it is compared with anything."""
+    from qpinn.drivers import box_folder, eigenstates, trained_box
+    from qpinn.report import box_tables
+    from qpinn.runs import run_folder, trained_folder
+
+    folder, route = place.folder, eigenstates.describe_route(settings)
+    say(heading(potential, settings))
+    _say_walls(potential, trained_box.with_walls(potential, settings)[1])
+    say(f"{route['label']}; seed {settings.seed}")
+    clock.lap("planning")
+    _training.say_where(place)
+    with _training.followed(config, place, settings.units.units, started) as callbacks:
+        solution = trained_box.solve_trained(potential, settings, callbacks, place.snapshots)
+    clock.lap("planning", **solution.seconds)
+    clock.seconds.update({"earlier": place.seconds} if place.seconds else {})
+    trained_folder.write_arrays(folder, solution)
+    run_folder.write_summary(folder, trained_folder.summary(solution, route, clock.seconds))
+    _training.written(solution, folder)
+    clock.lap("write")
+    levels, missing = solution.reference, None
+    if levels is None:
+        missing = f"{solution.indices[-1] + 1} levels are too many for a grid of products"
+        say(f"no reference: {missing}")
+    clock.lap("reference")
+    trained_folder.write_history(folder, solution, levels)
+    results = trained_folder.summary(solution, route, clock.seconds, levels, missing)
+    results = box_folder.finish(folder, results, _cli.figures(config))
+    say(f"\n{box_tables.report(results)}\n  folder: {folder}")
+    return _training.ended(solution), solution.status
+
+
+def _say_walls(potential: Any, chosen: Any) -> None:
+    """On which axes walls were put."""
+    from qpinn.physics.potentials.several import coordinates
+
+    names = [name for name, put in zip(coordinates(potential.dimension), chosen, strict=False) if put]
+    if names:
+        say(f"walls of {', '.join(names)} put where psi of the highest state has decayed by exp(-20)")
 
 
 def heading(potential: Any, settings: Any) -> str:

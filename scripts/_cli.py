@@ -272,8 +272,8 @@ def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
             raise ValueError(f"potential={potential.name}: has {potential.dimension} coordinates; scripts/{key}.py "
                              "takes a potential on a line")  # fmt: skip
     if values.get("figures", {}).get("animate"):
-        raise ValueError(f"figures.animate=true: potential={potential.name} is solved among products, not trained; "
-                         "leave it out")  # fmt: skip
+        raise ValueError(f"figures.animate=true: shows psi along a line; potential={potential.name} has "
+                         f"{potential.dimension} coordinates; leave it out")  # fmt: skip
     if chosen.ansatz.name == "envelope":
         boxed, _ = trained_box.with_walls(potential, chosen)
         trained_box.check_size(boxed, chosen)

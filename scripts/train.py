@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import sys
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +20,13 @@ import _jobs
 import _overrides
 import _resume
 import _signals
+import _training
+from _training import say
 
 STARTED = _cli.process_started()
 DEEP = 12
 """Layers from which on it is said how long compiling takes: on two cores 0.65 s a layer by Levenberg-Marquardt, 0.35 by
 Adam."""
-
-log = logging.getLogger("qpinn")
 
 
 def main() -> int:
@@ -126,7 +124,7 @@ def run(config: Any, place: _resume.Place, started: float) -> int:
         with contextlib.suppress(OSError):  # the disk may be what failed
             claim.write(ended, **begun)
         claim.release()
-        _close_log()
+        _training.close_log()
 
 
 def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
@@ -139,15 +137,15 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     from qpinn.drivers.clock import Clock
     from qpinn.physics.potentials.base import dimension
     from qpinn.report import page, tables
-    from qpinn.runs import run_folder, saves
+    from qpinn.runs import run_folder
 
     folder, clock = place.folder, Clock(already=time.monotonic() - started)
     clock.lap("import")
     potential, settings = _cli.read(config)
-    _open_log(folder)
+    _training.open_log(folder)
     _cli.write_config(config, folder)
     if dimension(potential) > 1:
-        return _box.train(config, place, potential, settings, clock)
+        return _box.train(config, place, potential, settings, clock, started)
     route = eigenstates.describe_route(settings)
     plan, units = discretize.of(potential, settings), settings.units.units
     say(_heading(plan.with_walls(potential), settings))
@@ -157,31 +155,20 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     clock.lap("planning")
     if settings.network.depth > DEEP:
         say(f"network.depth={settings.network.depth}: compiling takes about {settings.network.depth / 2:.0f} s")
-    if place.before:
-        done = place.snapshots[-1].done if place.snapshots else 0
-        say(f"goes on after step {done} in {folder}; resume=never begins anew")
-
-    def spent() -> float:
-        return place.seconds + time.monotonic() - started
-
-    def saved(progress: Any) -> None:
-        place.claim.write("running", step=progress.step, steps=progress.steps, seconds=spent())
-
+    _training.say_where(place)
     figures, seen = _cli.figures(config), frames.Frames()
     looks = frames.watched(settings) if figures.animate else settings
-    saver = saves.Saver(folder, config.save_every, saved, place.snapshots, **_resume.code())
-    with progress_bar() as bar:
-        callbacks: list[Any] = [saver, bar, Keep(folder, units, saver), *([seen] if figures.animate else [])]
-        solution = eigenstates.run(potential, looks, callbacks, place.snapshots)
+    with _training.followed(config, place, units, started) as callbacks:
+        solution = eigenstates.run(potential, looks, [*callbacks, *([seen] if figures.animate else [])],
+                                   place.snapshots)  # fmt: skip
     solution = dataclasses.replace(solution, settings=settings)
-    saver.close()
     clock.lap("planning", **solution.seconds)
     clock.seconds.update({"earlier": place.seconds} if place.seconds else {})
     run_folder.write_arrays(folder, solution)
     run_folder.write_summary(folder, run_folder.summary(solution, route, clock.seconds))
     if figures.animate:
         run_folder.write_frames(folder, seen.arrays(solution))
-    _written(solution, folder)
+    _training.written(solution, folder)
     clock.lap("write")
     levels, missing = _reference(solution)
     clock.lap("reference")
@@ -193,12 +180,12 @@ def train(config: Any, place: _resume.Place, started: float) -> tuple[int, str]:
     clock.lap("write")
     drawn = draw(folder, figures)
     clock.lap("figures")
-    seconds = {**clock.seconds, "total": spent()}
+    seconds = {**clock.seconds, "total": _training.spent(place, started)}
     summary = run_folder.summary(solution, route, seconds, levels, rows, missing)
     run_folder.write_summary(folder, summary)
     page.save(folder, drawn)
     say(f"\n{tables.report(summary)}\n  folder: {folder}")
-    return _ended(solution), solution.status
+    return _training.ended(solution), solution.status
 
 
 def _reference(solution: Any) -> tuple[Any, str | None]:
@@ -252,98 +239,6 @@ def draw(folder: Path, figures: Any) -> dict[str, tuple[str, bytes]]:
     from qpinn.report import run_figures
 
     return run_figures.save_all(folder, figures).shown
-
-
-say = _box.say
-
-
-class _Log(logging.FileHandler):
-    """A disk that is full is said by what must be written, not by the log."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (its name in logging)
-        pass
-
-
-def _close_log() -> None:
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
-
-
-def _open_log(folder: Path) -> None:
-    _close_log()
-    handler = _Log(folder / "train.log")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-
-
-class Keep:
-    """A callback that writes the log and keeps what a signal is to save. Ends training after one."""
-
-    def __init__(self, folder: Path, units: Any, saver: Any) -> None:
-        self._folder, self._units, self._saver = folder, units, saver
-
-    def __call__(self, progress: Any) -> bool:
-        energy = progress.report["energy"]
-        log.info("step %d of %d: loss %.3e, E %.12g", progress.step, progress.steps, progress.loss, energy)
-        _signals.keep(partial(self._stopped, progress))
-        return bool(_signals.came())
-
-    def _stopped(self, progress: Any) -> str:
-        from qpinn.runs import run_folder
-
-        self._saver.save()
-        return run_folder.write_stopped(self._folder, progress, self._units)
-
-
-class progress_bar:  # noqa: N801  (used like a function)
-    """A callback that shows steps, loss and E, on each mesh anew; silent where stderr is not a terminal."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __enter__(self) -> progress_bar:
-        return self
-
-    def __call__(self, progress: Any) -> None:
-        if not sys.stderr.isatty():
-            return
-        from tqdm import tqdm
-
-        if self._bar is not None and progress.step <= self._bar.n:
-            self._bar.close()
-            self._bar = None
-        if self._bar is None:
-            self._bar = tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}", refresh=False)
-        self._bar.update(progress.step - self._bar.n)
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar:
-            self._bar.close()
-
-
-def _written(solution: Any, folder: Path) -> None:
-    """The results are on the disk: from here on a signal has nothing to save, and one that came ends the run."""
-    _signals.keep(None)
-    if _signals.came():
-        print(f"stopped by a signal after step {solution.steps}; the results are in {folder}", file=sys.stderr)
-    _signals.check()
-
-
-def _ended(solution: Any) -> int:
-    """The exit status, with a line where a loss was not finite or has diverged."""
-    frozen = ", ".join(f"{steps + 1} (level {level})" for level, steps in solution.frozen.items())
-    diverged = ", ".join(str(state.index) for state in solution.measured if state.outcome == "diverged")
-    if not (frozen or diverged):
-        return 0
-    what = f"not finite at step {frozen}; its last good state is saved" if frozen else f"level {diverged} has diverged"
-    message = f"error: {what}. Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
-    log.error(message)
-    print(message, file=sys.stderr)
-    return _cli.NON_FINITE
 
 
 if __name__ == "__main__":

@@ -7,17 +7,14 @@ antisymmetric under an exchange, and where that leaves a choice the one among wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from itertools import combinations, pairwise, product
+from collections.abc import Callable, Sequence
+from itertools import combinations, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
-from qpinn.geometry.quadrature import legendre
 from qpinn.physics.potentials.several import coordinates
-from qpinn.training.products import along
-from qpinn.wavefunctions.axis import Axis, OnGrid
-from qpinn.wavefunctions.product import Core, Terms
 
 SAME = 1e-8
 """Of the energy that errors are divided by: levels that are closer are taken for one, and any mixture for an
@@ -30,11 +27,16 @@ symmetries of V ask for it."""
 PLACES = 4096
 """Random places at which V is compared with itself."""
 
-PURE = 1e-5
-"""How far <psi|R|psi> may be from +-1 where psi is said to be even or odd under R."""
+SAMPLES = 600
+"""Random places at which functions are compared with their images."""
 
-POINTS = 20
-"""Gauss-Legendre points between any two edges of an axis and their mirror images."""
+PURE = 1e-3
+"""Share of psi by which psi(R x) may be off +-psi(x) where psi is said to be even or odd under R."""
+
+CLEAR = 0.2
+"""Share of a function above which it says which sign of psi is taken."""
+
+Psi = Callable[[Float[np.ndarray, "N d"]], Float[np.ndarray, "K N"]]
 
 
 class Symmetry(NamedTuple):
@@ -75,7 +77,7 @@ def _holds(potential: Any, symmetry: Symmetry) -> bool:
     if not (np.array_equal(walls[order], walls) and np.array_equal(masses[order], masses)):
         return False
     x = walls[:, 0] + np.random.default_rng(0).random((PLACES, len(walls))) * (walls[:, 1] - walls[:, 0])
-    moved = np.where(symmetry.flipped, walls.sum(axis=1) - x[:, order], x[:, order])
+    moved = _image(potential, symmetry, x)
     with np.errstate(all="ignore"):
         before, after = (np.asarray(potential.at(places), float) for places in (x, moved))
     size = np.abs(before) + np.quantile(np.abs(before - before.min()), 0.1)
@@ -86,70 +88,76 @@ def groups(levels: Any) -> list[range]:
     """Neighbouring levels that are one as far as is known: closer than `SAME`, or than their bounds."""
     wide = (levels.half_width[1:] + levels.half_width[:-1]) / levels.scale[1:]
     wide = np.where(np.isfinite(wide), np.clip(wide, SAME, LOOSEST), SAME)
-    return runs(np.diff(levels.energies) / levels.scale[1:] <= wide)
+    return _runs(np.diff(levels.energies) / levels.scale[1:] <= wide)
 
 
-def runs(joined: np.ndarray) -> list[range]:
+def _runs(joined: np.ndarray) -> list[range]:
     """Places 0 to n in runs, from whether each is joined with the next one (n,)."""
     ends = [0, *(np.flatnonzero(~joined) + 1).tolist(), len(joined) + 1]
     return [range(first, last) for first, last in pairwise(ends)]
 
 
-def aligned(potential: Any, axes: Sequence[Axis], core: Core, levels: Any) -> tuple[Core, Any]:
-    """Coefficients with neighbouring levels mixed, so that their functions have the symmetries of V, and signs chosen;
-    and `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions. Of more than three
-    axes all stays as it is."""
-    if isinstance(core, Terms):
-        return core, levels
-    grids, known, mix = _grids(axes, potential.masses), symmetries(potential), np.eye(len(core))
-    kinetic, squares = levels.kinetic.copy(), levels.squares.copy()
-    for run in runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]):
-        if len(run) == 1:
-            continue
+def places(functions: Sequence[tuple[np.ndarray, np.ndarray]], count: int = SAMPLES) -> Float[np.ndarray, "N d"]:
+    """Random places where psi is to be found, from positions (Q,) of every axis and densities there."""
+    drawn, chance = [], np.random.default_rng(0)
+    for x, density in functions:
+        share = np.cumsum(density)
+        drawn.append(np.interp(chance.random(count), share / share[-1], x))
+    return np.stack(drawn, axis=1)
+
+
+def aligned(potential: Any, psi: Psi, x: Float[np.ndarray, "N d"], levels: Any) -> tuple[np.ndarray, Any]:
+    """A mix (K, K) of neighbouring levels after which their functions have the symmetries of V, and signs chosen; and
+    `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions.
+
+    psi  the functions (K, N) at places; of a symmetry R is psi_i(R x) = sum_j R_ij psi_j(x) at all places `x`
+    """
+    known, mix, values = symmetries(potential), np.eye(len(levels.energies)), psi(x)
+    runs = [run for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]) if len(run) > 1]
+    moved = [psi(_image(potential, symmetry, x)) for symmetry in known] if runs else []
+    for run in runs:
         some = slice(run.start, run.stop)
-        own, energies = core[some], levels.energies[some] / levels.scale[run.start]
-        forms = np.array([_form(own, axis, _matrix(grid, grid.x**2)) for axis, grid in enumerate(grids)])
-        slopes = sum(_form(own, axis, _matrix(grid, 1 / grid.mass, 1)) for axis, grid in enumerate(grids))
-        operators = [_form_of(own, _moved(own, axes, grids, symmetry)) for symmetry in known]
-        turn = split(operators, energies, np.tensordot(10.0 ** -np.arange(len(axes)), forms, axes=1))
-        mix[some, some] = turn
-        squares[:, some] = np.einsum("ik,dij,jk->dk", turn, forms, turn)
-        kinetic[some] = np.einsum("ik,ij,jk->k", turn, slopes, turn)
-    mix = mix * _signs(np.tensordot(mix.T, core, axes=1), grids)
-    moments = mix.T @ levels.moments @ mix
-    return (
-        np.tensordot(mix.T, core, axes=1),
-        dataclasses.replace(levels, moments=moments, squares=squares, kinetic=kinetic),
-    )
+        operators = [np.linalg.lstsq(values[some].T, image[some].T, rcond=None)[0] for image in moved]
+        spread = np.tensordot(10.0 ** -np.arange(x.shape[1]), levels.squares[:, some, some], axes=1)
+        mix[some, some] = _split(operators, levels.energies[some] / levels.scale[run.start], spread)
+    mix = mix * _signs(mix.T @ values, x)
+    turned = {name: mix.T @ getattr(levels, name) @ mix for name in ("moments", "squares", "kinetic")}
+    return mix, dataclasses.replace(levels, **turned)
 
 
-def characters(potential: Any, axes: Sequence[Axis], core: Core) -> dict[str, list[int | None]]:
+def characters(potential: Any, psi: Psi, x: Float[np.ndarray, "N d"]) -> dict[str, list[int | None]]:
     """+1 or -1 for each function under each symmetry of V, None where psi is neither even nor odd under it."""
-    if isinstance(core, Terms):
-        return {}
-    grids, values = _grids(axes, potential.masses), {}
+    values, signs = psi(x), {}
+    size = np.sqrt((values**2).sum(axis=1))
     for symmetry in symmetries(potential):
-        moved = _moved(core, axes, grids, symmetry)
-        overlap = (core * moved).reshape(len(core), -1).sum(axis=1)
-        values[symmetry.name] = [int(np.sign(one)) if abs(abs(one) - 1) < PURE else None for one in overlap.tolist()]
-    return values
+        image = psi(_image(potential, symmetry, x))
+        off = {sign: np.sqrt(((image - sign * values) ** 2).sum(axis=1)) / size for sign in (1, -1)}
+        signs[symmetry.name] = [next((sign for sign in off if off[sign][k] < PURE), None) for k in range(len(values))]
+    return signs
 
 
-def split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndarray) -> np.ndarray:
+def _image(potential: Any, symmetry: Symmetry, x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "N d"]:
+    """The places that a symmetry takes places to."""
+    ends, moved = np.asarray(potential.domain, float).sum(axis=1), x[:, list(symmetry.order)]
+    return np.where(symmetry.flipped, ends - moved, moved)
+
+
+def _split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """An orthogonal matrix whose columns diagonalise in turn every operator that leaves what is split by those before
     as it is; then H, and `spread` among what that leaves the same."""
     blocks = [np.eye(len(spread))]
     for operator in operators:
         parts = []
         for block in blocks:
-            values, turn = np.linalg.eigh(block.T @ operator @ block)
+            within = block.T @ operator @ block
+            values, turn = np.linalg.eigh((within + within.T) / 2)
             pure = (np.abs(np.abs(values) - 1) < 1e-3).all()
             parts += [block @ turn[:, values > 0], block @ turn[:, values < 0]] if pure else [block]
         blocks = [part for part in parts if part.shape[1]]
     settled = []
     for block in blocks:
         values, turn = np.linalg.eigh(block.T @ (energies[:, None] * block))
-        for run in runs(np.diff(values) <= SAME):
+        for run in _runs(np.diff(values) <= SAME):
             own = block @ turn[:, run.start : run.stop]
             settled.append(own @ np.linalg.eigh(own.T @ spread @ own)[1])
     whole = np.concatenate(settled, axis=1)
@@ -157,62 +165,12 @@ def split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.ndar
     return np.asarray(whole[:, np.argsort(order, kind="stable")])
 
 
-def _signs(core: np.ndarray, grids: Sequence[OnGrid]) -> np.ndarray:
-    """Signs (K,) with which psi is positive on the whole, or towards larger coordinates."""
-    weights = [np.stack([grid.jets[0] @ (grid.weight * (grid.x - grid.x.mean()) ** power) for power in (0, 1)])
-               for grid in grids]  # fmt: skip
-    signs, open_ = np.ones(len(core)), np.full(len(core), True)
-    powers = sorted(product((0, 1), repeat=len(grids)), key=sum) if len(grids) <= 4 else [(0,) * len(grids)]
-    for power in powers:
-        parts = [(weights[axis][one] / np.linalg.norm(weights[axis][one]))[:, None] for axis, one in enumerate(power)]
-        along_it = along(core, parts).reshape(len(core))
-        clear = open_ & (np.abs(along_it) > 1e-3)
-        signs[clear], open_ = np.sign(along_it[clear]), open_ & ~clear
-    return signs
-
-
-def _grids(axes: Sequence[Axis], masses: Sequence[float]) -> list[OnGrid]:
-    """Quadratures of the axes between all edges and their mirror images."""
-    grids = []
-    nodes, weights = legendre(POINTS)
-    for axis, mass in zip(axes, masses, strict=True):
-        edges = axis.mesh.edges
-        both = np.unique(np.concatenate([edges, edges[0] + edges[-1] - edges]))
-        both = both[np.append(True, np.diff(both) > 1e-12 * (edges[-1] - edges[0]))]
-        half = np.diff(both)[:, None] / 2
-        x = ((both[1:] + both[:-1])[:, None] / 2 + half * nodes).ravel()
-        grids.append(dataclasses.replace(axis.on(x, float(mass)), weight=(half * weights).ravel()))
-    return grids
-
-
-def _matrix(grid: OnGrid, factor: Any, order: int = 0) -> np.ndarray:
-    """<phi_a|factor|phi_b> of an axis, or of derivatives of some order."""
-    return (grid.jets[order] * (grid.weight * factor)) @ grid.jets[order].T
-
-
-def _form(core: np.ndarray, axis: int, matrix: np.ndarray) -> np.ndarray:
-    """<i|A|j> of A that acts on one axis."""
-    return _form_of(core, np.moveaxis(np.tensordot(core, matrix, axes=(axis + 1, 0)), -1, axis + 1))
-
-
-def _form_of(core: np.ndarray, image: np.ndarray) -> np.ndarray:
-    form = core.reshape(len(core), -1) @ image.reshape(len(core), -1).T
-    return np.asarray((form + form.T) / 2)
-
-
-def _moved(core: np.ndarray, axes: Sequence[Axis], grids: Sequence[OnGrid], symmetry: Symmetry) -> np.ndarray:
-    """Coefficients of R psi in the same products."""
-    if not any(symmetry.flipped):
-        matrices = []
-        for axis, to in enumerate(symmetry.order):
-            if to == axis:
-                matrices.append(np.eye(axes[axis].count))
-            else:
-                matrices.append((axes[axis].on(grids[to].x).jets[0] * grids[to].weight) @ grids[to].jets[0].T)
-    else:
-        matrices = [
-            _matrix(grid, 1.0) if not flips else (grid.jets[0][:, ::-1] * grid.weight) @ grid.jets[0].T
-            for grid, flips in zip(grids, symmetry.flipped, strict=True)
-        ]
-    inverse = np.argsort(symmetry.order)
-    return np.transpose(along(core, matrices), [0, *(1 + inverse)])
+def _signs(values: Float[np.ndarray, "K N"], x: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K"]:
+    """Signs with which psi is positive on the whole, or towards larger coordinates."""
+    center = (x - x.mean(axis=0)) / x.std(axis=0)
+    pairs = [center[:, i] * center[:, j] for i, j in combinations(range(x.shape[1]), 2)]
+    shapes = np.array([np.ones(len(x)), *center.T, *pairs])
+    share = values @ shapes.T / np.outer(np.linalg.norm(values, axis=1), np.linalg.norm(shapes, axis=1))
+    first = np.argmax(np.abs(share) > CLEAR, axis=1)
+    signs = np.sign(share[np.arange(len(values)), first])
+    return np.where(signs == 0, 1.0, signs)

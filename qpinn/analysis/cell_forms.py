@@ -30,8 +30,8 @@ def forms(cells: Sequence[OnCell], functions: Functions, masses: Sequence[float]
     """The integrals of functions, see `qpinn.analysis.tensor.forms`."""
     count = len(functions.core)
     overlap, moments, gram = np.zeros((count, count)), np.zeros((2, count, count)), np.zeros((count, count))
-    each = {name: np.zeros(count) for name in ("potential", "size", "kinetic", "unseen", "felt")}
-    squares = np.zeros((2, count))
+    each = {name: np.zeros(count) for name in ("potential", "size", "unseen", "felt")}
+    squares, kinetic = np.zeros((2, count, count)), np.zeros((count, count))
     for cell in cells:
         value, *slopes = cell.fields(functions)[:3]
         weighted = cell.weight * value
@@ -39,24 +39,25 @@ def forms(cells: Sequence[OnCell], functions: Functions, masses: Sequence[float]
         overlap += weighted @ value.T
         each["potential"] += density @ cell.v
         each["size"] += density @ np.abs(cell.v)
-        each["kinetic"] += sum(slope**2 @ cell.weight / mass for slope, mass in zip(slopes, masses, strict=True))
+        for slope, mass in zip(slopes, masses, strict=True):
+            kinetic += (cell.weight / mass * slope) @ slope.T
         each["unseen"] += 2 * density @ cell.blur
         each["felt"] += density @ cell.blur**2
         for axis, x in enumerate(cell.places):
             moments[axis] += (x * weighted) @ value.T
-            squares[axis] += density @ x**2
+            squares[axis] += (x**2 * weighted) @ value.T
     norm = np.diag(overlap)
-    energies = (each["potential"] + each["kinetic"]) / norm
+    energies = (each["potential"] + np.diag(kinetic)) / norm
     for cell in cells:
         fields = cell.fields(functions)
         residual = cell.h(fields, masses) - energies[:, None] * fields[0]
         gram += (cell.weight * residual) @ residual.T
-    unit = 1 / np.sqrt(norm)
-    gram = gram * np.outer(unit, unit)
+    unit = np.outer(1 / np.sqrt(norm), 1 / np.sqrt(norm))
+    gram = gram * unit
     felt, size = np.sqrt(each["felt"] / norm), np.sqrt(np.maximum(np.diag(gram), 0.0))
     return Forms(
-        overlap=overlap, energies=energies, residual=gram, kinetic=each["kinetic"] / norm,
-        size=(each["size"] + each["kinetic"]) / norm, moments=moments * np.outer(unit, unit),
-        squares=squares / norm, unseen=each["unseen"] / norm,
+        overlap=overlap, energies=energies, residual=gram, kinetic=kinetic * unit,
+        size=(each["size"] + np.diag(kinetic)) / norm, moments=moments * unit,
+        squares=squares * unit, unseen=each["unseen"] / norm,
         strayed=2 * (np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)),
     )  # fmt: skip

@@ -56,14 +56,14 @@ def forms(
     rest[found.places] -= energies * vectors
     residual = rest.T @ rest
     count = meeting([(axis,) for axis in range(len(axes))] + [coupling.axes for coupling in coupled.couplings])
-    outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros(len(energies)), [], []
+    outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros_like(residual), [], []
     for axis, (grid, defects) in enumerate(zip(axes, coupled.defects, strict=True)):
         slices = _slices(index, axis, coupled.sizes, vectors)
         outside += count * _expected(slices, defects)
         slope = grid.jets[1]
-        kinetic += np.diag(_expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T))
+        kinetic += _expected(slices, (slope * (grid.weight / grid.mass)) @ slope.T)
         moments.append(_expected(slices, elements(grid.x, [grid])))
-        squares.append(np.diag(_expected(slices, elements(grid.x**2, [grid]))))
+        squares.append(_expected(slices, elements(grid.x**2, [grid])))
     outside += count * _leaving(coupled, index, vectors, SMALL * float(np.diag(residual).min()))
     diagonal = coupled.diagonal(index)
     size = np.abs(coupled.shift) + np.einsum("nk,n->k", vectors**2, np.abs(diagonal - coupled.shift))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -28,6 +28,19 @@ ROUNDING = 1e-9
 
 ROUNDING_PSI = 1e-7
 """The same for its psi."""
+
+
+class Functions(Protocol):
+    """K functions psi (K, n) on n points x, (n,) or (n, d), of a quadrature."""
+
+    @property
+    def x(self) -> Float[np.ndarray, "n *d"]: ...
+
+    @property
+    def psi(self) -> Float[np.ndarray, "K n"]: ...
+
+    @property
+    def weight(self) -> Float[np.ndarray, "n"]: ...
 
 
 def within_brackets(levels: Eigenstates, low: Float[np.ndarray, "n"], high: Float[np.ndarray, "n"]) -> Eigenstates:
@@ -78,11 +91,15 @@ def of_psi(
     return off if stated and vouched(levels)[index] else np.nan
 
 
-def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) -> list[State]:
-    """The states with their errors against the reference, from their functions `fine`. All dimensionless."""
+def against(states: Sequence[State], fine: Functions, levels: Eigenstates, groups: bool = False) -> list[State]:
+    """The states with their errors against the reference, from their functions `fine`. All dimensionless.
+
+    groups  whether a function belongs to a degenerate level as far as it lies among its psi; else nothing is said there
+    """
     scale = certify.scale(levels.energies)
-    single = degenerate(levels).sum(axis=0) == 1
-    exact, sure = levels.psi(fine.x), vouched(levels) & (levels.psi_errors <= VOUCHED_PSI) & single
+    alike = degenerate(levels)
+    single = alike.sum(axis=0) == 1
+    exact, sure = levels.psi(fine.x), vouched(levels) & np.where(single, levels.psi_errors <= VOUCHED_PSI, groups)
     compared = []
     for state, psi in zip(states, fine.psi, strict=True):
         index = state.index
@@ -97,7 +114,10 @@ def against(states: Sequence[State], fine: certify.Values, levels: Eigenstates) 
             for value in (state.energy, state.energy_start, state.energy_rayleigh)
         )
         overlaps = observables.overlaps_with(psi, exact, fine.weight)
+        if groups:
+            overlaps = np.sqrt(overlaps**2 @ alike)
         nearest = int(np.argmax(overlaps))
+        nearest = index if groups and alike[nearest, index] else nearest
         ended = state.outcome
         if sure[index] and sure[nearest]:
             off = (state.energy - levels.energies[nearest]) / scale[nearest]

@@ -35,7 +35,8 @@ class State:
     free_at_wall  whether E lies above V at such a wall, so that the level is one of the box
     wall_slope  what E falls by, per length, where such walls are moved outwards; None where wall_shift is
     expectation  <x>, <x^2>, <p^2>, the product of the uncertainties of x and p, kinetic and potential energy, the
-               virial ratio, 1 for an eigenfunction, and parity: None where V has none
+               virial ratio, 1 for an eigenfunction, and parity: None where V has none; of several coordinates <x> and
+               <x^2> of each, and both energies
     overlaps   |<psi_k|psi>| / |psi| with the lowest levels of the reference, whose largest says which state this is
     """
 
@@ -56,7 +57,7 @@ class State:
     truncation: float
     wall_shift: float | None
     free_at_wall: bool
-    expectation: dict[str, float | None]
+    expectation: dict[str, Any]
     energy_reference: float | None = None
     relative_error_energy: float | None = None
     relative_error_energy_start: float | None = None

@@ -24,8 +24,8 @@ class Forms(NamedTuple):
     energies   (K,) Rayleigh quotients
     residual   (K, K) <r_i|r_j> with r = H psi - E psi
     size       (K,) the energy with all signs positive
-    kinetic    (K,)
-    moments    (d, K, K) <i|x|j>, squares (d, K) <x^2>
+    kinetic    (K, K) <i|T|j>
+    moments    (d, K, K) <i|x|j>, squares (d, K, K) <i|x^2|j>
     unseen     (K,) bound on what `blur` makes in each energy; strayed (K, K) in each entry of <r_i|r_j>
     """
 
@@ -33,9 +33,9 @@ class Forms(NamedTuple):
     energies: Float[np.ndarray, "K"]
     residual: Float[np.ndarray, "K K"]
     size: Float[np.ndarray, "K"]
-    kinetic: Float[np.ndarray, "K"]
+    kinetic: Float[np.ndarray, "K K"]
     moments: Float[np.ndarray, "d K K"]
-    squares: Float[np.ndarray, "d K"]
+    squares: Float[np.ndarray, "d K K"]
     unseen: Float[np.ndarray, "K"]
     strayed: Float[np.ndarray, "K K"]
 
@@ -69,8 +69,9 @@ def forms(
     One pass for energies and one for residuals, as those are a millionth of what is subtracted in them.
     """
     count, d = len(core), len(axes)
-    names = {"overlap": (count, count), "form": (count,), "kinetic": (count,), "size": (count,),
-             "moments": (d, count, count), "squares": (d, count), "unseen": (count,), "felt": (count,)}  # fmt: skip
+    names = {"overlap": (count, count), "form": (count,), "kinetic": (count, count), "size": (count,),
+             "moments": (d, count, count), "squares": (d, count, count), "unseen": (count,),
+             "felt": (count,)}  # fmt: skip
     total = {name: np.zeros(shape) for name, shape in names.items()}
     for part, grids, v, weight in _slabs(potential, axes, count):
         value = _value(core, grids).reshape(count, -1)
@@ -79,15 +80,17 @@ def forms(
         total["form"] += density @ v.ravel()
         total["size"] += density @ np.abs(v).ravel()
         for axis, grid in enumerate(grids):
-            total["kinetic"] += _value(core, grids, {axis: 1}).reshape(count, -1) ** 2 @ weight.ravel() / grid.mass
+            slope = _value(core, grids, {axis: 1}).reshape(count, -1)
+            total["kinetic"] += (weight.ravel() / grid.mass * slope) @ slope.T
             x = np.broadcast_to(grid.x.reshape(_along(axis, d)), v.shape).ravel()
             total["moments"][axis] += (weight.ravel() * x * value) @ value.T
-            total["squares"][axis] += density @ x**2
+            total["squares"][axis] += (weight.ravel() * x**2 * value) @ value.T
         if blur is not None:
             total["unseen"] += 2 * density @ blur[part].ravel()
             total["felt"] += density @ blur[part].ravel() ** 2
     norm = np.diag(total["overlap"])
-    energies = (total["form"] + total["kinetic"]) / norm
+    kinetic = np.diag(total["kinetic"])
+    energies = (total["form"] + kinetic) / norm
     gram = np.zeros((count, count))
     for _, grids, v, weight in _slabs(potential, axes, count):
         residual = (v - energies.reshape(-1, *[1] * d)) * _value(core, grids)
@@ -95,13 +98,13 @@ def forms(
             residual -= _value(core, grids, {axis: 2}) / grid.mass
         flat = residual.reshape(count, -1)
         gram += (weight.ravel() * flat) @ flat.T
-    unit = 1 / np.sqrt(norm)
-    gram = gram * np.outer(unit, unit)
+    unit = np.outer(1 / np.sqrt(norm), 1 / np.sqrt(norm))
+    gram = gram * unit
     felt, size = np.sqrt(total["felt"] / norm), np.sqrt(np.maximum(np.diag(gram), 0.0))
     return Forms(
-        overlap=total["overlap"], energies=energies, residual=gram, kinetic=total["kinetic"] / norm,
-        size=(total["size"] + total["kinetic"]) / norm, moments=total["moments"] * np.outer(unit, unit),
-        squares=total["squares"] / norm, unseen=total["unseen"] / norm,
+        overlap=total["overlap"], energies=energies, residual=gram, kinetic=total["kinetic"] * unit,
+        size=(total["size"] + kinetic) / norm, moments=total["moments"] * unit, squares=total["squares"] * unit,
+        unseen=total["unseen"] / norm,
         strayed=2 * (np.outer(size, felt) + np.outer(felt, size) + np.outer(felt, felt)),
     )  # fmt: skip
 
@@ -114,13 +117,16 @@ class Fields(NamedTuple):
     v: Float[np.ndarray, "*Q"]
 
 
-def fields(potential: Any, axes: Sequence[OnGrid], core: Float[np.ndarray, "K *n"]) -> Fields:
-    """Functions with coefficients `core` in products of the functions of `axes`, on all of their points."""
-    v = grid_of(tabulated(potential, [grid.x for grid in axes]), [len(grid.x) for grid in axes])
-    psi = _value(core, axes)
+def fields(
+    potential: Any, axes: Sequence[Axis], core: Float[np.ndarray, "K *n"], places: Sequence[Float[np.ndarray, "Q"]]
+) -> Fields:
+    """Functions on the grid of some positions of every axis."""
+    grids = [axis.on(x, float(mass)) for axis, x, mass in zip(axes, places, potential.masses, strict=True)]
+    v = grid_of(tabulated(potential, places), [len(x) for x in places])
+    psi = _value(core, grids)
     h_psi = v * psi
-    for axis, grid in enumerate(axes):
-        h_psi -= _value(core, axes, {axis: 2}) / grid.mass
+    for axis, grid in enumerate(grids):
+        h_psi -= _value(core, grids, {axis: 2}) / grid.mass
     return Fields(psi, h_psi, v)
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import bent_fields, box_bounds, box_symmetry, tensor
+from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers import box_curves, box_many, box_plan, build
@@ -30,7 +30,7 @@ from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
 from qpinn.wavefunctions.networks import MLP
 from qpinn.wavefunctions.on_cells import Bend
-from qpinn.wavefunctions.product import Core, Terms
+from qpinn.wavefunctions.product import Core
 
 FUNCTIONS = {2: 180, 3: 28}
 """Functions of an axis that products are made of, at most."""
@@ -94,16 +94,13 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
                 break
             phase *= SHORTER
     _, plan, solved = min(tried, key=lambda one: one[0])
-    if solved.bends and not isinstance(solved.core, Terms):
-        psi, levels = bent_fields.aligned(plan.potential, Psi(solved.axes, solved.core, solved.bends), solved.levels)
-        solved = solved._replace(core=psi.core, bends=psi.bends, levels=levels)
-    else:
-        core, levels = box_symmetry.aligned(plan.potential, solved.axes, solved.core, solved.levels)
-        solved = solved._replace(core=core, levels=levels)
+    psi = Psi(solved.axes, solved.core, solved.bends)
+    mix, levels = box_symmetry.aligned(plan.potential, psi.at, plan.sampled, solved.levels)
+    psi = psi.mixed(mix)
     clock.lap("measure")
     return BoxSolution(
-        given=potential, settings=settings, plan=plan, axes=solved.axes, core=solved.core, bends=solved.bends,
-        levels=solved.levels, stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
+        given=potential, settings=settings, plan=plan, axes=psi.axes, core=psi.core, bends=psi.bends, levels=levels,
+        stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
 
 
@@ -120,6 +117,9 @@ def check(settings: Settings) -> None:
     """Raise ValueError for what has no meaning, or is not there, in several dimensions."""
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: products are solved in float64; leave it out")
+    if settings.start.name != "ritz":
+        raise ValueError(f"start.name={settings.start.name}: products are solved, not trained; leave it out, or write "
+                         "ansatz=envelope to train one network of all coordinates")  # fmt: skip
     if settings.states != "all" and settings.level >= MOST_LEVELS:
         key = f"state={settings.level}" if settings.states is None else f"states={settings.states}"
         raise ValueError(f"{key}: in several dimensions at most {MOST_LEVELS} levels are solved and bounded together")
@@ -277,8 +277,8 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     return Levels(
         energies=energies[shown], lower=(lower - truncation)[shown], upper=upper[shown],
         residual=np.sqrt(np.diag(fine.residual))[shown], rounding=rounding[shown], truncation=truncation[shown],
-        sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown],
-        moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown],
+        sigma=above, products=sigma.products, together=count, reason=reason, kinetic=fine.kinetic[shown, shown],
+        moments=fine.moments[:, shown, shown], squares=fine.squares[:, shown, shown],
         scale=certify.scale(energies)[shown], beyond=float(energies[plan.asked]),
     )  # fmt: skip
 

@@ -29,10 +29,18 @@ def write(
 
     The result is on the disk before anything is drawn of it.
     """
-    total = seconds.get("total", sum(seconds.values()))
     box_parameters.write(folder, solution, box_curves.curves_of(solution.plan.potential) if solution.bends else ())
-    box_arrays.write(folder, solution)
-    results = summary(solution, route, {**seconds, "total": total})
+    box_arrays.write(folder, box_arrays.arrays(solution))
+    return finish(folder, summary(solution, route, seconds), figures)
+
+
+def finish(folder: Path, results: dict[str, Any], figures: Choice = EVERYTHING) -> dict[str, Any]:
+    """results.json, then the figures that are chosen and report.html, from what has been written of a box; returns the
+    content of results.json, with the seconds of the figures and their `total`.
+    """
+    seconds = results["seconds"]
+    total = seconds.get("total", sum(seconds.values()))
+    results["seconds"] = {**seconds, "total": total}
     run_folder.write_summary(folder, results)
     begun, pictures = time.monotonic(), page.NONE
     if figures.name != "none":

@@ -50,6 +50,7 @@ def _levels(plan: BoxPlan, solved: many_axes.ManyAxes, axes: tuple[Axis, ...], c
         energies=energies, lower=lower, upper=energies + rounding[shown],
         residual=np.sqrt(np.diag(forms.residual))[shown], rounding=rounding[shown], truncation=truncation,
         sigma=solved.sigma, products=len(solved.tuples), together=len(forms.energies), reason=solved.reason,
-        kinetic=forms.kinetic[shown], moments=forms.moments[:, shown, shown], squares=forms.squares[:, shown],
+        kinetic=forms.kinetic[shown, shown], moments=forms.moments[:, shown, shown],
+        squares=forms.squares[:, shown, shown],
         scale=certify.scale(energies), beyond=solved.beyond,
     )  # fmt: skip

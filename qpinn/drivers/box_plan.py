@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.analysis import box_symmetry
 from qpinn.drivers import budget
 from qpinn.drivers.settings import Settings
 from qpinn.physics import box_walls, cells, units
@@ -79,6 +81,13 @@ class BoxPlan:
         polynomial = max(cells.degrees(self.potential)) <= kind(POINTS, d)[0] // 2
         rules = kind(POINTS if polynomial else POINTS_OF_OTHERS, d)
         return (*rules, *COARSE) if d == 3 else rules
+
+    @functools.cached_property
+    def sampled(self) -> Float[np.ndarray, "N d"]:
+        """Random places where psi of the levels is to be found."""
+        count = 1 + self.asked // 2
+        return box_symmetry.places([(sinc.x, sinc.weight * (u[:count] ** 2).mean(axis=0))
+                                    for sinc, u in zip(self.axes, self.field.functions, strict=True)])  # fmt: skip
 
     @property
     def solved(self) -> int:

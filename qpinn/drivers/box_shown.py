@@ -1,13 +1,31 @@
-"""A BoxSolution as a session shows it: a few lines of text, or a small table."""
+"""A BoxSolution or a TrainedBox as a session shows it: a few lines of text, or a small table."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qpinn.drivers import shown
+from qpinn.drivers.eigenstates import describe_route
 from qpinn.drivers.shown import Shown
 from qpinn.report import box_tables, tables, words
-from qpinn.runs import box_folder
+from qpinn.runs import box_folder, trained_folder
+
+
+def of_trained(solution: Any) -> Shown:
+    """Potential and how it was trained, and every level with its norm and residual: nothing is compared with others."""
+    results = trained_folder.summary(solution, describe_route(solution.settings), solution.seconds)
+    states, units = results["states"], results["units"]
+    remarks = ["no bounds: some level lies within the residual of <psi|H|psi>; `states` has the errors"]
+    count = shown.LEVELS - len(remarks)
+    rows = [[str(state["index"]), words.level(state["energy"], 10), words.level(state["energy_rayleigh"], 10),
+             words.number(state["residual"]), f"{state['norm']:.4f}"] for state in states[:count]]  # fmt: skip
+    if len(states) > count:
+        remarks.insert(0, f"... and {len(states) - count} more")
+    header = ["n", *(tables.with_unit(name, units, "energy") for name in ("E", "<psi|H|psi>", "residual")), "norm"]
+    ended = "" if solution.status == "finished" else f"; {solution.status}"
+    heads = [f"TrainedBox of {', '.join([str(results['potential']['name']), box_tables.potential(results)])}",
+             f"{results['route']['label']}; {sum(solution.seconds.values()):.1f} s{ended}"]  # fmt: skip
+    return Shown(heads, header, rows, remarks)
 
 
 def of_box(solution: Any) -> Shown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import bent_fields, box_symmetry, chains
+from qpinn.analysis import bent_fields, box_symmetry, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers.box_plan import BoxPlan
@@ -36,7 +37,7 @@ class Levels:
     sigma       lower bound of level `together`, from `products` of the comparison potential
     together    levels that are bounded together
     reason      why there are no bounds, or None
-    kinetic     <T>; moments (d, K, K) <i|x|j> and squares (d, K) <x^2> of every axis
+    kinetic     (K, K) <i|T|j>; moments (d, K, K) <i|x|j> and squares (d, K, K) <i|x^2|j> of every axis
     scale       energy that errors are divided by
     beyond      energy of the next level, which was not asked for
     """
@@ -51,9 +52,9 @@ class Levels:
     products: int
     together: int
     reason: str | None
-    kinetic: Float[np.ndarray, "K"]
+    kinetic: Float[np.ndarray, "K K"]
     moments: Float[np.ndarray, "d K K"]
-    squares: Float[np.ndarray, "d K"]
+    squares: Float[np.ndarray, "d K K"]
     scale: Float[np.ndarray, "K"]
     beyond: float
 
@@ -118,6 +119,11 @@ class BoxSolution:
         return "finished"
 
     @property
+    def steps(self) -> int:
+        """None: products are solved, not trained."""
+        return 0
+
+    @property
     def shown(self) -> slice:
         """Which of the levels were asked for."""
         return slice(self.plan.first, self.plan.asked)
@@ -149,14 +155,38 @@ class BoxSolution:
     @functools.cached_property
     def symmetries(self) -> dict[str, list[int | None]]:
         """For each symmetry of V +1 or -1 of every state (K,), None where psi is neither even nor odd under it."""
+        return box_symmetry.characters(self.plan.potential, self.at, self.plan.sampled)
+
+    def at(self, places: Float[np.ndarray, "N d"]) -> Float[np.ndarray, "K N"]:
+        """psi of every level at places inside, without a compiled programme."""
+        return self.bent.at(places)
+
+    def fields(self, places: Sequence[Float[np.ndarray, "Q"]]) -> tensor.Fields:
+        """psi and H psi of every level, and V, on the grid of some positions of every axis; H and V dimensionless."""
         if self.bends:
-            return bent_fields.characters(self.plan.potential, self.bent)
-        return box_symmetry.characters(self.plan.potential, self.axes, self.core[self.shown])
+            return bent_fields.fields(self.plan.potential, self.bent, places)
+        core = self.core[self.shown]
+        if isinstance(core, product.Terms):
+            raise ValueError(f"places: no grid of {len(self.axes)} axes is filled; `at` takes places one by one")
+        return tensor.fields(self.plan.potential, self.axes, core, places)
+
+    def density(self, axis: int, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "K Q"]:
+        """|psi|^2 of every level at positions of an axis, integrated over all others."""
+        if self.bends:
+            return bent_fields.density(self.bent, x, axis)
+        return tensor.density(self.axes[axis].on(x), self.core[self.shown], axis)
+
+    @property
+    def wall_flux(self) -> Float[np.ndarray, "K d 2"]:
+        """Integrals of (d psi / dn)^2 / m of every level over both walls of every axis."""
+        masses = list(map(float, self.plan.potential.masses))
+        if self.bends:
+            return bent_fields.wall_flux(self.bent, masses)
+        return tensor.wall_flux(self.axes, self.core[self.shown], masses)
 
     @property
     def bent(self) -> Psi:
-        """The levels that were asked for, where they bend on curves."""
-        assert not isinstance(self.core, product.Terms)
+        """The levels that were asked for."""
         bends = tuple(bend._replace(core=bend.core[self.shown]) for bend in self.bends)
         return Psi(self.axes, self.core[self.shown], bends)
 
@@ -227,10 +257,8 @@ class BoxSolution:
         """psi of every level, walls or not."""
         if not isinstance(self.core, product.Terms):
             return np.asarray(self._values(jnp.asarray(x)))
-        masses = self.plan.potential.masses
-        values = [axis.on(np.clip(x[:, place], *axis.mesh.edges[[0, -1]]), float(masses[place])).jets[0]
-                  for place, axis in enumerate(self.axes)]  # fmt: skip
-        return chains.psi(values, self.core.indices, self.core.coefficients.T)
+        walls = np.asarray(self.plan.potential.domain, np.float64)
+        return Psi(self.axes, self.core, ()).at(np.clip(x, walls[:, 0], walls[:, 1]))
 
     @functools.cached_property
     def _values(self) -> Any:

@@ -140,17 +140,12 @@ class Solution:
     @property
     def steps(self) -> int:
         """Steps of training: of the state that took most, or of the last one whose turn came."""
-        taken = self.trained.fit.steps
-        if self.settings.in_turn:
-            taken = taken[: max(1, np.count_nonzero(taken))]
-            return int(taken[-1])
-        return 0 if self.settings.shared else int(taken.max())
+        return 0 if self.settings.shared else self.trained.fit.taken(self.settings.in_turn)
 
     @property
     def frozen(self) -> dict[int, int]:
         """Indices of the levels that met a NaN, and how many good steps each took before."""
-        fit, indices = self.trained.fit, self.plan.indices
-        return {int(indices[k]): int(fit.steps[k]) for k in np.flatnonzero(~fit.alive)}
+        return self.trained.fit.frozen(self.plan.indices)
 
     @property
     def history(self) -> dict[str, Float[np.ndarray, "rows"]]:

@@ -18,6 +18,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.analysis import errors, on_box, statistics
+from qpinn.analysis.observables import State
 from qpinn.drivers import budget, build, eigenstates
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.settings import SamplingChoice, Settings
@@ -26,7 +27,7 @@ from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, Points, RandomPoints, Sampling, gauss_legendre, tensor, uniform
 from qpinn.physics import box_walls, units
 from qpinn.physics.mean_field import sums
-from qpinn.physics.reference import Eigenstates
+from qpinn.physics.reference import Eigenstates, SizeError
 from qpinn.physics.reference.sines import sine_products
 from qpinn.physics.units import Units
 from qpinn.training import loop
@@ -109,6 +110,11 @@ class TrainedBox:
         return self.values.norms()
 
     @property
+    def dipoles(self) -> Float[np.ndarray, "d K K"]:
+        """<i|x|j> of every coordinate, of the functions divided by their norms."""
+        return self.values.dipoles()
+
+    @property
     def residuals(self) -> Float[np.ndarray, "K"]:
         """|H psi - E psi| / |psi| (K,) with E the Rayleigh quotient; some level lies within it."""
         return self.values.residuals() * self.units.scale
@@ -119,11 +125,39 @@ class TrainedBox:
         return self.fit.status
 
     @property
+    def steps(self) -> int:
+        """Steps of training: of the level that took most, or of the last one whose turn came."""
+        return self.fit.taken(self.settings.in_turn)
+
+    @property
+    def frozen(self) -> dict[int, int]:
+        """Indices of the levels that met a NaN, and how many good steps each took before."""
+        return self.fit.frozen(self.indices)
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters of all networks, and of E where it is trained."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.fit.params))
+
+    @property
     def history(self) -> dict[str, Float[np.ndarray, "rows"]]:
         """Columns with an entry for each step and each level: step, state, pde, norm, orthogonality, total, energy,
         step_size, seconds."""
         rows = self.fit.rows()
         return {**rows, "state": rows["state"] + self.indices[0], "energy": rows["energy"] * self.units.scale}
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.startswith("_")]
+
+    def __repr__(self) -> str:
+        from qpinn.drivers import box_shown, shown
+
+        return shown.text(box_shown.of_trained(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import box_shown, shown
+
+        return shown.table(box_shown.of_trained(self))
 
     def psi(self, x: Any) -> Float[np.ndarray, "..."]:
         """Wavefunctions at positions x (..., d): (...) where `states` was not given, else (K, ...).
@@ -147,25 +181,40 @@ class TrainedBox:
         ansatz = self.lanes.system.equation.ansatz
         return np.asarray(_psi(ansatz, self.fit.params["psi"], jnp.asarray(x, ansatz.dtype)), np.float64)
 
-    @functools.cached_property
-    def reference(self) -> Eigenstates:
-        """Levels from another method, or those that were given; dimensionless."""
-        return self.known or exact_levels(self.boxed, int(self.indices[-1]) + 1)
+    def on_grid(self, axes: Sequence[Float[np.ndarray, "n"]]) -> on_box.OnBox:
+        """The functions on the product of ascending points of each axis, the last one running fastest; dimensionless.
 
-    @functools.cached_property
-    def states(self) -> list[dict[str, Any]]:
-        """What a sweep says of a start (`qpinn.analysis.statistics`), of each level: errors, overlap, outcome, ...
-
-        Dimensionless.
+        Weights are the distances of the points, so that a function is summed up that vanishes at the ends.
         """
-        course, found = build.course(self.settings), []
-        for k, index in enumerate(self.indices.tolist()):
-            one, exact = slice(k, k + 1), exact_on(self.boxed, self.settings, self.reference, index)
-            columns = on_box.columns(self.values.some(one), self.ended[0, one], self.fit.some(one), exact,
-                                     np.zeros(0, int), course.steps)  # fmt: skip
-            row = {name: column[0].item() for name, column in columns.items() if np.ndim(column) == 1}
-            found.append({**row, "outcome": str(statistics.outcomes(columns)[0])})
-        return found
+        grid = tensor([Points(x=x[None, :, None], weight=np.gradient(x)[None]) for x in axes])  # type: ignore[arg-type]
+        with jax.enable_x64(self.settings.precision == "float64"):
+            (values,), _ = on_box.measurer(self.lanes, [grid])(self.lanes, self.fit.params)
+        return values
+
+    @functools.cached_property
+    def reference(self) -> Eigenstates | None:
+        """Levels from another method, or those that were given; dimensionless. None where there are too many."""
+        try:
+            return self.known or exact_levels(self.boxed, int(self.indices[-1]) + 1)
+        except SizeError:
+            return None
+
+    @functools.cached_property
+    def measured(self) -> list[State]:
+        """Everything measured of each level, without a reference."""
+        return self.against(None)
+
+    @functools.cached_property
+    def states(self) -> list[State]:
+        """`measured` with the errors against the reference, as far as it vouches for them."""
+        return self.against(self.reference)
+
+    def against(self, levels: Eigenstates | None) -> list[State]:
+        """The states with their errors against `levels`; psi of a degenerate one is any mixture, and has no error."""
+        found = on_box.states(self.values, self.ended, self.fit, self.indices.tolist(), self.doubt)
+        if levels is not None:
+            found = errors.against(found, self.values, levels, groups=True)
+        return [state.times(self.units.scale) for state in found]
 
 
 @jax.jit
@@ -227,13 +276,14 @@ def with_walls(potential: Any, settings: Settings) -> tuple[Any, tuple[bool, ...
     Raises ValueError for what is not to be had by this route.
     """
     if potential.dimension not in MEASURED:
-        raise ValueError(f"potential.domain: has {potential.dimension} axes; ansatz.name=envelope is for two or three")
-    for key, name, allowed in (
-        ("ansatz", settings.ansatz.name, ("envelope",)), ("start", settings.start.name, ("random", "variational")),
-    ):  # fmt: skip
-        if name not in allowed:
-            raise ValueError(f"{key}.name={name}: not for an envelope of {potential.dimension} axes; allowed: "
-                             f"{', '.join(allowed)}")  # fmt: skip
+        raise ValueError(f"ansatz.name=envelope: potential={potential.name} has {potential.dimension} coordinates, and "
+                         "one network is trained of two or three; leave it out for products of networks")  # fmt: skip
+    if settings.ansatz.name != "envelope":
+        raise ValueError(f"ansatz.name={settings.ansatz.name}: one network of {potential.dimension} coordinates is an "
+                         "envelope times it; write ansatz=envelope")  # fmt: skip
+    if settings.start.name not in ("random", "variational"):
+        raise ValueError(f"start.name={settings.start.name}: an envelope of {potential.dimension} coordinates is "
+                         "trained, not solved; write start=random or start=variational")  # fmt: skip
     if not settings.ends.ends.walls:
         raise ValueError(f"ends.left={settings.ends.left}, ends.right={settings.ends.right}: an envelope vanishes at "
                          "the walls; allowed: wall")  # fmt: skip

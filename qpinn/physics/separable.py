@@ -217,8 +217,13 @@ class Alone:
         return (renumbered(self.term),)
 
     @property
+    def switches(self) -> tuple[Term, ...]:
+        (own,) = self.terms
+        return tuple(Term(own.axes, tree) for tree in formulas.switches(own.tree))
+
+    @property
     def curves(self) -> tuple[Any, ...]:
-        return tuple(tree for tree in formulas.switches(self.term.tree) if len(formulas.parameters(tree)) > 1)
+        return tuple(switch.tree for switch in self.switches if len(formulas.parameters(switch.tree)) > 1)
 
     def at(self, x: Any) -> Any:
         return self.enclosed([x[..., place] for place in range(self.dimension)])

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.report import box_tables, words
-from qpinn.runs import box_arrays, box_folder, run_folder
+from qpinn.report import box_tables, run_data, words
+from qpinn.report.run_data import Course
+from qpinn.runs import box_arrays, box_folder, run_folder, trained_folder
 
 ALONE = "level_"
 """What the name of a figure of a single level begins with."""
@@ -24,6 +25,8 @@ class Level:
     bounds    None where there are none
     group     index of the first of the levels that are one with it, and their number
     symmetry  in words, as "even in x, odd in y"; empty where there is none
+    remark    how it ended, where that is not the right state
+    reference  E of another method; None without one
     """
 
     index: int
@@ -33,15 +36,18 @@ class Level:
     group: int
     multiplicity: int
     symmetry: str
+    remark: str
+    reference: float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BoxData:
     """What the figures show of all K levels of a box; `grid` has the arrays that `qpinn.runs.box_arrays` names.
 
-    names   of the d coordinates
-    reason  why there are no bounds, or None
-    units   of lengths and of energies
+    names    of the d coordinates
+    reason   why there are no bounds, or None
+    units    of lengths and of energies
+    courses  how each level was trained; empty for what was solved among products
     """
 
     name: str
@@ -54,6 +60,7 @@ class BoxData:
     dipoles: np.ndarray
     units: tuple[str, str]
     grid: dict[str, np.ndarray]
+    courses: tuple[Course, ...] = ()
 
     @property
     def dimension(self) -> int:
@@ -128,23 +135,30 @@ def symbol(name: str) -> str:
 def load(folder: Path) -> BoxData:
     """The data of the folder of a box. Raises ValueError, naming the file, if one is missing or damaged."""
     results = run_folder.read_summary(folder)
+    history = run_folder.read_history(folder, results["units"]) if words.is_trained(results) else None
     try:
-        return of_results(results, box_arrays.read(folder))
+        return of_results(results, box_arrays.read(folder), history)
     except (LookupError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder / 'wavefunction.npz'}: missing or damaged ({error})") from None
 
 
 def of(solution: Any, route: Mapping[str, Any]) -> BoxData:
-    """The data of a `qpinn.drivers.box_solution.BoxSolution`."""
+    """The data of a `qpinn.drivers.box_solution.BoxSolution`, or of a `TrainedBox`, against its reference."""
+    if route.get("optimizer"):
+        levels = solution.reference
+        results = trained_folder.summary(solution, route, solution.seconds, levels)
+        return of_results(results, box_arrays.of_trained(solution), run_data.history_of(solution, levels))
     return of_results(box_folder.summary(solution, route, solution.seconds), box_arrays.arrays(solution))
 
 
-def of_results(results: Mapping[str, Any], grid: dict[str, np.ndarray]) -> BoxData:
-    """The data of results.json and wavefunction.npz."""
+def of_results(
+    results: Mapping[str, Any], grid: dict[str, np.ndarray], history: Mapping[str, np.ndarray] | None = None
+) -> BoxData:
+    """The data of results.json and wavefunction.npz, and of history.csv where there was a training."""
     units = results["units"]
     data = BoxData(
         name=results["potential"]["name"].replace("_", " "),
-        route=str(results["route"].get("label", "")),
+        route=words.seeded_route(results) if words.is_trained(results) else str(results["route"].get("label", "")),
         names=tuple(results["coordinates"]),
         levels=tuple(_level(results, state) for state in results["states"]),
         reason=results["certificate"]["reason"],
@@ -153,6 +167,7 @@ def of_results(results: Mapping[str, Any], grid: dict[str, np.ndarray]) -> BoxDa
         dipoles=np.array(results["dipoles"]),
         units=(words.drawn(units["length"]), words.drawn(units["energy"])),
         grid=grid,
+        courses=() if history is None else tuple(run_data.courses(results, history)),
     )
     for axis in range(data.dimension):  # what is missing is said before anything is drawn
         grid[f"x_{axis}"], grid[f"density_{axis}"], grid[f"edges_{axis}"]
@@ -165,4 +180,6 @@ def _level(results: Mapping[str, Any], state: Mapping[str, Any]) -> Level:
         index=state["index"], energy=state["energy"], digits=words.certified(state).replace("-", "−"),
         bounds=None if lower is None or upper is None else (lower, upper), group=state["group"],
         multiplicity=state["multiplicity"], symmetry=box_tables.symmetry(state, symbol),
+        remark=words.outcome(state) if words.is_trained(results) and state["outcome"] != words.RIGHT else "",
+        reference=state.get("energy_reference"),
     )  # fmt: skip

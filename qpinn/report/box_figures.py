@@ -14,13 +14,13 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from qpinn.report import box_data, box_maps, style
+from qpinn.report import box_data, box_maps, run_figures, style, words
 from qpinn.report.box_data import ALONE, BoxData
 from qpinn.report.box_levels import level_diagram, ridges
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.style import GREY, WIDTH
 
-ESSENTIAL = ("levels", "states", "marginals", "residual")
+ESSENTIAL = ("levels", "states", "marginals", "residual", "energy")
 
 MOST_SHEET, MOST_ALONE = 24, 12
 """Levels that a sheet shows, and that have a figure of their own."""
@@ -44,7 +44,10 @@ def names(data: BoxData) -> list[str]:
         return ["levels", "marginals"]
     alone = [f"{ALONE}{level.index}" for level in data.levels[:MOST_ALONE]]
     sheets = ["states", "densities", "cuts", "residual"] if data.dimension == 2 else ["states", "cuts", "residual"]
-    return ["levels", *(sheets if len(data.levels) > 1 else sheets[-2:]), *alone]
+    trained = ["energy", "loss"] if data.courses else []
+    if trained and data.courses[0].fixed:  # E that was given has no course
+        trained = trained[1:]
+    return ["levels", *(sheets if len(data.levels) > 1 else sheets[-2:]), *trained, *alone]
 
 
 def figure(name: str, data: BoxData, new: New = _new) -> Figure:
@@ -52,6 +55,8 @@ def figure(name: str, data: BoxData, new: New = _new) -> Figure:
     if name.startswith(ALONE):
         place = data.place(int(name.removeprefix(ALONE)))
         return (_alone if data.dimension == 2 else _in_space)(data, place, new)
+    if name in ("energy", "loss"):
+        return _course(name, data, new)
     drawn: dict[str, Callable[[BoxData, New], Figure]] = {
         "levels": _levels, "marginals": _marginals, "cuts": _cuts,
         "states": _states if data.dimension == 2 else _surfaces, "densities": _densities,
@@ -142,10 +147,10 @@ def _in_space(data: BoxData, place: int, new: New) -> Figure:
 
 
 def _said(data: BoxData, place: int) -> str:
-    """Symmetry and multiplicity of a level."""
+    """How a level ended, its symmetry and multiplicity."""
     level = data.levels[place]
     many = f"{level.multiplicity}-fold" if level.multiplicity > 1 else ""
-    return "; ".join(filter(None, [level.symmetry, many]))
+    return "; ".join(filter(None, [level.remark, level.symmetry, many]))
 
 
 def _lines(data: BoxData) -> str:
@@ -176,14 +181,20 @@ def _residuals(data: BoxData, new: New) -> Figure:
     """|H psi - E psi| of every level of two coordinates."""
     ends = _ends(data, ["residual"])
     return _sheet(data, new, lambda panel, place: box_maps.residual(panel, data, place, ends), data.residual_label,
-                  "lines: edges of the segments")  # fmt: skip
+                  _edges(data))  # fmt: skip
+
+
+def _edges(data: BoxData) -> str:
+    """What the lines of a map of the residual are."""
+    return "" if data.courses else "lines: edges of the segments"
 
 
 def _sheet(data: BoxData, new: New, draw_on: Callable[[Axes, int], Any], label: str, below: str = "") -> Figure:
     """A map of every level, with one colour bar."""
     count = min(len(data.levels), MOST_SHEET)
     columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 12 else 4
-    made, axes = _grid(data, new, count, columns, titles=0.27, bars=0.36, head=0.2)
+    titles = 0.27 + 0.13 * any(level.remark for level in data.levels[:count])
+    made, axes = _grid(data, new, count, columns, titles=titles, bars=0.36, head=0.2)
     for place, panel in enumerate(axes.flat):
         if place >= count:
             panel.set_visible(False)
@@ -228,13 +239,17 @@ def _residual_planes(data: BoxData, new: New) -> Figure:
                 panel.set_xlabel("")
         axes[place, 0].set_ylabel(f"level {data.levels[place].index}\n{axes[place, 0].get_ylabel()}")
     _bar(made, drawn, list(axes.flat), data.residual_label)
-    _head(made, data.title, "lines: edges of the segments")
+    _head(made, data.title, _edges(data))
     return made
 
 
 def _ends(data: BoxData, of: Sequence[str]) -> tuple[float, float]:
-    """Ends of logarithmic colours."""
-    low, high = style.decades([data.grid[name] for name in of], 0.1) or (1e-16, 1e-15)
+    """Ends of logarithmic colours, beyond which few points are: those on a curve where V jumps are on neither side."""
+    size = np.concatenate([np.abs(data.grid[name]).ravel() for name in of])
+    size = size[np.isfinite(size) & (size > 0)]
+    if not size.size:
+        return 1e-16, 1e-15
+    low, high = np.quantile(size, [0.1, 0.9995]).tolist()
     return max(min(low, high / 10), high * 1e-8), high
 
 
@@ -280,7 +295,21 @@ def _levels(data: BoxData, new: New) -> Figure:
     made = new(WIDTH, 3.2)
     panel = made.subplots()
     level_diagram(panel, data)
-    _head(made, data.title, "no bounds: " + data.reason if data.reason else data.route)
+    below = "no bounds: " + data.reason if data.reason and not data.courses else data.route
+    if any(level.reference is not None for level in data.levels):
+        below += f"\ndashed: {data.courses[0].reference_name}"
+    _head(made, data.title, below)
+    return made
+
+
+def _course(name: str, data: BoxData, new: New) -> Figure:
+    """E or the loss of every level against step."""
+    drawn = run_figures.panels(name, data.courses)
+    made = new(WIDTH, run_figures.HEIGHTS.get(name, 2.5))
+    axes = made.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
+    run_figures.filled(list(axes), drawn)
+    title = "\n".join([data.title, *words.grouped((one.index, one.remark) for one in data.courses if one.remark)])
+    style.head(axes[0], title, data.route, attention=any(one.remark for one in data.courses))
     return made
 
 
@@ -309,7 +338,8 @@ def _caption(panel: Axes, data: BoxData, place: int, size: str = "x-small") -> N
     """Index, degeneracy and E of a level above its map."""
     level = data.levels[place]
     many = f" (×{level.multiplicity})" if level.multiplicity > 1 else ""
-    panel.set_title(f"level {level.index}{many}\n{level.digits}{data.behind}", fontsize=size, pad=2)
+    lines = [f"level {level.index}{many}", f"{level.digits}{data.behind}", level.remark]
+    panel.set_title("\n".join(filter(None, lines)), fontsize=size, pad=2)
 
 
 def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str = "bottom", share: float = 1.0) -> None:
@@ -317,7 +347,8 @@ def _bar(made: Figure, drawn: Any, panels: Sequence[Axes], label: str, at: str =
     width, height = made.get_size_inches()
     across, along = (width, height) if at == "right" else (height, width)
     bar = made.colorbar(drawn, ax=list(panels), location=at, fraction=1.7 * THICK / across, pad=0.06 / across,
-                        aspect=0.85 * share * along / THICK)  # fmt: skip
+                        aspect=0.85 * share * along / THICK,
+                        extend="both" if isinstance(drawn.norm, LogNorm) else "neither")  # fmt: skip
     bar.set_label(label)
     bar.outline.set_linewidth(0.4)  # type: ignore[operator]
     if isinstance(drawn.norm, LogNorm):

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from qpinn.report import style
 from qpinn.report.box_data import BoxData
 from qpinn.report.levels_figures import spread
-from qpinn.report.style import GREY, LIGHT
+from qpinn.report.style import BLACK, GREY, LIGHT
 
 MOST_LABELS = 26
 """Levels with their E beside them."""
@@ -18,11 +18,13 @@ LEFT, RIGHT = 0.06, 0.5
 
 
 def level_diagram(axes: Axes, data: BoxData) -> None:
-    """E as bars with their digits, side by side where levels are the same; bounds as boxes where they can be seen."""
+    """E as bars with their digits, side by side where levels are the same; bounds as boxes where they can be seen, and
+    levels of another method as dashed lines."""
     groups: dict[int, list[int]] = {}
     for place, level in enumerate(data.levels):
         groups.setdefault(level.group, []).append(place)
-    energies = np.array([level.energy for level in data.levels])
+    known = [level.reference for level in data.levels if level.reference is not None]
+    energies = np.array([*(level.energy for level in data.levels), *known])
     low, high = energies.min(), energies.max()
     room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)
@@ -38,6 +40,8 @@ def level_diagram(axes: Axes, data: BoxData) -> None:
                                   label=None if drawn else "bounds")  # fmt: skip
                 drawn = True
             axes.plot([left, right], [level.energy] * 2, color=color, linewidth=1.4, solid_capstyle="butt")
+            if level.reference is not None:
+                axes.plot([left, right], [level.reference] * 2, color=BLACK, linewidth=0.7, linestyle=(0, (4, 3)))
     _numbers(axes, data, list(groups.values()), colors)
     axes.set_xlim(0, 1)
     axes.set_xticks([])

@@ -11,6 +11,9 @@ from qpinn.report.box_data import ALONE
 from qpinn.report.page import NONE, Pictures, escaped, exact, section
 from qpinn.report.words import Results, State
 
+ERRORS = ("relative_error_energy", "relative_l2_psi", "norm", "outcome")
+"""What the CSV has beside, of levels that were trained."""
+
 KEPT = ("potential", "units", "dimension", "coordinates", "walls", "breakpoints", "symmetries", "route", "states",
         "certificate", "seconds", "versions", "seed", "status")  # fmt: skip
 """Of results.json, what the page has as data."""
@@ -19,19 +22,29 @@ KEPT = ("potential", "units", "dimension", "coordinates", "walls", "breakpoints"
 def of_box(results: Results, config: str, figures: Pictures = NONE) -> str:
     """The page of a box, from results.json, config.yaml and its figures."""
     others = {name: picture for name, picture in figures.items() if not name.startswith(ALONE)}
-    known = results["certificate"]
-    transitions = box_tables.transitions(results) if len(results["states"]) > 1 else ""
+    reason, trained = results["certificate"]["reason"], words.is_trained(results)
+    transitions = box_tables.transitions(results) if sum(map(tables.settled, results["states"])) > 1 else ""
     parts = [
         _levels(results, figures), _table(results),
-        section("What is certified", page.certificate(results, box_tables.bounds(results))),
+        _known(results),
         page.drawings(others),
         section("Transitions", f"<pre>{escaped(transitions)}</pre>") if transitions else "",
         section("How it was made", f"<p>{escaped(_made(results))}</p>"), page.origin(results, config),
     ]  # fmt: skip
     warnings = [line for line in (box_tables.goes_on(results), box_tables.walls(results)) if line]
-    if known["reason"]:
-        warnings.insert(0, f"no bounds: {known['reason']}")
+    if trained:
+        warnings = [*filter(None, [words.cut_short(results)]), *words.remarks(results["states"]), *warnings]
+    if reason:
+        warnings.insert(0, f"no bounds: {reason}")
     return page.whole(results, "".join(parts), warnings, KEPT, equation(results))
+
+
+def _known(results: Results) -> str:
+    """What is certified of the levels; of those that were trained what is known of them."""
+    if not words.is_trained(results):
+        return section("What is certified", page.certificate(results, box_tables.bounds(results)))
+    lines = [*tables.training(results), *box_tables.trained(results)]
+    return section("What is known", "".join(f"<p>{escaped(line)}</p>" for line in lines))
 
 
 def equation(results: Results) -> str:
@@ -71,6 +84,8 @@ def _figure(results: Results, state: State, image: str | None) -> str:
     if state["multiplicity"] > 1:
         said.append(f"one of {box_tables.multiplicity(state)} that are the same")
     said.append(box_tables.symmetry(state))
+    if words.is_trained(results):
+        said.append(words.outcome(state))
     said.append("" if image else "no figure was drawn of it")
     text = html.escape(words.signs("; ".join(filter(None, said))))
     picture = "" if image is None else image.replace("<img ", '<img class="level" ', 1)
@@ -83,15 +98,22 @@ def _table(results: Results) -> str:
     energy = [tables.with_unit(name, units, "energy") for name in ("E", "lower bound", "upper bound")]
     means = [tables.with_unit(f"<{name}>", units, "length") for name in names]
     roots = [tables.with_unit(f"<{name}²>½", units, "length") for name in names]
-    head = ["n", *energy, f"within {words.tolerance(results)}", "fold", *results["symmetries"], *means, *roots,
-            tables.with_unit("<T>", units, "energy"), tables.with_unit("residual", units, "energy")]  # fmt: skip
+    moments = [*means, *roots, tables.with_unit("<T>", units, "energy"), tables.with_unit("residual", units, "energy")]
+    if words.is_trained(results):
+        head = ["n", energy[0], words.reference_name(results), "error of E", "L2 error", "outcome", *moments]
+        note = "Errors are relative, and none is stated that the reference does not vouch for."
+    else:
+        head = ["n", *energy, f"within {words.tolerance(results)}", "fold", *results["symmetries"], *moments]
+        note = (
+            "20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound; fold: "
+            "levels that are the same as far as their bounds say; + even or symmetric, − odd or antisymmetric."
+        )
     columns = "".join(f"<th>{escaped(words.signs(name).replace('<->', '↔'))}</th>" for name in head)
     body = "".join(_row(results, state) for state in results["states"])
     return section(
         "Levels",
         f'<div class="wide"><table id="levels"><thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>'
-        '<p class="quiet">20.617452223990(4) lies within 4 units of its last digit of the level, (?) has no bound; '
-        "fold: levels that are the same as far as their bounds say; + even or symmetric, − odd or antisymmetric.</p>"
+        f'<p class="quiet">{note}</p>'
         f"{page.download('levels.csv', _csv(results).encode(), 'This table as CSV, all digits')}",
     )
 
@@ -101,10 +123,14 @@ def _row(results: Results, state: State) -> str:
     roots = [max(x2, 0.0) ** 0.5 for x2 in values["x2"]]
     means = [0.0 if abs(x) < 1e-8 * root else x for x, root in zip(values["x"], roots, strict=True)]
     signs = [{1: "+", -1: "−", None: ""}[state["symmetry"][name]] for name in results["symmetries"]]
-    cells = [words.certified(state), *(exact(state[name]) or "-" for name in ("lower", "upper")),
-             "yes" if state["converged"] else "no", box_tables.multiplicity(state), *signs,
-             *map(_number, (*means, *roots)), _number(values["kinetic"]),
-             words.number(state["residual"])]  # fmt: skip
+    if words.is_trained(results):
+        first = [words.level(state["energy"], 10), words.level(state["energy_reference"], 10),
+                 words.error_of(results, state), words.number(state["relative_l2_psi"]),
+                 words.outcome(state)]  # fmt: skip
+    else:
+        first = [words.certified(state), *(exact(state[name]) or "-" for name in ("lower", "upper")),
+                 "yes" if state["converged"] else "no", box_tables.multiplicity(state), *signs]  # fmt: skip
+    cells = [*first, *map(_number, (*means, *roots)), _number(values["kinetic"]), words.number(state["residual"])]
     name = f'<td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
     return f'<tr id="row-{state["index"]}">{name}{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
 
@@ -117,17 +143,20 @@ def _csv(results: Results) -> str:
     """The levels as CSV, every number as it is in results.json."""
     units, names, text = results["units"], results["coordinates"], io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
+    errors = ERRORS if words.is_trained(results) else ()
     energies = [tables.with_unit(name, units, "energy") for name in ("energy", "lower", "upper")]
     moments = [tables.with_unit(f"<{name}{power}>", units, "length", len(power) or 1)
                for power in ("", "^2") for name in names]  # fmt: skip
     last = [tables.with_unit(name, units, "energy") for name in ("<T>", "residual")]
-    writer.writerow(["n", *energies, "converged", "group", "multiplicity", *results["symmetries"], *moments, *last])
+    writer.writerow(["n", *energies, "converged", "group", "multiplicity", *results["symmetries"], *moments, *last,
+                     *errors])  # fmt: skip
     for state in results["states"]:
         values = state["expectation"]
         writer.writerow([
             state["index"], *(exact(state[name]) for name in ("energy", "lower", "upper")), state["converged"],
             state["group"], state["multiplicity"], *(state["symmetry"][name] for name in results["symmetries"]),
             *map(exact, (*values["x"], *values["x2"], values["kinetic"], state["residual"])),
+            *(state[name] for name in errors),
         ])  # fmt: skip
     return text.getvalue()
 

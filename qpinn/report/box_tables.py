@@ -7,11 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from qpinn.report import words
-from qpinn.report.tables import formatter, plain, with_unit, wrapped
+from qpinn.report.tables import formatter, plain, settled, size, training, with_unit, wrapped
 from qpinn.report.words import Results, State
 
 WIDEST = 4
 """Axes whose moments stand in one table with the symmetries; of more in one of their own."""
+
+BLANK = "the reference is not accurate enough there, or the level is degenerate and psi any mixture"
 
 FEW = 3
 """Axes up to which a terminal has all dipoles."""
@@ -44,8 +46,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def report(results: Results) -> str:
     """The content of the results.json of a box for a terminal."""
-    several = len(results["states"]) > 1 and len(results["coordinates"]) <= FEW
-    blocks = [levels(results), moments(results), *([transitions(results)] if several else [])]
+    right = sum(map(settled, results["states"]))
+    several = right > 1 and len(results["coordinates"]) <= FEW
+    table = trained_levels if words.is_trained(results) else levels
+    blocks = [table(results), moments(results), *([transitions(results)] if several else [])]
     return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in remarks(results))])
 
 
@@ -63,6 +67,25 @@ def levels(results: Results) -> str:
     head = ["n", energy, f"within {words.tolerance(results)}", "fold", residual, *names]
     if all(state["multiplicity"] == 1 for state in states):
         head, rows = [*head[:3], *head[4:]], [[*row[:3], *row[4:]] for row in rows]
+    return plain(head, rows)
+
+
+def trained_levels(results: Results) -> str:
+    """A line for each level that was trained: E against that of the reference, its errors, and how it ended."""
+    fine = [state["energy_reference"] is not None for state in results["states"]]
+    rows = []
+    for state in results["states"]:
+        lost = words.is_empty(state)
+        rows.append([
+            str(state["index"]), "-" if lost else words.level(state["energy"], 10),
+            words.level(state["energy_reference"], 10), words.error_of(results, state),
+            "-" if lost else words.number(state["relative_l2_psi"]), "-" if lost else words.number(state["residual"]),
+            words.outcome(state),
+        ])  # fmt: skip
+    energy, residual = (with_unit(name, results["units"], "energy") for name in ("E", "residual"))
+    head = ["n", energy, words.reference_name(results), "error of E", "L2 error", residual, "outcome"]
+    if not any(fine):
+        head, rows = [*head[:2], *head[3:]], [[*row[:2], *row[3:]] for row in rows]
     return plain(head, rows)
 
 
@@ -120,14 +143,18 @@ def transitions(results: Results) -> str:
     """|<i|x_a|j>| of the lowest levels, for each axis."""
     count = min(len(results["states"]), words.SHOWN)
     states, blocks = results["states"][:count], []
+    right = list(map(settled, states))
     for name, dipole in zip(results["coordinates"], results["dipoles"], strict=True):
-        table = [[abs(dipole[i][j]) for j in range(i)] for i in range(count)]
-        every = [value for row in table for value in row]
+        table = [[abs(dipole[i][j]) if right[i] and right[j] else None for j in range(i)] for i in range(count)]
+        every = [value for row in table for value in row if value is not None]
         show, none = formatter(every, 4), 1e-6 * max(every)
         rows = [
             [
                 str(states[i]["index"]),
-                *("0" if value <= none or not float(show(value)) else show(value) for value in table[i]),
+                *(
+                    "0" if value is not None and (value <= none or not float(show(value))) else show(value)
+                    for value in table[i]
+                ),
                 *[""] * (count - 1 - i),
             ]
             for i in range(1, count)
@@ -142,8 +169,22 @@ def transitions(results: Results) -> str:
 
 def remarks(results: Results) -> list[str]:
     """What else there is to say, a line each: bounds and what they rest on, multiplicities, walls, seconds."""
+    if words.is_trained(results):
+        said = [*training(results), words.cut_short(results), *trained(results), walls(results), words.spent(results)]
+        return [line for line in said if line]
     lines = [*bounds(results), *degenerate(results), walls(results), cut(results), made(results), words.spent(results)]
     return [line for line in lines if line]
+
+
+def trained(results: Results) -> list[str]:
+    """What is known of levels that were trained: no bounds, and what their errors are against."""
+    lines, reference = [f"no bounds: {results['certificate']['reason']}"], results["reference"]
+    if reference:
+        worst = max(words.reference_error(results, state["index"]) for state in results["states"])
+        stated = f", themselves good to {words.number(worst)}" if worst > 0 else ""
+        lines.append(f"errors are against {reference['method']}{stated}")
+    missing = words.no_reference(results)
+    return [*lines, *([missing.replace("the reference is not accurate enough there", BLANK)] if missing else [])]
 
 
 def bounds(results: Results) -> list[str]:
@@ -216,10 +257,13 @@ def cut(results: Results) -> str | None:
 
 def made(results: Results) -> str:
     """What psi is made of."""
+    if words.is_trained(results):
+        return f"{size(results)}; seed {results['seed']}"
 
-    def each(counts: Sequence[int]) -> str:
-        return " x ".join(map(str, counts)) if len(set(counts)) > 1 or len(counts) <= 3 else f"{counts[0]} for each"
-
+    alike = len(results["functions"]) > FEW and len({*results["functions"]}) == len({*results["segments"]}) == 1
+    functions, segments = (
+        " x ".join(map(str, results[key][: 1 if alike else None])) for key in ("functions", "segments")
+    )
     meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
-    return (f"{each(results['functions'])} functions of the axes, on {each(results['segments'])} segments; {meshes}; "
-            f"seed {results['seed']}")  # fmt: skip
+    which = "each axis" if alike else "the axes"
+    return f"{functions} functions of {which}, on {segments} segments; {meshes}; seed {results['seed']}"

@@ -261,7 +261,8 @@ def _run(run: Results, several: bool) -> list[str]:
 
 def _said(state: Mapping[str, Any], key: str) -> str:
     """What a state says of something, a dash where it says nothing: levels of several coordinates have no nodes."""
-    return str(state.get(key, "-"))
+    value = state.get(key)
+    return "-" if value is None else str(value)
 
 
 def _classical(runs: Sequence[Results], width: int | None) -> str:

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import MaxNLocator
 
 from qpinn.report import deltas, run_data, style
-from qpinn.report.run_data import RunData
+from qpinn.report.run_data import Course, RunData
 from qpinn.report.style import GREY, LIGHT, RED, log_axis, positive
 from qpinn.report.words import grouped
 
@@ -154,12 +154,12 @@ def residuals(axes: Axes, states: Sequence[RunData]) -> None:
     axes.set_ylabel("level $n$")
 
 
-def _steps(state: RunData) -> np.ndarray:
+def _steps(state: Course) -> np.ndarray:
     """The steps of its history; the index of the level where there is but one, as without any training."""
     return state.history["step"] if len(state.history["step"]) != 1 else np.array([state.index])
 
 
-def _each(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray], bar: bool = True) -> None:
+def _each(axes: Axes, states: Sequence[Course], curves: Sequence[np.ndarray], bar: bool = True) -> None:
     """A curve against step for every state; where there was no training, a point for every level."""
     trained = len(states[0].history["step"]) > 1
     for state, curve, color in zip(states, curves, style.level_colors(len(states)), strict=True):
@@ -172,14 +172,14 @@ def _each(axes: Axes, states: Sequence[RunData], curves: Sequence[np.ndarray], b
         style.level_bar(axes, [state.index for state in states], [state.index for state in states if state.remark])
 
 
-def energies(axes: Axes, states: Sequence[RunData]) -> None:
+def energies(axes: Axes, states: Sequence[Course]) -> None:
     """E of every level against step."""
     _each(axes, states, [state.history["energy"] for state in states])
     axes.set_ylabel(f"$E$ / {states[0].energy_unit}")
     style.plain_numbers(axes.yaxis)
 
 
-def energy_errors(axes: Axes, states: Sequence[RunData]) -> None:
+def energy_errors(axes: Axes, states: Sequence[Course]) -> None:
     """The relative error of E of every level against step, before the last Rayleigh-Ritz, where one is known."""
     known = [state.energy_errors for state in states]
     curves = [
@@ -193,7 +193,7 @@ def energy_errors(axes: Axes, states: Sequence[RunData]) -> None:
         axes.set_xlabel(f"{axes.get_xlabel()}   (errors end at that of the reference)")
 
 
-def losses(axes: Axes, states: Sequence[RunData]) -> None:
+def losses(axes: Axes, states: Sequence[Course]) -> None:
     """The loss of every level against step."""
     curves = [state.history["total"] for state in states]
     _each(axes, states, [positive(curve) for curve in curves])

@@ -18,34 +18,60 @@ ROUNDING = 2.0**-53
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class RunData:
-    """What the figures show of one state. Arrays over the grid are (n,), `history` has the columns of history.csv.
+class Course:
+    """What the figures show of how one state was trained; `history` has the columns of history.csv.
+
+    remark            how the state ended, where that is not the right state
+    reference_energy  E of the reference, None where it is not known; named `reference_name`, "exact" or "reference"
+    reference_error   its error of E, relative
+    fixed             whether E was given
+    units             of lengths and of energies
+    """
+
+    index: int
+    remark: str
+    reference_name: str
+    reference_energy: float | None
+    reference_error: float
+    fixed: bool
+    units: tuple[str, str]
+    history: dict[str, np.ndarray]
+
+    @property
+    def energy_unit(self) -> str:
+        """What an axis of energies is divided by."""
+        return words.divided(self.units[1])
+
+    @property
+    def energy_errors(self) -> np.ndarray | None:
+        """Relative errors of E, one a step, none below rounding and that of the reference; None where none is known."""
+        errors = np.abs(self.history["relative_error_energy"])
+        if self.fixed or not np.isfinite(errors).any():
+            return None
+        return np.maximum(errors, max(ROUNDING, self.reference_error))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RunData(Course):
+    """What the figures show of one state. Arrays over the grid are (n,).
 
     route            how it was trained, and its seed
     digits           E as the tables print it, with the uncertainty of its last digit in brackets
-    remark           how the state ended, where that is not the right state
     empty            whether there is no function to show
-    reference        psi of the reference, None where it is not known; named `reference_name`, "exact" or "reference"
-    reference_error  its error of E, relative
-    fixed            whether E was given
+    reference        psi of the reference, None where it is not known
     shown            the positions between which some psi of the run is to be seen: one range for all figures
     ends             kind of the left and of the right one: wall, free or periodic
     deltas           positions and strengths (d, 2) of Dirac deltas
     bounds           of the level; None where there is none
-    units            of lengths and of energies
     """
 
     name: str
     route: str
-    index: int
     digits: str
-    remark: str
     empty: bool
     x: np.ndarray
     psi: np.ndarray
     reference: np.ndarray | None
-    reference_name: str
-    reference_error: float
     v: np.ndarray
     residual: np.ndarray
     edges: np.ndarray
@@ -55,11 +81,7 @@ class RunData:
     shown: tuple[float, float]
     ends: tuple[str, str]
     energy: float
-    reference_energy: float | None
-    fixed: bool
     bounds: tuple[float | None, float | None]
-    units: tuple[str, str]
-    history: dict[str, np.ndarray]
 
     @property
     def title(self) -> str:
@@ -83,11 +105,6 @@ class RunData:
         """Label of an axis of x."""
         return f"position $x$ / {self.units[0]}"
 
-    @property
-    def energy_unit(self) -> str:
-        """What an axis of energies is divided by."""
-        return words.divided(self.units[1])
-
     def psi_label(self, symbol: str, power: str) -> str:
         """Label of an axis of `symbol`, whose unit is a power of that of length."""
         unit = self.units[0]
@@ -106,14 +123,6 @@ class RunData:
             return -self.psi
         return self.psi
 
-    @property
-    def energy_errors(self) -> np.ndarray | None:
-        """Relative errors of E, one a step, none below rounding and that of the reference; None where none is known."""
-        errors = np.abs(self.history["relative_error_energy"])
-        if self.fixed or not np.isfinite(errors).any():
-            return None
-        return np.maximum(errors, max(ROUNDING, self.reference_error))
-
 
 def load(folder: Path) -> list[RunData]:
     """The data of a run folder, one entry a state. Raises ValueError, naming the file, if one is missing or damaged."""
@@ -131,10 +140,35 @@ def of(solution: Any, route: Mapping[str, Any]) -> list[RunData]:
     """The data of a `qpinn.Solution`, one entry a state; `route` is what `describe_route` says of it."""
     levels = solution.reference
     results = run_folder.summary(solution, route, solution.seconds, levels)
+    return _of_states(results, run_folder.arrays(solution, levels), history_of(solution, levels))
+
+
+def history_of(solution: Any, levels: Any) -> dict[str, np.ndarray]:
+    """The columns of history.csv of a solution in memory; NaN where there is nothing."""
     rows = run_folder.history(solution, levels)
     history = {name: np.full(len(rows["step"]), np.nan) for name in run_folder.COLUMNS}
-    history |= {name: np.array(values, float) for name, values in rows.items()}
-    return _of_states(results, run_folder.arrays(solution, levels), history)
+    return history | {name: np.array(values, float) for name, values in rows.items()}
+
+
+def courses(results: Mapping[str, Any], history: Mapping[str, np.ndarray]) -> list[Course]:
+    """How every state of the results was trained."""
+    return [Course(**_course(results, k, history)) for k in range(len(results["states"]))]
+
+
+def _course(results: Mapping[str, Any], k: int, history: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The fields of a `Course` of state k of the results."""
+    state, units = results["states"][k], results["units"]
+    index = state["index"]
+    return {
+        "index": index,
+        "remark": "" if state["outcome"] == words.RIGHT else words.outcome(state),
+        "reference_name": words.reference_name(results),
+        "reference_energy": state["energy_reference"],
+        "reference_error": words.reference_error(results, index),
+        "fixed": words.is_fixed(results),
+        "units": (words.drawn(units["length"]), words.drawn(units["energy"])),
+        "history": {name: values[history["state"] == index] for name, values in history.items()},
+    }
 
 
 def _of_states(
@@ -159,22 +193,18 @@ def _of_state(
     shown: tuple[float, float],
 ) -> RunData:  # fmt: skip
     """What is shown of state k of the results."""
-    state, units = results["states"][k], results["units"]
-    index = state["index"]
+    state = results["states"][k]
     psi = grid["psi_reference"][k] if "psi_reference" in grid else None
     ends = results["settings"].get("ends", {})  # runs from before there were any have walls
     return RunData(
+        **_course(results, k, history),
         name=results["potential"]["name"].replace("_", " "),
-        route=f"{words.route(results)}, seed {results['seed']}",
-        index=index,
+        route=words.seeded_route(results),
         digits="-" if state["energy"] is None else words.certified(state).replace("-", "−"),
-        remark="" if state["outcome"] == words.RIGHT else words.outcome(state),
         empty=words.is_empty(state),
         x=grid["x"],
         psi=grid["psi"][k],
         reference=psi if psi is not None and np.isfinite(psi).all() else None,
-        reference_name=words.reference_name(results),
-        reference_error=words.reference_error(results, index),
         v=grid["v"],
         residual=grid["residual"][k],
         edges=grid["edges"],
@@ -184,9 +214,5 @@ def _of_state(
         shown=shown,
         ends=(ends.get("left", "wall"), ends.get("right", "wall")),
         energy=np.nan if state["energy"] is None else state["energy"],
-        reference_energy=state["energy_reference"],
-        fixed=words.is_fixed(results),
         bounds=(state["lower"], state["upper"]),
-        units=(words.drawn(units["length"]), words.drawn(units["energy"])),
-        history={name: values[history["state"] == index] for name, values in history.items()},
     )

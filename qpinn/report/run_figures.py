@@ -26,14 +26,23 @@ def names(states: Sequence[RunData]) -> list[str]:
     return [name for name in panels if name != "energy" or not states[0].fixed]
 
 
-def _panels(name: str, states: Sequence[RunData]) -> list[Any]:
-    """Functions of axes that draw the panels of a figure, from the top down."""
+def panels(name: str, states: Sequence[Any]) -> list[Any]:
+    """Functions of axes that draw the panels of a figure of RunData, or of Courses, from the top down."""
     single = len(states) == 1 and name in state_figures.PANELS
-    panels: Any = (state_figures.PANELS if single else levels_figures.PANELS)[name]
+    every: Any = (state_figures.PANELS if single else levels_figures.PANELS)[name]
     if name == "energy" and all(state.energy_errors is None for state in states):
-        panels = panels[:1]
+        every = every[:1]
     what = states[0] if single else states
-    return [lambda axes, panel=panel: panel(axes, what) for panel in panels]
+    return [lambda axes, panel=panel: panel(axes, what) for panel in every]
+
+
+def filled(axes: Sequence[Axes], drawn: Sequence[Any]) -> None:
+    """Panels drawn on axes that stand one below the other."""
+    for panel, draw_on in zip(axes, drawn, strict=True):
+        draw_on(panel)
+        panel.spines[["top", "right"]].set_visible(False)
+    for panel in axes[:-1]:
+        panel.set_xlabel("")
 
 
 def _head(axes: Axes, states: Sequence[RunData]) -> None:
@@ -43,13 +52,9 @@ def _head(axes: Axes, states: Sequence[RunData]) -> None:
 
 def figure(name: str, states: Sequence[RunData]) -> Figure:
     """One of the figures of `names`."""
-    drawn = _panels(name, states)
+    drawn = panels(name, states)
     made, axes = style.panels(HEIGHTS.get(name, 2.5), RATIOS.get(name, (1.0,))[: len(drawn)])
-    for panel, draw_on in zip(axes, drawn, strict=True):
-        draw_on(panel)
-        panel.spines[["top", "right"]].set_visible(False)
-    for panel in axes[:-1]:
-        panel.set_xlabel("")
+    filled(axes, drawn)
     _head(axes[0], states)
     return made
 
@@ -63,7 +68,7 @@ def on_axes(name: str, states: Sequence[RunData], axes: Any = None, panel: int =
     """A panel of a figure on the axes that are given, or on those of a new figure, with the settings of the reader."""
 
     def draw(axes: Axes) -> None:
-        _panels(name, states)[panel](axes)
+        panels(name, states)[panel](axes)
         _head(axes, states)
 
     return style.on_axes(draw, axes)

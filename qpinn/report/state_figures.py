@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from qpinn.report import deltas, run_data, style
-from qpinn.report.run_data import RunData
+from qpinn.report.run_data import Course, RunData
 from qpinn.report.style import BLACK, BLUE, FINE, GREY, LIGHT, RED, SKY, log_axis, positive
 
 
@@ -108,13 +108,13 @@ def residual(axes: Axes, data: RunData) -> None:
     axes.set_ylabel(data.residual_label)
 
 
-def _against_steps(axes: Axes, data: RunData, values: np.ndarray, **look: Any) -> None:
+def _against_steps(axes: Axes, data: Course, values: np.ndarray, **look: Any) -> None:
     step = data.history["step"]
     axes.plot(step, values, marker="o" if len(step) < 40 else None, markersize=2.5, **look)
     style.steps(axes, step)
 
 
-def energy(axes: Axes, data: RunData) -> None:
+def energy(axes: Axes, data: Course) -> None:
     """E against step, with the level of the reference."""
     _against_steps(axes, data, data.history["energy"], color=BLUE, label="network")
     level, known = data.reference_energy, data.history["energy"]
@@ -132,7 +132,7 @@ def energy(axes: Axes, data: RunData) -> None:
     axes.set_ylabel(f"$E$ / {data.energy_unit}")
 
 
-def energy_error(axes: Axes, data: RunData) -> None:
+def energy_error(axes: Axes, data: Course) -> None:
     """The relative error of E against step, where one is known."""
     errors = data.energy_errors
     if errors is None:
@@ -147,7 +147,7 @@ def energy_error(axes: Axes, data: RunData) -> None:
     axes.set_ylabel("relative error of $E$")
 
 
-def loss(axes: Axes, data: RunData) -> None:
+def loss(axes: Axes, data: Course) -> None:
     """The terms of the loss against step."""
     terms = (("total", "total", LIGHT, "-"), ("pde", "equation", BLUE, "-"), ("norm", "norm", BLACK, (0, (3, 2))))
     for name, label, color, line in terms:

@@ -46,8 +46,8 @@ def report(results: Mapping[str, Any]) -> str:
     blocks = [levels(results), expectations(results)] if several else []
     blocks += [methods(results)]
     ring = results["settings"].get("ends", {}).get("left") == "periodic"  # x means nothing on it
-    blocks += [transitions(results)] if sum(map(_settled, states)) > 1 and not ring else []
-    lines: list[str | None] = [*(_training(results) if several else _single(results))]
+    blocks += [transitions(results)] if sum(map(settled, states)) > 1 and not ring else []
+    lines: list[str | None] = [*(training(results))]
     lines.append(words.cut_short(results))
     lines += words.remarks(states) if several else words.notes(states)
     lines += [words.no_reference(results), *words.bounds(results), *words.walls(results), words.interpolation(results),
@@ -75,7 +75,7 @@ def methods(results: Mapping[str, Any]) -> str:
     """The highest level by this network, by classical methods, and its reference."""
     state, reference = results["states"][-1], results["reference"]
     index, lost = state["index"], words.is_empty(state)
-    outcome = "" if _settled(state) else f": {state['outcome']}"
+    outcome = "" if settled(state) else f": {state['outcome']}"
     cells = [[f"this network{outcome}", "-" if lost else full(state["energy"]), words.error_of(results, state),
               "-" if lost else number(state["relative_l2_psi"]), seconds(words.trained_in(results))]]  # fmt: skip
     cells += [classical(results, row) for row in results["comparison"]]
@@ -94,9 +94,14 @@ def classical(results: Mapping[str, Any], row: Mapping[str, Any]) -> list[str]:
     return [row["method"], full(row["energy"]), error, number(row["relative_l2_psi"]), seconds(row["seconds"])]
 
 
-def _size(results: Mapping[str, Any]) -> str:
+def size(results: Mapping[str, Any]) -> str:
     """Steps and parameters."""
     return f"{words.counted(results['steps'], 'step')}, {results['parameters']} parameters"
+
+
+def training(results: Mapping[str, Any]) -> list[str]:
+    """What training made of the one state, or of all of them."""
+    return _single(results) if len(results["states"]) == 1 else _several(results)
 
 
 def _single(results: Mapping[str, Any]) -> list[str]:
@@ -113,22 +118,26 @@ def _single(results: Mapping[str, Any]) -> list[str]:
     else:
         after = f"after training:  Rayleigh quotient {level(state['energy_rayleigh'])}{e}"
         after += f", error {rayleigh}" if rayleigh != "-" else ""
-    nodes = "" if words.is_empty(state) else f"{words.counted(state['node_count'], 'node')}, "
-    made = f"{nodes}norm {level(state['norm'], 10)}, loss {number(state['loss'])}, {_size(results)}"
+    nodes = (
+        ""
+        if words.is_empty(state) or state["node_count"] is None
+        else f"{words.counted(state['node_count'], 'node')}, "
+    )
+    made = f"{nodes}norm {level(state['norm'], 10)}, loss {number(state['loss'])}, {size(results)}"
     return [before, after, f"{words.outcome(state)}: {made}"]
 
 
-def _training(results: Mapping[str, Any]) -> list[str]:
+def _several(results: Mapping[str, Any]) -> list[str]:
     """Largest error before training, meshes, steps and parameters, for several states."""
     key = "relative_error_energy_start"
     stated = [state for state in results["states"] if state[key] is not None]
     worst = max(stated, key=lambda state: float(state[key]), default=None)
     meshes = "1 mesh" if results["rounds"] == 1 else f"{results['rounds']} meshes"
     if words.is_fixed(results):
-        return [f"E was given; {meshes}, {_size(results)}"]
+        return [f"E was given; {meshes}, {size(results)}"]
     start = "" if worst is None else words.error(results, worst["index"], worst[key]).removeprefix("<= ")
     start = start and f"before training: errors of E up to {start}; "
-    return [f"{start}{meshes}, {_size(results)}"]
+    return [f"{start}{meshes}, {size(results)}"]
 
 
 def with_unit(name: str, units: Mapping[str, Any], kind: str, power: int = 1) -> str:
@@ -186,7 +195,7 @@ def _of(state: Mapping[str, Any], name: str) -> float | None:
     return None if words.is_empty(state) else state["expectation"][name]
 
 
-def _settled(state: Mapping[str, Any]) -> bool:
+def settled(state: Mapping[str, Any]) -> bool:
     """Whether psi is taken for that of its level: the right state, or no reference and no bound that says otherwise."""
     return state["outcome"] in (words.RIGHT, "no reference")
 
@@ -198,7 +207,7 @@ def transitions(results: Mapping[str, Any]) -> str:
     """
     count = min(len(results["states"]), words.SHOWN)
     states = results["states"][:count]
-    right = list(map(_settled, states))
+    right = list(map(settled, states))
 
     def entry(i: int, j: int) -> float | None:
         value = results["dipoles" if j < i else "oscillator_strengths"][i][j]

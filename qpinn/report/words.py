@@ -87,7 +87,7 @@ def reference_name(results: Results) -> str:
 
 def no_reference(results: Results) -> str | None:
     """One line where there is no reference, or where it cannot vouch for some levels; else None."""
-    if results.get("task") == "box":
+    if results.get("task") == "box" and not is_trained(results):
         return None
     if not results["reference"]:
         why = results.get("no_reference")
@@ -107,6 +107,11 @@ def reference_error(results: Results, index: int) -> float:
     if not errors or not energies or index >= len(errors) or errors[index] is None or None in energies:
         return 0.0
     return float(errors[index] / certify.scale(np.asarray(energies, float))[index])
+
+
+def is_trained(results: Results) -> bool:
+    """Whether psi was trained: that of several coordinates may be solved among products instead."""
+    return bool(results["route"].get("optimizer"))
 
 
 def is_fixed(results: Results) -> bool:
@@ -138,6 +143,11 @@ def route(results: Results) -> str:
     if "untrained" in parts["label"]:
         start, optimizer = "Rayleigh-Ritz", "untrained"
     return ", ".join(part for part in (parts.get("ansatz"), start, optimizer) if part)
+
+
+def seeded_route(results: Results) -> str:
+    """`route` with its seed."""
+    return f"{route(results)}, seed {results['seed']}"
 
 
 # ---------------------------------------------------------------------------------------------------------- outcomes

@@ -5,7 +5,8 @@ Everything is in the units of the settings. K levels; axis i has n_i even points
     x_i         (n_i,) points of axis i
     density_i   (K, n_i) |psi|^2 integrated over all other axes
     edges_i     edges of the segments of axis i
-    psi         (K, n_0, n_1[, n_2]) up to three axes, and v (n_0, n_1[, n_2])
+    psi         (K, n_0, n_1[, n_2]) up to three axes, and v (n_0, n_1[, n_2]); functions that were trained are of
+                unit norm as far as the training brought them there
     switches    (C, n_0, n_1[, n_2]) numbers that change their sign where V may jump or bend, of several coordinates
     peak        (K, 2 or 3) the places of the largest |psi| on the points of the axes
     residual    (K, n_0, n_1) H psi - E psi, of two axes; of three residual_i (K, ...) on the plane across axis i
@@ -22,10 +23,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import bent_fields, tensor
 from qpinn.physics.potentials.several import at_places
 from qpinn.runs import files
-from qpinn.wavefunctions.axis import OnGrid
 
 POINTS = {2: 161, 3: 61}
 """Of an axis, by the number of axes; of more axes `ALONE`."""
@@ -47,49 +46,79 @@ FIELDS = 3
 
 def arrays(solution: Any) -> dict[str, np.ndarray]:
     """The arrays of a `qpinn.drivers.box_solution.BoxSolution`, by name."""
-    potential, core = solution.plan.potential, solution.core[solution.shown]
+    potential, levels = solution.plan.potential, len(solution.energies)
     d, scale = potential.dimension, solution.units.scale
     spans = [_seen(solution, axis) for axis in range(d)]
-    count = min(POINTS.get(d, ALONE), int((LARGEST / len(core)) ** (1 / d)) if d <= FIELDS else ALONE)
-    places = [np.linspace(*span, count) for span in spans]
-    grids = [axis.on(_off(x, axis.mesh.edges), float(mass))
-             for axis, x, mass in zip(solution.axes, places, potential.masses, strict=True)]  # fmt: skip
+    places = [np.linspace(*span, _count(d, levels)) for span in spans]
+    off = [_off(x, np.asarray(axis.mesh.edges)) for axis, x in zip(solution.axes, places, strict=True)]
     by_name: dict[str, np.ndarray] = {f"x_{axis}": x for axis, x in enumerate(places)}
-    by_name |= {f"density_{axis}": _density(solution, axis, grid) for axis, grid in enumerate(grids)}
+    by_name |= {f"density_{axis}": solution.density(axis, x) for axis, x in enumerate(off)}
     by_name |= {f"edges_{axis}": np.asarray(own) for axis, own in enumerate(solution.plan.edges)}
     if d > FIELDS:
         return by_name
-    if solution.bends:
-        fields = bent_fields.fields(potential, solution.bent, [grid.x for grid in grids])
-    else:
-        fields = tensor.fields(potential, grids, core)
-    peak = np.array([_peak(psi) for psi in fields.psi])
-    by_name |= {"psi": fields.psi, "v": fields.v * scale, "switches": _switches(potential, places), "peak": peak}
-    residual = (fields.h_psi - solution.levels.energies[solution.shown].reshape(-1, *[1] * d) * fields.psi) * scale
-    return by_name | ({"residual": residual} if d < FIELDS else _planes(peak, residual))
+    fields = solution.fields(off)
+    residual = fields.h_psi - solution.levels.energies[solution.shown].reshape(-1, *[1] * d) * fields.psi
+    return by_name | _maps(fields.psi, fields.v * scale, residual * scale, _switches(potential, places))
+
+
+def of_trained(solution: Any) -> dict[str, np.ndarray]:
+    """The arrays of a `qpinn.drivers.trained_box.TrainedBox`, residuals with E as it was trained."""
+    potential, scale = solution.boxed, solution.units.scale
+    d, count, walls = potential.dimension, len(solution.indices), np.array(potential.domain, np.float64)
+    places = [np.linspace(*span, _count(d, count)) for span in _seen_of(solution.values, walls)]
+    values = solution.on_grid([_off(x, np.array([*pair, *inner])) for x, pair, inner in
+                               zip(places, walls, potential.breakpoints, strict=True)])  # fmt: skip
+    shape = [len(x) for x in places]
+    psi, h_psi = (array.reshape(-1, *shape) for array in (values.psi, values.h_psi))
+    weights = [np.gradient(x) for x in places]
+    by_name: dict[str, np.ndarray] = {f"x_{axis}": x for axis, x in enumerate(places)}
+    for axis in range(d):
+        rho = np.moveaxis(psi**2, axis + 1, 1)
+        for weight in reversed([weight for other, weight in enumerate(weights) if other != axis]):
+            rho = rho @ weight
+        by_name |= {f"density_{axis}": rho, f"edges_{axis}": walls[axis]}
+    residual = h_psi - solution.ended[0].reshape(-1, *[1] * d) * psi
+    return by_name | _maps(psi, values.v.reshape(shape) * scale, residual * scale, _switches(potential, places))
+
+
+def _maps(psi: np.ndarray, v: np.ndarray, residual: np.ndarray, switches: np.ndarray) -> dict[str, np.ndarray]:
+    """What figures draw as maps."""
+    peak = np.array([_peak(one) for one in psi])
+    maps = {"psi": psi, "v": v, "switches": switches, "peak": peak}
+    return maps | ({"residual": residual} if v.ndim < FIELDS else _planes(peak, residual))
+
+
+def _count(dimension: int, levels: int) -> int:
+    """Points of an axis."""
+    most = POINTS.get(dimension, ALONE)
+    return min(most, int((LARGEST / levels) ** (1 / dimension))) if dimension <= FIELDS else most
+
+
+def _seen_of(values: Any, walls: np.ndarray) -> list[tuple[float, float]]:
+    """Where some psi of functions on points in a box is above `SEEN` of its largest value, see `_seen`."""
+    size = np.abs(np.nan_to_num(values.psi))
+    there = values.x[(size >= SEEN * size.max(axis=1, keepdims=True)).any(axis=0)]
+    return [_span(axis, *pair) for axis, pair in zip(there.T, walls, strict=True)]
 
 
 def _seen(solution: Any, axis: int) -> tuple[float, float]:
     """Where some psi is above `SEEN` of its largest value along an axis; the whole box, unless that leaves much out."""
     left, right = map(float, solution.plan.potential.domain[axis])
-    grid = solution.axes[axis].on(np.linspace(left, right, ALONE))
-    rho = _density(solution, axis, grid)
-    there = grid.x[(rho > SEEN**2 * rho.max(axis=1, keepdims=True)).any(axis=0)]
+    x = np.linspace(left, right, ALONE)
+    rho = solution.density(axis, x)
+    return _span(x[(rho > SEEN**2 * rho.max(axis=1, keepdims=True)).any(axis=0)], left, right)
+
+
+def _span(there: np.ndarray, left: float, right: float) -> tuple[float, float]:
+    """From the first to the last of the points where something is to be seen, or all."""
     return (left, right) if np.ptp(there) > 0.85 * (right - left) else (float(there.min()), float(there.max()))
-
-
-def _density(solution: Any, axis: int, grid: OnGrid) -> Float[np.ndarray, "K Q"]:
-    """|psi|^2 integrated over all other axes."""
-    if solution.bends:
-        return bent_fields.density(solution.bent, grid.x, axis)
-    return tensor.density(grid, solution.core[solution.shown], axis)
 
 
 def _off(x: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Points with those on an edge moved to the right of it, or inside of the last one."""
-    hair = HAIR * (edges[-1] - edges[0])
+    hair = HAIR * np.ptp(edges)
     near = np.abs(x[:, None] - edges).min(axis=1) < hair
-    return np.minimum(np.where(near, x + 2 * hair, x), edges[-1] - hair)
+    return np.minimum(np.where(near, x + 2 * hair, x), edges.max() - hair)
 
 
 def _switches(potential: Any, places: list[np.ndarray]) -> Float[np.ndarray, "C *n"]:
@@ -117,10 +146,10 @@ def _planes(peak: np.ndarray, residual: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: Path, solution: Any) -> None:
+def write(folder: Path, by_name: Mapping[str, np.ndarray]) -> None:
     """wavefunction.npz of a box."""
     data = io.BytesIO()
-    np.savez(data, **arrays(solution))  # type: ignore[arg-type]
+    np.savez(data, **by_name)  # type: ignore[arg-type]
     files.write_atomically(folder / "wavefunction.npz", data.getvalue())
 
 

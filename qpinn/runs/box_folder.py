@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from qpinn.analysis import box_symmetry, observables, tensor
+from qpinn.analysis import box_symmetry, observables
 from qpinn.physics import potentials
 from qpinn.physics.potentials.several import coordinates
 from qpinn.runs import run_folder
@@ -24,23 +24,12 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
     dipoles                 (d, K, K) <i|x|j>, and oscillator_strengths
     next_energy             E of the level after the last one
     """
-    potential, levels, scale = solution.potential, solution.levels, solution.units.scale
-    d, plan = dimension(solution), solution.plan
+    levels, scale, plan = solution.levels, solution.units.scale, solution.plan
     energies = levels.energies[solution.shown]
     return {
-        "status": solution.status,
-        "task": run_folder.BOX,
-        "potential": potentials.describe(potential),
-        "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": scale},
-        "dimension": d,
-        "coordinates": list(coordinates(d)[:d]),
-        "walls": [[float(wall) for wall in pair] for pair in plan.potential.domain],
-        "masses": [float(mass) for mass in plan.potential.masses],
-        "breakpoints": [[float(point) for point in points] for points in plan.potential.breakpoints],
-        "curves": len(plan.potential.curves),
+        **problem(solution, plan.potential),
         "symmetries": list(solution.symmetries),
         "route": dict(route),
-        "settings": dataclasses.asdict(solution.settings),
         "states": _states(solution),
         "dipoles": solution.dipoles.tolist(),
         "oscillator_strengths": [observables.oscillator_strengths(energies, dipole).tolist()
@@ -49,15 +38,33 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
         "reference": None,
         "no_reference": None,
         "certificate": certificate(solution),
-        "rounds": solution.stats.rounds,
         "segments": [len(edges) - 1 for edges in plan.edges],
         "functions": [axis.count for axis in solution.axes],
         "seconds": dict(seconds),
+    }  # fmt: skip
+
+
+def problem(solution: Any, boxed: Any) -> dict[str, Any]:
+    """What was solved, between the walls of `boxed`, and on what, as both kinds of a results.json of a box have it."""
+    d = int(boxed.dimension)
+    return {
+        "status": solution.status,
+        "task": run_folder.BOX,
+        "potential": potentials.describe(solution.potential),
+        "units": {"length": solution.units.length, "energy": solution.units.energy, "scale": solution.units.scale},
+        "dimension": d,
+        "coordinates": list(coordinates(d)[:d]),
+        "walls": [[float(wall) for wall in pair] for pair in boxed.domain],
+        "masses": [float(mass) for mass in boxed.masses],
+        "breakpoints": [[float(point) for point in points] for points in boxed.breakpoints],
+        "curves": len(boxed.curves),
+        "settings": dataclasses.asdict(solution.settings),
+        "rounds": solution.stats.rounds,
         "versions": run_folder.versions(),
         "device": solution.stats.device,
         "seed": solution.settings.seed,
         "git": run_folder.git_commit(),
-    }  # fmt: skip
+    }
 
 
 def dimension(solution: Any) -> int:
@@ -80,10 +87,9 @@ def _states(solution: Any) -> list[dict[str, Any]]:
     levels, scale, groups = solution.levels, solution.units.scale, box_symmetry.groups(solution.levels)
     last = float(np.clip(levels.half_width[-1] / levels.scale[-1], box_symmetry.SAME, box_symmetry.LOOSEST))
     goes_on = levels.beyond - levels.energies[-1] <= last * levels.scale[-1]
-    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * ~np.array(solution.plan.chosen)[:, None]
-    flux = tensor.wall_flux(solution.axes, solution.core, solution.plan.potential.masses)
-    falls = 0.005 * (flux * widths).sum(axis=(1, 2))
     shown = range(len(levels.energies))[solution.shown]
+    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * ~np.array(solution.plan.chosen)[:, None]
+    falls = 0.005 * (solution.wall_flux * widths).sum(axis=(1, 2)) if widths.any() else np.zeros(len(shown))
     states = []
     for place, (index, converged) in enumerate(zip(shown, solution.converged, strict=True)):
         group = next(run for run in groups if index in run)
@@ -92,15 +98,15 @@ def _states(solution: Any) -> list[dict[str, Any]]:
             "index": index, "energy": float(levels.energies[index]) * scale, "lower": lower, "upper": upper,
             "converged": converged, "outcome": "no reference" if lower is None or upper is None else "right state",
             "residual": float(levels.residual[index]) * scale, "rounding": _known(levels.rounding[index], scale),
-            "truncation": float(levels.truncation[index]) * scale, "wall_fall": float(falls[index]) * scale,
+            "truncation": float(levels.truncation[index]) * scale, "wall_fall": float(falls[place]) * scale,
             "group": group.start, "multiplicity": len(group),
             "open": bool(goes_on) and group.stop == len(levels.energies),
             "symmetry": {name: values[place] for name, values in solution.symmetries.items()},
             "expectation": {
                 "x": [float(moment[index, index]) for moment in levels.moments],
-                "x2": [float(square[index]) for square in levels.squares],
-                "kinetic": float(levels.kinetic[index]) * scale,
-                "potential": float(levels.energies[index] - levels.kinetic[index]) * scale,
+                "x2": [float(square[index, index]) for square in levels.squares],
+                "kinetic": float(levels.kinetic[index, index]) * scale,
+                "potential": float(levels.energies[index] - levels.kinetic[index, index]) * scale,
             },
         })  # fmt: skip
     return states

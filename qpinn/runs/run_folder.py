@@ -177,7 +177,7 @@ def write_arrays(folder: Path, solution: Any, levels: Eigenstates | None = None)
 
     They are compared with the reference `levels`.
     """
-    _write_history(folder, history(solution, levels), solution.units)
+    write_history(folder, history(solution, levels), solution.units)
     data = io.BytesIO()
     np.savez(data, **arrays(solution, levels))  # type: ignore[arg-type]
     files.write_atomically(folder / "wavefunction.npz", data.getvalue())
@@ -238,7 +238,7 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def _write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None:
+def write_history(folder: Path, history: Mapping[str, Any], units: Any) -> None:
     """history.csv; a column that is not there is left empty."""
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
@@ -307,7 +307,7 @@ def write_stopped(folder: Path, progress: Any, units: Any) -> str:
     lanes = jax.tree.leaves(progress.params)[0].shape[0]
     checkpoint.save(folder / "parameters.npz", {"lanes": progress.params, "mix": np.eye(lanes)})
     history = progress.rows()
-    _write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
+    write_history(folder, {**history, "energy": history["energy"] * units.scale}, units)
     return f"stopped by a signal after step {progress.step}; parameters.npz and history.csv are in {folder}"
 
 

@@ -92,6 +92,17 @@ class Fit:
         last = np.where(self.steps > 0, _at(column, self.steps - 1), self.start[name])
         return np.where(np.arange(len(column))[:, None] < self.steps, column, last)
 
+    def taken(self, in_turn: bool) -> int:
+        """Good steps of the lane that took most, or of the last one whose turn came."""
+        if in_turn:
+            steps = self.steps[: max(1, np.count_nonzero(self.steps))]
+            return int(steps[-1])
+        return int(self.steps.max())
+
+    def frozen(self, indices: Int[np.ndarray, "lanes"]) -> dict[int, int]:
+        """Indices of the levels whose lanes met a NaN, and how many good steps each took before."""
+        return {int(indices[k]): int(self.steps[k]) for k in np.flatnonzero(~self.alive)}
+
     def some(self, which: slice) -> Fit:
         """Some of the lanes."""
         return dataclasses.replace(

@@ -82,11 +82,13 @@ def row_of(problem: str, start: str, seed: int, steps: int) -> dict[str, Any]:
     trained = trained_box.solve_trained(
         several(PROBLEMS[problem]["domain"], PROBLEMS[problem]["formula"]), settings
     )  # fmt: skip
-    (state,), level = trained.states, float(trained.reference.energies[0])
+    (state,), reference = trained.states, trained.reference
+    assert reference is not None  # there are few levels
+    level = float(reference.energies[0])
     return {
-        "level": level, "energy": trained.energy, "rayleigh": float(trained.rayleigh[0]), "outcome": state["outcome"],
-        "error_energy": state["relative_error_energy"], "error_rayleigh": float(trained.rayleigh[0]) / level - 1,
-        "error_psi": state["relative_l2_psi"], "residual": float(trained.residuals[0]), "norm": float(trained.norms[0]),
+        "level": level, "energy": trained.energy, "rayleigh": float(trained.rayleigh[0]), "outcome": state.outcome,
+        "error_energy": state.relative_error_energy, "error_rayleigh": float(trained.rayleigh[0]) / level - 1,
+        "error_psi": state.relative_l2_psi, "residual": float(trained.residuals[0]), "norm": float(trained.norms[0]),
         "doubt": float(trained.doubt[0]), "seconds": trained.seconds, "device": trained.stats.device,
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from qpinn.physics.mean_field import Sinc, mean_field, sums
 from qpinn.physics.potentials.several import several
 from qpinn.physics.separable import by_terms
 from qpinn.training import index_products as products
+from qpinn.wavefunctions.product import Terms
 
 
 def _solved(stiffness, asked, tol, half=6.5, functions=56, segments=13):
@@ -113,6 +114,9 @@ def test_energies_residuals_and_moments_are_those_on_a_tensor_grid(kept):
     assert np.abs(chain.kinetic - grid.kinetic).max() < 1e-9
     assert np.abs(chain.moments - grid.moments).max() < 1e-9
     assert np.abs(chain.squares - grid.squares).max() < 1e-9
+    for axis, one in enumerate(own):
+        along = tensor.density(one, Terms(tuples, vectors.T), axis)
+        assert np.abs(along - tensor.density(one, core, axis)).max() < 1e-9
     above = np.linalg.eigvalsh(chain.residual - grid.residual)
     assert above.min() > -1e-8 * np.diag(grid.residual).max()
     within = np.diag(grid.residual) - (np.diag(chain.residual) - outside)  # exactly what is outside of the products

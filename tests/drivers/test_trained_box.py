@@ -143,7 +143,7 @@ def test_levels_in_turn_with_a_mass_of_each_axis():
     heavy = several([[0, 1], [0, 1]], "0*x + 0*y", masses=[1, 4])
     trained = trained_box.solve_trained(heavy, _settings(states=2))
     np.testing.assert_allclose(trained.rayleigh, np.pi**2 * np.array([1.25, 2]), rtol=1e-2)
-    assert [state["outcome"] for state in trained.states] == ["right state"] * 2
+    assert [state.outcome for state in trained.states] == ["right state"] * 2
     assert trained.status == "finished"
     assert set(trained.history["state"]) == {0, 1}
     assert {"step", "state", "pde", "norm", "orthogonality", "total", "energy"} <= set(trained.history)
@@ -170,7 +170,7 @@ def test_levenberg_marquardt_in_float32_with_the_exact_energy_lowers_the_residua
     np.testing.assert_allclose(trained.energy, 2 * np.pi**2, rtol=1e-6)
     assert trained.fit.history["total"][-1] < 0.2 * trained.fit.history["total"][0]
     assert trained.psi(np.full((5, 2), 0.5)).shape == (5,)
-    assert trained.states[0]["outcome"] == "right state"
+    assert trained.states[0].outcome == "right state"
 
 
 @pytest.mark.usefixtures("optax_promotion")
@@ -201,5 +201,5 @@ def test_what_cannot_be_is_said_in_a_line(settings, words):
 
 
 def test_four_axes_are_refused():
-    with pytest.raises(ValueError, match="has 4 axes"):
+    with pytest.raises(ValueError, match="has 4 coordinates"):
         trained_box.solve_trained(several([[0, 1]] * 4, "x1 + x2 + x3 + x4"), _settings())

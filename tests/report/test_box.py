@@ -58,6 +58,8 @@ def test_arrays_are_those_of_psi(disc):
     grid = box_arrays.arrays(disc)
     x, y = np.meshgrid(grid["x_0"], grid["x_1"], indexing="ij")
     np.testing.assert_allclose(grid["psi"], disc.psi(np.stack([x, y], axis=-1)), atol=1e-9)  # points on edges are moved
+    places = np.array([[0.3, -1.2], [2.0, 0.4]])
+    np.testing.assert_allclose(disc.at(places), disc.psi(places), atol=1e-11)
     np.testing.assert_allclose(grid["v"], x**2 + y**2, atol=1e-6)
     step = np.diff(grid["x_0"])[0] * np.diff(grid["x_1"])[0]
     np.testing.assert_allclose((grid["psi"] ** 2).sum(axis=(1, 2)) * step, 1, atol=1e-4)
@@ -90,7 +92,7 @@ def test_degenerate_levels_have_the_symmetries_of_v(disc):
         (1, -1),
     ]
     assert None not in disc.symmetries["parity x"] + disc.symmetries["parity y"] + disc.symmetries["x <-> y"][3:]
-    squares = sorted(disc.levels.squares[:, 1].tolist())
+    squares = sorted(disc.levels.squares[:, 1, 1].tolist())
     np.testing.assert_allclose(squares, [0.5, 1.5], atol=1e-8)
     np.testing.assert_allclose(np.abs(disc.dipoles[0, 0]).max(), np.sqrt(0.5), atol=1e-8)
 
@@ -100,10 +102,15 @@ def test_levels_that_are_close_but_not_the_same_get_their_parity_too(disc):
     turn = np.eye(6)
     turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     apart = dataclasses.replace(disc.levels, energies=disc.levels.energies + 1e-5 * np.arange(6))
-    core, levels = box_symmetry.aligned(disc.plan.potential, disc.axes, np.tensordot(turn, disc.core, axes=1), apart)
-    values = box_symmetry.characters(disc.plan.potential, disc.axes, core)
+    apart = dataclasses.replace(apart, squares=turn @ disc.levels.squares @ turn.T)
+
+    def turned(x):
+        return turn @ disc.at(x)
+
+    mix, levels = box_symmetry.aligned(disc.plan.potential, turned, disc.plan.sampled, apart)
+    values = box_symmetry.characters(disc.plan.potential, lambda x: mix.T @ turned(x), disc.plan.sampled)
     assert None not in values["parity x"] + values["parity y"]
-    np.testing.assert_allclose(np.sort(levels.squares[0, 1:3]), [0.5, 1.5], atol=1e-8)
+    np.testing.assert_allclose(np.sort(np.diag(levels.squares[0])[1:3]), [0.5, 1.5], atol=1e-8)
 
 
 def test_what_breaks_a_symmetry_by_little_is_seen():
