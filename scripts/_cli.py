@@ -263,7 +263,9 @@ def read(config: Any) -> tuple[Any, Any]:
 
 def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
     """Raise ValueError for what cannot be done, or does not fit, with a potential of several coordinates."""
-    from qpinn.drivers import box, box_plan, trained_box
+    from qpinn.drivers import box, box_plan, sweep_products, trained_box
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.sweep_settings import Sweep
 
     for key in ("bands", "vary"):
         if key in values:
@@ -275,6 +277,9 @@ def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
     if chosen.ansatz.name == "envelope":
         boxed, _ = trained_box.with_walls(potential, chosen)
         trained_box.check_size(boxed, chosen)
+        return
+    if "sweep" in values:
+        sweep_products.plan_of(potential, chosen, from_mapping(Sweep, values["sweep"], "sweep."))
         return
     box.check(chosen)
     box_plan.check(box_plan.of(potential, chosen))

@@ -168,7 +168,7 @@ def _hash(value: Any) -> str:
 
 def sweep(config: Any, folder: Path, started: float) -> int:
     """Train what is missing of a sweep, or the share of this process, and write its results if all starts are there."""
-    from qpinn.drivers import eigenstates, sweep
+    from qpinn.drivers import sweep
     from qpinn.report import page, tables
     from qpinn.runs import run_folder, status
 
@@ -178,7 +178,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     _claim(config, folder)
     varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
     rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
-    label = eigenstates.describe_route(chosen)["label"]
+    label = sweep.route(job)["label"]
     print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{rank}", flush=True)
     with contextlib.suppress(
         ValueError, *_cli.DAMAGED

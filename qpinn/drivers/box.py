@@ -179,6 +179,12 @@ def _tolerance(plan: BoxPlan) -> float:
     return RESIDUAL * max(abs(plan.top), 1.0)
 
 
+def among_products(plan: BoxPlan, settings: Settings) -> Found:
+    """The levels of a plan among products, without bounds."""
+    axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(plan.potential.dimension)), strict=True)
+    return _among_products(plan, axes, grids)
+
+
 def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Found:
     """The levels of a plan among products of the functions of the axes."""
     potential, d = plan.potential, plan.potential.dimension

@@ -21,7 +21,7 @@ from jaxtyping import Float
 
 from qpinn.analysis import observables, on_box, statistics
 from qpinn.analysis.quadratures import quadratures
-from qpinn.drivers import budget, build, discretize, eigenstates, trained_box
+from qpinn.drivers import box, budget, build, discretize, eigenstates, sweep_products, trained_box
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import exact_levels
 from qpinn.drivers.sweep_settings import Sweep
@@ -91,8 +91,21 @@ def _levels(job: Job) -> reference.Eigenstates:
     return levels(job.potential, job.settings.level + 1)
 
 
+def of_products(job: Job) -> bool:
+    """Whether starts are solved among products of several axes, and not trained."""
+    return dimension(job.potential) > 1 and job.settings.ansatz.name != "envelope"
+
+
+def route(job: Job) -> dict[str, Any]:
+    """How the starts are made, in the words of `eigenstates.describe_route`."""
+    return (box if of_products(job) else eigenstates).describe_route(job.settings)
+
+
 def _with_walls(job: Job) -> Job:
     """The same sweep of a potential that has its walls. Raises ValueError for one of a box that this cannot train."""
+    if of_products(job):
+        plan = sweep_products.plan_of(job.potential, job.settings, job.sweep)
+        return dataclasses.replace(job, potential=plan.potential)
     if dimension(job.potential) > 1:
         return dataclasses.replace(job, potential=trained_box.with_walls(job.potential, job.settings)[0])
     return dataclasses.replace(job, potential=discretize.of(job.potential, job.settings).potential)
@@ -100,9 +113,9 @@ def _with_walls(job: Job) -> Job:
 
 def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
     budget.forget_programmes()
-    on = devices(job.sweep.devices or (None if job.sweep.count == 1 else 1))
+    on = devices(1 if of_products(job) else job.sweep.devices or (None if job.sweep.count == 1 else 1))
     width = _width(job, len(on))
-    if jax.default_backend() == "cpu":
+    if jax.default_backend() == "cpu" and not of_products(job):
         _check_size(job, width * len(on))
     done = sweep_folder.finished(folder, job.sweep.seeds)
     share = _share(job.sweep, width * len(on), done)
@@ -119,7 +132,8 @@ def _run(job: Job, folder: Path, callback: Callable[[Report], Any]) -> dict[str,
         at = time.perf_counter()
         columns = train(numbers)
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
-        sweep_folder.write_block(folder, columns, frames(job.settings))
+        kept = sweep_products.FRAMES if of_products(job) else frames(job.settings)
+        sweep_folder.write_block(folder, columns, kept)
         done[numbers] = True
         right += int(np.sum(statistics.outcomes(columns) == "right state"))
         callback(Report(
@@ -138,6 +152,8 @@ def _check_size(job: Job, starts: int) -> None:
 
 def _width(job: Job, devices: int) -> int:
     """Starts that one device trains at once: the same for all processes, whatever is on the disk."""
+    if of_products(job):  # one after the other, whatever is on the disk together
+        return job.sweep.block or 1
     width = OPTIMIZERS[job.settings.optimizer.name].block if jax.default_backend() == "cpu" else GPU_BLOCK
     return min(job.sweep.block or width, -(-job.sweep.seeds // (devices * job.sweep.count)))
 
@@ -172,15 +188,16 @@ def finish(
     sweep_folder.write_table(folder, columns, job.settings.seed, job.values, job.sweep.vary)
     exact = _levels(job)
     seconds = float(np.sum(columns["seconds"])) / facts["processes"]
+    phases = ("plan", "solve") if of_products(job) else ("compile", "train")
     summary = {
         "potential": describe(job.potential),
-        "route": eigenstates.describe_route(job.settings),
+        "route": route(job),
         "settings": dataclasses.asdict(job.settings),
         "sweep": dataclasses.asdict(dataclasses.replace(job.sweep, process=None)),
         "statistics": statistics.statistics(columns),
         "levels": [float(energy) for energy in exact.energies],
         "reference": {"method": exact.method},
-        "seconds": {"compile": facts["compile"], "train": seconds, "total": time.monotonic() - started,
+        "seconds": {phases[0]: facts["compile"], phases[1]: seconds, "total": time.monotonic() - started,
                     "per_start": seconds / len(columns["energy"])},
         "starts_per_second": len(columns["energy"]) / seconds,
         **{key: facts[key] for key in ("block", "devices", "processes")},
@@ -289,6 +306,9 @@ def trainer(job: Job, size: int, on: list[jax.Device]) -> Callable[[np.ndarray],
     It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
     """
     settings, index = job.settings, job.settings.level
+    if of_products(job):
+        plan = sweep_products.plan_of(job.potential, settings, job.sweep)
+        return sweep_products.trainer(plan, settings, _levels(job))
     course = build.course(settings, watched=False)
     turns = index + 1 if settings.in_turn else 1
     bench = _in_box(job) if dimension(job.potential) > 1 else _on_line(job)

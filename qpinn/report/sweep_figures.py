@@ -246,12 +246,14 @@ ESSENTIAL = ("energies", "loss_and_error", "varied")
 def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
     """Draw the chosen figures of a sweep into its folder.
 
-    None of an E that was given, nor of psi of a degenerate level.
+    None of an E that was given, nor of psi of a degenerate level, nor of a training where there was none.
     """
     data = load(folder)
     left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
-    if not np.isfinite(data.columns["relative_l2_psi"]).any():
+    if not (np.isfinite(data.columns["relative_l2_psi"]) & np.isfinite(data.columns["loss"])).any():
         left_out.append("loss_and_error")
+    if len(data.frames) == 1:
+        left_out.append("fan")
     names = choice.some([name for name in FIGURES if name not in left_out], ESSENTIAL)
     with style.applied():
         return style.save_all({name: FIGURES[name](data) for name in names}, folder, choice)
