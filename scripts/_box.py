@@ -62,7 +62,7 @@ def _trained(
     results = trained_folder.summary(solution, route, clock.seconds, levels, missing)
     results = box_folder.finish(folder, results, _cli.figures(config))
     say(f"\n{box_tables.report(results)}\n  folder: {folder}")
-    return _training.ended(solution), solution.status
+    return _training.ended(solution, "variational"), solution.status
 
 
 def _say_walls(potential: Any, chosen: Any) -> None:

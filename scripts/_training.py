@@ -127,14 +127,14 @@ def written(solution: Any, folder: Path) -> None:
     _signals.check()
 
 
-def ended(solution: Any) -> int:
-    """The exit status, with a line where a loss was not finite or has diverged."""
+def ended(solution: Any, start: str = "ritz") -> int:
+    """The exit status, with a line where a loss was not finite or has diverged, and a `start` that may do better."""
     frozen = ", ".join(f"{steps + 1} (level {level})" for level, steps in solution.frozen.items())
     diverged = ", ".join(str(state.index) for state in solution.measured if state.outcome == "diverged")
     if not (frozen or diverged):
         return 0
     what = f"not finite at step {frozen}; its last good state is saved" if frozen else f"level {diverged} has diverged"
-    message = f"error: {what}. Try a smaller optimizer.learning_rate, precision=float64, or start=ritz"
+    message = f"error: {what}. Try a smaller optimizer.learning_rate, precision=float64, or start={start}"
     log.error(message)
     print(message, file=sys.stderr)
     return _cli.NON_FINITE

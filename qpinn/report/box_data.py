@@ -177,7 +177,8 @@ def of_results(
 def _level(results: Mapping[str, Any], state: Mapping[str, Any]) -> Level:
     lower, upper = state["lower"], state["upper"]
     return Level(
-        index=state["index"], energy=state["energy"], digits=words.certified(state).replace("-", "−"),
+        index=state["index"], energy=np.nan if state["energy"] is None else state["energy"],
+        digits=words.certified(state).replace("-", "−"),
         bounds=None if lower is None or upper is None else (lower, upper), group=state["group"],
         multiplicity=state["multiplicity"], symmetry=box_tables.symmetry(state, symbol),
         remark=words.outcome(state) if words.is_trained(results) and state["outcome"] != words.RIGHT else "",

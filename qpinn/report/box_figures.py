@@ -193,7 +193,7 @@ def _sheet(data: BoxData, new: New, draw_on: Callable[[Axes, int], Any], label: 
     """A map of every level, with one colour bar."""
     count = min(len(data.levels), MOST_SHEET)
     columns = 1 if count == 1 else 2 if count <= 4 else 3 if count <= 12 else 4
-    titles = 0.27 + 0.13 * any(level.remark for level in data.levels[:count])
+    titles = 0.27 + 0.18 * any(level.remark for level in data.levels[:count])
     made, axes = _grid(data, new, count, columns, titles=titles, bars=0.36, head=0.2)
     for place, panel in enumerate(axes.flat):
         if place >= count:

@@ -22,10 +22,11 @@ def level_diagram(axes: Axes, data: BoxData) -> None:
     levels of another method as dashed lines."""
     groups: dict[int, list[int]] = {}
     for place, level in enumerate(data.levels):
-        groups.setdefault(level.group, []).append(place)
-    known = [level.reference for level in data.levels if level.reference is not None]
-    energies = np.array([*(level.energy for level in data.levels), *known])
-    low, high = energies.min(), energies.max()
+        if np.isfinite(level.energy):
+            groups.setdefault(level.group, []).append(place)
+    shown = [data.levels[place] for members in groups.values() for place in members]
+    energies = [level.energy for level in shown] + [level.reference for level in shown if level.reference is not None]
+    low, high = min(energies, default=-1.0), max(energies, default=1.0)
     room = 0.06 * (high - low) or 0.1 * abs(high) or 1.0
     axes.set_ylim(low - room, high + room)
     colors = style.level_colors(len(groups))
@@ -42,7 +43,8 @@ def level_diagram(axes: Axes, data: BoxData) -> None:
             axes.plot([left, right], [level.energy] * 2, color=color, linewidth=1.4, solid_capstyle="butt")
             if level.reference is not None:
                 axes.plot([left, right], [level.reference] * 2, color=BLACK, linewidth=0.7, linestyle=(0, (4, 3)))
-    _numbers(axes, data, list(groups.values()), colors)
+    order = sorted(zip(groups.values(), colors, strict=True), key=lambda pair: data.levels[pair[0][0]].energy)
+    _numbers(axes, data, [members for members, _ in order], [color for _, color in order])
     axes.set_xlim(0, 1)
     axes.set_xticks([])
     axes.spines[["top", "right", "bottom"]].set_visible(False)

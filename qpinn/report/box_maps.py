@@ -77,8 +77,8 @@ def _potential(axes: Axes, data: BoxData, place: int, axis: int = 0, at: int = 0
     v = plane(data, data.grid["v"], axis, at)
     energy, top = data.levels[place].energy, max(level.energy for level in data.levels)
     stepped = is_stepped(v)
-    if lines and not stepped and np.ptp(v) > 0:
-        low = float(v.min())
+    low = float(v.min())
+    if lines and not stepped and min(top, float(v.max())) > low:
         heights = low + (min(top, float(v.max())) - low) * np.arange(1, 2 * LINES) / LINES
         axes.contour(x, y, v.T, levels=heights, colors=GREY, linewidths=0.35, alpha=0.55, zorder=1)
     if not stepped and v.min() < energy < v.max():

@@ -119,9 +119,13 @@ def _table(results: Results) -> str:
 
 
 def _row(results: Results, state: State) -> str:
-    values = state["expectation"]
-    roots = [max(x2, 0.0) ** 0.5 for x2 in values["x2"]]
-    means = [0.0 if abs(x) < 1e-8 * root else x for x, root in zip(values["x"], roots, strict=True)]
+    values, d = state["expectation"], len(results["coordinates"])
+    if words.is_empty(state):
+        moments = ["-"] * (2 * d + 1)
+    else:
+        roots = [max(x2, 0.0) ** 0.5 for x2 in values["x2"]]
+        means = [0.0 if abs(x) < 1e-8 * root else x for x, root in zip(values["x"], roots, strict=True)]
+        moments = list(map(_number, (*means, *roots, values["kinetic"])))
     signs = [{1: "+", -1: "−", None: ""}[state["symmetry"][name]] for name in results["symmetries"]]
     if words.is_trained(results):
         first = [words.level(state["energy"], 10), words.level(state["energy_reference"], 10),
@@ -130,7 +134,7 @@ def _row(results: Results, state: State) -> str:
     else:
         first = [words.certified(state), *(exact(state[name]) or "-" for name in ("lower", "upper")),
                  "yes" if state["converged"] else "no", box_tables.multiplicity(state), *signs]  # fmt: skip
-    cells = [*first, *map(_number, (*means, *roots)), _number(values["kinetic"]), words.number(state["residual"])]
+    cells = [*first, *moments, words.number(state["residual"])]
     name = f'<td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
     return f'<tr id="row-{state["index"]}">{name}{"".join(f"<td>{escaped(cell)}</td>" for cell in cells)}</tr>'
 

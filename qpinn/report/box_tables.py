@@ -51,7 +51,7 @@ def report(results: Results) -> str:
     several = right > 1 and len(results["coordinates"]) <= FEW
     table = trained_levels if words.is_trained(results) else levels
     blocks = [table(results), moments(results), *([transitions(results)] if several else [])]
-    return "\n\n".join([*blocks, "\n".join(wrapped(line) for line in remarks(results))])
+    return "\n\n".join([*filter(None, blocks), "\n".join(wrapped(line) for line in remarks(results))])
 
 
 def levels(results: Results) -> str:
@@ -118,8 +118,11 @@ def multiplicity(state: State) -> str:
 
 def moments(results: Results) -> str:
     """<x_i> and the root of <x_i^2> of every level, and its kinetic energy."""
-    states, units, names = results["states"], results["units"], results["coordinates"]
+    units, names = results["units"], results["coordinates"]
+    states = [state for state in results["states"] if not words.is_empty(state)]
     d = len(names)
+    if not states:
+        return ""
     columns = []
     for axis in range(d):
         roots = [math.sqrt(max(state["expectation"]["x2"][axis], 0.0)) for state in states]
