@@ -21,6 +21,9 @@ FIRST, WIDEST = 4.0, 1e4
 
 CELLS = 256
 
+AFAR = {2: (513, 129), 3: (257, 25)}
+"""Places of the axis to either side, and of each other axis, at which V is looked at beyond the walls."""
+
 OTHERS = (1, 64, 24)
 """Cells of each other axis in which V is bounded, by the number of axes; of more it is bounded over all of space."""
 
@@ -58,14 +61,42 @@ def in_box(potential: Any, count: int) -> tuple[Any, tuple[bool, ...]]:
         top = highest(coarse(trial)[0], count)
         walls = {axis: _decayed(potential, axis, half, top, reach) for axis, half in reach.items()}
         short = [axis for axis, found in walls.items() if found is None]
-        if not short:
+        far = {} if short else {axis: _low_afar(potential, axis, half, top) for axis, half in reach.items()}
+        if not short and not any(far.values()):
             sides = [walls.get(axis) or side for axis, side in enumerate(potential.domain)]
             return potential.on(sides), missing
         for axis in short:
             reach[axis] *= 1.5
+        for axis, place in far.items():
+            reach[axis] = max(reach[axis], 1.2 * place)
         if max(reach.values()) > WIDEST:
-            raise ValueError(f"potential.domain: V is not known to rise along axis {short[0] + 1}, so that psi need "
+            axis = max(reach, key=lambda axis: reach[axis])
+            raise ValueError(f"potential.domain: V is not known to rise along axis {axis + 1}, so that psi need "
                              f"not decay there; give walls, as in potential.domain=[[-6,6],...]")  # fmt: skip
+
+
+def _low_afar(potential: Any, axis: int, half: float, top: float) -> float:
+    """The distance |x| of the nearest place beyond +-half of an axis at which V is below `top`; 0 where none is seen.
+
+    Of three axes or fewer the others go as far out as this one does, between their walls; of more they are in the
+    middle. A well may be missed that is narrower than a hundredth of its distance.
+    """
+    d = potential.dimension
+    count, across = AFAR.get(d, (513, 1))
+    far = np.geomspace(half, WIDEST, count)
+    x = np.empty((2, count, *[across] * (d - 1), d))
+    share = np.linspace(-1, 1, across) if across > 1 else np.zeros(1)
+    for place, (left, right) in enumerate(potential.domain):
+        size = far.reshape(-1, *[1] * (d - 1))
+        if place == axis:
+            x[..., place] = np.stack([-size, size])
+        else:
+            along = share.reshape([-1 if one == place + (place < axis) else 1 for one in range(d)])
+            x[..., place] = size * along if left is None else left + (right - left) * (along + 1) / 2
+    with np.errstate(all="ignore"):
+        v = np.asarray(potential.at(x), np.float64).reshape(2, count, -1)
+    below = (v < top).any(axis=(0, 2))
+    return float(far[np.argmax(below)]) if below.any() else 0.0
 
 
 def lowest(potential: Any, axis: int, ends: np.ndarray, reach: dict[int, float]) -> np.ndarray:

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -121,12 +122,15 @@ class Several(Potential):
     def breakpoints(self) -> Any:
         """For every axis the positions on it where V or its slope may jump on a plane."""
         found: list[list[float]] = [[] for _ in range(self.dimension)]
-        for switch in self.switches:
-            if len(switch.axes) == 1:
-                (axis,) = switch.axes
-                left, right = self.domain[axis]
-                tree = _as_x(switch.tree, axis, self.dimension)
-                found[axis] += formulas.zeros(tree, *(-1e3 if left is None else left, 1e3 if right is None else right))
+        alone = [switch for switch in self.switches if len(switch.axes) == 1]
+        for switch in sorted(alone, key=_nested):
+            (axis,) = switch.axes
+            left, right = self.domain[axis]
+            ends = [-1e3 if left is None else left, 1e3 if right is None else right]
+            tree = _as_x(switch.tree, axis, self.dimension)
+            if _nested(switch):  # a tree that is zero on a stretch: its zeros on others are looked for one by one
+                ends = sorted({*ends, *(place for place in found[axis] if ends[0] < place < ends[1])})
+            found[axis] += [place for stretch in pairwise(ends) for place in formulas.zeros(tree, *stretch)]
         return tuple(_inner(places, *self.domain[axis]) for axis, places in enumerate(found))
 
     @property
@@ -179,6 +183,11 @@ def _total(potential: Several, terms: Sequence[Term], places: Sequence[Any], tot
     for term in terms:
         total = total + potential.term_at(term, {axis: places[axis] for axis in term.axes} or {0: places[0]})
     return total
+
+
+def _nested(switch: Term) -> int:
+    """How many switches there are within one."""
+    return len(formulas.switches(switch.tree)) - (switch.tree.operation == "floor")
 
 
 def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
@@ -376,6 +385,10 @@ def _check(potential: Several) -> None:
     """Raise ValueError where V is not a finite real number within +-LIMIT: cells in which it may not be are halved."""
     for term in potential.terms:
         if not term.axes:
+            with np.errstate(all="ignore"):
+                constant = float(potential.term_at(term, {0: np.zeros(())}))
+            if not abs(constant) <= LIMIT:
+                raise ValueError(f"potential.formula={potential.formula}: is no real number within +-{LIMIT:g}")
             continue
         d = len(term.axes)
         sides = [potential.domain[axis] for axis in term.axes]
