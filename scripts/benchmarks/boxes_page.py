@@ -76,8 +76,8 @@ def _problems(part: Mapping[str, Any]) -> list[str]:
         f"{_stamp(part)} Every problem in a process of its own on one core, with nothing compiled before; seconds of "
         "`qpinn.solve`, compiling included, beside whatever else the machine did. The reference of problems with jumps "
         "is the same route with another network on shorter segments, and says how far the levels are converged. "
-        "*Outside*: levels whose reference is outside their bounds by more than 1e-9; of the latter, which lie above the "
-        "levels themselves, below them.",
+        "*Outside*: levels whose reference is outside their bounds by more than 1e-9; of the latter, which lie above "
+        "the levels themselves, below them.",
         markdown(["problem", "levels", "error of E", "against", "half-width of bounds", "outside", "seconds",
                   "aim: error / bound / seconds"], rows),
     ]  # fmt: skip
