@@ -62,17 +62,13 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
     """
     with jax.enable_x64(True):
         stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings),
-                                     lambda walls: box_curves.curves_of(potential.on(walls)))  # fmt: skip
+                                     lambda walls: box_curves.curves_of(potential.on(walls)), Levels)  # fmt: skip
         plan = box_plan.restored(potential, settings, [axis.mesh.edges for axis in stored.axes])
-    path = folder / box_parameters.NAME
     if len(stored.core) != plan.asked:
-        raise ValueError(f"{path}: holds {len(stored.core)} levels, and config.yaml asks for {plan.asked}")
-    try:
-        levels = Levels(**stored.levels)
-    except TypeError as error:
-        raise ValueError(f"{path}: is damaged ({error})") from None
+        raise ValueError(f"{folder / box_parameters.NAME}: holds {len(stored.core)} levels, and config.yaml asks for "
+                         f"{plan.asked}")  # fmt: skip
     solving = {phase: seconds for phase, seconds in stats.seconds.items() if phase != "figures"}
     return BoxSolution(
         given=potential, settings=settings, plan=plan, axes=stored.axes, core=stored.core, bends=stored.bends,
-        levels=levels, stats=stats._replace(seconds=solving),
+        levels=stored.levels, stats=stats._replace(seconds=solving),
     )  # fmt: skip

@@ -63,6 +63,9 @@ def load(folder: str | Path, potential: Any = None) -> Solution | BoxSolution:
         seconds = {name: float(value) for name, value in results["seconds"].items() if name != "total"}
         stats = Stats(seconds=seconds, device=results["device"], rounds=results["rounds"])
         if results.get("task") == run_folder.BOX:
+            if settings.ansatz.name == "envelope":
+                raise ValueError(f"{place}: its functions were trained in a box, and these are not read back; allowed: "
+                                 "a box of ansatz=piecewise")  # fmt: skip
             return box_folder.read(place, given, settings, stats)
         settings = discretize.settled(given, settings)
         stored = checkpoint.arrays(place / "parameters.npz")

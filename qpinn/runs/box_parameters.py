@@ -16,7 +16,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import jax
 import numpy as np
@@ -31,17 +31,14 @@ from qpinn.wavefunctions.product import Core, Terms
 
 NAME = "parameters.npz"
 
-NUMBERS = {"sigma": np.floating, "products": np.integer, "together": np.integer, "beyond": np.floating}
-"""Fields of the levels that are one number."""
-
 
 class Stored(NamedTuple):
-    """What `read` gives back; `levels` by name."""
+    """What `read` gives back."""
 
     axes: tuple[Axis, ...]
     core: Core
     bends: tuple[Bend, ...]
-    levels: dict[str, Any]
+    levels: Any
 
 
 def write(folder: Path, solution: Any, curves: Sequence[Curve]) -> None:
@@ -67,12 +64,13 @@ def _linear(axis: Axis) -> dict[str, np.ndarray]:
 
 def read(
     folder: Path, dimension: int, ansatz_on: Callable[[Float[np.ndarray, "S+1"]], Ansatz],
-    curves_in: Callable[[list[tuple[float, float]]], Sequence[Curve]],
+    curves_in: Callable[[list[tuple[float, float]]], Sequence[Curve]], levels_kind: type,
 ) -> Stored:  # fmt: skip
     """What `write` wrote of a box of so many axes, float64.
 
-    ansatz_on  the ansatz of an axis on its edges
-    curves_in  the curves of V between walls
+    ansatz_on    the ansatz of an axis on its edges
+    curves_in    the curves of V between walls
+    levels_kind  the class of the levels
 
     Raises ValueError, naming the file, if it is missing, damaged, or of another shape.
     """
@@ -85,8 +83,8 @@ def read(
     with _named(path):
         hidden = [Axis(ansatz=jax.device_get(ansatz), params=params[name]["params"], linear=np.zeros(()),
                        nodal=np.zeros(())) for name, ansatz in zip(names, ansatze, strict=True)]  # fmt: skip
-        axes, levels = _axes(stored, hidden), _levels(stored, dimension)
-        core = _core(stored, axes, len(levels["energies"]))
+        axes, levels = _axes(stored, hidden), _levels(stored, levels_kind, dimension)
+        core = _core(stored, axes, len(levels.energies))
         bends: list[Bend] = []
         while f"bend_{len(bends)}/curve" in stored:
             own = _below(stored, f"bend_{len(bends)}/")
@@ -138,15 +136,21 @@ def _core(stored: Mapping[str, np.ndarray], axes: Sequence[Axis], count: int) ->
     return Terms(indices, coefficients)
 
 
-def _levels(stored: Mapping[str, np.ndarray], dimension: int) -> dict[str, Any]:
-    """The fields of the levels."""
-    levels: dict[str, Any] = _below(stored, "levels/")
-    reason, count = levels.pop("reason", None), len(levels["energies"])
-    shapes = {"moments": (dimension, count, count), "squares": (dimension, count), **dict.fromkeys(NUMBERS, ())}
-    for name, array in levels.items():
-        _check(name, array, shapes.get(name, (count,)), NUMBERS.get(name, np.floating))
-    numbers = {name: levels[name].item() for name in NUMBERS}
-    return {**levels, **numbers, "reason": None if reason is None else str(reason)}
+def _levels(stored: Mapping[str, np.ndarray], kind: type, dimension: int) -> Any:
+    """An instance of `kind`: numbers, words or None, and arrays whose types name their sizes, d axes and K levels."""
+    arrays, fields = _below(stored, "levels/"), dict[str, Any]()
+    sizes = {"d": dimension, "K": len(arrays["energies"])}
+    for name, hint in get_type_hints(kind).items():
+        shape = getattr(hint, "dim_str", None)
+        if shape is not None:
+            _check(name, arrays[name], tuple(sizes[size] for size in shape.split()))
+            fields[name] = arrays[name]
+        elif hint in (int, float):
+            _check(name, arrays[name], (), np.integer if hint is int else np.floating)
+            fields[name] = arrays[name].item()
+        else:
+            fields[name] = str(arrays[name]) if name in arrays else None
+    return kind(**fields)
 
 
 def _ascending(edges: np.ndarray) -> np.ndarray:

@@ -155,3 +155,12 @@ def test_arrays_of_another_shape_are_named(folder, tmp_path):
     (place / "config.yaml").write_text(config.replace("states: 3", "states: 2"))
     with pytest.raises(ValueError, match=r"parameters\.npz: holds 3 levels, and config\.yaml asks for 2"):
         qpinn.load(place)
+
+
+def test_functions_that_were_trained_in_a_box_are_not_read_back(folder, tmp_path):
+    place = tmp_path / "run"
+    shutil.copytree(folder, place)
+    config = (place / "config.yaml").read_text()
+    (place / "config.yaml").write_text(config.replace("piecewise", "envelope").replace("name: ritz", "name: random"))
+    with pytest.raises(ValueError, match=r"its functions were trained in a box, and these are not read back"):
+        qpinn.load(place)
