@@ -209,10 +209,9 @@ def _levels(
     count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
-        reason, upper = (
-            "V jumps or bends across curves that no axis follows: the quadrature does not see it",
-            upper + np.inf,
-        )
+        where = "jumps or bends across curves that no axis follows" if plan.potential.curves else (
+            "is not smooth, or has details that are narrower than the segments")  # fmt: skip
+        reason, upper = f"V {where}: the quadrature does not see it", upper + np.inf
     elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]
