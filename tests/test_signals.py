@@ -68,10 +68,10 @@ def test_what_was_trained_is_saved_by_a_run_that_cannot_end_in_order(tmp_path):
     code = (
         f"import sys, time; sys.path.insert(0, {str(ROOT / 'scripts')!r})\n"
         "import _signals; _signals.watch('stopping')\n"
-        "import pathlib, qpinn, train; from qpinn.drivers.settings import Settings\n"
+        "import pathlib, qpinn, _training; from qpinn.drivers.settings import Settings\n"
         "from qpinn.runs.saves import Saver\n"
         "saver = Saver(pathlib.Path(sys.argv[1]), 1000.0)\n"
-        "keep = train.Keep(pathlib.Path(sys.argv[1]), Settings().units.units, saver)\n"
+        "keep = _training.Keep(pathlib.Path(sys.argv[1]), Settings().units.units, saver)\n"
         "qpinn.solve(qpinn.potentials.infinite_well(), callbacks=[saver, keep], network={'width': 4})\n"
         "print('begun', flush=True); time.sleep(60)"
     )

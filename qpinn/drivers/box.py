@@ -266,7 +266,8 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
-        reason, upper = reason or UNSEEN, upper + np.inf
+        narrow = "V is not smooth, or has details that are narrower than the segments: the quadrature does not see it"
+        reason, upper = reason or (UNSEEN if plan.potential.curves else narrow), upper + np.inf
     elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]

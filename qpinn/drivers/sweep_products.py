@@ -84,7 +84,7 @@ def trainer(plan: BoxPlan, settings: Settings, levels: Eigenstates) -> Callable[
         found = box.among_products(plan, dataclasses.replace(settings, seed=settings.seed + number))
         jets = [axis.on(rule.x).jets[0] for axis, rule in zip(found.axes, rules, strict=True)]
         psi, forms = along(found.core[index : index + 1], jets).ravel(), found.fine
-        return psi, forms.energies[index], forms.kinetic[index], float(np.sqrt(forms.residual[index, index]))
+        return psi, forms.energies[index], forms.kinetic[index, index], float(np.sqrt(forms.residual[index, index]))
 
     def solved(numbers: np.ndarray) -> statistics.Columns:
         with jax.enable_x64(True):

@@ -38,3 +38,14 @@ def test_a_slit_beside_a_stretch_on_which_its_switch_is_zero_is_not_missed():
 def test_a_constant_that_is_no_number_is_refused_in_words(formula):
     with pytest.raises(ValueError, match="is no real number"):
         several([[-4, 4]] * 2, formula)
+
+
+def test_a_slit_that_is_narrower_than_any_segment_is_refused_and_not_left_out():
+    with pytest.raises(ValueError, match=r"jumps or bends at two places about 0\.3"):
+        several([[-4, 4]] * 2, "x**2 + y**2 - 1e9*heaviside(1e-17 - (x-0.3)**2)")
+
+
+@pytest.mark.parametrize("place", [0.3, 2500.0])
+def test_a_place_where_two_switches_turn_is_one(place):
+    walls = [[place - 4, place + 4], [-4, 4]]
+    assert several(walls, f"abs(x - {place}) + abs(10*x - {10 * place}) + y**2").breakpoints == ((place,), ())

@@ -29,6 +29,9 @@ from qpinn.physics.potentials.formula import Node
 
 MOST_AXES = 10
 LETTERS = ("x", "y", "z")
+CLOSEST = 1e-9
+"""Distance of jumps from each other and from walls, as a share of the box, below which they are not told apart."""
+
 WIDEST = 3
 """Axes that one term may depend on: a grid of more is too large."""
 
@@ -297,12 +300,21 @@ def _coordinates_in(node: Node) -> list[str]:
 
 
 def _inner(places: Sequence[float], left: float | None, right: float | None) -> tuple[float, ...]:
-    """Places inside the walls, in order, those that are the same but for rounding once."""
+    """Places inside the walls, in order, those that are the same but for rounding once.
+
+    Raises ValueError for two that are not, yet closer than segments can be.
+    """
     low, high = -math.inf if left is None else left, math.inf if right is None else right
-    apart = 1e-9 * (min(high, 1e3) - max(low, -1e3))
+    width = high - low if math.isfinite(high - low) else 2e3
     kept: list[float] = []
     for place in sorted(places):
-        if low + apart < place < high - apart and (not kept or place - kept[-1] > apart):
+        if not low + CLOSEST * width < place < high - CLOSEST * width:
+            continue
+        beyond = place - kept[-1] if kept else math.inf
+        if left is not None and right is not None and 1e-4 * CLOSEST * width < beyond <= CLOSEST * width:
+            raise ValueError(f"potential.formula: V jumps or bends at two places about {place:g} that are {beyond:.2g} "
+                             f"apart; segments of a box as wide as {width:g} cannot be so short")  # fmt: skip
+        if beyond > CLOSEST * width:
             kept.append(place)
     return tuple(kept)
 
