@@ -270,6 +270,6 @@ def sweep_report(summary: Mapping[str, Any]) -> str:
     lines.append(
         f"  {1e3 * spent['per_start']:.3g} ms a start ({summary['starts_per_second']:.3g} starts a second), "
         + (f"compile {spent['compile']:.1f} s, {summary['block']} at once on each of {summary['devices']} devices"
-           if "train" in spent else f"plan and reference {spent['plan']:.1f} s, one after the other")
+           if "plan" not in spent else f"plan and reference {spent['plan']:.1f} s, one after the other")
     )  # fmt: skip
     return "\n".join(lines)
