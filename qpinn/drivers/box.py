@@ -12,7 +12,7 @@ from jaxtyping import Float
 from qpinn.analysis import box_bounds, box_symmetry, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
-from qpinn.drivers import box_curves, box_many, box_plan, build
+from qpinn.drivers import box_curves, box_many, box_plan, box_training, build
 from qpinn.drivers.box_curves import Cut, Found
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
@@ -25,6 +25,7 @@ from qpinn.physics.mean_field import mean_field
 from qpinn.physics.potentials.several import tabulated
 from qpinn.physics.separable import comparison
 from qpinn.training import products
+from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Key, Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
@@ -59,13 +60,14 @@ UNSEEN = "V jumps or bends across curves that no axis follows: the quadrature do
 
 
 class Solved(NamedTuple):
-    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, what bends on curves,
-    and what is known."""
+    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, what is known, what
+    bends on curves, and how hidden units were trained."""
 
     axes: tuple[Axis, ...]
     core: Core
     levels: Levels
     bends: tuple[Bend, ...] = ()
+    trained: box_training.Trained | None = None
 
 
 def run(potential: Any, settings: Settings) -> BoxSolution:
@@ -93,21 +95,28 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
             if settings.tol is None or wide <= 1 or len(tried) == ROUNDS:
                 break
             phase *= SHORTER
-    _, plan, solved = min(tried, key=lambda one: one[0])
+        _, plan, solved = min(tried, key=lambda one: one[0])
+        training = None
+        if solved.trained is not None:
+            training = box_training.beside(settings, solved.trained, lambda one: _on_mesh(plan, one, Clock()).levels)
+            clock.lap("compare")
     psi = Psi(solved.axes, solved.core, solved.bends)
     mix, levels = box_symmetry.aligned(plan.potential, psi.at, plan.sampled, solved.levels)
     psi = psi.mixed(mix)
     clock.lap("measure")
     return BoxSolution(
         given=potential, settings=settings, plan=plan, axes=psi.axes, core=psi.core, bends=psi.bends, levels=levels,
-        stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
+        training=training, stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
 
 
 def describe_route(settings: Settings) -> dict[str, Any]:
     """What the levels are made of, in the words of `eigenstates.describe_route`."""
+    units = "untrained"
+    if box_training.is_wanted(settings):
+        units = f"hidden units trained by {OPTIMIZERS[settings.optimizer.name].label} in the mean field"
     return {
-        "label": "products of piecewise networks of the axes, untrained: Rayleigh-Ritz among all of them",
+        "label": f"products of piecewise networks of the axes, {units}: Rayleigh-Ritz among all of them",
         "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
         "sampling": "gauss_legendre", "precision": settings.precision,
     }  # fmt: skip
@@ -129,17 +138,23 @@ def check(settings: Settings) -> None:
         raise ValueError(
             f"ends.left={settings.ends.left}: in several dimensions psi has walls on every axis; allowed: walls"
         )
+    box_training.check(settings)
 
 
 def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     """Levels on the meshes of a plan, and what bounds them."""
     potential, d = plan.potential, plan.potential.dimension
-    axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(d)), strict=True)
+    axes, grids = _drawn_axes(plan, settings)
     clock.lap("compile")
+    trained = None
+    if box_training.is_wanted(settings):
+        trained = box_training.trained(plan, settings, axes, grids)
+        axes, grids = trained.axes, trained.grids
+        clock.lap("train")
     if d > 3:
         many = box_many.found(plan, settings, axes, grids)
         clock.lap("solve")
-        return Solved(*many)
+        return Solved(*many, trained=trained)
     cut, reason = _cut(plan)
     if cut is None:
         found = _among_products(plan, axes, grids)
@@ -159,7 +174,7 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
     levels = _levels(plan, found, sigma)
     clock.lap("bound")
     bends = tuple(bend._replace(core=bend.core[: plan.asked]) for bend in found.bends)
-    return Solved(axes=found.axes, core=found.core[: plan.asked], levels=levels, bends=bends)
+    return Solved(axes=found.axes, core=found.core[: plan.asked], levels=levels, bends=bends, trained=trained)
 
 
 def _cut(plan: BoxPlan) -> tuple[Cut | None, str | None]:
@@ -181,7 +196,9 @@ def _tolerance(plan: BoxPlan) -> float:
 
 def among_products(plan: BoxPlan, settings: Settings) -> Found:
     """The levels of a plan among products, without bounds."""
-    axes, grids = zip(*(_axis(plan, settings, axis) for axis in range(plan.potential.dimension)), strict=True)
+    axes, grids = _drawn_axes(plan, settings)
+    if box_training.is_wanted(settings):
+        axes, grids, *_ = box_training.trained(plan, settings, axes, grids)
     return _among_products(plan, axes, grids)
 
 
@@ -215,6 +232,12 @@ def _functions(plan: BoxPlan, axis: int, energies: np.ndarray) -> int:
     lowest = sum(e[0] for e in plan.field.energies) - plan.field.excess
     useful = int(np.searchsorted(energies - energies[0], USEFUL * (plan.top - lowest)))
     return min(max(useful, FEWEST), FUNCTIONS[d])
+
+
+def _drawn_axes(plan: BoxPlan, settings: Settings) -> tuple[tuple[Axis, ...], tuple[list[OnGrid], ...]]:
+    """The functions of all axes, and these on the quadratures of the plan."""
+    made = [_axis(plan, settings, axis) for axis in range(plan.potential.dimension)]
+    return tuple(axis for axis, _ in made), tuple(rules for _, rules in made)
 
 
 def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGrid]]:

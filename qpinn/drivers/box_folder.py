@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from qpinn.drivers import box, box_curves, box_plan
-from qpinn.drivers.box_solution import BoxSolution, Levels
+from qpinn.drivers.box_solution import BoxSolution, Levels, Training
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Stats
 from qpinn.report import page
@@ -62,7 +62,8 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
     """
     with jax.enable_x64(True):
         stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings),
-                                     lambda walls: box_curves.curves_of(potential.on(walls)), Levels)  # fmt: skip
+                                     lambda walls: box_curves.curves_of(potential.on(walls)), Levels,
+                                     Training)  # fmt: skip
         plan = box_plan.restored(potential, settings, [axis.mesh.edges for axis in stored.axes])
     if len(stored.core) != plan.asked:
         raise ValueError(f"{folder / box_parameters.NAME}: holds {len(stored.core)} levels, and config.yaml asks for "
@@ -70,5 +71,5 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
     solving = {phase: seconds for phase, seconds in stats.seconds.items() if phase != "figures"}
     return BoxSolution(
         given=potential, settings=settings, plan=plan, axes=stored.axes, core=stored.core, bends=stored.bends,
-        levels=stored.levels, stats=stats._replace(seconds=solving),
+        levels=stored.levels, training=stored.training, stats=stats._replace(seconds=solving),
     )  # fmt: skip

@@ -65,6 +65,30 @@ class Levels:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Training:
+    """What training the hidden units of the axes did, beside K levels without it; dimensionless.
+
+    steps, functions   of the training, and of an axis that it was on
+    width, wider       hidden units of a segment, and as many as stand in the place of training
+    residuals          (2, d) root mean square of |H u - e u| of those functions of every axis, before and after
+    start              (K,) energies of products of the mean field, untrained
+    before, widened    (K,) Rayleigh quotients of the levels untrained, and untrained with more units, each with its
+                       bounds (2, K), -inf and inf where there are none
+    """
+
+    steps: int
+    functions: int
+    width: int
+    wider: int
+    residuals: Float[np.ndarray, "2 d"]
+    start: Float[np.ndarray, "K"]
+    before: Float[np.ndarray, "K"]
+    before_bounds: Float[np.ndarray, "2 K"]
+    widened: Float[np.ndarray, "K"]
+    widened_bounds: Float[np.ndarray, "2 K"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class BoxSolution:
     """Levels of several coordinates: K states, one unless several were asked for, in the units of the settings.
 
@@ -75,6 +99,7 @@ class BoxSolution:
     core      (K, n_1, ..., n_d) the coefficients of their products; of more than three axes those of chosen ones
     bends     what bends on curves where V jumps
     levels    energies, bounds and what they rest on, dimensionless
+    training  what training the hidden units of the axes did; None where they are as they were drawn
     stats     seconds, device, number of meshes
 
     energy    E of the first; energies (K,); bounds (K, 2), NaN where there is none
@@ -88,6 +113,7 @@ class BoxSolution:
     core: product.Core
     bends: tuple[Bend, ...] = ()
     levels: Levels
+    training: Training | None = None
     stats: Stats
 
     def __dir__(self) -> list[str]:
@@ -121,8 +147,8 @@ class BoxSolution:
 
     @property
     def steps(self) -> int:
-        """None: products are solved, not trained."""
-        return 0
+        """Of training the hidden units of the axes."""
+        return 0 if self.training is None else self.training.steps
 
     @property
     def shown(self) -> slice:

@@ -23,11 +23,13 @@ def of_box(results: Results, config: str, figures: Pictures = NONE) -> str:
     """The page of a box, from results.json, config.yaml and its figures."""
     others = {name: picture for name, picture in figures.items() if not name.startswith(ALONE)}
     reason, trained = results["certificate"]["reason"], words.is_trained(results)
+    before = box_tables.without_training(results)
     transitions = box_tables.transitions(results) if sum(map(tables.settled, results["states"])) > 1 else ""
     parts = [
         _levels(results, figures), _table(results),
         _known(results),
         page.drawings(others),
+        section("Before training", f"<pre>{escaped(before)}</pre>") if before else "",
         section("Transitions", f"<pre>{escaped(transitions)}</pre>") if transitions else "",
         section("How it was made", f"<p>{escaped(_made(results))}</p>"), page.origin(results, config),
     ]  # fmt: skip
@@ -168,4 +170,6 @@ def _csv(results: Results) -> str:
 def _made(results: Results) -> str:
     """Functions, segments, device, seed and commit."""
     commit = f"; commit {results['git']}" if results.get("git") else ""
-    return f"{box_tables.made(results)}, on {results.get('device', 'a device')}{commit}; {results['status']}"
+    trained = box_tables.trained_axes(results)
+    started = f"{trained}; " if trained else ""
+    return f"{started}{box_tables.made(results)}, on {results.get('device', 'a device')}{commit}; {results['status']}"

@@ -50,7 +50,7 @@ def report(results: Results) -> str:
     right = sum(map(settled, results["states"]))
     several = right > 1 and len(results["coordinates"]) <= FEW
     table = trained_levels if words.is_trained(results) else levels
-    blocks = [table(results), moments(results), *([transitions(results)] if several else [])]
+    blocks = [table(results), without_training(results), moments(results), *([transitions(results)] if several else [])]
     return "\n\n".join([*filter(None, blocks), "\n".join(wrapped(line) for line in remarks(results))])
 
 
@@ -69,6 +69,32 @@ def levels(results: Results) -> str:
     if all(state["multiplicity"] == 1 for state in states):
         head, rows = [*head[:3], *head[4:]], [[*row[:3], *row[4:]] for row in rows]
     return plain(head, rows)
+
+
+def without_training(results: Results) -> str:
+    """A line for each level whose axes were trained: E of products of the mean field, then with its bound in the last
+    digit before training, with more hidden units in its place, and after it; nothing where nothing was trained."""
+    training = results.get("training")
+    if not training:
+        return ""
+    units = f"{training['width']} units"
+    head = ["n", "mean field", f"untrained, {units}", f"untrained, {training['wider']} units", f"trained, {units}"]
+    rows = [[str(state["index"]), words.level(one["energy_start"], 8), words.certified(one["before"]),
+             words.certified(one["widened"]), words.certified(state)]
+            for one, state in zip(training["states"], results["states"], strict=True)]  # fmt: skip
+    return f"  {with_unit('E', results['units'], 'energy')} beside that without training\n" + plain(head, rows)
+
+
+def trained_axes(results: Results) -> str | None:
+    """On what the hidden units of the axes were trained, and what of the residual is left."""
+    training = results.get("training")
+    if not training:
+        return None
+    fallen = ", ".join(f"{name} {words.number(before)} to {words.number(after)}" for name, before, after in zip(
+        results["coordinates"], training["residual_before"], training["residual"], strict=True))  # fmt: skip
+    steps, count = words.counted(training["steps"], "step"), training["functions"]
+    return (f"hidden units trained in {steps} on the {count} lowest functions of each axis in the mean field; their "
+            f"residual fell: {fallen}{words.unit(results)}")  # fmt: skip
 
 
 def trained_levels(results: Results) -> str:
@@ -176,7 +202,8 @@ def remarks(results: Results) -> list[str]:
     if words.is_trained(results):
         said = [*training(results), words.cut_short(results), *trained(results), walls(results), words.spent(results)]
         return [line for line in said if line]
-    lines = [*bounds(results), *degenerate(results), walls(results), cut(results), made(results), words.spent(results)]
+    lines = [*bounds(results), *degenerate(results), trained_axes(results), walls(results), cut(results), made(results),
+             words.spent(results)]  # fmt: skip
     return [line for line in lines if line]
 
 

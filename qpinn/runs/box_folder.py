@@ -20,7 +20,8 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
     dimension, coordinates  d and their names; walls, breakpoints and masses have an entry for each
     curves                  conditions of several coordinates across which V may jump or bend
     symmetries              names of what leaves V as it is
-    states                  see `_state`
+    states                  see `_states`
+    training                see `_training`; None where hidden units are as they were drawn
     dipoles                 (d, K, K) <i|x|j>, and oscillator_strengths
     next_energy             E of the level after the last one
     """
@@ -38,6 +39,7 @@ def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float
         "reference": None,
         "no_reference": None,
         "certificate": certificate(solution),
+        "training": _training(solution),
         "segments": [len(edges) - 1 for edges in plan.edges],
         "functions": [axis.count for axis in solution.axes],
         "seconds": dict(seconds),
@@ -110,6 +112,35 @@ def _states(solution: Any) -> list[dict[str, Any]]:
             },
         })  # fmt: skip
     return states
+
+
+def _training(solution: Any) -> dict[str, Any] | None:
+    """What training the hidden units of the axes did, and the levels without it.
+
+    steps, functions            of the training, and of an axis that it was on
+    width, wider                hidden units of a segment, and as many as stand in the place of training
+    residual, residual_before   (d,) root mean square of |H u - e u| of those functions of every axis
+    states                      for every state E of the product of the mean field, and E with its bounds before
+                                training and with more units instead
+    """
+    training, scale = solution.training, solution.units.scale
+    if training is None:
+        return None
+
+    def without(energies: np.ndarray, bounds: np.ndarray, index: int) -> dict[str, Any]:
+        lower, upper = (_known(bound, scale) for bound in bounds[:, index])
+        return {"energy": float(energies[index]) * scale, "lower": lower, "upper": upper}
+
+    return {
+        **{name: getattr(training, name) for name in ("steps", "functions", "width", "wider")},
+        "residual_before": (training.residuals[0] * scale).tolist(),
+        "residual": (training.residuals[1] * scale).tolist(),
+        "states": [{
+            "index": index, "energy_start": float(training.start[index]) * scale,
+            "before": without(training.before, training.before_bounds, index),
+            "widened": without(training.widened, training.widened_bounds, index),
+        } for index in range(len(training.start))[solution.shown]],
+    }  # fmt: skip
 
 
 def _known(value: float, scale: float) -> float | None:

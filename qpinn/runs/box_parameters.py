@@ -7,6 +7,7 @@ core            (K, n_0, ..., n_d-1) the coefficients of the products; where onl
 indices         (T, d) which function of each axis is in each product, and coefficients (K, T)
 bend_c/...      what bends on a curve: axis_i/linear and axis_i/nodal, core, and the curve, a number and a sign
 levels/...      the fields of `qpinn.drivers.box_solution.Levels` by name, but for those that are None
+training/...    those of `qpinn.drivers.box_solution.Training`, where hidden units were trained
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ class Stored(NamedTuple):
     core: Core
     bends: tuple[Bend, ...]
     levels: Any
+    training: Any
 
 
 def write(folder: Path, solution: Any, curves: Sequence[Curve]) -> None:
@@ -47,6 +49,7 @@ def write(folder: Path, solution: Any, curves: Sequence[Curve]) -> None:
     curves  on which V may jump or bend
     """
     tree: dict[str, Any] = {"levels": vars(solution.levels)}
+    tree |= {"training": vars(solution.training)} if solution.training else {}
     for place, axis in enumerate(solution.axes):
         tree[f"axis_{place}"] = {"edges": axis.mesh.edges, "params": axis.params, **_linear(axis)}
     tree |= vars(solution.core) if isinstance(solution.core, Terms) else {"core": solution.core}
@@ -64,13 +67,13 @@ def _linear(axis: Axis) -> dict[str, np.ndarray]:
 
 def read(
     folder: Path, dimension: int, ansatz_on: Callable[[Float[np.ndarray, "S+1"]], Ansatz],
-    curves_in: Callable[[list[tuple[float, float]]], Sequence[Curve]], levels_kind: type,
+    curves_in: Callable[[list[tuple[float, float]]], Sequence[Curve]], levels_kind: type, training_kind: type,
 ) -> Stored:  # fmt: skip
     """What `write` wrote of a box of so many axes, float64.
 
     ansatz_on    the ansatz of an axis on its edges
     curves_in    the curves of V between walls
-    levels_kind  the class of the levels
+    levels_kind  the class of the levels, training_kind that of what training did
 
     Raises ValueError, naming the file, if it is missing, damaged, or of another shape.
     """
@@ -83,7 +86,10 @@ def read(
     with _named(path):
         hidden = [Axis(ansatz=jax.device_get(ansatz), params=params[name]["params"], linear=np.zeros(()),
                        nodal=np.zeros(())) for name, ansatz in zip(names, ansatze, strict=True)]  # fmt: skip
-        axes, levels = _axes(stored, hidden), _levels(stored, levels_kind, dimension)
+        axes, sizes = _axes(stored, hidden), {"d": dimension, "K": len(stored["levels/energies"])}
+        levels = _fields(_below(stored, "levels/"), levels_kind, sizes)
+        trained = _below(stored, "training/")
+        training = _fields(trained, training_kind, sizes) if trained else None
         core = _core(stored, axes, len(levels.energies))
         bends: list[Bend] = []
         while f"bend_{len(bends)}/curve" in stored:
@@ -92,7 +98,7 @@ def read(
             curve = curves_in([(float(axis.mesh.edges[0]), float(axis.mesh.edges[-1])) for axis in axes])[number]
             within = _axes(own, hidden)
             bends.append(Bend(Side(curve, float(sign)), within, _core(own, within, len(core))))  # type: ignore[arg-type]
-    return Stored(axes, core, tuple(bends), levels)
+    return Stored(axes=axes, core=core, bends=tuple(bends), levels=levels, training=training)
 
 
 @contextlib.contextmanager
@@ -136,14 +142,13 @@ def _core(stored: Mapping[str, np.ndarray], axes: Sequence[Axis], count: int) ->
     return Terms(indices, coefficients)
 
 
-def _levels(stored: Mapping[str, np.ndarray], kind: type, dimension: int) -> Any:
+def _fields(arrays: Mapping[str, np.ndarray], kind: type, sizes: Mapping[str, int]) -> Any:
     """An instance of `kind`: numbers, words or None, and arrays whose types name their sizes, d axes and K levels."""
-    arrays, fields = _below(stored, "levels/"), dict[str, Any]()
-    sizes = {"d": dimension, "K": len(arrays["energies"])}
+    fields = dict[str, Any]()
     for name, hint in get_type_hints(kind).items():
         shape = getattr(hint, "dim_str", None)
         if shape is not None:
-            _check(name, arrays[name], tuple(sizes[size] for size in shape.split()))
+            _check(name, arrays[name], tuple(sizes.get(size) or int(size) for size in shape.split()))
             fields[name] = arrays[name]
         elif hint in (int, float):
             _check(name, arrays[name], (), np.integer if hint is int else np.floating)

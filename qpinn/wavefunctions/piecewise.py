@@ -96,10 +96,10 @@ class Piecewise(nn.Module):
         return minus * minus * from_left + plus * plus * from_right + product * product * inner
 
     @nn.nowrap
-    def confined(self, params: Params) -> Params:
-        """`params` with the hidden weights and biases of every network within +-STEEPEST."""
+    def confined(self, params: Params, steepest: Any = STEEPEST) -> Params:
+        """`params` with the hidden weights and biases of every network within +-`steepest`."""
         hidden = {
-            name: jax.tree.map(lambda leaf: jnp.clip(leaf, -STEEPEST, STEEPEST), layer) if name != "readout" else layer
+            name: jax.tree.map(lambda leaf: jnp.clip(leaf, -steepest, steepest), layer) if name != "readout" else layer
             for name, layer in params["network"].items()
         }
         return {**params, "network": hidden}
