@@ -282,7 +282,7 @@ def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:
         sweep_products.plan_of(potential, chosen, from_mapping(Sweep, values["sweep"], "sweep."))
         return
     box.check(chosen)
-    box_plan.check(box_plan.of(potential, chosen))
+    box.check_room(box_plan.of(potential, chosen), chosen)
 
 
 def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:

@@ -80,7 +80,7 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
         while True:
             try:
                 plan = box_plan.of(potential, settings, phase)
-                box_plan.check(plan)
+                check_room(plan, settings)
             except ValueError:
                 if tried:  # the mesh before is as good as it gets
                     break
@@ -139,6 +139,12 @@ def check(settings: Settings) -> None:
             f"ends.left={settings.ends.left}: in several dimensions psi has walls on every axis; allowed: walls"
         )
     box_training.check(settings)
+
+
+def check_room(plan: BoxPlan, settings: Settings) -> None:
+    """Raise ValueError, saying what would fit, where what a plan needs does not fit into memory."""
+    box_plan.check(plan)
+    box_training.check_room(plan, settings)
 
 
 def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:

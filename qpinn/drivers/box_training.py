@@ -64,15 +64,12 @@ def trained(plan: BoxPlan, settings: Settings, axes: Sequence[Axis], grids: Sequ
     """The axes with hidden units trained on their lowest functions in the mean field.
 
     axes, grids  all functions of every axis as their hidden units were drawn, and these on the quadratures of the plan
-
-    Raises ValueError where the training does not fit into memory.
     """
     solving = [rules[1 if plan.potential.dimension == 3 else 0] for rules in grids]
     field = mean_field(plan.potential, solving)
     start = np.sort([sum(e[n] for e, n in zip(field.energies, index, strict=True)) for index in
                      sums(field.energies, plan.asked)]) - field.excess  # fmt: skip
     count = min(FUNCTIONS, *(axis.count for axis in axes))
-    _check_room(settings, axes, count)
     course = dataclasses.replace(build.course(settings, watched=False), start=starts.Random())
     optimizer = settings.optimizer.build(course.steps)
     systems, begun, units = [], [], []
@@ -80,7 +77,7 @@ def trained(plan: BoxPlan, settings: Settings, axes: Sequence[Axis], grids: Sequ
         e, mix = grid.ritz(v)
         units.append(settings.loss.unit or float(e[count - 1] - e[0]))
         numbers = {"unit": units[-1], "weight_pde": settings.loss.residual, "weight_norm": settings.loss.norm,
-                   "steepest": training.steepest(min(plan.points))}  # fmt: skip
+                   "steepest": training.steepest(min(plan.points[:2]))}  # fmt: skip
         some = axis.mixed(mix[:, :count])
         system, psi = training.system(some, grid, v, optimizer, numbers, settings.sampling.points)
         systems.append(system)
@@ -103,18 +100,20 @@ def _residuals(fit: Fit, units: Float[np.ndarray, "d"], weight: float, count: in
     return np.asarray(units * np.sqrt(fit.history["pde"][[0, -1]] / (weight * count)))
 
 
-def _check_room(settings: Settings, axes: Sequence[Axis], count: int) -> None:
-    """Raise ValueError where the Jacobians of the axes do not fit into memory."""
-    axis, width = axes[0], settings.network.width or WIDTH
-    hidden = sum(leaf[0].size for name, layer in axis.params["network"].items() if name != "readout"
-                 for leaf in jax.tree.leaves(layer))  # fmt: skip
-    segments, _, nodes = axis.ansatz.continuity.shape
-    rows, columns = count * (settings.sampling.points + 1), hidden + count * (width + 5)
-    size = 8 * COPIES * len(axes) * segments * columns * max(rows, columns, count * nodes)
+def check_room(plan: BoxPlan, settings: Settings) -> None:
+    """Raise ValueError where the networks of the axes, or the Jacobians that train them, do not fit into memory."""
+    network, d, segments = settings.network, plan.potential.dimension, len(plan.edges[0]) - 1
+    width = network.width or WIDTH
+    most = wider(width) if is_wanted(settings) else width
+    size, what = 16 * segments * sum(plan.points) * most * network.depth * (most + 5), "networks of an axis take"
+    if is_wanted(settings):
+        hidden = 2 * width + (network.depth - 1) * width * (width + 1)
+        rows, columns = FUNCTIONS * (settings.sampling.points + 1), hidden + FUNCTIONS * (width + 5)
+        jacobian = 8 * COPIES * d * segments * columns * max(rows, columns, 2 * FUNCTIONS * segments)
+        size, what = max((size, what), (jacobian, f"training on {FUNCTIONS} functions of every axis takes"))
     if size > budget.room():
-        raise ValueError(f"network.width={width}: to train {count} functions of an axis on {segments} segments takes "
-                         f"{size / 2**30:.3g} GiB, more than the {budget.room() / 2**30:.3g} that there are; fewer "
-                         "units or sampling.points need less")  # fmt: skip
+        raise ValueError(f"network.width={width}: {what} {size / 2**30:.3g} GiB on {segments} segments, more "
+                         f"than the {budget.room() / 2**30:.3g} that there are; fewer units need less")  # fmt: skip
 
 
 def untrained(settings: Settings, width: int | None = None) -> Settings:
@@ -123,16 +122,20 @@ def untrained(settings: Settings, width: int | None = None) -> Settings:
     return dataclasses.replace(settings, network=network, optimizer=dataclasses.replace(settings.optimizer, steps=None))
 
 
+def wider(width: int) -> int:
+    """Hidden units that stand in the place of training: as many as there are by default, or twice as many."""
+    return WIDTH if width < WIDTH else 2 * width
+
+
 def beside(settings: Settings, result: Trained, levels_of: Callable[[Settings], Levels]) -> Training:
     """What the levels are without training, and with more hidden units in its place.
 
     levels_of  the levels of untrained axes, on the same mesh
     """
     width = settings.network.width or WIDTH
-    wider = WIDTH if width < WIDTH else 2 * width
-    before, widened = levels_of(untrained(settings)), levels_of(untrained(settings, wider))
+    before, widened = levels_of(untrained(settings)), levels_of(untrained(settings, wider(width)))
     return Training(
-        steps=int(settings.optimizer.steps or 0), width=width, wider=wider, functions=result.functions,
+        steps=int(settings.optimizer.steps or 0), width=width, wider=wider(width), functions=result.functions,
         start=result.start, residuals=result.residuals,
         before=before.energies, before_bounds=np.stack([before.lower, before.upper]),
         widened=widened.energies, widened_bounds=np.stack([widened.lower, widened.upper]),

@@ -1,7 +1,7 @@
 """A sweep over the networks of a box: for each seed the axes have others, and levels are solved among products of them.
 
-Nothing is trained: a start is one step, from the level of the mean field to that among products. It has no loss, and
-products have no number of nodes.
+A start is one step, from the level of the mean field to that among products, whether hidden units are trained or not.
+It has no loss, and products have no number of nodes.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def plan_of(potential: Any, settings: Settings, sweep: Sweep) -> BoxPlan:
         raise ValueError(f"sweep.vary={sweep.vary}: nothing is trained among products; leave it out, or "
                          "ansatz=envelope")  # fmt: skip
     plan = box_plan.of(potential, settings)
-    box_plan.check(plan)
+    box.check_room(plan, settings)
     return plan
 
 

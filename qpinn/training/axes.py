@@ -23,7 +23,7 @@ from qpinn.training.lanes import System, side_by_side
 from qpinn.typing import Params
 from qpinn.wavefunctions.axis import Axis, OnGrid
 
-SEEN = 1e-10
+SEEN = 1e-9
 """Share of a unit that a measuring quadrature may miss, which says how steep it may become."""
 
 
