@@ -53,21 +53,31 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 """Numbers of the potential (a formula where it has no name), and levels."""
 
 
+TRAINED = ("x^2 + y^2 + x^2 y^2", "Henon-Heiles, 0.1118", "rectangular dot, depth 20", "three coupled sextic")
+WIDTHS = (4, 8, 16)
+TRAINING_STEPS = 100
+"""Problems whose axes are trained, hidden units of a segment, and steps."""
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     parser.add_argument("--scale", type=float, default=1.0, help="a smaller number: fewer random potentials")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     parser.add_argument("--refined", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--trained", help=argparse.SUPPRESS)
     parser.add_argument("--steps", type=int, default=5000, help="of the paper's recipe")
     parser.add_argument(
         "--only",
-        choices=("problems", "random", "baselines", "recipe", "page"),
+        choices=("problems", "random", "baselines", "recipe", "training", "page"),
         help="measure this part, keep the others",
     )
     arguments = parser.parse_args()
     if arguments.row:
         print(json.dumps(elements(arguments.row, arguments.refined) if arguments.refined else row(arguments.row)))
+        return 0
+    if arguments.trained:
+        print(json.dumps(training(arguments.trained)))
         return 0
     from qpinn.runs import run_folder
 
@@ -86,6 +96,9 @@ def main() -> int:
         measured["baselines"] = {**baselines(), **stamp}
     if arguments.only in (None, "recipe"):
         measured["recipe"] = {"steps": arguments.steps, "rows": elsewhere.by_recipe(arguments.steps), **stamp}
+    if arguments.only in (None, "training"):
+        rows = [{"problem": name, **elsewhere.output(this("--trained", name))} for name in TRAINED]
+        measured["training"] = {"steps": TRAINING_STEPS, "rows": rows, **stamp}
     arguments.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
     (arguments.output / "boxes.md").write_text(boxes_page.page(measured))
@@ -143,6 +156,33 @@ def row(name: str) -> dict[str, Any]:
         "reference": how, "error": None if exact is None else float(np.abs(energies / exact - 1).max()),
         "outside": outside, "solve_seconds": seconds, "phases": solution.seconds, "reason": solution.levels.reason,
     }  # fmt: skip
+
+
+def training(name: str) -> dict[str, Any]:
+    """A problem's levels with networks of several widths, before and after the hidden units of its axes are trained."""
+    import qpinn
+
+    numbers = dict(PROBLEMS[name])
+    states = numbers.pop("states")
+    potential = built(numbers)
+    exact, how = known(name, potential, numbers, states)
+    found = []
+    for width in WIDTHS:
+        for steps in (None, TRAINING_STEPS):
+            begun = time.perf_counter()
+            solution: Any = qpinn.solve(potential, states=states, network={"width": width}, optimizer={"steps": steps})
+            seconds = time.perf_counter() - begun - solution.seconds.get("compare", 0.0)
+            half = solution.levels.half_width[:states] / solution.levels.scale[:states]
+            residuals = None if solution.training is None else solution.training.residuals.max(axis=1).tolist()
+            found.append({
+                "width": width, "steps": steps or 0, "residuals": residuals, "seconds": seconds,
+                "parameters": sum(2 * width * (len(edges) - 1) for edges in solution.plan.edges),
+                "error": float(np.abs(solution.energies / exact - 1).max()),
+                "half_width": float(half.max()) if np.isfinite(half).all() else None,
+                "reason": solution.levels.reason, "train_seconds": solution.seconds.get("train", 0.0),
+            })  # fmt: skip
+            print(name, found[-1], file=sys.stderr, flush=True)
+    return {"reference": how, "solutions": found}
 
 
 def elements(name: str, refined: int) -> dict[str, Any]:
