@@ -34,6 +34,7 @@ def of_box(solution: Any) -> Shown:
     states, within = results["states"], f"within {words.tolerance(results)}"
     reason = results["certificate"]["reason"]
     remarks = [f"no bounds: {reason}"] if reason else []
+    remarks += filter(None, [box_tables.trained_axes(results)])
     count = shown.LEVELS - len(remarks)
     if len(states) > count:
         met = sum(state["converged"] for state in states)

@@ -96,6 +96,8 @@ class Energy:
 @dataclasses.dataclass(frozen=True)
 class OptimizerChoice:
     """The optimiser, `steps`, `chunk` (steps between two looks at the progress), and its numbers; none: its defaults.
+    Among products of several coordinates, a number of steps trains the hidden units of every axis, and none leaves them
+    as they were drawn.
 
     Each optimiser says which `numbers` it has, in a file of its own in `qpinn.training.optimizers`; those that are not
     given have its defaults, and numbers of another optimiser are refused.

@@ -199,9 +199,9 @@ def _training(part: Mapping[str, Any]) -> list[str]:
             continue
         pairs = list(zip(row["solutions"][::2], row["solutions"][1::2], strict=True))
         for before, after in pairs:
+            changes = [_arrow(before[key], after[key]) for key in ("error", "half_width")]
             rows.append([
-                row["problem"], str(before["width"]), str(before["parameters"]), _arrow(before["error"], after["error"]),
-                _arrow(before["half_width"], after["half_width"]), _arrow(*after["residuals"]),
+                row["problem"], str(before["width"]), str(before["parameters"]), *changes, _arrow(*after["residuals"]),
                 seconds(before["seconds"]), seconds(after["seconds"] - after["train_seconds"]),
                 seconds(after["train_seconds"]),
             ])  # fmt: skip
