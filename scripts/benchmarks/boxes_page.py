@@ -205,15 +205,17 @@ def _training(part: Mapping[str, Any]) -> list[str]:
                 seconds(before["seconds"]), seconds(after["seconds"] - after["train_seconds"]),
                 seconds(after["train_seconds"]),
             ])  # fmt: skip
-        narrow.append(pairs[0][0]["error"] / pairs[0][1]["error"])
-        wide.append(pairs[-1][0]["error"] / pairs[-1][1]["error"])
-        gained.append(pairs[0][1]["error"] / pairs[-1][0]["error"])
+        bounds = [[one["half_width"] for one in pair] for pair in (pairs[0], pairs[-1])]
+        if None not in (*bounds[0], *bounds[1]):
+            narrow.append(bounds[0][0] / bounds[0][1])
+            wide.append(bounds[1][0] / bounds[1][1])
+            gained.append(bounds[0][1] / bounds[1][0])
     said = ""
     if narrow:
         said = (
-            f" Training divides the error of the narrowest networks by {_span(narrow)} and that of the widest ones by "
-            f"{_span(wide)}; more units without training, which take less time, reach an error {_span(gained)} times "
-            "smaller than trained narrow ones: what training buys is compactness, fewer hidden weights for an accuracy "
+            f" Training divides the bounds of the narrowest networks by {_span(narrow)} and those of the widest ones "
+            f"by {_span(wide)}; the widest ones without training have bounds {_span(gained)} times narrower than the "
+            "narrowest with it, in less time: what training buys is compactness, fewer hidden weights for an accuracy "
             "that wider networks have at once. So nothing is trained by default."
         )
     return [
@@ -222,7 +224,8 @@ def _training(part: Mapping[str, Any]) -> list[str]:
         "eight lowest functions in the mean field (`optimizer.steps`), then Ritz among products again, on the same "
         "mesh; default settings but for `network.width`. *Weights*: hidden weights and biases of all axes. *Residual*: "
         "of those functions on the worse axis. Seconds with compiling: of the levels untrained; of those with trained "
-        "units; and of the training itself. Errors against the references of the first table." + said,
+        "units; and of the training itself, beside whatever else the machine did. Errors against the references of "
+        "the first table: those of the dot are of its reference." + said,
         markdown(["problem", "units a segment", "weights", "error of E", "half-width of bounds", "residual on an axis",
                   "untrained, s", "trained, s", "training, s"], rows),
     ]  # fmt: skip
@@ -233,4 +236,4 @@ def _arrow(before: float | None, after: float | None) -> str:
 
 
 def _span(factors: list[float]) -> str:
-    return f"{min(factors):.2g} to {max(factors):.2g}"
+    return " to ".join(f"{float(f'{factor:.2g}'):g}" for factor in (min(factors), max(factors)))
