@@ -64,6 +64,26 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
         reach = np.where(grow, 1.5 * reach, reach)
 
 
+def at_energy(potential: Any, energy: float, left: float, right: float) -> Any:
+    """`potential` with its missing walls put beyond [left, right] and, where V rises above `energy`, where a state of
+    it has decayed by exp(-DECAY)."""
+    walls, reach = potential.domain, np.full(2, potential.length)
+    while (reach < 4 * FAR * potential.length).all():
+        trial = _between(potential, reach)
+        ends = [side if wall is None else wall for side, wall in zip((left, right), walls, strict=True)]
+        trial = potential.on(*(wall if wall is not None else pick(own, end) for wall, own, end, pick in
+                               zip(walls, trial.domain, ends, (min, max), strict=True)))  # fmt: skip
+        places = _decayed(trial, energy, DECAY)
+        if energy >= potential.threshold:
+            return potential.on(*ends)
+        if all(wall is not None or place is not None for wall, place in zip(walls, places, strict=True)):
+            chosen = (place if wall is None else wall for wall, place in zip(walls, places, strict=True))
+            return potential.on(*(pick(own, end) for own, end, pick in zip(chosen, ends, (min, max), strict=True)))
+        reach = 1.5 * reach
+    raise ValueError(f"potential={potential.name}: a packet of energy {energy:g} reaches too far for a box; give "
+                     "potential.domain")  # fmt: skip
+
+
 def bound_states(potential: Any) -> int:
     """How many levels lie below the threshold of a potential of the whole line, and need no wall beyond `FAR`."""
     return _below_threshold(potential)[0]

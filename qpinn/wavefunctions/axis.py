@@ -131,15 +131,17 @@ class OnGrid:
 
 
 def axis_of(
-    ansatz: Ansatz, params: Params, mass: float, points: Sequence[int], cutoff: float = CUTOFF
+    ansatz: Ansatz, params: Params, mass: float, points: Sequence[int], cutoff: float = CUTOFF, orthogonal: bool = True
 ) -> tuple[Axis, list[OnGrid]]:
     """All functions of an ansatz with the hidden units of `params`, and their values on quadratures.
 
-    cutoff  bubbles smaller than this share of the largest in their segment are left out
-    points  Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
+    points      Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
+    cutoff      bubbles smaller than this share of the largest in their segment are left out
+    orthogonal  whether nodal functions are made orthogonal to the bubbles; that gives them readouts as large as those
+                of the smallest bubbles, 1 / cutoff, and rounding with them
 
     Bubbles of a segment are made orthonormal by a singular value decomposition, and those that are too small to survive
-    rounding are dropped; nodal functions are made orthogonal to the bubbles.
+    rounding are dropped.
     """
     mesh = Mesh(np.asarray(ansatz.edges, np.float64))
     rules = [legendre(n) for n in points]
@@ -149,7 +151,7 @@ def axis_of(
     units = units.reshape(3, *at.shape, -1)
     first = slice(0, points[0])
     linear = _independent(units[0][:, first], np.sqrt(rules[0][1] / 2 * mesh.lengths[:, None]),
-                          np.asarray(ansatz.continuity, np.float64), cutoff)  # fmt: skip
+                          np.asarray(ansatz.continuity, np.float64), cutoff, orthogonal)  # fmt: skip
     nodal = np.eye(ansatz.continuity.shape[2])
     width, nodes = linear.shape[-1] - len(nodal), len(nodal)
     # on the host: arrays of JAX are single precision once they have been pickled
@@ -165,7 +167,9 @@ def axis_of(
     return axis, grids
 
 
-def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cutoff: float) -> np.ndarray:
+def _independent(
+    value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cutoff: float, orthogonal: bool
+) -> np.ndarray:
     """Weights (S, W + 4, n) of functions that depend on each other no more than rounding allows.
 
     value  (S, Q, W + 4) of the units, and root (S, Q) the square roots of the quadrature weights
@@ -177,8 +181,10 @@ def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cu
         left, sizes, right = np.linalg.svd(units[:, :width], full_matrices=False)
         kept = sizes > cutoff * sizes[0]
         bubbles = right[kept].T / sizes[kept]
-        within = left[:, kept].T @ units[:, width:]
-        within += left[:, kept].T @ (units[:, width:] - left[:, kept] @ within)
+        within = np.zeros((kept.sum(), 4))
+        if orthogonal:
+            within += left[:, kept].T @ units[:, width:]
+            within += left[:, kept].T @ (units[:, width:] - left[:, kept] @ within)
         ties[segment] = np.concatenate([-bubbles @ within, np.eye(4)]) @ continuity[segment]
         blocks.append(np.concatenate([bubbles, np.zeros((4, kept.sum()))]))
     count = sum(block.shape[1] for block in blocks)

@@ -1,0 +1,158 @@
+"""The states of H below an energy among the functions of one piecewise network: a space for packets to move in.
+
+Its hidden units are shared by all functions and stay as they were drawn; the states are Ritz's, each with what H leaves
+of it, r_n = H u_n - e_n u_n.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Complex, Float
+
+from qpinn.physics.enclosure import stray
+from qpinn.physics.potentials.base import deltas_of, mass_at, mass_slope_at
+from qpinn.typing import Params
+from qpinn.wavefunctions.ansatz import Ansatz
+from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
+
+CUTOFF = 1e-11
+"""Bubbles smaller than this share of the largest in their segment are left out. What is left out is felt in the residual
+as CUTOFF |psi''|, and so is eps / CUTOFF of a single function; the states are free of it, since they are evaluated by
+readouts of their own and corrected by their residuals. 1e-9: residuals 100 times as large."""
+
+SWEEPS = 1
+"""Corrections of the states by their own residuals."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Eigenbasis:
+    """N states u_n with energies e_n on the Q points of a quadrature.
+
+    axis      the functions; `axis.on(x)` gives them anywhere
+    energies  (N,) Rayleigh quotients, ascending
+    x, weight (Q,) of the quadrature; v (Q,) V on it
+    u, slope  (N, Q) u_n and u_n' on it
+    residual  (N, Q) H u_n - e_n u_n
+    blur      (Q,) bound on the distance of V from the polynomials that the quadrature integrates
+    check     u (N, P) on a second quadrature with P points, and its x and weights (P,)
+    """
+
+    axis: Axis
+    energies: Float[np.ndarray, "N"]
+    x: Float[np.ndarray, "Q"]
+    weight: Float[np.ndarray, "Q"]
+    v: Float[np.ndarray, "Q"]
+    u: Float[np.ndarray, "N Q"]
+    slope: Float[np.ndarray, "N Q"]
+    residual: Float[np.ndarray, "N Q"]
+    blur: Float[np.ndarray, "Q"]
+    check: tuple[Float[np.ndarray, "N P"], Float[np.ndarray, "P"], Float[np.ndarray, "P"]]
+
+    @property
+    def domain(self) -> tuple[float, float]:
+        edges = self.axis.mesh.edges
+        return float(edges[0]), float(edges[-1])
+
+    def gram(self, first: Float[np.ndarray, "N Q"], second: Float[np.ndarray, "N Q"]) -> Float[np.ndarray, "N N"]:
+        """<f_m|g_n>."""
+        return (first * self.weight) @ second.T
+
+    def residual_gram(self) -> Float[np.ndarray, "N N"]:
+        """A Gram matrix that is nowhere below that of the residuals: with twice what `blur` may hide added, since
+        |a + b|^2 <= (1 + s) |a|^2 + (1 + 1 / s) |b|^2; s = 1 where blur is felt, and nothing is added where it is
+        rounding."""
+        seen = self.gram(self.residual, self.residual)
+        hidden = self.gram(self.blur * self.u, self.blur * self.u)
+        felt = np.sqrt(np.trace(hidden) / max(np.trace(seen), 1e-300))
+        return seen * (1 + felt) + hidden * (1 + 1 / max(felt, 1e-300))
+
+    def projected(self, psi0: Any) -> tuple[Complex[np.ndarray, "N"], float]:
+        """<u_n|psi0> (N,) of psi0, normalised on the domain, and the norm of what is left out.
+
+        The integrals are taken on both quadratures, and twice their difference is added to that norm.
+        """
+        value, other = psi0(self.x), psi0(self.check[1])
+        norm = np.sqrt(np.sum(self.weight * np.abs(value) ** 2))
+        coefficients = self.u @ (self.weight * value) / norm
+        left = value / norm - coefficients @ self.u
+        other_norm = np.sqrt(np.sum(self.check[2] * np.abs(other) ** 2))
+        differ = np.linalg.norm(self.check[0] @ (self.check[2] * other) / other_norm - coefficients)
+        return coefficients, float(np.sqrt(np.sum(self.weight * np.abs(left) ** 2)) + 2 * differ)
+
+
+def eigenbasis(
+    potential: Any, ansatz: Ansatz, params: Params, points: tuple[int, int], energy: float, clamped: tuple[bool, bool]
+) -> Eigenbasis:
+    """The states below `energy` of a potential between its ends.
+
+    points   Gauss-Legendre points in a segment of the two quadratures
+    clamped  which ends (left, right) psi and psi' are both zero at, so that psi, continued by zero, is in the domain of
+             H on the whole line, and what is said of it is said of the line
+    """
+    axis, (fine, check) = axis_of(ansatz, params, 1.0, points, CUTOFF, orthogonal=False)
+    free = _free(axis, clamped)
+    v, mass = np.asarray(potential.at(fine.x[:, None]), np.float64) + 0 * fine.x, _mass(potential, fine.x)
+    places, strengths = deltas_of(potential)
+    at_deltas = _at(axis, np.asarray(places, np.float64))
+    value, slope, curvature = fine.jets
+    overlap = (value * fine.weight) @ value.T
+    form = (slope * (fine.weight / mass)) @ slope.T + (value * (fine.weight * v)) @ value.T
+    form += (at_deltas * np.asarray(strengths, np.float64)) @ at_deltas.T
+    from scipy import linalg
+
+    every, mix = linalg.eigh(form[np.ix_(free, free)], overlap[np.ix_(free, free)])
+    count = max(int(np.searchsorted(every, energy)), 2)
+    slope_of_mass = np.asarray(mass_slope_at(potential, fine.x[:, None]), np.float64)
+    energies, wanted = every[:count], mix[:, :count]
+    for sweep in range(SWEEPS + 1):
+        whole = np.zeros((axis.count, count))
+        whole[free] = wanted
+        states = axis.mixed(whole)
+        # from their own readouts, which are small: those of single functions are large, and their rounding with them
+        u, slope, curvature = states.on(fine.x).jets
+        residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
+        if sweep < SWEEPS:
+            wanted = wanted - mix @ _corrections(mix.T @ (value[free] * fine.weight @ residual.T), every, energies)
+    lengths, edges = axis.mesh.lengths, axis.mesh.edges
+    blur = np.repeat(stray(potential, edges[:-1], edges[1:], np.full(len(lengths), points[0] // 2)), points[0])
+    return Eigenbasis(
+        axis=states, energies=energies, x=fine.x, weight=fine.weight, v=v, u=u, slope=slope, residual=residual, blur=blur,
+        check=(states.on(check.x).jets[0], check.x, check.weight),
+    )  # fmt: skip
+
+
+def _corrections(
+    overlaps: Float[np.ndarray, "p N"], every: Float[np.ndarray, "p"], energies: Float[np.ndarray, "N"]
+) -> Float[np.ndarray, "p N"]:
+    """<u_m|r_n> / (e_m - e_n): what rounding in the single functions has left of r_n within their space."""
+    apart = every[:, None] - energies
+    near = np.abs(apart) < 1e-3 * (1.0 + np.abs(energies))
+    return np.where(near, 0.0, overlaps / np.where(near, 1.0, apart))
+
+
+def _free(axis: Axis, clamped: tuple[bool, bool]) -> np.ndarray:
+    """Which functions (n,) remain where psi' = 0 at the `clamped` ends too: psi' there is one nodal parameter."""
+    slopes = np.abs(axis.linear[[0, -1], [-3, -1]])  # (2, n): psi' at both ends of the domain
+    return np.flatnonzero(~((slopes > 0) & np.asarray(clamped)[:, None]).any(axis=0))
+
+
+def _at(axis: Axis, x: np.ndarray) -> np.ndarray:
+    return axis.on(x).jets[0] if len(x) else np.zeros((axis.count, 0))
+
+
+def _mass(potential: Any, x: np.ndarray) -> np.ndarray:
+    return np.broadcast_to(np.asarray(mass_at(potential, x[:, None]), np.float64), x.shape)
+
+
+def values(basis: Eigenbasis, x: Float[np.ndarray, "P"]) -> Float[np.ndarray, "3 N P"]:
+    """u_n, u_n' and u_n'' at any positions of the domain."""
+    order = np.argsort(x, kind="stable")
+    with jax.enable_x64(True):
+        jets = basis.axis.on(x[order]).jets
+    out = np.empty_like(jets)
+    out[..., order] = jets
+    return out
