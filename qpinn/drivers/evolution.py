@@ -35,7 +35,7 @@ class Problem:
     """
 
     potential: Any
-    clamped: tuple[bool, ...]
+    clamped: tuple[bool, bool]
     packet: Any
     times: Float[np.ndarray, "T"]
     force: Callable[[np.ndarray], np.ndarray] | None
@@ -69,6 +69,16 @@ class Round:
         """The bound at the last time."""
         return float(self.left_out + self.integrals.sum())
 
+    @property
+    def wanting(self) -> float:
+        """The part of the bound that states of higher energies would make less."""
+        return max(self.left_out, self.outside)
+
+    @property
+    def inside(self) -> float:
+        """The part of it that better states would make less."""
+        return float(self.integrals.sum()) - self.outside
+
     def coefficients(self, times: Float[np.ndarray, "T"]) -> Complex[np.ndarray, "T N"]:
         """c_n(t) of psi = sum_n c_n(t) u_n."""
         if self.path is not None:
@@ -83,7 +93,7 @@ class Round:
 
 
 class Known(NamedTuple):
-    """A number at each time (T,), and how far it is known: within +- bound of the exact one; NaN where there is none."""
+    """A number at each time (T,), and a bound on how far it is from the exact one; NaN where there is none."""
 
     value: Float[np.ndarray, "T"]
     bound: Float[np.ndarray, "T"]
@@ -157,7 +167,7 @@ class Evolution:
 
     def frames(self, count: int = 101) -> Float[np.ndarray, "T"]:
         """The times that were asked for, or `count` of them if those are only the first and the last."""
-        return self.times if len(self.times) > 2 else np.linspace(*self.times, count)
+        return self.times if len(self.times) > 2 else np.linspace(self.times[0], self.times[-1], count)
 
     def _times(self, t: Any) -> Float[np.ndarray, "T"]:
         """Dimensionless times (T,). Raises ValueError for those that are not between the first and the last."""

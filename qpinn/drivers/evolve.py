@@ -7,7 +7,6 @@ widened, to higher energies and to shorter segments, until the bound meets the t
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,7 +53,7 @@ ROUNDS = 9
 """Bases that are tried to meet a tolerance."""
 
 MOST_FUNCTIONS = 3200
-"""Of a basis: its states are a dense eigenproblem of all of them, half a minute for so many."""
+"""Of a basis: its states are a dense eigenproblem of all of them, a quarter of a minute for so many."""
 
 PER_SEGMENT = 28
 """Functions of a segment, about."""
@@ -172,7 +171,8 @@ def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, set
     bare = hamiltonian(bare, settings.ends.ends)
     if drive is not None:
         drive = drive.checked(span)
-    chosen = tuple(place is None for place in bare.domain)
+    left, right = (place is None for place in bare.domain)
+    chosen = left, right
     boxed = _boxed(bare, packet, drive, (span[-1] - span[0]) * per_time) if any(chosen) else bare
     _check_packet(packet, boxed)
     force, space = None, None
@@ -201,13 +201,12 @@ def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: 
         while len(tried) < ROUNDS:
             try:
                 now = _round(problem, settings, energy, phase)
-            except TooLarge as error:
+            except TooLargeError as error:
                 if not tried:
                     raise ValueError(str(error)) from None
                 break
             tried.append(now)
-            least = sorted(one.final for one in tried)
-            if now.final <= problem.tol or (len(tried) > 2 and now.final > 0.8 * least[1]):  # as good as it gets
+            if now.final <= problem.tol or (len(tried) > 1 and _stalls(tried[-2], now)):
                 break
             energy, phase = _next(now, problem.tol)
         best = min(tried, key=lambda one: one.final)
@@ -220,7 +219,7 @@ def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: 
     )  # fmt: skip
 
 
-class TooLarge(ValueError):
+class TooLargeError(ValueError):
     """A basis with more functions, or a time with more intervals, than can be had."""
 
 
@@ -229,9 +228,9 @@ def _round(problem: Problem, settings: Settings, energy: float, phase: float) ->
     edges = mesh_of(problem, energy, phase)
     most = min(MOST_FUNCTIONS, int(np.sqrt(budget.room() / 64)))
     if (len(edges) - 1) * PER_SEGMENT > most:
-        raise TooLarge(f"potential={problem.potential.name}: {len(edges) - 1} segments are needed for a packet of "
-                       f"energy {energy:.3g} in this box, more than {most // PER_SEGMENT}; a larger tol, a wider packet "
-                       "or a smaller box needs fewer")  # fmt: skip
+        raise TooLargeError(f"potential={problem.potential.name}: {len(edges) - 1} segments are needed for a packet of "
+                            f"energy {energy:.3g} in this box, more than {most // PER_SEGMENT}; a larger tol, a wider "
+                            "packet or a smaller box needs fewer")  # fmt: skip
     ansatz = _ansatz(problem.potential, settings, edges, phase)
     params = _drawn(ansatz, jax.random.key(settings.seed))
     points = 2 * ansatz.wavefunction.mlp.width + 8
@@ -256,9 +255,9 @@ def evolved(problem: Problem, basis: Eigenbasis, energy: float, phase: float) ->
     grams = basis.residual_gram(), basis.gram(basis.residual, beyond), basis.gram(beyond, beyond)
     width = _interval(problem, basis.energies, coupling)
     for _ in range(4):
-        edges = np.linspace(*problem.times[[0, -1]], 1 + int(np.ceil(np.ptp(problem.times) / width)))
+        edges = np.linspace(problem.times[0], problem.times[-1], 1 + int(np.ceil(np.ptp(problem.times) / width)))
         if len(edges) > MOST_INTERVALS:
-            raise TooLarge(f"times: {len(edges) - 1} intervals of time are needed for this drive, more than "
+            raise TooLargeError(f"times: {len(edges) - 1} intervals of time are needed for this drive, more than "
                            f"{MOST_INTERVALS}; a shorter time or a larger tol needs fewer")  # fmt: skip
         try:
             path = collocation.solve(start, basis.energies, coupling, problem.force, edges)
@@ -298,7 +297,8 @@ def _started(problem: Problem, basis: Eigenbasis) -> tuple[Complex[np.ndarray, "
 
 def _interval(problem: Problem, energies: np.ndarray, coupling: np.ndarray) -> float:
     """A length of time in which the coupled states turn by a few radians, and the iteration converges."""
-    f = problem.force(np.linspace(*problem.times[[0, -1]], 4001))
+    assert problem.force is not None
+    f = problem.force(np.linspace(problem.times[0], problem.times[-1], 4001))
     size = float(np.abs(f).max()) * float(np.abs(np.linalg.eigvalsh((coupling + coupling.T) / 2)).max())
     turns = float(energies[-1] - energies[0])
     return float(min(6.0 / max(turns, 1e-300), 1.0 / max(size, 1e-300), np.ptp(problem.times)))
@@ -306,21 +306,21 @@ def _interval(problem: Problem, energies: np.ndarray, coupling: np.ndarray) -> f
 
 def _next(now: Round, tol: float) -> tuple[float, float]:
     """Energy and phase of the next basis: higher where states are wanting, finer where they are not good enough."""
-    energy, phase = now.energy, now.phase
-    wanting = max(now.left_out, now.outside)
-    inside = max(now.integrals.sum() - now.outside, 0.0)
-    if wanting > 0.35 * tol:
-        energy *= float(np.clip((4 * wanting / tol) ** (2 / now.decay()), 1.3, 6.0))
-    if inside > 0.6 * tol:
-        phase *= 0.67
-    return energy, phase if wanting > 0.35 * tol or inside > 0.6 * tol else 0.8 * phase
+    if now.wanting >= now.inside:
+        return now.energy * float(np.clip((4 * now.wanting / tol) ** (2 / now.decay()), 1.3, 6.0)), now.phase
+    return now.energy, 0.67 * now.phase
+
+
+def _stalls(before: Round, now: Round) -> bool:
+    """Whether what was wanting most has not become less: rounding is all that is left."""
+    return now.wanting > 0.8 * before.wanting if before.wanting >= before.inside else now.inside > 0.8 * before.inside
 
 
 def _coarser(problem: Problem, settings: Settings, best: Round) -> Round | None:
     """The packet in a smaller basis, whose distance estimates the error."""
     try:
-        return _round(problem, settings, 0.6 * best.energy, max(PHASE, best.phase))
-    except TooLarge:
+        return _round(problem, settings, 0.6 * best.energy, max(1.25 * PHASE, best.phase))
+    except TooLargeError:
         return None
 
 
@@ -366,7 +366,7 @@ def first_energy(problem: Problem) -> float:
     cut = k[order][min(int(np.searchsorted(-tail, -max((problem.tol / 10) ** 2, 1e-13))), count - 1)]
     there = density > 1e-12 * density.max()
     v, mass = v_of(x[there][:, None]), mass_at(problem.potential, x[there][:, None])
-    most = (250 * np.pi / (right - left)) ** 2  # what has more states to begin with is found round by round
+    most = (400 * np.pi / (right - left)) ** 2  # what has more states to begin with is found round by round
     return max(float(np.max(v + min(cut**2, most) / mass)), 2 * abs(lowest) + lowest, lowest * 1.5)
 
 
@@ -378,8 +378,8 @@ def _check_packet(packet: Any, potential: Any) -> None:
     if hasattr(packet, "outside"):
         beyond = packet.outside(left, right)
         if beyond > MOST_OUTSIDE:
-            raise ValueError(f"packet.center={packet.center:g}, packet.width={packet.width:g}: {beyond:.2g} of the "
-                             f"packet lies beyond the walls {left:g} and {right:g}; at most {MOST_OUTSIDE:g}")  # fmt: skip
+            raise ValueError(f"packet.center={packet.center:g}, packet.width={packet.width:g}: {beyond:.2g} of it lies "
+                             f"beyond the walls {left:g} and {right:g}; at most {MOST_OUTSIDE:g}")  # fmt: skip
     x = np.linspace(left, right, 8193)
     with np.errstate(all="ignore"):
         psi0 = packet.at(x)

@@ -54,7 +54,7 @@ def none() -> None:
 
 
 def dipole(amplitude: float = 1.0, frequency: float = 1.0, phase: float = 0.0) -> Drive:
-    """A field that oscillates: amplitude cos(frequency t + phase) x, amplitude an energy over a length, frequency in rad / time.
+    """A field that oscillates: amplitude cos(frequency t + phase) x; energy over length, and rad over time.
 
     Raises ValueError for numbers that are not finite and real.
     """

@@ -67,18 +67,17 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
 def at_energy(potential: Any, energy: float, left: float, right: float) -> Any:
     """`potential` with its missing walls put beyond [left, right] and, where V rises above `energy`, where a state of
     it has decayed by exp(-DECAY)."""
-    walls, reach = potential.domain, np.full(2, potential.length)
+    reach, pairs = np.full(2, potential.length), list(zip(potential.domain, (left, right), (min, max), strict=True))
     while (reach < 4 * FAR * potential.length).all():
-        trial = _between(potential, reach)
-        ends = [side if wall is None else wall for side, wall in zip((left, right), walls, strict=True)]
-        trial = potential.on(*(wall if wall is not None else pick(own, end) for wall, own, end, pick in
-                               zip(walls, trial.domain, ends, (min, max), strict=True)))  # fmt: skip
-        places = _decayed(trial, energy, DECAY)
         if energy >= potential.threshold:
-            return potential.on(*ends)
-        if all(wall is not None or place is not None for wall, place in zip(walls, places, strict=True)):
-            chosen = (place if wall is None else wall for wall, place in zip(walls, places, strict=True))
-            return potential.on(*(pick(own, end) for own, end, pick in zip(chosen, ends, (min, max), strict=True)))
+            return potential.on(*(side if wall is None else wall for wall, side, _ in pairs))
+        trial = _between(potential, reach)
+        wide = [pick(own, side) if wall is None else wall
+                for own, (wall, side, pick) in zip(trial.domain, pairs, strict=True)]  # fmt: skip
+        places = _decayed(potential.on(*wide), energy, DECAY)
+        if all(wall is not None or place is not None for place, (wall, _, _) in zip(places, pairs, strict=True)):
+            return potential.on(*(wall if place is None or wall is not None else pick(place, side)  # type: ignore
+                                  for place, (wall, side, pick) in zip(places, pairs, strict=True)))  # fmt: skip
         reach = 1.5 * reach
     raise ValueError(f"potential={potential.name}: a packet of energy {energy:g} reaches too far for a box; give "
                      "potential.domain")  # fmt: skip

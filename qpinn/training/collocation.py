@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -67,7 +68,7 @@ def solve(
     begins, slopes = [], []
     p = np.asarray(start, complex)
     total = _antiderivatives(np.ones(1))[0]
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in itertools.pairwise(edges):
         width = last - first
         times = first + width * (nodes + 1) / 2
         f = drive(times)
@@ -150,5 +151,5 @@ def _integrals() -> np.ndarray:
 
 
 def _antiderivatives(at: np.ndarray) -> Float[np.ndarray, "T D"]:
-    """Integrals of Lagrange's polynomials of the Gauss points from -1 to places on (-1, 1), on an interval of length 1."""
+    """Integrals of Lagrange's polynomials from -1 to places on (-1, 1), of an interval of length 1."""
     return np.polynomial.legendre.legvander(np.atleast_1d(at), DEGREE) @ _integrals()

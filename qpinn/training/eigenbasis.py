@@ -17,12 +17,12 @@ from qpinn.physics.enclosure import stray
 from qpinn.physics.potentials.base import deltas_of, mass_at, mass_slope_at
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import Ansatz
-from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
+from qpinn.wavefunctions.axis import Axis, axis_of
 
 CUTOFF = 1e-11
-"""Bubbles smaller than this share of the largest in their segment are left out. What is left out is felt in the residual
-as CUTOFF |psi''|, and so is eps / CUTOFF of a single function; the states are free of it, since they are evaluated by
-readouts of their own and corrected by their residuals. 1e-9: residuals 100 times as large."""
+"""Bubbles smaller than this share of the largest in their segment are left out, and felt in the residual as
+CUTOFF |psi''|: with 1e-9 it is 100 times as large. A single function is known to eps / CUTOFF; the states are free of
+that, since they are evaluated by readouts of their own and corrected by their residuals."""
 
 SWEEPS = 1
 """Corrections of the states by their own residuals."""
@@ -106,7 +106,7 @@ def eigenbasis(
 
     every, mix = linalg.eigh(form[np.ix_(free, free)], overlap[np.ix_(free, free)])
     count = max(int(np.searchsorted(every, energy)), 2)
-    slope_of_mass = np.asarray(mass_slope_at(potential, fine.x[:, None]), np.float64)
+    slope_of_mass = np.asarray(mass_slope_at(potential, fine.x[:, None]), np.float64)  # type: ignore[arg-type]
     energies, wanted = every[:count], mix[:, :count]
     for sweep in range(SWEEPS + 1):
         whole = np.zeros((axis.count, count))
@@ -120,7 +120,8 @@ def eigenbasis(
     lengths, edges = axis.mesh.lengths, axis.mesh.edges
     blur = np.repeat(stray(potential, edges[:-1], edges[1:], np.full(len(lengths), points[0] // 2)), points[0])
     return Eigenbasis(
-        axis=states, energies=energies, x=fine.x, weight=fine.weight, v=v, u=u, slope=slope, residual=residual, blur=blur,
+        axis=states, energies=energies, x=fine.x, weight=fine.weight, v=v, u=u, slope=slope, residual=residual,
+        blur=blur,
         check=(states.on(check.x).jets[0], check.x, check.weight),
     )  # fmt: skip
 

@@ -216,13 +216,18 @@ def _jets_of_units(wavefunction: Any, segments: Params, x: Float[Array, "Q"]) ->
     """The same in one segment, what it knows of the parameters, for every position."""
     size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], segments["network"]["readout"]))
 
+    each = jnp.eye(size.size + 4, dtype=size.dtype)
+
     def at(segment: Params, x: Scalar) -> tuple[Array, ...]:
         def psi(unit: Array, x: Scalar) -> Scalar:
             network = {**segment["network"], "readout": unravel(unit[: size.size])}
             return wavefunction.in_segment({**segment, "network": network, "nodal": unit[size.size :]}, x[None])
 
-        slope, curvature = jax.grad(psi, 1), jax.grad(jax.grad(psi, 1), 1)
-        each = jnp.eye(size.size + 4, dtype=size.dtype)
-        return tuple(jax.vmap(f, (0, None))(each, x) for f in (psi, slope, curvature))
+        def every(x: Scalar) -> Array:
+            return jax.vmap(psi, (0, None))(each, x)
+
+        # forwards: the hidden units are differentiated once, backwards once for each of the functions
+        slope = jax.jacfwd(every)
+        return every(x), slope(x), jax.jacfwd(slope)(x)
 
     return jnp.stack(jax.vmap(at)(segments, x))
