@@ -28,14 +28,14 @@ class Problem:
     """A packet's problem, dimensionless.
 
     potential  between its ends
-    clamped    which of them (left, right) were put beyond the packet, where psi and psi' are zero
+    margins    lengths (left, right) over which psi is made to end where the domain goes on; 0 at an end of the domain
     times      (T,) ascending
     force      f of times, None without a drive; space: W, a potential
     tol        of the error at the last time
     """
 
     potential: Any
-    clamped: tuple[bool, bool]
+    margins: tuple[float, float]
     packet: Any
     times: Float[np.ndarray, "T"]
     force: Callable[[np.ndarray], np.ndarray] | None
@@ -188,7 +188,7 @@ class Evolution:
         x = np.asarray(x, np.float64)
         left, right = self.domain
         flat = np.clip(x.ravel(), left, right)
-        u = eigenbasis.values(self.fine.basis, flat)[0] * ((x.ravel() >= left) & (x.ravel() <= right))
+        u = eigenbasis.values(self.fine.basis, flat) * ((x.ravel() >= left) & (x.ravel() <= right))
         return (self.coefficients(t) @ u).reshape(*np.shape(t), *x.shape)
 
     def bound(self, t: Any) -> Float[np.ndarray, "*T"]:
@@ -202,7 +202,7 @@ class Evolution:
         if self.coarse is None:
             return np.full(np.shape(t), np.nan)
         fine, coarse = self.fine.basis, self.coarse.basis
-        there = eigenbasis.values(coarse, np.clip(fine.x, *coarse.domain))[0]
+        there = eigenbasis.values(coarse, np.clip(fine.x, *coarse.domain))
         out = []
         for begin in range(0, len(times), SAMPLED):
             some = times[begin : begin + SAMPLED]
@@ -233,7 +233,7 @@ class Evolution:
         middle, half = (left + right) / 2, (right - left) / 2
         value = middle * self._norms(t) + self._expectation(t, self.fine.basis.x - middle)
         b = self.bound(t)
-        known = half * (2 * b + b**2) if not any(self.problem.clamped) else np.full(np.shape(t), np.nan)
+        known = half * (2 * b + b**2) if not any(self.problem.margins) else np.full(np.shape(t), np.nan)
         return Known(value.reshape(np.shape(t)), known + 0 * b)
 
     def _norms(self, t: Any) -> np.ndarray:
@@ -273,7 +273,7 @@ class Evolution:
         nodes, weights = legendre(len(basis.x) // len(basis.axis.mesh))
         half = np.diff(ends)[:, None] / 2
         x, weight = ((ends[:-1] + ends[1:])[:, None] / 2 + half * nodes).ravel(), (half * weights).ravel()
-        u = eigenbasis.values(basis, x)[0]
+        u = eigenbasis.values(basis, x)
         return (u * weight) @ u.T
 
     def plot(self, ax: Any = None) -> Any:

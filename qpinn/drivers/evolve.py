@@ -64,6 +64,9 @@ PIECES = 400
 MOST_INTERVALS = 20_000
 """Of the time of a driven packet."""
 
+MARGIN = 0.06
+"""Of a box that was put about a packet, at each end, over which psi is made to end."""
+
 TAIL = 1e-9
 """Amplitude of a packet that is nothing, where a box is put about it."""
 
@@ -171,10 +174,11 @@ def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, set
     bare = hamiltonian(bare, settings.ends.ends)
     if drive is not None:
         drive = drive.checked(span)
-    left, right = (place is None for place in bare.domain)
-    chosen = left, right
+    chosen = [place is None for place in bare.domain]
     boxed = _boxed(bare, packet, drive, (span[-1] - span[0]) * per_time) if any(chosen) else bare
     _check_packet(packet, boxed)
+    length = float(boxed.domain[1] - boxed.domain[0])
+    left, right = (MARGIN * length if put else 0.0 for put in chosen)
     force, space = None, None
     if drive is not None:
         space, f = drive.on(*(float(wall) for wall in boxed.domain)), drive.time
@@ -183,7 +187,7 @@ def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, set
             return f(t / per_time) / scale
 
     return Problem(
-        potential=boxed, clamped=chosen, packet=packet, times=span * per_time, force=force, space=space,
+        potential=boxed, margins=(left, right), packet=packet, times=span * per_time, force=force, space=space,
         tol=settings.tol or TOLERANCE,
     )  # fmt: skip
 
@@ -234,7 +238,7 @@ def _round(problem: Problem, settings: Settings, energy: float, phase: float) ->
     ansatz = _ansatz(problem.potential, settings, edges, phase)
     params = _drawn(ansatz, jax.random.key(settings.seed))
     points = 2 * ansatz.wavefunction.mlp.width + 8
-    basis = eigenbasis(problem.potential, ansatz, params, (points, points - 6), energy, problem.clamped)
+    basis = eigenbasis(problem.potential, ansatz, params, (points, points - 6), energy, problem.margins)
     return evolved(problem, basis, energy, phase)
 
 
@@ -325,12 +329,13 @@ def _coarser(problem: Problem, settings: Settings, best: Round) -> Round | None:
 
 
 def mesh_of(problem: Problem, energy: float, phase: float) -> Float[np.ndarray, "S+1"]:
-    """Edges of segments for energies up to `energy`, cut where the drive jumps too."""
+    """Edges of segments for energies up to `energy`, cut at the margins, and where the drive jumps too."""
     edges = edges_up_to(problem.potential, energy, phase)
-    if problem.space is None:
-        return edges
     left, right = edges[[0, -1]]
-    return np.union1d(edges, [place for place in problem.space.breakpoints if left < place < right])
+    cuts = [left + problem.margins[0], right - problem.margins[1]]
+    cuts += [] if problem.space is None else problem.space.breakpoints
+    apart = 1e-6 * (right - left)
+    return np.union1d(edges, [cut for cut in cuts if np.abs(edges - cut).min() > apart and left < cut < right])
 
 
 def _ansatz(potential: Any, settings: Settings, edges: Float[np.ndarray, "S+1"], phase: float) -> Ansatz:
@@ -406,9 +411,9 @@ def _boxed(potential: Any, packet: Any, drive: Drive | None, duration: float) ->
     if drive is not None:
         raise ValueError(f"potential.domain=null: a driven packet needs walls; {potential.name} has none of its own")
     left, right, k = _extent(potential, packet)
-    light = 1.0
-    if np.isfinite(potential.threshold):
-        left, right = left - 2 * k * duration / light, right + 2 * k * duration / light
+    if np.isfinite(potential.threshold):  # it may run away, as fast as 2 k
+        reach = right - left + 4 * k * duration
+        left, right = left - 2 * k * duration - MARGIN * reach, right + 2 * k * duration + MARGIN * reach
     middle = np.linspace(left, right, 513)
     v = np.asarray(potential.at(middle[:, None]))
     inside = np.abs(packet.at(middle)) > TAIL * np.abs(packet.at(middle)).max()

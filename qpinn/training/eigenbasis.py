@@ -2,6 +2,13 @@
 
 Its hidden units are shared by all functions and stay as they were drawn; the states are Ritz's, each with what H leaves
 of it, r_n = H u_n - e_n u_n.
+
+Where the domain is longer than the box, psi is made to end within it: phi_n = chi u_n, with chi = 1 but for a margin at
+the end, over which it goes to 0. Then phi_n, continued by zero, is in the domain of H on the whole line, and
+
+    H phi_n - e_n phi_n = chi r_n - (2 chi' u_n' + chi'' u_n) / m,
+
+small where psi has decayed or has not come to. What is said of such a psi is said of the line.
 """
 
 from __future__ import annotations
@@ -32,16 +39,18 @@ SWEEPS = 1
 class Eigenbasis:
     """N states u_n with energies e_n on the Q points of a quadrature.
 
-    axis      the functions; `axis.on(x)` gives them anywhere
+    axis      the functions; `values` gives them anywhere
+    margins   lengths (left, right) over which chi goes to 0; 0 at an end of the domain
     energies  (N,) Rayleigh quotients, ascending
     x, weight (Q,) of the quadrature; v (Q,) V on it
     u, slope  (N, Q) u_n and u_n' on it
-    residual  (N, Q) H u_n - e_n u_n
+    residual  (N, Q) H u_n - e_n u_n; u_n with chi in it
     blur      (Q,) bound on the distance of V from the polynomials that the quadrature integrates
     check     u (N, P) on a second quadrature with P points, and its x and weights (P,)
     """
 
     axis: Axis
+    margins: tuple[float, float]
     energies: Float[np.ndarray, "N"]
     x: Float[np.ndarray, "Q"]
     weight: Float[np.ndarray, "Q"]
@@ -85,16 +94,14 @@ class Eigenbasis:
 
 
 def eigenbasis(
-    potential: Any, ansatz: Ansatz, params: Params, points: tuple[int, int], energy: float, clamped: tuple[bool, bool]
+    potential: Any, ansatz: Ansatz, params: Params, points: tuple[int, int], energy: float, margins: tuple[float, float]
 ) -> Eigenbasis:
     """The states below `energy` of a potential between its ends.
 
     points   Gauss-Legendre points in a segment of the two quadratures
-    clamped  which ends (left, right) psi and psi' are both zero at, so that psi, continued by zero, is in the domain of
-             H on the whole line, and what is said of it is said of the line
+    margins  lengths (left, right) over which psi is made to end, of segments of the mesh; 0 for an end of the domain
     """
     axis, (fine, check) = axis_of(ansatz, params, 1.0, points, CUTOFF, orthogonal=False)
-    free = _free(axis, clamped)
     v, mass = np.asarray(potential.at(fine.x[:, None]), np.float64) + 0 * fine.x, _mass(potential, fine.x)
     places, strengths = deltas_of(potential)
     at_deltas = _at(axis, np.asarray(places, np.float64))
@@ -104,25 +111,25 @@ def eigenbasis(
     form += (at_deltas * np.asarray(strengths, np.float64)) @ at_deltas.T
     from scipy import linalg
 
-    every, mix = linalg.eigh(form[np.ix_(free, free)], overlap[np.ix_(free, free)])
+    every, mix = linalg.eigh(form, overlap)
     count = max(int(np.searchsorted(every, energy)), 2)
     slope_of_mass = np.asarray(mass_slope_at(potential, fine.x[:, None]), np.float64)  # type: ignore[arg-type]
     energies, wanted = every[:count], mix[:, :count]
     for sweep in range(SWEEPS + 1):
-        whole = np.zeros((axis.count, count))
-        whole[free] = wanted
-        states = axis.mixed(whole)
+        states = axis.mixed(wanted)
         # from their own readouts, which are small: those of single functions are large, and their rounding with them
         u, slope, curvature = states.on(fine.x).jets
         residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
         if sweep < SWEEPS:
-            wanted = wanted - mix @ _corrections(mix.T @ (value[free] * fine.weight @ residual.T), every, energies)
+            wanted = wanted - mix @ _corrections(mix.T @ (value * fine.weight @ residual.T), every, energies)
     lengths, edges = axis.mesh.lengths, axis.mesh.edges
     blur = np.repeat(stray(potential, edges[:-1], edges[1:], np.full(len(lengths), points[0] // 2)), points[0])
+    chi, rise, bend = _ending(fine.x, edges, margins)
+    residual = chi * residual - (2 * rise * slope + (bend - rise * slope_of_mass / mass) * u) / mass
+    other = _ending(check.x, edges, margins)[0] * states.on(check.x).jets[0]
     return Eigenbasis(
-        axis=states, energies=energies, x=fine.x, weight=fine.weight, v=v, u=u, slope=slope, residual=residual,
-        blur=blur,
-        check=(states.on(check.x).jets[0], check.x, check.weight),
+        axis=states, margins=margins, energies=energies, x=fine.x, weight=fine.weight, v=v, u=chi * u,
+        slope=chi * slope + rise * u, residual=residual, blur=blur, check=(other, check.x, check.weight),
     )  # fmt: skip
 
 
@@ -135,10 +142,18 @@ def _corrections(
     return np.where(near, 0.0, overlaps / np.where(near, 1.0, apart))
 
 
-def _free(axis: Axis, clamped: tuple[bool, bool]) -> np.ndarray:
-    """Which functions (n,) remain where psi' = 0 at the `clamped` ends too: psi' there is one nodal parameter."""
-    slopes = np.abs(axis.linear[[0, -1], [-3, -1]])  # (2, n): psi' at both ends of the domain
-    return np.flatnonzero(~((slopes > 0) & np.asarray(clamped)[:, None]).any(axis=0))
+def _ending(
+    x: Float[np.ndarray, "Q"], edges: Float[np.ndarray, "S+1"], margins: tuple[float, float]
+) -> Float[np.ndarray, "3 Q"]:
+    """chi, chi' and chi'': 10 s^3 - 15 s^4 + 6 s^5 over each of the margins, with s = 0 at its end."""
+    chi, rise, bend = np.ones(len(x)), np.zeros(len(x)), np.zeros(len(x))
+    for end, inwards, length in zip(edges[[0, -1]], (1.0, -1.0), margins, strict=True):
+        if length:
+            s = np.clip(inwards * (x - end) / length, 0.0, 1.0)
+            chi = chi * s**3 * (10 - 15 * s + 6 * s**2)
+            rise += inwards * 30 * s**2 * (1 - s) ** 2 / length
+            bend += 60 * s * (1 - s) * (1 - 2 * s) / length**2
+    return np.stack([chi, rise, bend])
 
 
 def _at(axis: Axis, x: np.ndarray) -> np.ndarray:
@@ -149,11 +164,11 @@ def _mass(potential: Any, x: np.ndarray) -> np.ndarray:
     return np.broadcast_to(np.asarray(mass_at(potential, x[:, None]), np.float64), x.shape)
 
 
-def values(basis: Eigenbasis, x: Float[np.ndarray, "P"]) -> Float[np.ndarray, "3 N P"]:
-    """u_n, u_n' and u_n'' at any positions of the domain."""
+def values(basis: Eigenbasis, x: Float[np.ndarray, "P"]) -> Float[np.ndarray, "N P"]:
+    """u_n at any positions of the domain."""
     order = np.argsort(x, kind="stable")
     with jax.enable_x64(True):
-        jets = basis.axis.on(x[order]).jets
-    out = np.empty_like(jets)
-    out[..., order] = jets
-    return out
+        u = basis.axis.on(x[order]).jets[0]
+    out = np.empty_like(u)
+    out[:, order] = u
+    return out * _ending(x, basis.axis.mesh.edges, basis.margins)[0]
