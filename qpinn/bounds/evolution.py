@@ -37,6 +37,13 @@ def residual_integrals(
     return totals
 
 
+def rounding(
+    start: Complex[np.ndarray, "N"], energies: Float[np.ndarray, "N"], edges: Float[np.ndarray, "K+1"]
+) -> Float[np.ndarray, "K"]:
+    """What rounding of the phases e_n t may add on each interval (K,): a few eps |H psi| dt."""
+    return 8 * np.finfo(float).eps * float(np.linalg.norm(start * energies)) * np.diff(edges)
+
+
 def at_times(
     initial: float, integrals: Float[np.ndarray, "K"], edges: Float[np.ndarray, "K+1"], times: Float[np.ndarray, "T"]
 ) -> Float[np.ndarray, "T"]:

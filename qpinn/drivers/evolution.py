@@ -106,7 +106,7 @@ class Evolution:
 
     given, packet, drive  what was asked; settings: how it was solved
     problem               the same without units, between walls
-    fine, coarse          the packet in a basis, and in a smaller one
+    fine, coarse          the packet in a basis, and in a poorer one
 
     psi(t, x)         complex, (*t.shape, *x.shape); zero beyond the walls
     bound(t)          |psi - exact| is at most this, at every t (norms in L2)
@@ -197,7 +197,8 @@ class Evolution:
         return bounds.at_times(self.fine.left_out, self.fine.integrals, self.fine.edges, times).reshape(np.shape(t))
 
     def estimate(self, t: Any) -> Float[np.ndarray, "*T"]:
-        """|psi - psi of the smaller basis| at t; NaN if there is none."""
+        """What |psi - exact| may be: what the basis lacks of psi0, and |psi - psi of poorer states| at t. No bound; NaN
+        where there are none."""
         times = self._times(t)
         if self.coarse is None:
             return np.full(np.shape(t), np.nan)
@@ -208,7 +209,7 @@ class Evolution:
             some = times[begin : begin + SAMPLED]
             apart = self.fine.coefficients(some) @ fine.u - self.coarse.coefficients(some) @ there
             out.append(np.sqrt(np.abs(apart) ** 2 @ fine.weight))
-        return np.concatenate(out).reshape(np.shape(t))
+        return np.hypot(np.concatenate(out), self.fine.left_out).reshape(np.shape(t))
 
     def norm(self, t: Any) -> Known:
         """|psi|, which is 1 of the exact packet."""

@@ -248,6 +248,7 @@ def evolved(problem: Problem, basis: Eigenbasis, energy: float, phase: float) ->
     if problem.force is None:
         edges = np.linspace(problem.times[0], problem.times[-1], PIECES + 1)
         integrals = bounds.residual_integrals(start, basis.energies, basis.residual_gram(), edges)
+        integrals += bounds.rounding(start, basis.energies, edges)
         return Round(
             basis=basis, start=start, left_out=left_out, path=None, edges=edges, integrals=integrals, outside=0.0,
             energy=energy, phase=phase,
@@ -269,6 +270,7 @@ def evolved(problem: Problem, basis: Eigenbasis, energy: float, phase: float) ->
             width /= 2
             continue
         integrals, in_time, outside = collocation.defects(path, coupling, grams, problem.force)
+        integrals += bounds.rounding(start, basis.energies, edges)
         if in_time.sum() <= 0.05 * problem.tol or in_time.sum() <= 0.1 * integrals.sum():
             break
         width /= 2
@@ -321,9 +323,11 @@ def _stalls(before: Round, now: Round) -> bool:
 
 
 def _coarser(problem: Problem, settings: Settings, best: Round) -> Round | None:
-    """The packet in a smaller basis, whose distance estimates the error."""
+    """The packet among poorer states, whose distance estimates the error of the states; and fewer, where a drive may
+    reach higher ones."""
+    share = 1.0 if problem.force is None else 0.75
     try:
-        return _round(problem, settings, 0.6 * best.energy, max(1.25 * PHASE, best.phase))
+        return _round(problem, settings, share * best.energy, 1.5 * best.phase)
     except TooLargeError:
         return None
 

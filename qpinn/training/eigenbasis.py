@@ -14,7 +14,7 @@ small where psi has decayed or has not come to. What is said of such a psi is sa
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -35,6 +35,15 @@ SWEEPS = 1
 """Corrections of the states by their own residuals."""
 
 
+class Check(NamedTuple):
+    """States and their residuals (N, P) on P points, with weights."""
+
+    u: Float[np.ndarray, "N P"]
+    residual: Float[np.ndarray, "N P"]
+    x: Float[np.ndarray, "P"]
+    weight: Float[np.ndarray, "P"]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Eigenbasis:
     """N states u_n with energies e_n on the Q points of a quadrature.
@@ -46,7 +55,7 @@ class Eigenbasis:
     u, slope  (N, Q) u_n and u_n' on it
     residual  (N, Q) H u_n - e_n u_n; u_n with chi in it
     blur      (Q,) bound on the distance of V from the polynomials that the quadrature integrates
-    check     u (N, P) on a second quadrature with P points, and its x and weights (P,)
+    check     u_n and residual (N, P) on a second quadrature with P points, and its x and weights (P,)
     """
 
     axis: Axis
@@ -59,7 +68,7 @@ class Eigenbasis:
     slope: Float[np.ndarray, "N Q"]
     residual: Float[np.ndarray, "N Q"]
     blur: Float[np.ndarray, "Q"]
-    check: tuple[Float[np.ndarray, "N P"], Float[np.ndarray, "P"], Float[np.ndarray, "P"]]
+    check: Check
 
     @property
     def domain(self) -> tuple[float, float]:
@@ -71,25 +80,31 @@ class Eigenbasis:
         return (first * self.weight) @ second.T
 
     def residual_gram(self) -> Float[np.ndarray, "N N"]:
-        """A Gram matrix that is nowhere below that of the residuals: with twice what `blur` may hide added, since
-        |a + b|^2 <= (1 + s) |a|^2 + (1 + 1 / s) |b|^2; s = 1 where blur is felt, and nothing is added where it is
-        rounding."""
+        """A Gram matrix of the residuals that is larger by what the quadrature may not see of them.
+
+        Rows and columns by twice the difference of the two quadratures; and by what `blur` may hide, as
+        |a + b|^2 <= (1 + s) |a|^2 + (1 + 1 / s) |b|^2 with s = |b| / |a|.
+        """
         seen = self.gram(self.residual, self.residual)
+        size = np.diag(seen)
+        differ = np.abs(size - self.check.residual**2 @ self.check.weight)
+        larger = np.sqrt(1 + 2 * differ / np.maximum(size, 1e-300))
+        seen = larger[:, None] * seen * larger
         hidden = self.gram(self.blur * self.u, self.blur * self.u)
-        felt = np.sqrt(np.trace(hidden) / max(np.trace(seen), 1e-300))
-        return seen * (1 + felt) + hidden * (1 + 1 / max(felt, 1e-300))
+        share = np.sqrt(np.trace(hidden) / max(np.trace(seen), 1e-300))
+        return seen * (1 + share) + hidden * (1 + 1 / max(share, 1e-300))
 
     def projected(self, psi0: Any) -> tuple[Complex[np.ndarray, "N"], float]:
         """<u_n|psi0> (N,) of psi0, normalised on the domain, and the norm of what is left out.
 
         The integrals are taken on both quadratures, and twice their difference is added to that norm.
         """
-        value, other = psi0(self.x), psi0(self.check[1])
+        value, other = psi0(self.x), psi0(self.check.x)
         norm = np.sqrt(np.sum(self.weight * np.abs(value) ** 2))
         coefficients = self.u @ (self.weight * value) / norm
         left = value / norm - coefficients @ self.u
-        other_norm = np.sqrt(np.sum(self.check[2] * np.abs(other) ** 2))
-        differ = np.linalg.norm(self.check[0] @ (self.check[2] * other) / other_norm - coefficients)
+        other_norm = np.sqrt(np.sum(self.check.weight * np.abs(other) ** 2))
+        differ = np.linalg.norm(self.check.u @ (self.check.weight * other) / other_norm - coefficients)
         return coefficients, float(np.sqrt(np.sum(self.weight * np.abs(left) ** 2)) + 2 * differ)
 
 
@@ -105,7 +120,7 @@ def eigenbasis(
     v, mass = np.asarray(potential.at(fine.x[:, None]), np.float64) + 0 * fine.x, _mass(potential, fine.x)
     places, strengths = deltas_of(potential)
     at_deltas = _at(axis, np.asarray(places, np.float64))
-    value, slope, curvature = fine.jets
+    value, slope, _ = fine.jets
     overlap = (value * fine.weight) @ value.T
     form = (slope * (fine.weight / mass)) @ slope.T + (value * (fine.weight * v)) @ value.T
     form += (at_deltas * np.asarray(strengths, np.float64)) @ at_deltas.T
@@ -113,24 +128,36 @@ def eigenbasis(
 
     every, mix = linalg.eigh(form, overlap)
     count = max(int(np.searchsorted(every, energy)), 2)
-    slope_of_mass = np.asarray(mass_slope_at(potential, fine.x[:, None]), np.float64)  # type: ignore[arg-type]
     energies, wanted = every[:count], mix[:, :count]
-    for sweep in range(SWEEPS + 1):
-        states = axis.mixed(wanted)
-        # from their own readouts, which are small: those of single functions are large, and their rounding with them
-        u, slope, curvature = states.on(fine.x).jets
-        residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
-        if sweep < SWEEPS:
-            wanted = wanted - mix @ _corrections(mix.T @ (value * fine.weight @ residual.T), every, energies)
+    for _ in range(SWEEPS):
+        u, _, residual = _states(potential, axis.mixed(wanted), energies, fine.x, (0.0, 0.0))
+        wanted = wanted - mix @ _corrections(mix.T @ (value * fine.weight @ residual.T), every, energies)
+    states = axis.mixed(wanted)
+    u, slope, residual = _states(potential, states, energies, fine.x, margins)
+    other, _, rest = _states(potential, states, energies, check.x, margins)
     lengths, edges = axis.mesh.lengths, axis.mesh.edges
     blur = np.repeat(stray(potential, edges[:-1], edges[1:], np.full(len(lengths), points[0] // 2)), points[0])
-    chi, rise, bend = _ending(fine.x, edges, margins)
-    residual = chi * residual - (2 * rise * slope + (bend - rise * slope_of_mass / mass) * u) / mass
-    other = _ending(check.x, edges, margins)[0] * states.on(check.x).jets[0]
     return Eigenbasis(
-        axis=states, margins=margins, energies=energies, x=fine.x, weight=fine.weight, v=v, u=chi * u,
-        slope=chi * slope + rise * u, residual=residual, blur=blur, check=(other, check.x, check.weight),
+        axis=states, margins=margins, energies=energies, x=fine.x, weight=fine.weight, v=v, u=u, slope=slope,
+        residual=residual, blur=blur, check=Check(other, rest, check.x, check.weight),
     )  # fmt: skip
+
+
+def _states(
+    potential: Any, states: Axis, energies: Float[np.ndarray, "N"], x: Float[np.ndarray, "Q"],
+    margins: tuple[float, float],
+) -> Float[np.ndarray, "3 N Q"]:  # fmt: skip
+    """chi u_n, its slope and (H - e_n) chi u_n.
+
+    From the states' own readouts, which are small: those of single functions are large, and their rounding with them.
+    """
+    u, slope, curvature = states.on(x).jets
+    v, mass = np.asarray(potential.at(x[:, None]), np.float64), _mass(potential, x)
+    slope_of_mass = np.asarray(mass_slope_at(potential, x[:, None]), np.float64)  # type: ignore[arg-type]
+    residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
+    chi, rise, bend = _ending(x, states.mesh.edges, margins)
+    ended = chi * residual - (2 * rise * slope + (bend - rise * slope_of_mass / mass) * u) / mass
+    return np.stack([chi * u, chi * slope + rise * u, ended])
 
 
 def _corrections(
