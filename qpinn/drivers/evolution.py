@@ -48,6 +48,7 @@ class Round:
     """The packet in one basis.
 
     start      (N,) coefficients of psi0, and left_out a bound on what they lack of it
+    tail       what of that states of higher energies have
     path       of a driven packet; None without a drive
     edges      (K + 1,) of intervals of time, and integrals (K,) bounds on the integral of |residual| on each
     outside    what of these is of states that the drive reaches and the basis lacks
@@ -57,6 +58,7 @@ class Round:
     basis: Eigenbasis
     start: Complex[np.ndarray, "N"]
     left_out: float
+    tail: float
     path: Path | None
     edges: Float[np.ndarray, "K+1"]
     integrals: Float[np.ndarray, "K"]
@@ -72,12 +74,12 @@ class Round:
     @property
     def wanting(self) -> float:
         """The part of the bound that states of higher energies would make less."""
-        return max(self.left_out, self.outside)
+        return max(self.tail, self.outside)
 
     @property
     def inside(self) -> float:
         """The part of it that better states would make less."""
-        return float(self.integrals.sum()) - self.outside
+        return self.final - self.tail - self.outside
 
     def coefficients(self, times: Float[np.ndarray, "T"]) -> Complex[np.ndarray, "T N"]:
         """c_n(t) of psi = sum_n c_n(t) u_n."""
@@ -86,10 +88,24 @@ class Round:
         return self.start * np.exp(-1j * np.outer(times - self.edges[0], self.basis.energies))
 
     def decay(self) -> float:
-        """p of c_n ~ n^-p where the basis ends."""
+        """p of c_n ~ n^-p where the basis ends; 3 of what a drive reaches beyond it, as x does in a box."""
+        if self.outside > self.tail:
+            return 3.0
         half = len(self.start) // 2
-        beyond = max(self.left_out, 1e-300)
+        beyond = max(self.tail, 1e-300)
         return float(np.clip(np.log2(np.hypot(np.linalg.norm(self.start[half:]), beyond) / beyond), 1.0, 40.0))
+
+    def higher(self, tol: float) -> float:
+        """By how much higher energies the basis should reach for what it lacks to be a quarter of `tol`: as n^2."""
+        return float((4 * self.wanting / tol) ** (2 / self.decay()))
+
+    def hopeless(self, tol: float) -> bool:
+        """Whether psi0 has a tail of energies, as from a cut at a wall, of which no basis has enough."""
+        return self.wanting >= self.inside and len(self.start) > MANY and self.higher(tol) > HOPELESS
+
+
+MANY, HOPELESS = 100, 400.0
+"""States from which on the decay of their coefficients is believed, and what is no more tried."""
 
 
 class Known(NamedTuple):

@@ -52,8 +52,8 @@ NETWORK = {"network": {"activation": "sin"}}
 ROUNDS = 9
 """Bases that are tried to meet a tolerance."""
 
-MOST_FUNCTIONS = 3200
-"""Of a basis: its states are a dense eigenproblem of all of them, a quarter of a minute for so many."""
+MOST_FUNCTIONS = 2200
+"""Of a basis: its states are a dense eigenproblem of all of them, five seconds for so many."""
 
 PER_SEGMENT = 28
 """Functions of a segment, about."""
@@ -66,6 +66,9 @@ MOST_INTERVALS = 20_000
 
 MARGIN = 0.06
 """Of a box that was put about a packet, at each end, over which psi is made to end."""
+
+DEEP = 36.0
+"""Decay lengths to the walls of a packet of levels, which is made to end before them."""
 
 TAIL = 1e-9
 """Amplitude of a packet that is nothing, where a box is put about it."""
@@ -208,9 +211,12 @@ def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: 
             except TooLargeError as error:
                 if not tried:
                     raise ValueError(str(error)) from None
-                break
+                energy = (energy * tried[-1].energy) ** 0.5
+                if energy < 1.2 * tried[-1].energy:
+                    break
+                continue
             tried.append(now)
-            if now.final <= problem.tol or (len(tried) > 1 and _stalls(tried[-2], now)):
+            if now.final <= problem.tol or now.hopeless(problem.tol) or (len(tried) > 1 and _stalls(tried[-2], now)):
                 break
             energy, phase = _next(now, problem.tol)
         best = min(tried, key=lambda one: one.final)
@@ -245,13 +251,14 @@ def _round(problem: Problem, settings: Settings, energy: float, phase: float) ->
 def evolved(problem: Problem, basis: Eigenbasis, energy: float, phase: float) -> Round:
     """The packet in a basis, and what bounds its error."""
     start, left_out = _started(problem, basis)
+    tail = 0.0 if isinstance(problem.packet, Superposition) else left_out
     if problem.force is None:
         edges = np.linspace(problem.times[0], problem.times[-1], PIECES + 1)
         integrals = bounds.residual_integrals(start, basis.energies, basis.residual_gram(), edges)
         integrals += bounds.rounding(start, basis.energies, edges)
         return Round(
-            basis=basis, start=start, left_out=left_out, path=None, edges=edges, integrals=integrals, outside=0.0,
-            energy=energy, phase=phase,
+            basis=basis, start=start, left_out=left_out, tail=tail, path=None, edges=edges, integrals=integrals,
+            outside=0.0, energy=energy, phase=phase,
         )  # fmt: skip
     w = np.asarray(problem.space.at(basis.x[:, None]), np.float64) + 0 * basis.x
     kicked = w * basis.u
@@ -275,7 +282,7 @@ def evolved(problem: Problem, basis: Eigenbasis, energy: float, phase: float) ->
             break
         width /= 2
     return Round(
-        basis=basis, start=start, left_out=left_out, path=path, edges=edges, integrals=integrals,
+        basis=basis, start=start, left_out=left_out, tail=tail, path=path, edges=edges, integrals=integrals,
         outside=float(outside.sum()), energy=energy, phase=phase,
     )  # fmt: skip
 
@@ -307,13 +314,13 @@ def _interval(problem: Problem, energies: np.ndarray, coupling: np.ndarray) -> f
     f = problem.force(np.linspace(problem.times[0], problem.times[-1], 4001))
     size = float(np.abs(f).max()) * float(np.abs(np.linalg.eigvalsh((coupling + coupling.T) / 2)).max())
     turns = float(energies[-1] - energies[0])
-    return float(min(6.0 / max(turns, 1e-300), 1.0 / max(size, 1e-300), np.ptp(problem.times)))
+    return float(min(14.0 / max(turns, 1e-300), 1.0 / max(size, 1e-300), np.ptp(problem.times)))
 
 
 def _next(now: Round, tol: float) -> tuple[float, float]:
     """Energy and phase of the next basis: higher where states are wanting, finer where they are not good enough."""
     if now.wanting >= now.inside:
-        return now.energy * float(np.clip((4 * now.wanting / tol) ** (2 / now.decay()), 1.3, 6.0)), now.phase
+        return now.energy * float(np.clip(now.higher(tol), 1.3, 6.0)), now.phase
     return now.energy, 0.67 * now.phase
 
 
@@ -364,7 +371,7 @@ def first_energy(problem: Problem) -> float:
     lowest = float(survey(problem.potential, 1).high[0])
     if isinstance(problem.packet, Superposition):
         return 2 * float(survey(problem.potential, max(problem.packet.levels) + 4).high[-1]) - lowest
-    count = int(2 ** np.clip(np.ceil(np.log2(16 * (right - left) / problem.packet.scale)), 13, 18))
+    count = int(2 ** np.clip(np.ceil(np.log2(1 + 16 * (right - left) / problem.packet.scale)), 13, 18))
     x = left + (right - left) * (np.arange(count) + 0.5) / count
     psi0 = problem.packet.at(x)
     density = np.abs(psi0) ** 2
@@ -375,7 +382,7 @@ def first_energy(problem: Problem) -> float:
     cut = k[order][min(int(np.searchsorted(-tail, -max((problem.tol / 10) ** 2, 1e-13))), count - 1)]
     there = density > 1e-12 * density.max()
     v, mass = v_of(x[there][:, None]), mass_at(problem.potential, x[there][:, None])
-    most = (400 * np.pi / (right - left)) ** 2  # what has more states to begin with is found round by round
+    most = (150 * np.pi / (right - left)) ** 2  # what has more states to begin with is found round by round
     return max(float(np.max(v + min(cut**2, most) / mass)), 2 * abs(lowest) + lowest, lowest * 1.5)
 
 
