@@ -178,11 +178,11 @@ def test_two_levels_beat_with_their_difference():
     x = solution.position([0.0, min(period / 2, 2.0)]).value
     t = min(period / 2, 2.0)
     np.testing.assert_allclose(x[1], x[0] * np.cos((e[1] - e[0]) * t), atol=1e-8)
-    assert 0 < solution.fine.left_out <= 1e-6  # what the Ritz states are off the levels, from their residuals and gaps
+    assert 0 < solution.fine.left_out <= 1e-5  # what the Ritz states are off the levels, from their residuals and gaps
 
 
 def test_probabilities_add_up_and_say_how_far_they_are_known():
-    given = packets.gaussian(center=0.3, width=0.05, momentum=25.0)
+    given = packets.gaussian(center=0.25, width=0.03, momentum=30.0)
     solution = evolve(potentials.barrier(), given, [0, 0.008], tol=1e-5)
     t = solution.frames(5)
     left, middle, right = (solution.probability(part, t) for part in ([-np.inf, 0.37], [0.37, 0.61], [0.61, np.inf]))
