@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from typing import Any
 
@@ -35,7 +36,21 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[
     smaller. Where V is steep psi varies over |V'|^(-1/3), the length of an Airy function. Last, segments are halved
     until V is close to a polynomial in each or psi is negligible there, and 1 / m is close to one.
     """
-    surveyed = survey(potential, states)
+    return _edges(potential, survey(potential, states), phase, energy_unit(potential, states))
+
+
+def edges_up_to(potential: Any, energy: float, phase: float) -> Float[np.ndarray, "segments+1"]:
+    """The same for a packet of all energies up to `energy`: cuts by psi of that one."""
+    surveyed = survey(potential, 1)
+    least = float(surveyed.high[0])
+    top = np.array([max(energy, least)])
+    return _edges(
+        potential, dataclasses.replace(surveyed, low=top, high=top), phase, max(energy - least, least, 1e-300)
+    )
+
+
+def _edges(potential: Any, surveyed: Survey, phase: float, unit: float) -> np.ndarray:
+    """Edges for the energies of `surveyed`, and for V known to a share of `unit`."""
     cells = surveyed.middle
     bounds, length = cells.edges, cells.sizes
     slope = (surveyed.upper.values - surveyed.lower.values) / length
@@ -54,13 +69,12 @@ def segment_edges(potential: Any, states: int = 1, phase: float = 4.5) -> Float[
         first, last = np.interp((start, stop), bounds, count)
         segments = max(1, int(np.ceil(last - first - 1e-9)))
         cuts.append(np.interp(first + (last - first) * np.arange(1, segments) / segments, count, bounds))
-    return _halved(potential, np.unique(np.concatenate(cuts)), surveyed)
+    return _halved(potential, np.unique(np.concatenate(cuts)), surveyed, unit)
 
 
-def _halved(potential: Any, edges: np.ndarray, surveyed: Survey) -> np.ndarray:
+def _halved(potential: Any, edges: np.ndarray, surveyed: Survey, unit: float) -> np.ndarray:
     """`edges`, halved while the distance of V, times |psi|, or of 1 / m from a polynomial exceeds FELT in a segment."""
     least = NARROWEST * (edges[-1] - edges[0])
-    unit = energy_unit(potential, len(surveyed.energies))
     for _ in range(MOST_FEATURES):
         felt = stray(potential, edges[:-1], edges[1:], POLYNOMIAL) / unit
         felt *= np.sqrt(share_of_norm(surveyed, edges))

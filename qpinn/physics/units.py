@@ -67,6 +67,18 @@ class Units:
 DIMENSIONLESS = Units(length="L", energy="ħ²/2mL²", scale=1.0)
 
 
+def time(units: Units) -> tuple[str, float]:
+    """The unit of time, and how many dimensionless ones, hbar / (hbar^2 / 2mL^2), it has: fs, or hbar / hartree."""
+    if units.none:
+        return "2mL²/ħ", 1.0
+    from scipy.constants import hbar
+
+    seconds = hbar / si("energy")[units.energy]
+    if units.energy == "hartree":
+        return "ħ/hartree", units.scale
+    return "fs", 1e-15 / seconds * units.scale
+
+
 @functools.cache
 def si(kind: str) -> dict[str, float]:
     """The units of a kind in those of the SI."""

@@ -64,6 +64,25 @@ def on_box(potential: Any, states: int, decay: float = DECAY, key: str | None = 
         reach = np.where(grow, 1.5 * reach, reach)
 
 
+def at_energy(potential: Any, energy: float, left: float, right: float) -> Any:
+    """`potential` with its missing walls put beyond [left, right] and, where V rises above `energy`, where a state of
+    it has decayed by exp(-DECAY)."""
+    reach, pairs = np.full(2, potential.length), list(zip(potential.domain, (left, right), (min, max), strict=True))
+    while (reach < 4 * FAR * potential.length).all():
+        if energy >= potential.threshold:
+            return potential.on(*(side if wall is None else wall for wall, side, _ in pairs))
+        trial = _between(potential, reach)
+        wide = [pick(own, side) if wall is None else wall
+                for own, (wall, side, pick) in zip(trial.domain, pairs, strict=True)]  # fmt: skip
+        places = _decayed(potential.on(*wide), energy, DECAY)
+        if all(wall is not None or place is not None for place, (wall, _, _) in zip(places, pairs, strict=True)):
+            return potential.on(*(wall if place is None or wall is not None else pick(place, side)  # type: ignore
+                                  for place, (wall, side, pick) in zip(places, pairs, strict=True)))  # fmt: skip
+        reach = 1.5 * reach
+    raise ValueError(f"potential={potential.name}: a packet of energy {energy:g} reaches too far for a box; give "
+                     "potential.domain")  # fmt: skip
+
+
 def bound_states(potential: Any) -> int:
     """How many levels lie below the threshold of a potential of the whole line, and need no wall beyond `FAR`."""
     return _below_threshold(potential)[0]

@@ -7,7 +7,9 @@ They share their hidden units; each has its own readouts and nodal values, in wh
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,19 +19,15 @@ from jaxtyping import Float, Int
 
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import legendre
-from qpinn.typing import Array, Params, Point, Scalar
+from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
 CUTOFF = 4e-7
 """Bubbles smaller than this share of the largest in their segment are left out. Products square what rounding makes of
 large readouts: with 1.5e-8, as on one axis alone, overlaps are known to 5e-11, with this to 1e-12 (x^2, 8 segments)."""
 
-TOGETHER = 512
-"""Any positions are evaluated in multiples of this."""
-
-
 BATCH = 4096
-"""Places that functions are evaluated at in one call: always as many, so that it is compiled once."""
+"""Places that functions are evaluated at in one call: always as many, so that it is compiled once for all meshes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,11 +65,8 @@ class Axis:
         unique = [np.unique(own, return_inverse=True) for own in places]  # on grids most are there many times
         sizes = [len(own) for own, _ in unique]
         x = np.concatenate([own for own, _ in unique])
-        place = np.pad(np.repeat(np.arange(len(sizes)), sizes), (0, -len(x) % BATCH), mode="edge")
-        x = np.pad(x, (0, -len(x) % BATCH), mode="edge")[:, None]
-        parts = [_units_at(self.ansatz, self.params, jnp.asarray(place[some]), jnp.asarray(x[some]))
-                 for some in (slice(begin, begin + BATCH) for begin in range(0, len(x), BATCH))]  # fmt: skip
-        units = np.split(np.concatenate(parts, axis=1), np.cumsum(sizes), axis=1)
+        place = np.repeat(np.arange(len(sizes)), sizes)
+        units = np.split(_units_at(self.ansatz, self.params, place, x), np.cumsum(sizes), axis=1)
         return [
             np.einsum("jqw,wn->jnq", units[segment], self.linear[segment][:, self.within(segment)], optimize=True)[
                 ..., inverse
@@ -82,11 +77,9 @@ class Axis:
     def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
         """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of
         two segments as seen from its right."""
-        padded = np.pad(x, (0, -len(x) % TOGETHER), mode="edge")  # so that few sizes are compiled
-        place = self.mesh.segment(padded)
+        place = self.mesh.segment(x)
         with jax.enable_x64(True):
-            units = np.asarray(_units_at(self.ansatz, self.params, jnp.asarray(place), jnp.asarray(padded)[:, None]))
-        units, place = units[:, : len(x)], place[: len(x)]
+            units = _units_at(self.ansatz, self.params, place, x)
         weight = np.diff(x, prepend=x[:1]) / 2 + np.diff(x, append=x[-1:]) / 2
         jets = np.einsum("jqw,qwn->jnq", units, self.linear[place], optimize=True)
         return OnGrid(x=x, weight=weight, jets=jets, mass=mass)
@@ -137,21 +130,28 @@ class OnGrid:
         return e, mix.T @ self.jets[0]
 
 
-def axis_of(ansatz: Ansatz, params: Params, mass: float, points: Sequence[int]) -> tuple[Axis, list[OnGrid]]:
+def axis_of(
+    ansatz: Ansatz, params: Params, mass: float, points: Sequence[int], cutoff: float = CUTOFF, orthogonal: bool = True
+) -> tuple[Axis, list[OnGrid]]:
     """All functions of an ansatz with the hidden units of `params`, and their values on quadratures.
 
-    points  Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
+    points      Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
+    cutoff      bubbles smaller than this share of the largest in their segment are left out
+    orthogonal  whether nodal functions are made orthogonal to the bubbles; that gives them readouts as large as those
+                of the smallest bubbles, 1 / cutoff, and rounding with them
 
     Bubbles of a segment are made orthonormal by a singular value decomposition, and those that are too small to survive
-    rounding are dropped; nodal functions are made orthogonal to the bubbles.
+    rounding are dropped.
     """
     mesh = Mesh(np.asarray(ansatz.edges, np.float64))
     rules = [legendre(n) for n in points]
     share = (np.concatenate([nodes for nodes, _ in rules]) + 1) / 2
-    units = np.asarray(_units(ansatz, params, jnp.asarray(mesh.at(share))[..., None]), np.float64)
+    at = mesh.at(share)
+    units = _units_at(ansatz, params, np.repeat(np.arange(len(mesh)), len(share)), at.ravel())
+    units = units.reshape(3, *at.shape, -1)
     first = slice(0, points[0])
     linear = _independent(units[0][:, first], np.sqrt(rules[0][1] / 2 * mesh.lengths[:, None]),
-                          np.asarray(ansatz.continuity, np.float64))  # fmt: skip
+                          np.asarray(ansatz.continuity, np.float64), cutoff, orthogonal)  # fmt: skip
     nodal = np.eye(ansatz.continuity.shape[2])
     width, nodes = linear.shape[-1] - len(nodal), len(nodal)
     # on the host: arrays of JAX are single precision once they have been pickled
@@ -167,7 +167,9 @@ def axis_of(ansatz: Ansatz, params: Params, mass: float, points: Sequence[int]) 
     return axis, grids
 
 
-def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray) -> np.ndarray:
+def _independent(
+    value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cutoff: float, orthogonal: bool
+) -> np.ndarray:
     """Weights (S, W + 4, n) of functions that depend on each other no more than rounding allows.
 
     value  (S, Q, W + 4) of the units, and root (S, Q) the square roots of the quadrature weights
@@ -177,10 +179,12 @@ def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray) ->
     for segment in range(segments):
         units = value[segment] * root[segment][:, None]
         left, sizes, right = np.linalg.svd(units[:, :width], full_matrices=False)
-        kept = sizes > CUTOFF * sizes[0]
+        kept = sizes > cutoff * sizes[0]
         bubbles = right[kept].T / sizes[kept]
-        within = left[:, kept].T @ units[:, width:]
-        within += left[:, kept].T @ (units[:, width:] - left[:, kept] @ within)
+        within = np.zeros((kept.sum(), 4))
+        if orthogonal:
+            within += left[:, kept].T @ units[:, width:]
+            within += left[:, kept].T @ (units[:, width:] - left[:, kept] @ within)
         ties[segment] = np.concatenate([-bubbles @ within, np.eye(4)]) @ continuity[segment]
         blocks.append(np.concatenate([bubbles, np.zeros((4, kept.sum()))]))
     count = sum(block.shape[1] for block in blocks)
@@ -191,32 +195,39 @@ def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray) ->
     return np.concatenate([linear, ties], axis=2)
 
 
-@jax.jit
-def _units(ansatz: Ansatz, params: Params, x: Float[Array, "S n 1"]) -> Float[Array, "3 S n W+4"]:
-    """psi, psi' and psi'' where one weight of the readout, or one number at the ends, is 1 and all others are 0."""
-    at = _jet_of_units(ansatz, params)
-    return jnp.stack(jax.vmap(jax.vmap(at, (None, 0)))(ansatz.segments(params), x))
-
-
-@jax.jit
 def _units_at(
-    ansatz: Ansatz, params: Params, place: Int[Array, "Q"], x: Float[Array, "Q 1"]
-) -> Float[Array, "3 Q W+4"]:
-    """The same at positions of any segments, `place`."""
-    at = _jet_of_units(ansatz, params)
-    return jnp.stack(jax.vmap(at)(jax.tree.map(lambda leaf: leaf[place], ansatz.segments(params)), x))
+    ansatz: Ansatz, params: Params, place: Int[np.ndarray, "Q"], x: Float[np.ndarray, "Q"]
+) -> Float[np.ndarray, "3 Q W+4"]:
+    """psi, psi' and psi'' at positions of the segments `place` where one weight of the readout, or one number at the
+    ends, is 1 and all others are 0."""
+    segments = jax.tree.map(np.asarray, ansatz.segments(params))
+    parts = []
+    for begin in range(0, len(x), BATCH):
+        some = slice(begin, begin + BATCH)
+        short = BATCH - len(x[some])
+        own, at = np.pad(place[some], (0, short), mode="edge"), np.pad(x[some], (0, short), mode="edge")
+        jets = _jets_of_units(ansatz.wavefunction, jax.tree.map(lambda leaf: leaf[own], segments), at)
+        parts.append(np.asarray(jets, np.float64)[:, : BATCH - short])
+    return np.concatenate(parts, axis=1)
 
 
-def _jet_of_units(ansatz: Ansatz, params: Params) -> Callable[[Params, Point], tuple[Array, ...]]:
-    size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], params["network"]["readout"]))
+@functools.partial(jax.jit, static_argnums=0)
+def _jets_of_units(wavefunction: Any, segments: Params, x: Float[Array, "Q"]) -> Float[Array, "3 Q W+4"]:
+    """The same in one segment, what it knows of the parameters, for every position."""
+    size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], segments["network"]["readout"]))
 
-    def at(segment: Params, x: Point) -> tuple[Array, ...]:
+    each = jnp.eye(size.size + 4, dtype=size.dtype)
+
+    def at(segment: Params, x: Scalar) -> tuple[Array, ...]:
         def psi(unit: Array, x: Scalar) -> Scalar:
             network = {**segment["network"], "readout": unravel(unit[: size.size])}
-            return ansatz.in_segment({**segment, "network": network, "nodal": unit[size.size :]}, x[None])
+            return wavefunction.in_segment({**segment, "network": network, "nodal": unit[size.size :]}, x[None])
 
-        slope, curvature = jax.grad(psi, 1), jax.grad(jax.grad(psi, 1), 1)
-        each = jnp.eye(size.size + 4, dtype=size.dtype)
-        return tuple(jax.vmap(f, (0, None))(each, x[0]) for f in (psi, slope, curvature))
+        def every(x: Scalar) -> Array:
+            return jax.vmap(psi, (0, None))(each, x)
 
-    return at
+        # forwards: the hidden units are differentiated once, backwards once for each of the functions
+        slope = jax.jacfwd(every)
+        return every(x), slope(x), jax.jacfwd(slope)(x)
+
+    return jnp.stack(jax.vmap(at)(segments, x))

@@ -239,6 +239,11 @@ def _below(node: Node) -> Iterator[Node]:
             yield from _below(child)
 
 
+def has_x(node: Node) -> bool:
+    """Whether x is in a tree."""
+    return any(inner.operation == "x" for inner in _below(node))
+
+
 def size(node: Node) -> int:
     """How many operations, names and numbers a tree holds."""
     return sum(1 for _ in _below(node))
