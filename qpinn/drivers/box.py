@@ -40,7 +40,7 @@ FEWEST, USEFUL = 56, 80.0
 """Of the functions of an axis those are left out whose energy is more than 80 times as far above the lowest as the
 highest level is above the ground state, but for the first 56."""
 
-FUNCTIONS_OF_KINKS = {2: 180, 3: 44}
+FUNCTIONS_OF_KINKS = {2: 256, 3: 44}
 """The same where V jumps on planes across the axis."""
 
 MOST_LEVELS = 64

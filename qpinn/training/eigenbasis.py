@@ -116,7 +116,7 @@ def eigenbasis(
     points   Gauss-Legendre points in a segment of the two quadratures
     margins  lengths (left, right) over which psi is made to end, of segments of the mesh; 0 for an end of the domain
     """
-    axis, (fine, check) = axis_of(ansatz, params, 1.0, points, CUTOFF, orthogonal=False)
+    axis, (fine, check) = axis_of(ansatz, params, 1.0, points, CUTOFF)
     v, mass = np.asarray(potential.at(fine.x[:, None]), np.float64) + 0 * fine.x, _mass(potential, fine.x)
     places, strengths = deltas_of(potential)
     at_deltas = _at(axis, np.asarray(places, np.float64))

@@ -22,9 +22,9 @@ from qpinn.geometry.quadrature import legendre
 from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
-CUTOFF = 4e-7
-"""Bubbles smaller than this share of the largest in their segment are left out. Products square what rounding makes of
-large readouts: with 1.5e-8, as on one axis alone, overlaps are known to 5e-11, with this to 1e-12 (x^2, 8 segments)."""
+CUTOFF = 1e-8
+"""Bubbles smaller than this share of the largest in their segment are left out, and felt in residuals as
+CUTOFF |psi''|. Single functions are known to eps / CUTOFF."""
 
 BATCH = 4096
 """Places that functions are evaluated at in one call: always as many, so that it is compiled once for all meshes."""
@@ -131,17 +131,16 @@ class OnGrid:
 
 
 def axis_of(
-    ansatz: Ansatz, params: Params, mass: float, points: Sequence[int], cutoff: float = CUTOFF, orthogonal: bool = True
+    ansatz: Ansatz, params: Params, mass: float, points: Sequence[int], cutoff: float = CUTOFF
 ) -> tuple[Axis, list[OnGrid]]:
     """All functions of an ansatz with the hidden units of `params`, and their values on quadratures.
 
-    points      Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
-    cutoff      bubbles smaller than this share of the largest in their segment are left out
-    orthogonal  whether nodal functions are made orthogonal to the bubbles; that gives them readouts as large as those
-                of the smallest bubbles, 1 / cutoff, and rounding with them
+    points  Gauss-Legendre points in a segment of each quadrature; on the first the functions are made independent
+    cutoff  bubbles smaller than this share of the largest in their segment are left out
 
     Bubbles of a segment are made orthonormal by a singular value decomposition, and those that are too small to survive
-    rounding are dropped.
+    rounding are dropped. Nodal functions stay as they are: made orthogonal to the bubbles they would have readouts as
+    large as those of the smallest of these, 1 / cutoff, and rounding with them in everything that psi' is not zero in.
     """
     mesh = Mesh(np.asarray(ansatz.edges, np.float64))
     rules = [legendre(n) for n in points]
@@ -151,7 +150,7 @@ def axis_of(
     units = units.reshape(3, *at.shape, -1)
     first = slice(0, points[0])
     linear = _independent(units[0][:, first], np.sqrt(rules[0][1] / 2 * mesh.lengths[:, None]),
-                          np.asarray(ansatz.continuity, np.float64), cutoff, orthogonal)  # fmt: skip
+                          np.asarray(ansatz.continuity, np.float64), cutoff)  # fmt: skip
     nodal = np.eye(ansatz.continuity.shape[2])
     width, nodes = linear.shape[-1] - len(nodal), len(nodal)
     # on the host: arrays of JAX are single precision once they have been pickled
@@ -167,9 +166,7 @@ def axis_of(
     return axis, grids
 
 
-def _independent(
-    value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cutoff: float, orthogonal: bool
-) -> np.ndarray:
+def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cutoff: float) -> np.ndarray:
     """Weights (S, W + 4, n) of functions that depend on each other no more than rounding allows.
 
     value  (S, Q, W + 4) of the units, and root (S, Q) the square roots of the quadrature weights
@@ -178,14 +175,10 @@ def _independent(
     width, blocks, ties = total - 4, [], np.zeros((segments, total, continuity.shape[2]))
     for segment in range(segments):
         units = value[segment] * root[segment][:, None]
-        left, sizes, right = np.linalg.svd(units[:, :width], full_matrices=False)
+        _, sizes, right = np.linalg.svd(units[:, :width], full_matrices=False)
         kept = sizes > cutoff * sizes[0]
         bubbles = right[kept].T / sizes[kept]
-        within = np.zeros((kept.sum(), 4))
-        if orthogonal:
-            within += left[:, kept].T @ units[:, width:]
-            within += left[:, kept].T @ (units[:, width:] - left[:, kept] @ within)
-        ties[segment] = np.concatenate([-bubbles @ within, np.eye(4)]) @ continuity[segment]
+        ties[segment, width:] = continuity[segment]
         blocks.append(np.concatenate([bubbles, np.zeros((4, kept.sum()))]))
     count = sum(block.shape[1] for block in blocks)
     linear, begin = np.zeros((segments, total, count)), 0
