@@ -26,7 +26,9 @@ NAMED = "potential.parameters"
 
 
 def opened(word: str) -> str:
-    """An override of a key of `NAMED` as Hydra must have it to take one that is not there yet."""
+    """An override of a key of `NAMED` as Hydra must have it to take one that is not there yet, and a list of ends, which
+    is no choice of a group, by its key."""
+    word = re.sub(r"^ends=(?=\s*\[)", "ends.axes=", word)
     return f"++{word}" if re.match(rf"{re.escape(NAMED)}[.=]", word) else word
 
 

@@ -88,7 +88,9 @@ def _states(solution: Any) -> list[dict[str, Any]]:
     last = float(np.clip(levels.half_width[-1] / levels.scale[-1], box_symmetry.SAME, box_symmetry.LOOSEST))
     goes_on = levels.beyond - levels.energies[-1] <= last * levels.scale[-1]
     shown = range(len(levels.energies))[solution.shown]
-    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * ~np.array(solution.plan.chosen)[:, None]
+    given = [[not chosen and end == "wall" for end in (ends.left, ends.right)]
+             for chosen, ends in zip(solution.plan.chosen, solution.plan.potential.ends_of_axes, strict=True)]  # fmt: skip
+    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * given
     falls = 0.005 * (solution.wall_flux * widths).sum(axis=(1, 2)) if widths.any() else np.zeros(len(shown))
     states = []
     for place, (index, converged) in enumerate(zip(shown, solution.converged, strict=True)):
