@@ -69,6 +69,10 @@ FUNCTIONS = 16
 ROUNDING = 1e-6
 """What (p, V' p), made 1, may be off, its smallest directions being 1e-6 of the largest."""
 
+PAIR = 1e-2
+"""Of the functions of an axis that are known none is taken without another one whose energy is as close to its own, of
+the way to the lowest: on a ring they come in pairs."""
+
 EPS = float(np.finfo(float).eps)
 
 SHARES = (0.9, 0.75, 0.5, 0.25, 0.1)
@@ -116,6 +120,8 @@ def known(coupled: Coupled, loss: float) -> list[np.ndarray]:
     for e, defects in zip(coupled.energies, coupled.defects, strict=True):
         size = np.diag(defects)[:-1]  # one is left out: its level is the floor of the others
         kept = max(1, int(np.argmax(np.append(len(size) * size > loss**2, True))))
+        while kept > 1 and e[kept] - e[kept - 1] < PAIR * (e[kept] - e[0]):
+            kept -= 1
         found.append(e[:kept] - kept * size[:kept] / loss)
     return found
 
