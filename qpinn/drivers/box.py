@@ -260,7 +260,9 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     """What is known of the levels that were asked for."""
     fine, check_ = found.fine, found.check
     energies, eps = fine.energies, float(np.finfo(float).eps)
-    rounding = 32 * eps * fine.size + 2 * np.abs(energies - check_.energies) + fine.unseen
+    differ = np.abs(energies - check_.energies)  # where these are rounding a single one may be small by chance
+    differ = np.maximum(np.maximum.accumulate(differ), np.median(differ))
+    rounding = 32 * eps * fine.size + 2 * differ + fine.unseen
     reason = sigma.reason
     seen = bool(np.isfinite(fine.unseen).all())
     count, above = sigma.together, sigma.above
