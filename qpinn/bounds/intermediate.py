@@ -203,8 +203,9 @@ def sigma(potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energie
     count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
     mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
     coupled = couple(split, [grid.mixed(mix[:, :n]) for grid, (_, mix), n in zip(axes, mixes, counts, strict=True)])
-    floors = [survey(hamiltonian(piece.times(energy=grid.mass), ends), n).low / grid.mass
-              for piece, grid, n, ends in zip(compared.pieces, axes, counts, potential.ends_of_axes, strict=True)]  # fmt: skip
+    ends = potential.ends_of_axes
+    floors = [survey(hamiltonian(piece.times(energy=grid.mass), pair), n).low / grid.mass
+              for piece, grid, n, pair in zip(compared.pieces, axes, counts, ends, strict=True)]  # fmt: skip
     loss = LOSS * gap / len(axes)
     few = known(coupled, loss)
     products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)

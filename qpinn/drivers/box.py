@@ -20,8 +20,8 @@ from qpinn.drivers.clock import Clock
 from qpinn.drivers.eigenstates import check_device
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Stats
-from qpinn.physics import cells, potentials
 from qpinn.geometry.domain import Ends
+from qpinn.physics import cells, potentials
 from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.mean_field import mean_field
 from qpinn.physics.potentials.several import tabulated

@@ -106,8 +106,8 @@ def lowest_path(tables: Tables, axis: int, sizes: Sequence[int]) -> Float[np.nda
 
 
 class Sinc:
-    """An axis on n even points between walls, by sin functions (Colbert and Miller, J. Chem. Phys. 96 (1992) 1982); with
-    other ends on the middles of n even cells, by the sin and cos functions that do there what psi does."""
+    """An axis on n even points between walls, by sin functions (Colbert and Miller, J. Chem. Phys. 96 (1992) 1982);
+    with other ends on the middles of n even cells, by the sin and cos functions that do there what psi does."""
 
     def __init__(self, left: float, right: float, mass: float, count: int = 64, ends: Ends = WALLS) -> None:
         self.mass = mass
@@ -131,10 +131,7 @@ def _waves(t: Float[np.ndarray, "n"], ends: Ends) -> tuple[Float[np.ndarray, "n"
         turns = (k + 1) // 2
         angle = 2 * np.pi * np.outer(t, turns)
         return 2.0 * turns, np.where(k % 2 == 1, np.sin(angle), np.cos(angle))
-    if ends.walls:
-        waves = k + 1.0
-    else:
-        waves = k + (0.0 if ends.left == ends.right else 0.5)
+    waves = k + (1.0 if ends.walls else 0.0 if ends.alike else 0.5)
     angle = np.pi * np.outer(t, waves)
     return waves, np.sin(angle) if ends.left == "wall" else np.cos(angle)
 

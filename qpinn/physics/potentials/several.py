@@ -21,9 +21,9 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import LIMIT, finite, plain, positive, shown
+from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
-from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, pytree, walls
 from qpinn.physics.potentials.branches import branch
 from qpinn.physics.potentials.formula import Node
