@@ -26,8 +26,8 @@ NAMED = "potential.parameters"
 
 
 def opened(word: str) -> str:
-    """An override as Hydra must have it: one of a key of `NAMED`, to take it where it is not there yet; and a list of ends,
-    which is no choice of their group, with its key."""
+    """An override as Hydra must have it: of a key of `NAMED` so that it need not be there yet, a list of ends, which is
+    no choice of their group, with its key."""
     word = re.sub(r"^ends=(?=\s*\[)", "ends.axes=", word)
     return f"++{word}" if re.match(rf"{re.escape(NAMED)}[.=]", word) else word
 
