@@ -156,3 +156,12 @@ def test_ends_that_cannot_be(words, message):
 def test_list_of_ends_on_a_line():
     with pytest.raises(ValueError, match=r"ends.axes=.*: has 2 entries, and the potential has 1 axis"):
         qpinn.solve(qpinn.potentials.infinite_well(), ends=("free", "walls"))
+
+
+def test_strong_coupling_on_the_torus():
+    """Levels that the mean field has in another order: the solve among products goes on until it has them all."""
+    formula = "-7.48*cos(x + 4.88) + 4.35*cos(y + 0.249) - 11.09*cos(x + y + 0.392) + 6.73*cos(x - y + 3.726)"
+    potential = qpinn.potentials.expression(formula=formula, domain=[[0, TURN], [0, TURN]], masses=[1, 2.185])
+    solution = qpinn.solve(potential, ends="periodic", states=6)
+    assert all(solution.converged)
+    assert solution.levels.residual.max() < 1e-3
