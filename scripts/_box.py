@@ -86,4 +86,14 @@ def heading(potential: Any, settings: Any) -> str:
     masses = "" if "masses" not in described else f", masses {described['masses']}"
     equation = "-sum psi_ii / m_i + V psi = E psi" if masses else "-Laplace psi + V psi = E psi"
     return (f"{described['name']}: {equation}{said} in {potential.dimension} dimensions, V = {described['formula']}"
-            f"{', ' if numbers else ''}{numbers}{masses}")  # fmt: skip
+            f"{', ' if numbers else ''}{numbers}{masses}{_ends(settings, potential.dimension)}")  # fmt: skip
+
+
+def _ends(settings: Any, dimension: int) -> str:
+    """What psi does at the ends of those axes that have others than walls."""
+    from qpinn.physics.potentials.several import coordinates
+    from qpinn.report.box_tables import at_ends
+
+    each = zip(coordinates(dimension), settings.ends.of_axes(dimension), strict=False)
+    said = [f"{name}{at_ends((ends.left, ends.right))}" for name, ends in each if not ends.walls]
+    return f"; ends of {', '.join(said)}" if said else ""

@@ -26,7 +26,9 @@ NAMED = "potential.parameters"
 
 
 def opened(word: str) -> str:
-    """An override of a key of `NAMED` as Hydra must have it to take one that is not there yet."""
+    """An override as Hydra must have it: of a key of `NAMED` so that it need not be there yet, a list of ends, which is
+    no choice of their group, with its key."""
+    word = re.sub(r"^ends=(?=\s*\[)", "ends.axes=", word)
     return f"++{word}" if re.match(rf"{re.escape(NAMED)}[.=]", word) else word
 
 

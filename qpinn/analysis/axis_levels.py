@@ -9,6 +9,8 @@ from jaxtyping import Float
 
 from qpinn.bounds import certify
 from qpinn.bounds.certify import Certificate, Values
+from qpinn.geometry.domain import WALLS, Ends
+from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.survey import survey
 from qpinn.wavefunctions.axis import OnGrid
 
@@ -27,11 +29,13 @@ class AxisLevels(NamedTuple):
     residual: Float[np.ndarray, "n n"]
 
 
-def axis_levels(v: Any, fine: OnGrid, check: OnGrid, count: int) -> AxisLevels:
-    """The lowest `count` levels of -u'' / m + v u = e u on an axis, v a potential between its walls."""
+def axis_levels(v: Any, fine: OnGrid, check: OnGrid, count: int, ends: Ends = WALLS) -> AxisLevels:
+    """The lowest `count` levels of -u'' / m + v u = e u on an axis with these ends; on a ring one more where `count` is
+    even: above the lowest level they come in pairs, and a gap follows each pair (Hill)."""
+    count += ends.ring and count % 2 == 0
     _, mix = fine.ritz(np.asarray(v.at(fine.x[:, None]), np.float64))
     mix = mix[:, :count]
-    heavy = v.times(energy=fine.mass)  # -u'' + m v u = m e u
+    heavy = hamiltonian(v.times(energy=fine.mass), ends)  # -u'' + m v u = m e u
     above = survey(heavy, count + 1).low / fine.mass
     values = _values(v, fine.mixed(mix))
     bound: Certificate = certify.certify(values, _values(v, check.mixed(mix)), float(above[count]), np.finfo(float).eps)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from qpinn.analysis.axis_levels import AxisLevels, axis_levels
 from qpinn.analysis.tensor import Forms, outer
 from qpinn.bounds import bazley_fox
+from qpinn.geometry.domain import Ends
 from qpinn.physics.mean_field import sums
 from qpinn.physics.potentials.several import tabulated
 from qpinn.physics.separable import Comparison
@@ -79,7 +80,7 @@ def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np
         return none._replace(reason=f"{below} levels or more of the comparison potential lie below them")
     best, share = None, 0.0
     for size in (size for size in sorted({*SIZES, most}) if size >= max(4 * asked, below)):
-        chosen = _chosen(compared, rules, rough, size)
+        chosen = _chosen(compared, rules, rough, size, potential.ends_of_axes)
         if chosen is None:
             continue
         forms = _forms(_parts(potential, compared, chosen, rules, checks=False))
@@ -120,7 +121,9 @@ class _Chosen(NamedTuple):
         return bazley_fox.lower(energies, *forms, self.tau, _residual(self.levels, self.used), errors)  # type: ignore
 
 
-def _chosen(compared: Comparison, rules: Rules, rough: list[np.ndarray], size: int) -> _Chosen | None:
+def _chosen(
+    compared: Comparison, rules: Rules, rough: list[np.ndarray], size: int, ends: Sequence[Ends]
+) -> _Chosen | None:
     """About `size` products, up to a gap of their energies; None where the axes have too few functions."""
     tuples = sums(rough, int(size * (1 + WINDOW)) + 1)
     total = sum(e[tuples[:, axis]] for axis, e in enumerate(rough))
@@ -132,7 +135,7 @@ def _chosen(compared: Comparison, rules: Rules, rough: list[np.ndarray], size: i
         count = int(highest[axis]) + 1 + BEYOND
         if count > len(rough[axis]) // 2:
             return None
-        levels.append(axis_levels(v, rules.fine[axis], rules.check[axis], count))
+        levels.append(axis_levels(v, rules.fine[axis], rules.check[axis], count, ends[axis]))
         if not np.isfinite(levels[-1].lower).all():
             return None
     within = {tuple(index) for index in used}

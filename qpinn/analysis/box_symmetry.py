@@ -71,10 +71,15 @@ def symmetries(potential: Any) -> list[Symmetry]:
 
 
 def _holds(potential: Any, symmetry: Symmetry) -> bool:
-    """Whether V, walls and masses are what they were."""
+    """Whether V, walls and other ends, and masses are what they were."""
     walls, masses = np.asarray(potential.domain, float), np.asarray(potential.masses, float)
     order = list(symmetry.order)
     if not (np.array_equal(walls[order], walls) and np.array_equal(masses[order], masses)):
+        return False
+    ends = potential.ends_of_axes
+    if any(ends[place] != ends[axis] for axis, place in enumerate(order)):
+        return False
+    if any(turned and not (one.alike or one.ring) for turned, one in zip(symmetry.flipped, ends, strict=True)):
         return False
     x = walls[:, 0] + np.random.default_rng(0).random((PLACES, len(walls))) * (walls[:, 1] - walls[:, 0])
     moved = _image(potential, symmetry, x)

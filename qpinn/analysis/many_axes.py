@@ -16,9 +16,6 @@ from qpinn.physics.separable import by_terms
 from qpinn.training import index_products as products
 from qpinn.wavefunctions.axis import OnGrid
 
-MORE = 4
-"""Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
-
 FUNCTIONS = (16, 24, 32)
 """Functions of an axis that products are made of, until they are not what limits the residual."""
 
@@ -66,13 +63,14 @@ class ManyAxes(NamedTuple):
 
 def levels(
     potential: Any, fine: Sequence[OnGrid], check: Sequence[OnGrid], edges: Sequence[Float[np.ndarray, "S+1"]],
-    asked: int, tol: float, most: int = 100_000,
+    asked: int, tol: float, most: int = 100_000, more: int = 4,
 ) -> ManyAxes:  # fmt: skip
     """The lowest `asked` levels, and those up to the next gap, of a box of many axes.
 
     fine, check  all functions of every axis on two quadratures
     edges        of the segments of every axis
     tol          of each energy, as far as `most` products allow
+    more         levels beyond those asked for that are looked at, to end at a gap of the spectrum
     """
     field = mean_field(potential, fine)
     densities = [grid.weight * own[0] ** 2 for grid, own in zip(fine, field.functions, strict=True)]
@@ -86,7 +84,7 @@ def levels(
         own = [grid.mixed(mix) for grid, mix in zip(fine, mixes, strict=True)]
         coupled = products.couple(parts, own)
         if not count:
-            rough = products.ritz(coupled, asked + MORE, LOOSE * first, most).energies
+            rough = products.ritz(coupled, asked + more, LOOSE * first, most).energies
             count = ends_at(rough, asked)
         ritz = products.ritz(coupled, count, tol, most, more=1)
         vectors = ritz.vectors[:, :count]

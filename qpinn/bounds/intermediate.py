@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.potentials.several import Several, table
 from qpinn.physics.separable import ByTerms
 from qpinn.physics.survey import survey
@@ -67,6 +68,10 @@ FUNCTIONS = 16
 
 ROUNDING = 1e-6
 """What (p, V' p), made 1, may be off, its smallest directions being 1e-6 of the largest."""
+
+PAIR = 1e-2
+"""Of the functions of an axis that are known none is taken without another one whose energy is as close to its own, of
+the way to the lowest: on a ring they come in pairs."""
 
 EPS = float(np.finfo(float).eps)
 
@@ -115,6 +120,8 @@ def known(coupled: Coupled, loss: float) -> list[np.ndarray]:
     for e, defects in zip(coupled.energies, coupled.defects, strict=True):
         size = np.diag(defects)[:-1]  # one is left out: its level is the floor of the others
         kept = max(1, int(np.argmax(np.append(len(size) * size > loss**2, True))))
+        while kept > 1 and e[kept] - e[kept - 1] < PAIR * (e[kept] - e[0]):
+            kept -= 1
         found.append(e[:kept] - kept * size[:kept] / loss)
     return found
 
@@ -196,8 +203,9 @@ def sigma(potential: Several, compared: ByTerms, axes: Sequence[OnGrid], energie
     count, gap = len(energies) - 1, float(energies[-1] - energies[-2])
     mixes = [grid.ritz(v) for grid, v in zip(axes, split.v, strict=True)]
     coupled = couple(split, [grid.mixed(mix[:, :n]) for grid, (_, mix), n in zip(axes, mixes, counts, strict=True)])
-    floors = [survey(piece.times(energy=grid.mass), n).low / grid.mass
-              for piece, grid, n in zip(compared.pieces, axes, counts, strict=True)]  # fmt: skip
+    ends = potential.ends_of_axes
+    floors = [survey(hamiltonian(piece.times(energy=grid.mass), pair), n).low / grid.mass
+              for piece, grid, n, pair in zip(compared.pieces, axes, counts, ends, strict=True)]  # fmt: skip
     loss = LOSS * gap / len(axes)
     few = known(coupled, loss)
     products, tau = lower_products(coupled, few, loss, MOST_PRODUCTS, floors)

@@ -99,8 +99,8 @@ def run(potential: Any, count: int, phases: int, settings: Settings) -> Bands:
     for key in ("states", "state", "tol"):
         if getattr(settings, key) is not None:
             raise ValueError(f"{key}={getattr(settings, key)}: means nothing for bands; bands.count says how many")
-    if not settings.ends.ends.walls:
-        raise ValueError(f"ends.left={settings.ends.left}: bands have periodic ends of every phase; leave it out")
+    if not settings.ends.walls:
+        raise ValueError(f"{settings.ends.said}: bands have periodic ends of every phase; leave it out")
     if settings.sampling.name != "gauss_legendre":
         raise ValueError(f"sampling.name={settings.sampling.name}: bands need gauss_legendre")
     bare = units.dimensionless(potential, settings.units.units, settings.units.particle)

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
+from jaxtyping import Float
 
 from qpinn.drivers import box, box_curves, box_plan
 from qpinn.drivers.box_solution import BoxSolution, Levels, Training
@@ -17,6 +19,7 @@ from qpinn.report import page
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.runs import box_arrays, box_parameters, run_folder
 from qpinn.runs.box_folder import summary
+from qpinn.wavefunctions.ansatz import Ansatz
 
 
 def write(
@@ -60,8 +63,13 @@ def read(folder: Path, potential: Any, settings: Settings, stats: Stats) -> BoxS
 
     Raises ValueError, naming the file, if it is missing or damaged.
     """
+    ends = settings.ends.of_axes(potential.dimension)
+
+    def ansatz(edges: Float[np.ndarray, "S+1"], axis: int) -> Ansatz:
+        return box.ansatz_on(edges, settings, ends[axis])
+
     with jax.enable_x64(True):
-        stored = box_parameters.read(folder, potential.dimension, lambda edges: box.ansatz_on(edges, settings),
+        stored = box_parameters.read(folder, potential.dimension, ansatz,
                                      lambda walls: box_curves.curves_of(potential.on(walls)), Levels,
                                      Training)  # fmt: skip
         plan = box_plan.restored(potential, settings, [axis.mesh.edges for axis in stored.axes])

@@ -27,7 +27,8 @@ def found(
     most = min(box_plan.MOST_TERMS, fit_into(budget.room(), plan.solved))
     fine, check = ([rules[which] for rules in grids] for which in (0, 1))
     tol = min(0.03 * (settings.tol or 1.0), TOLERANCE) if settings.tol else TOLERANCE
-    solved = many_axes.levels(plan.potential, fine, check, plan.edges, plan.asked, tol * max(abs(plan.top), 1.0), most)
+    solved = many_axes.levels(plan.potential, fine, check, plan.edges, plan.asked, tol * max(abs(plan.top), 1.0), most,
+                              plan.more)  # fmt: skip
     mixed = tuple(axis.mixed(mix) for axis, mix in zip(axes, solved.mixes, strict=True))
     shown = slice(0, plan.asked)
     core = Terms(solved.tuples, solved.vectors.T[shown])

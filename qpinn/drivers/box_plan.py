@@ -14,12 +14,19 @@ from qpinn.analysis import box_symmetry
 from qpinn.drivers import budget
 from qpinn.drivers.settings import Settings
 from qpinn.physics import box_walls, cells, units
-from qpinn.physics.mean_field import MeanField, Sinc, lowest_path
+from qpinn.physics.mean_field import MeanField, Sinc, lowest_path, sums
 from qpinn.physics.potentials.several import tabulated
 from qpinn.training.index_products import fit_into
 
 EXTRA = 4
 """Levels beyond those asked for that are solved, to end at a gap of the spectrum."""
+
+MOST_EXTRA = 60
+"""The same where an axis has other ends than walls: there levels of the mean field come in many of one energy (24 and
+48 of a free particle on three rings), and as many are solved as it takes to come to a gap."""
+
+GAP = 0.2
+"""A gap of the mean field is one that is more than this share of the widest among these."""
 
 MOST_TERMS = 100_000
 """Products of more than three axes."""
@@ -62,6 +69,7 @@ class BoxPlan:
     edges      (S + 1,) of the segments of every axis, as many on each
     field      mean field on even points, and `axes` these points
     top        about the highest level that is solved
+    more       levels that are solved beyond those asked for
     """
 
     potential: Any
@@ -72,6 +80,7 @@ class BoxPlan:
     field: MeanField
     axes: list[Sinc]
     top: float
+    more: int = EXTRA
 
     @property
     def points(self) -> tuple[int, ...]:
@@ -91,7 +100,7 @@ class BoxPlan:
 
     @property
     def solved(self) -> int:
-        return self.asked + EXTRA
+        return self.asked + self.more
 
 
 def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
@@ -102,9 +111,10 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
     d = bare.dimension
     asked = settings.level + 1
-    boxed, chosen = box_walls.in_box(bare, asked + EXTRA)
+    boxed, chosen = box_walls.in_box(bare.between(settings.ends.of_axes(d)), asked + EXTRA)
     field, axes = box_walls.coarse(boxed)
-    top = box_walls.highest(field, asked + EXTRA)
+    more = _more(field, asked) if boxed.joined else EXTRA
+    top = box_walls.highest(field, asked + more)
     tables = tabulated(boxed, [axis.x for axis in axes])
     sizes = [len(axis.x) for axis in axes]
     edges = []
@@ -113,7 +123,7 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         kinks = boxed.breakpoints[axis]
         longest = (settings.ansatz.phase or kind(PHASE, d)) * phase
         flat = FLAT if d == 2 and boxed.curves else 0.0
-        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat)
+        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat, boxed.ends_of_axes[axis].ring)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
             own = _graded(own, kinks)
         if len(own) - 1 > kind(MOST, d):
@@ -124,7 +134,16 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
     return BoxPlan(
         potential=boxed, chosen=chosen, asked=asked, first=settings.level if settings.states is None else 0,
         edges=tuple(_filled(own, most) for own in edges), field=field, axes=axes, top=top,
+        more=more,
     )  # fmt: skip
+
+
+def _more(field: MeanField, asked: int) -> int:
+    """Levels to solve beyond those asked for, to have a gap of the mean field and some more among them."""
+    total = sorted(sum(e[place] for e, place in zip(field.energies, index, strict=True))
+                   for index in sums(field.energies, asked + MOST_EXTRA))  # fmt: skip
+    gaps = np.diff(total[asked - 1 :])
+    return int(np.argmax(gaps > GAP * gaps.max())) + EXTRA
 
 
 def restored(potential: Any, settings: Settings, edges: Sequence[Float[np.ndarray, "S+1"]]) -> BoxPlan:
@@ -165,16 +184,18 @@ def _edges(
     phase: float,
     kinks: tuple[float, ...],
     flat: float,
+    ring: bool,
 ) -> np.ndarray:
     """Edges of segments in which psi of energy `top` turns or decays by no more than `phase`, and V's breakpoints.
 
     low   about the least V at the points of the axis
     flat  share of the turns at the least V that are counted everywhere at least
+    ring  whether what lies beyond one end comes before the other
     """
     x, step = sinc.x, float(sinc.weight[0])
     wave = np.sqrt(sinc.mass * np.abs(low - top))
     inner = np.flatnonzero(low < top)
-    if inner.size:
+    if inner.size and not ring:
         before, after = np.cumsum(wave[: inner[0]][::-1])[::-1], np.cumsum(wave[inner[-1] + 1 :])
         beyond = np.concatenate([before, np.zeros(inner[-1] + 1 - inner[0]), after])
         wave = wave / (1 + (step * beyond / 4) ** 2)  # where little of psi is left, little needs to be followed

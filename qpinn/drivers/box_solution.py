@@ -103,7 +103,8 @@ class BoxSolution:
     stats     seconds, device, number of meshes
 
     energy    E of the first; energies (K,); bounds (K, 2), NaN where there is none
-    psi(x)    wavefunctions at positions (..., d): (...) where `states` was not given, else (K, ...); zero outside
+    psi(x)    wavefunctions at positions (..., d): (...) where `states` was not given, else (K, ...); zero outside,
+              but on a ring, where it goes on from period to period
     """
 
     given: Any
@@ -227,9 +228,11 @@ class BoxSolution:
         d = len(self.axes)
         if place.ndim == 0 or place.shape[-1] != d:
             raise TypeError(f"x: has the shape {place.shape}; its last axis must be that of {d} coordinates")
+        walls = np.asarray(self.plan.potential.domain, np.float64)
+        rings = np.array([ends.ring for ends in self.plan.potential.ends_of_axes])
+        place = np.where(rings, walls[:, 0] + np.mod(place - walls[:, 0], walls[:, 1] - walls[:, 0]), place)
         with jax.enable_x64(True):
             values = self._at(place.reshape(-1, d))
-        walls = np.asarray(self.plan.potential.domain, np.float64)
         inside = ((place >= walls[:, 0]) & (place <= walls[:, 1])).all(axis=-1)
         shown = np.where(inside, values.reshape(-1, *place.shape[:-1]), 0.0)[self.shown]
         return shown[0] if self.settings.states is None else shown

@@ -86,7 +86,7 @@ def of(potential: Any, settings: Settings) -> Plan:
     Raises ValueError if it does not bind as many states as were asked for, or they need too many segments.
     """
     bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
-    bare = hamiltonian(bare, settings.ends.ends)
+    bare = hamiltonian(bare, settings.ends.of_axes(1)[0])
     if has_kinks(bare) and settings.ansatz.name != "piecewise":
         raise ValueError(f"ansatz.name={settings.ansatz.name}: has no kinks, and psi of potential={bare.name} has "
                          "some; allowed: piecewise")  # fmt: skip

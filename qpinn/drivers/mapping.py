@@ -72,6 +72,8 @@ def converted(key: str, value: Any, wanted: Any) -> Any:
         if isinstance(value, str) and hasattr(wanted, "NAMED"):  # choices that are the same keys with other values
             one_of(key, value, wanted.NAMED)
             value = wanted.NAMED[value]
+        if isinstance(value, (list, tuple)) and hasattr(wanted, "LISTED"):  # a list alone is that of one key
+            value = {wanted.LISTED: value}
         if not isinstance(value, Mapping):
             raise ValueError(f"{key}={shown(value)}: must be a group of keys")
         return from_mapping(wanted, value, prefix=f"{key}.")  # type: ignore[arg-type]

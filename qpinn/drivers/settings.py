@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from qpinn.checks import finite, one_of, positive, shown, suggestion, whole
+from qpinn.drivers.ends_choice import EndsChoice
 from qpinn.drivers.mapping import NONE, converted, from_mapping
 from qpinn.equations.eigenvalue import ENERGY_MODES
-from qpinn.geometry import domain
 from qpinn.physics import units
 from qpinn.physics.potentials import BOXES, BUILDERS
 from qpinn.physics.potentials.base import dimension
@@ -189,25 +189,6 @@ class Start:
 
 
 @dataclasses.dataclass(frozen=True)
-class EndsChoice:
-    """What psi does at the ends of the domain, see `qpinn.geometry.domain.Ends`."""
-
-    left: str = "wall"
-    right: str = "wall"
-    theta: float = 0.0
-    NAMED: ClassVar[dict[str, dict[str, Any]]] = {
-        "walls": {}, "free": {"left": "free", "right": "free"}, "periodic": {"left": "periodic", "right": "periodic"}
-    }  # fmt: skip
-
-    def __post_init__(self) -> None:
-        self.ends  # noqa: B018 (checks)
-
-    @property
-    def ends(self) -> domain.Ends:
-        return domain.ends(self.left, self.right, self.theta)
-
-
-@dataclasses.dataclass(frozen=True)
 class UnitsChoice:
     """Units of the potential's numbers and of the results, see `qpinn.physics.units`.
 
@@ -278,7 +259,7 @@ class Settings:
     loss: Loss = Loss()
     start: Start = Start()
     units: UnitsChoice = UnitsChoice()
-    ends: EndsChoice = EndsChoice()
+    ends: EndsChoice = dataclasses.field(default_factory=EndsChoice)
     states: int | str | None = None
     state: int | None = None
     tol: float | None = None
@@ -289,14 +270,14 @@ class Settings:
         whole("seed", self.seed, 0, 2**31 - 1)
         self._check_states()
         one_of("precision", self.precision, ("float64", "float32"))
-        if not self.ends.ends.walls and self.ansatz.name != "piecewise":
-            raise ValueError(f"ends.left={self.ends.left}, ends.right={self.ends.right}: the envelope of "
+        if not self.ends.walls and self.ansatz.name != "piecewise":
+            raise ValueError(f"{self.ends.said}: the envelope of "
                              f"ansatz.name={self.ansatz.name} vanishes at both ends; allowed: piecewise")  # fmt: skip
         if self.units.units.length == "m" and (self.start.name, self.optimizer.name) != FAR:
             raise ValueError(f"units.length=m: start.name={self.start.name} optimizer.name={self.optimizer.name} takes "
                              "steps of order one, and psi and E in metres are far from that; allowed: start=ritz with "
                              "optimizer=levenberg_marquardt, or units.length=nm")  # fmt: skip
-        if not self.ends.ends.real:
+        if self.ends.axes is None and not self.ends.of_axes(1)[0].real:
             raise ValueError(f"ends.theta={self.ends.theta:g}: makes psi complex; allowed here: 0 and pi (bands for "
                              "all others: scripts/bands.py)")  # fmt: skip
         if self.sampling.name == "random" and self.optimizer.name == "levenberg_marquardt":

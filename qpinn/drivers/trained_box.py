@@ -284,8 +284,8 @@ def with_walls(potential: Any, settings: Settings) -> tuple[Any, tuple[bool, ...
     if settings.start.name not in ("random", "variational"):
         raise ValueError(f"start.name={settings.start.name}: an envelope of {potential.dimension} coordinates is "
                          "trained, not solved; write start=random or start=variational")  # fmt: skip
-    if not settings.ends.ends.walls:
-        raise ValueError(f"ends.left={settings.ends.left}, ends.right={settings.ends.right}: an envelope vanishes at "
+    if not settings.ends.walls:
+        raise ValueError(f"{settings.ends.said}: an envelope vanishes at "
                          "the walls; allowed: wall")  # fmt: skip
     if settings.states == "all":
         raise ValueError("states=all: is counted on a line alone; in several dimensions say how many")

@@ -14,6 +14,10 @@ MOST_BLOCKS = 12
 NEAREST = 1e-2
 """A denominator is no smaller than this, relative to the spread of the wanted eigenvalues."""
 
+STALLED = 8, 40
+"""Steps without a smaller residual after which there is none to be had: of a small one, which may be rounding, and of a
+large one, which waits for a level that is not among the vectors yet."""
+
 
 class Eigenpairs(NamedTuple):
     """values (k,), vectors (N, k), the norm of each residual (k,), and steps taken."""
@@ -50,7 +54,8 @@ def davidson(
         worst = float(sizes[:count].max())
         stalled = 0 if worst < 0.7 * best else stalled + 1
         best = min(best, worst)
-        if worst <= tol or steps == most or stalled > 8:
+        patience = STALLED[0 if worst < NEAREST**2 * float(values[-1] - values[0]) else 1]
+        if worst <= tol or steps == most or stalled > patience:
             return Eigenpairs(values[:count], vectors[:, :count], sizes[:count], steps)
         steps += 1
         if space.shape[1] >= MOST_BLOCKS * width:

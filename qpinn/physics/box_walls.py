@@ -41,8 +41,8 @@ def highest(field: MeanField, count: int) -> float:
 
 def coarse(potential: Any) -> tuple[MeanField, list[Sinc]]:
     """The mean field on even points between the walls of a box."""
-    axes = [Sinc(float(left), float(right), float(mass))
-            for (left, right), mass in zip(potential.domain, potential.masses, strict=True)]  # fmt: skip
+    axes = [Sinc(float(left), float(right), float(mass), ends=ends) for (left, right), mass, ends in
+            zip(potential.domain, potential.masses, potential.ends_of_axes, strict=True)]  # fmt: skip
     return mean_field(potential, axes), axes
 
 

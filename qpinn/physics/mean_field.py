@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from jaxtyping import Float
 
+from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.potentials.several import tabulated
 
 SWEEPS = 12
@@ -105,20 +106,34 @@ def lowest_path(tables: Tables, axis: int, sizes: Sequence[int]) -> Float[np.nda
 
 
 class Sinc:
-    """An axis on n even points between walls, by sin functions (Colbert and Miller, J. Chem. Phys. 96 (1992) 1982)."""
+    """An axis on n even points between walls, by sin functions (Colbert and Miller, J. Chem. Phys. 96 (1992) 1982);
+    with other ends on the middles of n even cells, by the sin and cos functions that do there what psi does."""
 
-    def __init__(self, left: float, right: float, mass: float, count: int = 64) -> None:
+    def __init__(self, left: float, right: float, mass: float, count: int = 64, ends: Ends = WALLS) -> None:
         self.mass = mass
-        step = (right - left) / (count + 1)
-        self.x = left + step * np.arange(1, count + 1)
+        cells = count + 1 if ends.walls else count
+        step = (right - left) / cells
+        self.x = left + step * (np.arange(1, count + 1) if ends.walls else np.arange(count) + 0.5)
         self.weight = np.full(count, step)
-        k = np.arange(1, count + 1)
-        modes = np.sqrt(2 / (count + 1)) * np.sin(np.pi * np.outer(k, k) / (count + 1))
-        self._kinetic = (modes * (k * np.pi / (right - left)) ** 2) @ modes.T / mass
+        waves, modes = _waves((self.x - left) / (right - left), ends)
+        modes = modes / np.linalg.norm(modes, axis=0)
+        self._kinetic = (modes * (waves * np.pi / (right - left)) ** 2) @ modes.T / mass
 
     def levels(self, v: Float[np.ndarray, "Q"]) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n Q"]]:
         e, u = np.linalg.eigh(self._kinetic + np.diag(v))
         return e, u.T / np.sqrt(self.weight)
+
+
+def _waves(t: Float[np.ndarray, "n"], ends: Ends) -> tuple[Float[np.ndarray, "n"], Float[np.ndarray, "n n"]]:
+    """Half-waves (n,) on an axis of length 1, and at its even points t the functions (n, n), one a column."""
+    k = np.arange(len(t))
+    if ends.ring:
+        turns = (k + 1) // 2
+        angle = 2 * np.pi * np.outer(t, turns)
+        return 2.0 * turns, np.where(k % 2 == 1, np.sin(angle), np.cos(angle))
+    waves = k + (1.0 if ends.walls else 0.0 if ends.alike else 0.5)
+    angle = np.pi * np.outer(t, waves)
+    return waves, np.sin(angle) if ends.left == "wall" else np.cos(angle)
 
 
 def sums(energies: Sequence[Float[np.ndarray, "n"]], count: int) -> np.ndarray:

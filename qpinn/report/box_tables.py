@@ -124,11 +124,24 @@ def potential(results: Results) -> str:
     said = [f"{key} {_short(value)}" for key, value in numbers.items()]
     if set(results["masses"]) != {1.0}:
         said.append(f"masses {_short(results['masses'])}")
-    walls = [f"{name} from {left:.6g} to {right:.6g}"
-             for name, (left, right) in zip(results["coordinates"], results["walls"], strict=True)]  # fmt: skip
-    if len({tuple(pair) for pair in results["walls"]}) == 1 and len(walls) > 2:
+    walls = [f"{name} from {left:.6g} to {right:.6g}{at_ends(kinds)}" for name, (left, right), kinds in
+             zip(results["coordinates"], results["walls"], ends(results), strict=True)]  # fmt: skip
+    if len({wall.partition(" ")[2] for wall in walls}) == 1 and len(walls) > 2:
         walls = [f"{results['coordinates'][0]} to {results['coordinates'][-1]} {walls[0].partition(' ')[2]}"]
     return ", ".join([*said, *walls])
+
+
+def ends(results: Results) -> list[list[str]]:
+    """What psi does at the left and the right end of every axis; walls in runs from before there was anything else."""
+    return list(results.get("ends", [["wall", "wall"]] * len(results["coordinates"])))
+
+
+def at_ends(kinds: Sequence[str]) -> str:
+    """What is said of the ends of an axis that are not both walls."""
+    left, right = kinds
+    if left == right:
+        return "" if left == "wall" else f" ({left})"
+    return f" ({left} left, {right} right)"
 
 
 def _short(value: Any) -> str:

@@ -17,7 +17,8 @@ from qpinn.runs import run_folder
 def summary(solution: Any, route: Mapping[str, Any], seconds: Mapping[str, float]) -> dict[str, Any]:
     """The content of results.json: a `qpinn.drivers.box_solution.BoxSolution`, as JSON can hold it.
 
-    dimension, coordinates  d and their names; walls, breakpoints and masses have an entry for each
+    dimension, coordinates  d and their names; walls, ends (what psi does there), breakpoints and masses have an entry
+                            for each
     curves                  conditions of several coordinates across which V may jump or bend
     symmetries              names of what leaves V as it is
     states                  see `_states`
@@ -57,6 +58,7 @@ def problem(solution: Any, boxed: Any) -> dict[str, Any]:
         "dimension": d,
         "coordinates": list(coordinates(d)[:d]),
         "walls": [[float(wall) for wall in pair] for pair in boxed.domain],
+        "ends": [[ends.left, ends.right] for ends in boxed.ends_of_axes],
         "masses": [float(mass) for mass in boxed.masses],
         "breakpoints": [[float(point) for point in points] for points in boxed.breakpoints],
         "curves": len(boxed.curves),
@@ -90,7 +92,10 @@ def _states(solution: Any) -> list[dict[str, Any]]:
     last = float(np.clip(levels.half_width[-1] / levels.scale[-1], box_symmetry.SAME, box_symmetry.LOOSEST))
     goes_on = levels.beyond - levels.energies[-1] <= last * levels.scale[-1]
     shown = range(len(levels.energies))[solution.shown]
-    widths = np.diff(np.asarray(solution.plan.potential.domain, float)) * ~np.array(solution.plan.chosen)[:, None]
+    plan = solution.plan
+    given = [[not chosen and end == "wall" for end in (ends.left, ends.right)]
+             for chosen, ends in zip(plan.chosen, plan.potential.ends_of_axes, strict=True)]  # fmt: skip
+    widths = np.diff(np.asarray(plan.potential.domain, float)) * given
     falls = 0.005 * (solution.wall_flux * widths).sum(axis=(1, 2)) if widths.any() else np.zeros(len(shown))
     states = []
     for place, (index, converged) in enumerate(zip(shown, solution.converged, strict=True)):

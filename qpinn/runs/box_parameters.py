@@ -66,12 +66,12 @@ def _linear(axis: Axis) -> dict[str, np.ndarray]:
 
 
 def read(
-    folder: Path, dimension: int, ansatz_on: Callable[[Float[np.ndarray, "S+1"]], Ansatz],
+    folder: Path, dimension: int, ansatz_on: Callable[[Float[np.ndarray, "S+1"], int], Ansatz],
     curves_in: Callable[[list[tuple[float, float]]], Sequence[Curve]], levels_kind: type, training_kind: type,
 ) -> Stored:  # fmt: skip
     """What `write` wrote of a box of so many axes, float64.
 
-    ansatz_on    the ansatz of an axis on its edges
+    ansatz_on    the ansatz of an axis, the number of it, on its edges
     curves_in    the curves of V between walls
     levels_kind  the class of the levels, training_kind that of what training did
 
@@ -80,7 +80,7 @@ def read(
     path = folder / NAME
     stored, names = checkpoint.arrays(path), [f"axis_{axis}" for axis in range(dimension)]
     with _named(path):
-        ansatze = [ansatz_on(_ascending(stored[f"{name}/edges"])) for name in names]
+        ansatze = [ansatz_on(_ascending(stored[f"{name}/edges"]), axis) for axis, name in enumerate(names)]
         shapes = [jax.eval_shape(ansatz.init, jax.random.key(0)) for ansatz in ansatze]
     params = checkpoint.load(path, {name: {"params": own} for name, own in zip(names, shapes, strict=True)})
     with _named(path):

@@ -178,7 +178,7 @@ def test_different_networks_give_the_same_levels():
 
 @pytest.mark.parametrize(("settings", "words"), [
     ({"states": "all"}, "states=all"), ({"precision": "float32"}, "precision=float32"),
-    ({"ends": "periodic"}, "ends.left=periodic"), ({"hamiltonian": {"deltas": [[0.5, 1.0]]}}, "hamiltonian.deltas"),
+    ({"hamiltonian": {"deltas": [[0.5, 1.0]]}}, "hamiltonian.deltas"),
     ({"hamiltonian": {"mass": 2.0}}, "potential.masses"), ({"states": 200}, "states=200"),
 ])  # fmt: skip
 def test_what_several_coordinates_do_not_have_is_refused(settings, words):

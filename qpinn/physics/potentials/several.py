@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import LIMIT, finite, plain, positive, shown
+from qpinn.geometry.domain import WALLS, Ends
 from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, pytree, walls
@@ -49,6 +50,7 @@ class Several(Potential):
 
     title     what the potential is called
     masses    m_i of the axes
+    joined    what psi does at the ends of every axis; () for walls (`between` makes others)
     """
 
     lefts: tuple[Number | None, ...]
@@ -59,6 +61,7 @@ class Several(Potential):
     values: tuple[Number, ...] = ()
     masses: tuple[Number, ...] = ()
     scale: Number = dataclasses.field(default=1.0, metadata={"hidden": True})
+    joined: tuple[Ends, ...] = dataclasses.field(default=(), metadata={"static": True, "hidden": True})
     energies: ClassVar[dict[str, float]] = {"scale": 1}
 
     @property
@@ -88,6 +91,23 @@ class Several(Potential):
         """The same between other walls."""
         lefts, rights = zip(*domain, strict=True)
         return dataclasses.replace(self, lefts=tuple(lefts), rights=tuple(rights))
+
+    def between(self, ends: Sequence[Ends]) -> Several:
+        """The same with other ends, one pair for each axis.
+
+        Raises ValueError where psi is to be free or periodic on a side on which the box has no end.
+        """
+        for axis, (pair, (left, right)) in enumerate(zip(ends, self.domain, strict=True)):
+            for name, place in ((pair.left, left), (pair.right, right)):
+                if place is None and name != "wall":
+                    raise ValueError(f"ends={name}: axis {axis + 1} has no ends, psi decays there; give "
+                                     "potential.domain, as [[0,6.283185307179586],...]")  # fmt: skip
+        return dataclasses.replace(self, joined=() if all(pair.walls for pair in ends) else tuple(ends))
+
+    @property
+    def ends_of_axes(self) -> tuple[Ends, ...]:
+        """What psi does at the ends of every axis."""
+        return self.joined or (WALLS,) * self.dimension
 
     @property
     def terms(self) -> tuple[Term, ...]:
