@@ -174,7 +174,7 @@ def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, set
     scale = settings.units.units.scale
     _, per_time = units.time(settings.units.units)
     bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
-    bare = hamiltonian(bare, settings.ends.ends)
+    bare = hamiltonian(bare, settings.ends.of_axes(1)[0])
     if drive is not None:
         drive = drive.checked(span)
     chosen = [place is None for place in bare.domain]

@@ -13,6 +13,7 @@ import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def main() -> int:
 def problems() -> Iterator[dict[str, Any]]:
     """Every problem by every route; those of qpinn in processes of their own, with nothing compiled before."""
     for name, problem in PROBLEMS.items():
-        x = np.linspace(*problem["domain"], AT)
+        x = points(problem)
         exact, doubt = reference(problem, x)
         found: dict[str, Any] = {"problem": name, "doubt": doubt, "qpinn": []}
         for tol in TOLERANCES:
@@ -95,6 +96,12 @@ def psi_on(grid: np.ndarray, psi: np.ndarray, x: np.ndarray) -> np.ndarray:
     from scipy.interpolate import CubicSpline
 
     return CubicSpline(grid, psi)(x)  # type: ignore[no-any-return]
+
+
+def points(problem: Mapping[str, Any]) -> np.ndarray:
+    """Where routes are compared."""
+    left, right = problem["domain"]
+    return np.linspace(left, right, AT)
 
 
 def distance(psi: np.ndarray, exact: np.ndarray, x: np.ndarray) -> float:
@@ -126,9 +133,8 @@ def reference(problem: Mapping[str, Any], x: np.ndarray) -> tuple[np.ndarray, fl
         place, k = center * np.cos(2 * t), -center * np.sin(2 * t)
         phase = np.exp(1j * (k * (x - place) - t + place * k / 2))
         return np.pi**-0.25 * np.exp(-((x - place) ** 2) / 2) * phase, 0.0
-    v, psi0, left, right = potential(problem), packet(problem), *problem["domain"]
-    cuts = (left, *problem.get("cuts", ()), right)
-    found = []
+    v, psi0, (left, right) = potential(problem), packet(problem), problem["domain"]
+    cuts, found = (left, *problem.get("cuts", ()), right), list[np.ndarray]()
     for energy in (1500.0, 3000.0) if problem["time"] != 1.6 else (2500.0, 4500.0):
         elements = other.Elements(lambda at: v(at, 0.0) - problem.get("drive", (0.0,))[0] * at, cuts, energy)
         if "drive" in problem:
@@ -166,7 +172,7 @@ def row(name: str, tol: float, seed: int) -> dict[str, Any]:
     solution = evolve(problem["v"], packets.gaussian(center, width, momentum), [0.0, problem["time"]], drive, tol,
                       domain=problem["domain"], seed=seed)  # fmt: skip
     seconds = time.perf_counter() - begun
-    psi = solution.psi(problem["time"], np.linspace(*problem["domain"], AT))
+    psi = solution.psi(problem["time"], points(problem))
     return {
         "seconds": seconds, "bound": float(solution.bound(problem["time"])), "rounds": solution.stats.rounds,
         "estimate": float(solution.estimate(problem["time"])), "states": len(solution.fine.start),
@@ -197,14 +203,13 @@ def random_packets(count: int) -> Iterator[dict[str, Any]]:
         x, still, found = np.linspace(*domain, AT), potential(problem), []
         for factor in (2.0, 4.0):
             cuts = (domain[0], *(float(b) for b in given.breakpoints if domain[0] < b < domain[1]), domain[1])
-            elements = other.Elements(lambda at, v=still: v(at, 0.0), cuts, factor * solution.fine.energy)
+            elements = other.Elements(partial(still, t=0.0), cuts, factor * solution.fine.energy)
             if drive is None:
                 c = other.exponential(elements, packet(problem), end)
             else:
                 states = int(np.searchsorted(elements.energies, factor / 2 * solution.fine.energy))
                 steps = int(factor * 40 * max(end * drive[1], 5))
-                c = other.magnus(elements, packet(problem), lambda t, d=drive: d[0] * np.cos(d[1] * t), lambda at: at,
-                                 end, states, steps)  # fmt: skip
+                c = other.magnus(elements, packet(problem), partial(force, drive), lambda at: at, end, states, steps)
             found.append(elements.psi(c, x))
         error, doubt = distance(solution.psi(end, x), found[1], x), distance(found[0], found[1], x)
         bound = float(solution.bound(end))
@@ -215,6 +220,11 @@ def random_packets(count: int) -> Iterator[dict[str, Any]]:
         }  # fmt: skip
         print(number, entry, flush=True)
         yield entry
+
+
+def force(drive: tuple[float, float], t: np.ndarray) -> np.ndarray:
+    """f of a dipole's drive."""
+    return drive[0] * np.cos(drive[1] * t)
 
 
 def draw(rng: np.random.Generator) -> tuple[str, tuple[float, float], str]:

@@ -11,6 +11,7 @@ import qpinn
 from qpinn import potentials
 from qpinn.drivers import box, box_folder
 from qpinn.drivers.settings import Settings
+from qpinn.geometry.domain import WALLS
 from qpinn.physics.potentials.several import several
 from qpinn.report import box_page, box_tables
 from qpinn.runs import box_folder as results_of
@@ -72,7 +73,7 @@ def test_what_was_trained_is_kept(trained, tmp_path):
         np.testing.assert_array_equal(value, getattr(loaded.training, name), err_msg=name)
     x = np.random.default_rng(0).uniform(-3, 3, (20, 2))
     np.testing.assert_array_equal(loaded.psi(x), trained.psi(x))
-    drawn = box.ansatz_on(trained.axes[0].mesh.edges, trained.settings).init(jax.random.key(0))
+    drawn = box.ansatz_on(trained.axes[0].mesh.edges, trained.settings, WALLS).init(jax.random.key(0))
     hidden = loaded.axes[0].params["network"]["hidden_0"]["kernel"]
     assert hidden.shape == drawn["network"]["hidden_0"]["kernel"].shape
 
