@@ -64,6 +64,9 @@ def plan_of(potential: Any, settings: Settings, sweep: Sweep) -> BoxPlan:
     if sweep.vary is not None:
         raise ValueError(f"sweep.vary={sweep.vary}: nothing is trained among products; leave it out, or "
                          "ansatz=envelope")  # fmt: skip
+    if not all(ends.walls for ends in settings.ends.of_axes(potential.dimension)):
+        raise ValueError(f"{settings.ends.said}: a sweep of products compares with products of sin functions, which "
+                         "are those of walls; leave it out")  # fmt: skip
     plan = box_plan.of(potential, settings)
     box.check_room(plan, settings)
     return plan

@@ -13,6 +13,7 @@ from tests_support import call
 import qpinn
 from qpinn.analysis import statistics
 from qpinn.drivers import sweep, sweep_products
+from qpinn.drivers.ends_choice import EndsChoice
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.sweep_settings import Sweep
@@ -83,3 +84,9 @@ def test_the_script_says_nothing_of_training(tmp_path, monkeypatch):
     refused = call("sweep", "potential=circular_dot", f"hydra.run.dir={tmp_path / 'other'}")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("ends", [{"left": "periodic", "right": "periodic"}, {"axes": ["walls", ["free", "wall"]]}])
+def test_ends_other_than_walls_are_refused_in_one_line(ends):
+    with pytest.raises(ValueError, match=r"^ends\.[^\n]* a sweep of products compares [^\n]*$"):
+        sweep_products.plan_of(qpinn.potentials.box(), Settings(ends=EndsChoice(**ends)), Sweep())
