@@ -19,11 +19,11 @@ def train(
     from qpinn.drivers import box, box_folder
     from qpinn.report import box_tables
 
-    route = box.describe_route(settings)
     say(heading(potential, settings))
-    say(f"{route['label']}; seed {settings.seed}")
     clock.lap("planning")
     solution = box.run(potential, settings)
+    route = box.describe_route(settings, bool(solution.bends))
+    say(f"{route['label']}; seed {settings.seed}")
     _say_walls(potential, solution.plan.chosen)
     clock.lap("planning", **solution.seconds)
     results = box_folder.write(place.folder, solution, route, clock.seconds, _cli.figures(config))
@@ -84,7 +84,9 @@ def heading(potential: Any, settings: Any) -> str:
     numbers = ", ".join(f"{key} {value:g}" for key, value in described.get("parameters", {}).items())
     said = "" if units.none else f" in {units.length} and {units.energy}"
     masses = "" if "masses" not in described else f", masses {described['masses']}"
-    equation = "-sum psi_ii / m_i + V psi = E psi" if masses else "-Laplace psi + V psi = E psi"
+    factor = "" if units.none else "hbar^2 / 2 " if masses else "hbar^2 / 2m "
+    kinetic = "sum psi_ii / m_i" if masses else "Laplace psi"
+    equation = f"-{factor}{kinetic} + V psi = E psi"
     return (f"{described['name']}: {equation}{said} in {potential.dimension} dimensions, V = {described['formula']}"
             f"{', ' if numbers else ''}{numbers}{masses}{_ends(settings, potential.dimension)}")  # fmt: skip
 
