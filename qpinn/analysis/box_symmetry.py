@@ -111,11 +111,14 @@ def places(functions: Sequence[tuple[np.ndarray, np.ndarray]], count: int = SAMP
     return np.stack(drawn, axis=1)
 
 
-def aligned(potential: Any, psi: Psi, x: Float[np.ndarray, "N d"], levels: Any) -> tuple[np.ndarray, Any]:
+def aligned(
+    potential: Any, psi: Psi, x: Float[np.ndarray, "N d"], levels: Any, residuals: Float[np.ndarray, "K K"]
+) -> tuple[np.ndarray, Any]:
     """A mix (K, K) of neighbouring levels after which their functions have the symmetries of V, and signs chosen; and
-    `levels` (`qpinn.drivers.box_solution.Levels`) with the moments of these functions.
+    `levels` (`qpinn.drivers.box_solution.Levels`) with the moments and the residuals of these functions.
 
-    psi  the functions (K, N) at places; of a symmetry R is psi_i(R x) = sum_j R_ij psi_j(x) at all places `x`
+    psi        the functions (K, N) at places; of a symmetry R is psi_i(R x) = sum_j R_ij psi_j(x) at all places `x`
+    residuals  <r_i|r_j> of r = H psi - E psi before they are mixed, orthogonal to all of them
     """
     known, mix, values = symmetries(potential), np.eye(len(levels.energies)), psi(x)
     runs = [run for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]) if len(run) > 1]
@@ -127,7 +130,9 @@ def aligned(potential: Any, psi: Psi, x: Float[np.ndarray, "N d"], levels: Any) 
         mix[some, some] = _split(operators, levels.energies[some] / levels.scale[run.start], spread)
     mix = mix * _signs(mix.T @ values, x)
     turned = {name: mix.T @ getattr(levels, name) @ mix for name in ("moments", "squares", "kinetic")}
-    return mix, dataclasses.replace(levels, **turned)
+    apart = levels.energies[:, None] - levels.energies
+    norms = np.sqrt(np.diag(mix.T @ residuals @ mix) + ((mix * apart) ** 2).sum(axis=0))
+    return mix, dataclasses.replace(levels, residual=norms, **turned)
 
 
 def characters(potential: Any, psi: Psi, x: Float[np.ndarray, "N d"]) -> dict[str, list[int | None]]:

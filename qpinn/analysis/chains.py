@@ -105,6 +105,9 @@ def blurred(
         if max(cells.degrees(alone)) <= degree and not alone.curves:
             continue
         own = [edges[axis] for axis in term.axes]
+        if alone.curves or alone.unlocated:
+            found.append((term.axes, np.full([len(grids[axis].x) for axis in term.axes], np.inf)))
+            continue
         low, high = cells.boxes(own)
         hair = np.array([cells.HAIR * np.abs(places).max() for places in own])
         off = np.asarray(cells.stray(alone, low + hair, high - hair, degree)).reshape([len(one) - 1 for one in own])

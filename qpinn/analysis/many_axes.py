@@ -32,6 +32,11 @@ LOWEST = 3
 """Functions of every axis whose densities a comparison potential is to be high for."""
 
 
+CURVES = "V jumps or bends across curves that no axis follows: the quadrature does not see it"
+UNLOCATED = "V jumps or bends at places that interval arithmetic does not tell apart: the quadrature may not see it"
+NARROW = "V is not smooth, or has details that are narrower than the segments: the quadrature does not see it"
+
+
 class ManyAxes(NamedTuple):
     """What came out for the levels 0..K-1, of which a gap follows.
 
@@ -42,6 +47,7 @@ class ManyAxes(NamedTuple):
     sigma     lower bound of level K, -inf where none was found
     lower     (K,) lower bounds of the levels, -inf where there are none
     beyond    energy of level K
+    unseen    why the quadrature does not see V, where it does not
     """
 
     mixes: list[np.ndarray]
@@ -52,12 +58,13 @@ class ManyAxes(NamedTuple):
     sigma: float
     lower: Float[np.ndarray, "K"]
     beyond: float
+    unseen: str
 
     @property
     def reason(self) -> str | None:
         """Why there are no bounds from below, or None."""
         if not np.isfinite(self.forms.unseen).all():
-            return "V jumps or bends across curves that no axis follows: the quadrature does not see it"
+            return self.unseen
         return None if np.isfinite(self.lower).all() else "the comparison potential is too far below V"
 
 
@@ -102,8 +109,15 @@ def levels(
         sigma = intermediate.sigma(potential, compared, fine, ritz.energies[: count + 1])
     return ManyAxes(
         mixes=mixes, tuples=ritz.tuples, vectors=vectors, forms=found, missing=ritz.missing[:count], sigma=sigma,
-        lower=lower_bounds(found, sigma), beyond=float(ritz.energies[count]),
+        lower=lower_bounds(found, sigma), beyond=float(ritz.energies[count]), unseen=unseen(potential),
     )  # fmt: skip
+
+
+def unseen(potential: Any) -> str:
+    """Why a quadrature between edges on the axes does not see V, if it does not."""
+    if potential.unlocated:
+        return UNLOCATED
+    return CURVES if potential.curves else NARROW
 
 
 def ends_at(energies: Float[np.ndarray, "n"], asked: int) -> int:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.analysis import box_bounds, box_symmetry, tensor
+from qpinn.analysis import box_bounds, box_symmetry, many_axes, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers import box_curves, box_many, box_plan, box_training, build
@@ -52,22 +52,20 @@ ROUNDS = 3
 """Meshes that are tried to meet a tolerance."""
 
 RESIDUAL = 1e-8
-"""Norm of the residual among products at which they are solved, relative to the highest level."""
+"""Norm of the residual among products at which they are solved, relative to the highest level above the least V."""
 
 SHORTER = 0.7
 """Segments of the next mesh, relative to those of the last one."""
 
 
-UNSEEN = "V jumps or bends across curves that no axis follows: the quadrature does not see it"
-
-
 class Solved(NamedTuple):
-    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, what is known, what
-    bends on curves, and how hidden units were trained."""
+    """What came out on one mesh: natural functions of the axes, coefficients (K, ...) in them, what is known,
+    <r_i|r_j>, what bends on curves, and how hidden units were trained."""
 
     axes: tuple[Axis, ...]
     core: Core
     levels: Levels
+    residuals: Float[np.ndarray, "K K"]
     bends: tuple[Bend, ...] = ()
     trained: box_training.Trained | None = None
 
@@ -103,7 +101,7 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
             training = box_training.beside(settings, solved.trained, lambda one: _on_mesh(plan, one, Clock()).levels)
             clock.lap("compare")
     psi = Psi(solved.axes, solved.core, solved.bends)
-    mix, levels = box_symmetry.aligned(plan.potential, psi.at, plan.sampled, solved.levels)
+    mix, levels = box_symmetry.aligned(plan.potential, psi.at, plan.sampled, solved.levels, solved.residuals)
     psi = psi.mixed(mix)
     clock.lap("measure")
     return BoxSolution(
@@ -112,13 +110,14 @@ def run(potential: Any, settings: Settings) -> BoxSolution:
     )  # fmt: skip
 
 
-def describe_route(settings: Settings) -> dict[str, Any]:
-    """What the levels are made of, in the words of `eigenstates.describe_route`."""
+def describe_route(settings: Settings, bends: bool = False) -> dict[str, Any]:
+    """What the levels are made of, in the words of `eigenstates.describe_route`; `bends` where V jumps on curves."""
     units = "untrained"
     if box_training.is_wanted(settings):
         units = f"hidden units trained by {OPTIMIZERS[settings.optimizer.name].label} in the mean field"
+    others = " and of products that bend on the curves of V" if bends else ""
     return {
-        "label": f"products of piecewise networks of the axes, {units}: Rayleigh-Ritz among all of them",
+        "label": f"products of piecewise networks of the axes, {units}: Rayleigh-Ritz among all of them{others}",
         "ansatz": "product", "start": "ritz", "projected_start": True, "optimizer": None, "energy": "rayleigh",
         "sampling": "gauss_legendre", "precision": settings.precision,
     }  # fmt: skip
@@ -177,16 +176,22 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
         sigma = box_bounds.Sigma(np.full(len(energies), -np.inf), plan.asked, reason=reason)
     levels = _levels(plan, found, sigma)
     clock.lap("bound")
-    bends = tuple(bend._replace(core=bend.core[: plan.asked]) for bend in found.bends)
-    return Solved(axes=found.axes, core=found.core[: plan.asked], levels=levels, bends=bends, trained=trained)
+    shown = slice(0, plan.asked)
+    bends = tuple(bend._replace(core=bend.core[shown]) for bend in found.bends)
+    return Solved(
+        axes=found.axes, core=found.core[shown], levels=levels, residuals=found.fine.residual[shown, shown],
+        bends=bends, trained=trained,
+    )  # fmt: skip
 
 
 def _cut(plan: BoxPlan) -> tuple[Cut | None, str | None]:
     """The cells cut along the curves where V jumps, None where there are none; or why that cannot be."""
+    if plan.potential.unlocated:
+        return None, many_axes.UNLOCATED
     if not plan.potential.curves:
         return None, None
     if plan.potential.dimension != 2:
-        return None, UNSEEN
+        return None, many_axes.CURVES
     if plan.potential.joined:
         return None, "V jumps or bends on curves, and functions that bend there are known between walls alone"
     try:
@@ -197,7 +202,7 @@ def _cut(plan: BoxPlan) -> tuple[Cut | None, str | None]:
 
 
 def _tolerance(plan: BoxPlan) -> float:
-    return RESIDUAL * max(abs(plan.top), 1.0)
+    return RESIDUAL * plan.height
 
 
 def among_products(plan: BoxPlan, settings: Settings) -> Found:
@@ -272,7 +277,7 @@ def _drawn(ansatz: Ansatz, key: Key) -> Params:
 def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     """Bound on the distance of V from what the quadrature integrates, at its points; None where V is a polynomial."""
     potential, points = plan.potential, plan.points[0]
-    if potential.curves:
+    if potential.curves or potential.unlocated:
         return np.full([len(grid.x) for grid in grids], np.inf)
     if max(cells.degrees(potential)) <= points // 2:
         return None
@@ -297,8 +302,7 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     count, above = sigma.together, sigma.above
     upper, lower = energies + rounding, np.full(len(energies), -np.inf)
     if not seen:
-        narrow = "V is not smooth, or has details that are narrower than the segments: the quadrature does not see it"
-        reason, upper = reason or (UNSEEN if plan.potential.curves else narrow), upper + np.inf
+        reason, upper = reason or many_axes.unseen(plan.potential), upper + np.inf
     elif above > energies[count - 1]:
         some = slice(0, count)
         spread = box_bounds.spread(fine, check_)[some, some]

@@ -91,6 +91,11 @@ class BoxPlan:
         rules = kind(POINTS if polynomial else POINTS_OF_OTHERS, d)
         return (*rules, *COARSE) if d == 3 else rules
 
+    @property
+    def height(self) -> float:
+        """`top` above about the least V, that of the mean field: the same whatever constant V has."""
+        return self.top - (sum(float(v.min()) for v in self.field.v) - self.field.excess)
+
     @functools.cached_property
     def sampled(self) -> Float[np.ndarray, "N d"]:
         """Random places where psi of the levels is to be found."""

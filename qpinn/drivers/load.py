@@ -126,7 +126,9 @@ def _write(solution: Solution | BoxSolution, folder: Path) -> None:
     config = _config(solution)
     run_folder.write_config(folder, config)
     if isinstance(solution, BoxSolution):
-        box_folder.write(folder, solution, box.describe_route(solution.settings), solution.seconds)
+        box_folder.write(
+            folder, solution, box.describe_route(solution.settings, bool(solution.bends)), solution.seconds
+        )
     else:
         _write_results(solution, folder)
     ended = "non-finite" if solution.status == "non-finite" else "finished"  # the folder is, also of what was stopped

@@ -190,13 +190,18 @@ def least(
 
 
 def degrees(potential: Any) -> list[float]:
-    """The degree of V as a polynomial in every coordinate, between planes where it jumps; inf where it is none."""
+    """The degree of V as a polynomial in every coordinate, between planes where it jumps; inf where it is none.
+
+    Where these planes are not located it is none either.
+    """
     names = coordinates(potential.dimension)
     by_axis: list[float] = [0.0] * potential.dimension
     for term in potential.terms:
         for axis in term.axes:
             known = {name for name in names if names.index(name) % potential.dimension == axis}
             by_axis[axis] = max(by_axis[axis], *(degree(term.tree, name) for name in known))
+    for axis in potential.unlocated:
+        by_axis[axis] = math.inf
     return by_axis
 
 

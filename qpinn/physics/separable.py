@@ -209,6 +209,14 @@ class Alone:
         return len(self.term.axes)
 
     @property
+    def domain(self) -> Any:
+        return tuple(self.potential.domain[axis] for axis in self.term.axes)
+
+    @property
+    def unlocated(self) -> tuple[int, ...]:
+        return tuple(self.term.axes.index(axis) for axis in self.potential.unlocated if axis in self.term.axes)
+
+    @property
     def breakpoints(self) -> Any:
         return tuple(self.potential.breakpoints[axis] for axis in self.term.axes)
 

@@ -107,7 +107,15 @@ def test_levels_that_are_close_but_not_the_same_get_their_parity_too(disc):
     def turned(x):
         return turn @ disc.at(x)
 
-    mix, levels = box_symmetry.aligned(disc.plan.potential, turned, disc.plan.sampled, apart)
+    norms = 1e-6 * np.arange(1, 7)
+    residuals = turn @ np.diag(norms**2) @ turn.T
+    mix, levels = box_symmetry.aligned(disc.plan.potential, turned, disc.plan.sampled, apart, residuals)
+    whole = mix.T @ residuals @ mix
+    np.testing.assert_allclose(np.diag(whole), norms**2, rtol=1e-6)
+    assert (levels.residual >= np.sqrt(np.diag(whole))).all()
+    alone = [0, 3, 4, 5]  # the others are mixed of two energies that differ by 1e-5
+    np.testing.assert_allclose(levels.residual[alone], norms[alone], rtol=1e-6)
+    assert (levels.residual[1:3] < 1e-5).all()
     values = box_symmetry.characters(disc.plan.potential, lambda x: mix.T @ turned(x), disc.plan.sampled)
     assert None not in values["parity x"] + values["parity y"]
     np.testing.assert_allclose(np.sort(np.diag(levels.squares[0])[1:3]), [0.5, 1.5], atol=1e-8)

@@ -310,9 +310,28 @@ def zeros(node: Node, left: float, right: float) -> list[float]:
     return [0.0 if abs(place) < least else place for place in places]
 
 
+@functools.lru_cache(maxsize=1024)
+def located(node: Node, left: float, right: float) -> bool:
+    """Whether `zeros` of a tree are all of them: interval arithmetic leaves few enough cells that may hold one.
+
+    Where it finds the tree zero on a whole stretch, that is one without a change.
+    """
+    if node.operation == "floor":
+        node = _turns(node)
+    value = compute(node, Interval(np.array([left]), np.array([right])))
+    if (value.lo == value.hi).all():
+        return True
+    return _cells_with_zeros(node, left, right) is not None
+
+
+def _turns(node: Node) -> Node:
+    """sin(pi u) of floor(u)."""
+    return Node("sin", (Node("*", (Node("number", (math.pi,)), node.operands[0])),))
+
+
 def _steps(node: Node, left: float, right: float) -> list[float]:
     """The first numbers at which floor(u) has another value: beside the zeros of sin(pi u)."""
-    turns = Node("sin", (Node("*", (Node("number", (math.pi,)), node.operands[0])),))
+    turns = _turns(node)
     near, places = 16 * EPS * max(abs(left), abs(right)), []
     for place in zeros(turns, left, right):
         before, after = _value(node, place - near), _value(node, place + near)

@@ -157,6 +157,11 @@ class Several(Potential):
         return tuple(_inner(places, *self.domain[axis]) for axis, places in enumerate(found))
 
     @property
+    def unlocated(self) -> tuple[int, ...]:
+        """Axes on which interval arithmetic does not tell where V jumps or bends: there `breakpoints` may lack some."""
+        return _unlocated(self, [switch for switch in self.switches if len(switch.axes) == 1])
+
+    @property
     def curves(self) -> tuple[Node, ...]:
         """Trees g of several coordinates, at whose zeros V or its slope may jump."""
         return tuple(switch.tree for switch in self.switches if len(switch.axes) > 1)
@@ -188,6 +193,22 @@ class OneSided(NamedTuple):
         return self.potential.dimension
 
     @property
+    def domain(self) -> Any:
+        """(left, right) of every axis."""
+        return self.potential.domain
+
+    @property
+    def breakpoints(self) -> Any:
+        """Those of V on all sides."""
+        return self.potential.breakpoints
+
+    @property
+    def unlocated(self) -> tuple[int, ...]:
+        """Axes of switches that are left and whose places are not known."""
+        trees = {tree for term in self.terms for tree in formulas.switches(term.tree)}
+        return _unlocated(self, [Term(_axes(tree, self.dimension), tree) for tree in trees])
+
+    @property
     def terms(self) -> tuple[Term, ...]:
         return tuple(Term(term.axes, resolved(term.tree, self.sides)) for term in self.potential.terms)
 
@@ -206,6 +227,25 @@ def _total(potential: Several, terms: Sequence[Term], places: Sequence[Any], tot
     for term in terms:
         total = total + potential.term_at(term, {axis: places[axis] for axis in term.axes} or {0: places[0]})
     return total
+
+
+def _unlocated(potential: Any, switches: Sequence[Term]) -> tuple[int, ...]:
+    """Axes of switches that depend on several coordinates, or on one and have zeros that are not all known."""
+    found: set[int] = set()
+    for switch in switches:
+        if len(switch.axes) > 1 or (switch.axes and not _is_located(potential, switch)):
+            found |= set(switch.axes)
+    return tuple(sorted(found))
+
+
+def _is_located(potential: Any, switch: Term) -> bool:
+    (axis,) = switch.axes
+    left, right = potential.domain[axis]
+    ends = [-1e3 if left is None else left, 1e3 if right is None else right]
+    tree = _as_x(switch.tree, axis, potential.dimension)
+    if formulas.switches(tree):
+        ends = sorted({*ends, *(place for place in potential.breakpoints[axis] if ends[0] < place < ends[1])})
+    return all(formulas.located(tree, *stretch) for stretch in pairwise(ends))
 
 
 def _nested(switch: Term) -> int:
