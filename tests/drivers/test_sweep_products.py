@@ -37,7 +37,7 @@ def test_a_start_is_the_solve_of_its_seed(tmp_path):
     frequencies = np.sqrt(np.linalg.eigvalsh([[1, 0.4], [0.4, 2]]))
     np.testing.assert_allclose(columns["energy"], 3 * frequencies[0] + frequencies[1], rtol=1e-8)
     assert statistics.outcomes(columns).tolist() == ["right state"] * 2
-    assert columns["energy"][0] != columns["energy"][1]
+    assert columns["residual"][0] != columns["residual"][1]  # energies may be the same to the last digit
     alone = qpinn.solve(potential, state=1, seed=4, **rough)
     assert columns["energy"][1] == pytest.approx(alone.energy, rel=1e-13)
     assert columns["residual"][1] == pytest.approx(alone.levels.residual[1], rel=1e-3)
