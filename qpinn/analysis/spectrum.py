@@ -21,6 +21,11 @@ MOVED = 0.05
 TURNED = 0.3
 """Distance in radians of the phase of t from what its slopes at both energies say, likewise: a resonance between."""
 
+PEAK = 1e-8
+"""Share of T by which a maximum between two energies exceeds both, beyond which it is looked at."""
+
+EPS = float(np.finfo(np.float64).eps)
+
 FINEST = 1e-12
 """Smallest distance of two energies, of the range of all."""
 
@@ -35,8 +40,9 @@ class Spectrum:
     t, r          (N,) corrected; t_plain, r_plain as they stand in psi, which need not conserve anything
     t_back        (N,) of waves from the right
     t_bound, r_bound   (N,) bounds on the distance of t and r from the exact ones
-    t_slope       (N,) dt/dE
+    t_slope       (N,) dt/dE; flux_slope (N,) d log(v_R / v_L) / dE
     residual      (N,) norms of (H - E) psi of the wave from the left, psi about 1
+    curable       (N,) the larger bound of t and r as it would be without rounding and what was cut off
     """
 
     energies: Float[np.ndarray, "N"]
@@ -49,7 +55,9 @@ class Spectrum:
     t_bound: Float[np.ndarray, "N"]
     r_bound: Float[np.ndarray, "N"]
     t_slope: Complex[np.ndarray, "N"]
+    flux_slope: Float[np.ndarray, "N"]
     residual: Float[np.ndarray, "N"]
+    curable: Float[np.ndarray, "N"]
 
     @property
     def open(self) -> Bool[np.ndarray, "N"]:
@@ -73,16 +81,32 @@ class Spectrum:
         return ratio
 
     @property
+    def transmission_slope(self) -> Float[np.ndarray, "N"]:
+        """dT/dE (N,), 0 where one of the leads is closed."""
+        with np.errstate(invalid="ignore"):
+            slope = self._flux * (2 * (np.conj(self.t) * self.t_slope).real + self.flux_slope * np.abs(self.t) ** 2)
+        return np.where(self.open, slope, 0.0)
+
+    @property
     def transmission_bound(self) -> Float[np.ndarray, "N"]:
-        """Bound (N,) on the error of T."""
-        bound = self._flux * bounds.probability(self.t, self.t_bound)
-        return np.where(self.open, np.where(np.isfinite(self.t_bound), bound, np.inf), 0.0)
+        """Bound (N,) on the error of T: its own, or that of R, since T = 1 - R."""
+        return self._bounds()[0]
 
     @property
     def reflection_bound(self) -> Float[np.ndarray, "N"]:
-        """Bound (N,) on the error of R: its own, or that of T, since R = 1 - T."""
-        own = np.where(np.isfinite(self.r_bound), bounds.probability(self.r, self.r_bound), np.inf)
-        return np.where(self.open, own, 0.0)
+        """The same of R."""
+        return self._bounds()[1]
+
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        amplitudes = ((self.t, self.t_bound, self._flux), (self.r, self.r_bound, 1.0))
+        with np.errstate(invalid="ignore"):
+            t, r = (
+                np.where(np.isfinite(bound), factor * bounds.probability(amplitude, bound), np.inf)
+                for amplitude, bound, factor in amplitudes
+            )
+        apart = np.abs(1 - self.transmission - self.reflection) + EPS
+        t, r = np.minimum(t, r + apart), np.minimum(r, t + apart)
+        return np.where(self.open, t, 0.0), np.where(self.open, r, 0.0)
 
 
 def spectrum(system: Discretization, energies: Float[np.ndarray, "N"], progress: Progress | None = None) -> Spectrum:
@@ -113,16 +137,21 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
         t_slope = half_right * (known.overlap + 1j * slope[1] * u[:, 1, 0] * u[:, 1, 1]
                                 - 1j * slope[0] * (2 - u[:, 0, 0]) * u[:, 0, 1])  # fmt: skip
         wronskian = np.abs(ends[:, :, 0, 0] * ends[:, :, 1, 1] - ends[:, :, 1, 0] * ends[:, :, 0, 1]).min(axis=1)
-        t_bound, r_bound = bounds.amplitude_bounds(bounds.Pair(
+        pair = bounds.Pair(
             residual=known.residual + known.unseen, unseen=known.unseen, size=known.size, wronskian=wronskian,
             velocity=velocity, rounding=known.rounding,
-        ))  # fmt: skip
+        )  # fmt: skip
+        t_bound, r_bound = bounds.amplitude_bounds(pair)
+        seen = bounds.amplitude_bounds(
+            dataclasses.replace(pair, residual=known.residual, unseen=0 * known.unseen, rounding=0 * known.rounding)
+        )
         crossed, back_too = bounds.cut_off(system.structure.tails / np.abs(velocity))
         t_bound = t_bound + crossed * (np.abs(t) + t_bound)
     return Spectrum(
         energies=energies, velocity=velocity, t=t, r=r, t_plain=t_plain, r_plain=r_plain, t_back=t_back,
         t_bound=t_bound, r_bound=r_bound + back_too, t_slope=t_slope,
-        residual=np.linalg.norm(known.residual[..., 0], axis=1),
+        flux_slope=(slope[1] / right - slope[0] / left).real,
+        residual=np.linalg.norm(known.residual[..., 0], axis=1), curable=np.maximum(*seen),
     )  # fmt: skip
 
 
@@ -134,7 +163,7 @@ def joined(first: Spectrum, second: Spectrum) -> Spectrum:
 
 
 def gaps(spectrum: Spectrum) -> Float[np.ndarray, "M"]:
-    """Energies half-way where T moves, or the phase of t turns by what its slopes do not say.
+    """Energies half-way where T moves, or the phase of t turns by what its slopes do not say; and maxima of T.
 
     A resonance that is narrower than the distance of two energies leaves T as it was and turns the phase by pi.
     """
@@ -144,8 +173,22 @@ def gaps(spectrum: Spectrum) -> Float[np.ndarray, "M"]:
         slope = (spectrum.t_slope / t).imag
         turn = np.angle(t[1:] / t[:-1] * np.exp(-0.5j * (slope[1:] + slope[:-1]) * step))
     moved = np.abs(np.diff(spectrum.transmission)) > MOVED
-    wanted = both & (moved | (np.abs(turn) > TURNED)) & (step > FINEST * np.ptp(energies))
-    return energies[:-1][wanted] + step[wanted] / 2
+    wide = step > FINEST * np.ptp(energies)
+    wanted = both & (moved | (np.abs(turn) > TURNED)) & wide
+    return np.union1d(energies[:-1][wanted] + step[wanted] / 2, _peaks(spectrum, both & wide & ~wanted))
+
+
+def _peaks(spectrum: Spectrum, where: np.ndarray) -> np.ndarray:
+    """Where T has its maxima between neighbours, by cubics through T and dT/dE, if it rises above both by PEAK."""
+    value, slope, step = spectrum.transmission, spectrum.transmission_slope, np.diff(spectrum.energies)
+    kept = np.flatnonzero(where & (slope[:-1] > 0) & (slope[1:] < 0))
+    first, last = slope[kept] * step[kept], slope[kept + 1] * step[kept]
+    rise = value[kept + 1] - value[kept]
+    cubic, square = first + last - 2 * rise, 3 * rise - 2 * first - last
+    share = -first / (square - np.sqrt(np.maximum(square**2 - 3 * cubic * first, 0.0)))
+    top = value[kept] + share * (first + share * (square + share * cubic))
+    higher = top - np.maximum(value[kept], value[kept + 1]) > PEAK * top
+    return (spectrum.energies[kept] + share * step[kept])[higher & (share > 1e-3) & (share < 1 - 1e-3)]
 
 
 def refined(system: Discretization, begun: Spectrum, most: int, progress: Progress | None = None) -> Spectrum:

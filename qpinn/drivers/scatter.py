@@ -278,21 +278,20 @@ def discretized(given: Structure, energies: np.ndarray, settings: ScatterSetting
 
 def on_edges(given: Structure, edges: np.ndarray, settings: ScatterSettings) -> Discretization:
     """The functions on segments between these edges, hidden units as they are drawn."""
-    ansatz = ansatz_of("piecewise", network_of(settings), edges, given.potential)
+    ansatz = jax.tree.map(jnp.asarray, ansatz_of("piecewise", network_of(settings), edges, given.potential))
     params = ansatz.init(jax.random.key(settings.seed))
     return waves.discretized(given, Equation(given.potential, ansatz), params, settings.points)
 
 
 def _finer(system: Discretization, found: Spectrum, settings: ScatterSettings) -> Discretization | None:
     """With the segments halved that keep bounds from meeting the tolerance; None where none do."""
-    missed = np.flatnonzero(np.maximum(found.transmission_bound, found.reflection_bound) > settings.tol)
+    missed = np.maximum(found.transmission_bound, found.reflection_bound) > settings.tol
+    missed = np.flatnonzero(missed & (found.curable > settings.tol / 10))
     if not missed.size or len(system.mesh) > MOST_SEGMENTS / 2:
         return None
     some = missed[np.linspace(0, len(missed) - 1, PROBES).round().astype(int)]
     known = waves.measured(system, waves.waves(system, found.energies[np.unique(some)]))
     felt = (known.residual.max(axis=-1) * known.size.max(axis=-1)).max(axis=0)
-    if not (known.residual > known.unseen).any():  # nothing but rounding
-        return None
     return on_edges(system.structure, system.mesh.bisected(felt > 0.1 * felt.max()).edges, settings)
 
 

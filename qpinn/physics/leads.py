@@ -32,7 +32,7 @@ GROWTH = 1.02
 
 @dataclasses.dataclass(frozen=True)
 class Leads:
-    """V and m beyond both ends (None: as at the ends) and the bias, by which V falls linearly from end to end."""
+    """V and m beyond both ends (None: as at the ends); the bias, by which V falls from end to end, and the right lead."""
 
     left: float | None = None
     right: float | None = None
@@ -156,10 +156,9 @@ def structure(potential: Any, leads: Leads = Leads(), slowest: float = 1.0) -> S
             raise ValueError(f"leads.bias={leads.bias:g}: falls between two ends; give potential.domain")
         left, right = (float(place) for place in cut.domain)
         cut = Section(potential=cut, left=left, right=right, slope=-leads.bias / (right - left), start=left)
-        limits = limits - np.array([0.0, leads.bias])
     ends = np.array([[float(place)] for place in cut.domain])
     masses = np.broadcast_to(np.asarray(mass_at(cut, ends), np.float64), (2,))
-    levels = _given(limits, leads.left, leads.right)
+    levels = _given(limits, leads.left, leads.right) - np.array([0.0, leads.bias])
     masses = _given(masses, leads.mass_left, leads.mass_right)
     return Structure(Hamiltonian(cut, OPEN), levels, masses, tails)
 

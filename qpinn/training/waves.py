@@ -21,6 +21,7 @@ from qpinn.physics.enclosure import stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.leads import Structure
 from qpinn.typing import Params
+from qpinn.wavefunctions.networks import ROUGH, steepness
 
 CUTOFF = 1e-10
 """Of the largest bubble of a segment, below which bubbles are left out: noise of rounding in psi'' grows as they are
@@ -42,7 +43,7 @@ class Discretization:
     bubbles  for each, the weights (P, r) of the readout
     ends     (S, 4, 4) value and slope at both ends from u and f
     columns  (S, m, P + 4) times roots of weights; v (S, m)
-    blur     (S,) bound on the distance of V from what the points see of it; inf where 1 / m is not seen either
+    blur     (S,) bound on the distance of V from what the points see of it; inf where 1 / m or psi is not seen
     """
 
     structure: Structure
@@ -82,11 +83,21 @@ def discretized(structure: Structure, equation: Scattering, params: Params, poin
     blur = stray(potential, mesh.edges[:-1], mesh.edges[1:], degree)
     blur = np.where(blur <= 4 * EPS * np.abs(v).max(axis=1), 0.0, blur)  # it is in what rounding is allowed
     bent = stray_mass(potential, mesh.edges[:-1], mesh.edges[1:], degree) > 256 * EPS
+    bent |= not _resolved(equation, params, points + MORE)
     return Discretization(
         structure=structure, equation=equation, params=params, mesh=mesh, fit=pairs, bubbles=bubbles, ends=ends,
         columns=Columns(value[:, points:], kinetic[:, points:]), v=v[:, points:], x=np.asarray(check.x[..., 0]),
         weight=np.asarray(check.weight), blur=np.where(bent, np.inf, blur),
     )  # fmt: skip
+
+
+def _resolved(equation: Scattering, params: Params, points: int) -> bool:
+    """Whether psi has no kinks, and varies no faster than so many points of a segment resolve to 1e-10.
+
+    n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w).
+    """
+    steepest = float(np.max(np.asarray(steepness(params["network"]))))
+    return equation.ansatz.wavefunction.mlp.activation not in ROUGH and steepest <= points * np.pi / 23
 
 
 def _ends(continuity: np.ndarray) -> np.ndarray:

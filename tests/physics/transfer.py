@@ -90,4 +90,7 @@ def _tilted(energy, length, start, end, mass):
             ]
         )
 
-    return columns(length) * columns(mpmath.mpf(0)) ** -1
+    first = columns(mpmath.mpf(0))
+    determinant = scale / (mass * mpmath.pi)  # of Ai and Bi
+    inverse = mpmath.matrix([[first[1, 1], -first[0, 1]], [-first[1, 0], first[0, 0]]]) / determinant
+    return columns(length) * inverse
