@@ -23,8 +23,8 @@ from qpinn.physics import units
 from qpinn.physics.leads import Structure, between_jumps, structure
 from qpinn.physics.resolution import wave_edges
 from qpinn.physics.units import Units
+from qpinn.training import band, waves
 from qpinn.training import resonances as outgoing
-from qpinn.training import waves
 from qpinn.training.waves import Discretization
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
@@ -194,13 +194,21 @@ def run(
     with jax.enable_x64(True):
         system = discretized(given, scaled, settings)
         clock.lap("segments")
+        begun = system
+        if settings.train:
+            system = _trained(system, scaled, settings)
+            clock.lap("training")
         found = spectra.spectrum(system, scaled, progress)
         if refine:
             found = spectra.refined(system, found, MORE * len(scaled), progress)
-        system, found = _halved(system, found, settings, progress)
+        before = None
+        if settings.train:
+            before = spectra.spectrum(begun, found.energies).residual
+        else:
+            system, found = _halved(system, found, settings, progress)
         clock.lap("energies")
     seconds = {**clock.seconds, "total": sum(clock.seconds.values())}
-    return Scattering(given=potential, found=found, system=system, settings=settings, seconds=seconds)
+    return Scattering(given=potential, found=found, system=system, settings=settings, seconds=seconds, untrained=before)
 
 
 def prepared(potential: Any, energies: Any, settings: ScatterSettings) -> tuple[Structure, np.ndarray]:
@@ -279,8 +287,14 @@ def discretized(given: Structure, energies: np.ndarray, settings: ScatterSetting
 def on_edges(given: Structure, edges: np.ndarray, settings: ScatterSettings) -> Discretization:
     """The functions on segments between these edges, hidden units as they are drawn."""
     ansatz = jax.tree.map(jnp.asarray, ansatz_of("piecewise", network_of(settings), edges, given.potential))
-    params = ansatz.init(jax.random.key(settings.seed))
-    return waves.discretized(given, Equation(given.potential, ansatz), params, settings.points)
+    equation = Equation(given.potential, ansatz)
+    return waves.discretized(given, equation, equation.init(jax.random.key(settings.seed)), settings.points)
+
+
+def _trained(system: Discretization, energies: np.ndarray, settings: ScatterSettings) -> Discretization:
+    """The same segments with hidden units trained on the energies as a band."""
+    params = band.trained(system, energies, settings.train, settings.points)
+    return waves.discretized(system.structure, system.equation, params, settings.points)
 
 
 def _finer(system: Discretization, found: Spectrum, settings: ScatterSettings) -> Discretization | None:
@@ -341,7 +355,7 @@ def _values(ansatz: Ansatz, params: Params, x: Float[jax.Array, "n"]) -> Float[j
 def parameters(system: Discretization, found: waves.Waves, index: int, part: str, side: int = 0) -> Params:
     """Parameters of the Flax module for the real or the imaginary part of a wave from the left, or the right (1)."""
     weights = getattr(found.weights[:, :, index, side], part)[:, : -waves.NODAL]
-    network = system.params["network"]
+    network = jax.tree.map(jnp.asarray, system.params["network"])
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], network["readout"]))
     readout = jax.vmap(unravel)(jnp.asarray(weights))
     nodal = getattr(found.nodes[index, :, :, side], part).T.ravel()

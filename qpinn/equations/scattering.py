@@ -25,8 +25,9 @@ from jaxtyping import Float
 
 from qpinn.physics import operators
 from qpinn.physics.potentials.base import mass_at, mass_slope_at
-from qpinn.typing import Array, Params, Point, Scalar
+from qpinn.typing import Array, Key, Params, Point, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
+from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count, uniform_draws
 
 TOGETHER = 16
 """Segments that are computed at once."""
@@ -57,6 +58,13 @@ class Scattering:
     potential: Any
     ansatz: Ansatz
 
+    def init(self, key: Key) -> Params:
+        """Random hidden units, and psi = 0. A few segments at a time, as `columns`."""
+        mlp, segments = self.ansatz.wavefunction.mlp, len(self.ansatz.edges) - 1
+        blocks = [_drawn(mlp, key, first) for first in range(0, segments, TOGETHER)]
+        network = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:segments], *blocks)
+        return {"network": network, "nodal": np.zeros(self.ansatz.continuity.shape[2], mlp.dtype)}
+
     def columns(self, params: Params, x: Float[np.ndarray, "S n 1"]) -> Columns:
         """What psi is linear in while the hidden units of `params` stay as they are, on points of every segment.
 
@@ -86,17 +94,30 @@ class Scattering:
 
 
 @functools.partial(jax.jit, static_argnums=0)
+def _drawn(mlp: MLP, key: Key, first: int) -> Params:
+    """Parameters of the networks of TOGETHER segments."""
+    size = parameter_count(mlp)
+    draws = uniform_draws(jax.random.fold_in(key, first), TOGETHER * size, mlp.dtype)
+    return jax.vmap(lambda row: from_uniform(mlp, row))(draws.reshape(TOGETHER, size))
+
+
+@functools.partial(jax.jit, static_argnums=0)
 def _jets(wavefunction: Any, segments: Params, x: Float[Array, "S n 1"]) -> tuple[Array, Array, Array]:
-    """psi, psi' and psi'' (S, n, P + 4) by `jax.grad`, with one weight of the readout or one nodal number at 1."""
-    readout, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], segments["network"]["readout"]))
+    """`segment_jets` of every segment."""
+    return jax.vmap(lambda segment, places: segment_jets(wavefunction, segment, places))(segments, x)
 
-    def at(segment: Params, x: Point) -> tuple[Array, Array, Array]:
-        def psi(unit: Array, x: Point) -> Scalar:
-            network = {**segment["network"], "readout": unravel(unit[: readout.size])}
-            return wavefunction.in_segment({**segment, "network": network, "nodal": unit[readout.size :]}, x)
 
+def segment_jets(wavefunction: Any, segment: Params, x: Float[Array, "n 1"]) -> tuple[Array, Array, Array]:
+    """psi, psi' and psi'' (n, P + 4) in a segment by `jax.grad`, with one weight or one nodal number at 1."""
+    readout, unravel = ravel_pytree(segment["network"]["readout"])
+
+    def psi(unit: Array, x: Point) -> Scalar:
+        network = {**segment["network"], "readout": unravel(unit[: readout.size])}
+        return wavefunction.in_segment({**segment, "network": network, "nodal": unit[readout.size :]}, x)
+
+    def at(x: Point) -> tuple[Array, Array, Array]:
         units = jnp.eye(readout.size + NODAL, dtype=readout.dtype)
         jets = jax.vmap(lambda unit: operators.jet(lambda y: psi(unit, y), x))(units)
         return jets.value, jets.gradient[:, 0], jets.laplacian
 
-    return jax.vmap(jax.vmap(at, (None, 0)))(segments, x)
+    return jax.vmap(at)(x)

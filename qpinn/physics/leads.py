@@ -32,7 +32,7 @@ GROWTH = 1.02
 
 @dataclasses.dataclass(frozen=True)
 class Leads:
-    """V and m beyond both ends (None: as at the ends); the bias, by which V falls from end to end, and the right lead."""
+    """V and m beyond both ends (None: as at the ends); bias, by which V falls from end to end, and the right lead."""
 
     left: float | None = None
     right: float | None = None

@@ -257,6 +257,17 @@ def test_a_resonance_is_known_to_all_its_digits():
     assert f"{1e3 * one.energy:.10f} {1e3 * one.width:.10f}" == "81.4051003139 2.3539441808"
 
 
+def test_hidden_units_trained_on_a_band_leave_less_of_the_equation():
+    energies, settings = np.linspace(0.005, 0.6, 40), {"units": "semiconductor", "network": {"width": 5}, "tol": 0.5}
+    layers = POTENTIALS.layers(**RTD)
+    drawn, trained = (qpinn.scatter(layers, energies, GAAS, train=steps, **settings) for steps in (0, 30))
+    np.testing.assert_allclose(trained.untrained, drawn.residual, rtol=1e-6)
+    assert np.median(trained.residual) < 0.05 * np.median(drawn.residual)
+    assert trained.bound.max() < 0.1 * drawn.bound.max()
+    accurate = qpinn.scatter(layers, energies, GAAS, units="semiconductor")
+    assert (np.abs(trained.T - accurate.T) <= trained.bound + accurate.bound).all()
+
+
 @pytest.mark.parametrize(
     ("potential", "energies", "settings", "message"),
     [
@@ -279,7 +290,7 @@ def test_a_resonance_is_known_to_all_its_digits():
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_one_line(potential, energies, settings, message):
-    with pytest.raises(ValueError, match="energies|=") as refused:
+    with pytest.raises(ValueError, match=r"energies|=") as refused:
         qpinn.scatter(potential, energies, **settings)
     assert str(refused.value).startswith(message)
     assert "\n" not in str(refused.value)

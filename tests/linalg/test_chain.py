@@ -37,7 +37,9 @@ def test_a_chain_is_solved_as_one_dense_problem(links):
         block = whole.block[lane]
         ends = np.linalg.lstsq(block[:, 1:3], -block[:, [0, 3]] @ [1.0, 2.0], rcond=None)[0]
         y = np.array([1.0, *ends, 2.0])[None, :, None]
-        nodes = chain.nodes(chain.Chain(whole.block[[lane]], [(a[[lane]], b[[lane]], c) for a, b, c in whole.merges]), y)
+        nodes = chain.nodes(
+            chain.Chain(whole.block[[lane]], [(a[[lane]], b[[lane]], c) for a, b, c in whole.merges]), y
+        )
         np.testing.assert_allclose(nodes.ravel(), full[links * own :], atol=1e-12)
         np.testing.assert_allclose(np.linalg.norm(block @ y[0, :, 0]), np.linalg.norm(total @ full), atol=1e-12)
         places = nodes[0].reshape(-1)
