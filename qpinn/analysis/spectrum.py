@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -67,12 +68,36 @@ class Spectrum:
     @property
     def transmission(self) -> Float[np.ndarray, "N"]:
         """T (N,): 0 where one of the leads is closed."""
-        return np.where(self.open, self._flux * np.abs(self.t) ** 2, 0.0)
+        return self.probabilities[0]
 
     @property
     def reflection(self) -> Float[np.ndarray, "N"]:
         """R (N,): 1 where one of the leads is closed."""
-        return np.where(self.open, np.abs(self.r) ** 2, 1.0)
+        return self.probabilities[1]
+
+    @property
+    def transmission_bound(self) -> Float[np.ndarray, "N"]:
+        """Bound (N,) on the error of T."""
+        return self.probabilities[2]
+
+    @property
+    def reflection_bound(self) -> Float[np.ndarray, "N"]:
+        """Bound (N,) on the error of R."""
+        return self.probabilities[3]
+
+    @functools.cached_property
+    def probabilities(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """T, R and their bounds (N,). The one that is known better gives the other, since T + R = 1."""
+        t, r = self._flux * np.abs(self.t) ** 2, np.abs(self.r) ** 2
+        with np.errstate(invalid="ignore"):
+            t_bound = self._flux * bounds.probability(self.t, self.t_bound)
+            r_bound = bounds.probability(self.r, self.r_bound)
+        t_bound, r_bound = (np.where(np.isnan(bound), np.inf, bound) for bound in (t_bound, r_bound))
+        sharper = r_bound < t_bound
+        t, r = np.where(sharper, 1 - r, t), np.where(sharper, r, 1 - t)
+        t_bound, r_bound = np.where(sharper, r_bound + EPS, t_bound), np.where(sharper, r_bound, t_bound + EPS)
+        return tuple(np.where(self.open, found, shut) for found, shut in zip(
+            (t, r, t_bound, r_bound), (0.0, 1.0, 0.0, 0.0), strict=True))  # type: ignore[return-value] # fmt: skip
 
     @property
     def _flux(self) -> np.ndarray:
@@ -86,27 +111,6 @@ class Spectrum:
         with np.errstate(invalid="ignore"):
             slope = self._flux * (2 * (np.conj(self.t) * self.t_slope).real + self.flux_slope * np.abs(self.t) ** 2)
         return np.where(self.open, slope, 0.0)
-
-    @property
-    def transmission_bound(self) -> Float[np.ndarray, "N"]:
-        """Bound (N,) on the error of T: its own, or that of R, since T = 1 - R."""
-        return self._bounds()[0]
-
-    @property
-    def reflection_bound(self) -> Float[np.ndarray, "N"]:
-        """The same of R."""
-        return self._bounds()[1]
-
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        amplitudes = ((self.t, self.t_bound, self._flux), (self.r, self.r_bound, 1.0))
-        with np.errstate(invalid="ignore"):
-            t, r = (
-                np.where(np.isfinite(bound), factor * bounds.probability(amplitude, bound), np.inf)
-                for amplitude, bound, factor in amplitudes
-            )
-        apart = np.abs(1 - self.transmission - self.reflection) + EPS
-        t, r = np.minimum(t, r + apart), np.minimum(r, t + apart)
-        return np.where(self.open, t, 0.0), np.where(self.open, r, 0.0)
 
 
 def spectrum(system: Discretization, energies: Float[np.ndarray, "N"], progress: Progress | None = None) -> Spectrum:

@@ -61,7 +61,9 @@ def of_scattering(
 
 
 def _states(content: Mapping[str, Any], grid: Mapping[str, np.ndarray]) -> tuple[list[dict[str, Any]], np.ndarray]:
-    """The energies of the slider as `page_levels` has levels, and |psi|^2 at each."""
+    """The energies of the slider as `page_levels` has levels, and |psi|^2 at each over its largest value."""
+    density = np.asarray(grid["density"], float)
+    largest = density.max(axis=1)
     kept, energies = np.asarray(grid["energies"], float), scattering.column(content, "energies")
     even = np.linspace(kept[0], kept[-1], min(SHOWN, len(kept)))
     wanted = np.concatenate([even, energies[scattering.peaks(content)]])
@@ -72,10 +74,11 @@ def _states(content: Mapping[str, Any], grid: Mapping[str, np.ndarray]) -> tuple
         at = int(np.argmin(np.abs(energies - kept[place])))
         t, r, bound = (float(numbers[name][at]) for name in ("T", "R", "bound"))
         said = f"E = {kept[place]:.8g}{words.unit(content)}: T = {t:.6g}, R = {r:.6g}"
-        known = f"{said}; {f'T within {bound:.0e}' if np.isfinite(bound) else 'no bound'}"
+        certain = f"T within {bound:.0e}" if np.isfinite(bound) else "no bound"
+        known = f"{said}; {certain}; |ψ|² up to {largest[place]:.3g}"
         states.append({"index": index, "energy": float(kept[place]), "lower": None, "upper": None, "node_count": 20,
                        "outcome": words.RIGHT, "said": said, "known": known})  # fmt: skip
-    return states, np.asarray(grid["density"], float)[some]
+    return states, (density / largest[:, None])[some]
 
 
 def _caption(content: Mapping[str, Any], state: Mapping[str, Any]) -> str:
