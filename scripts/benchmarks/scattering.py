@@ -29,7 +29,7 @@ from qpinn.runs.run_folder import git_commit, versions
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COUNT = 1000
 RANDOM = 200
-RTD = {"thickness": [3, 5, 3], "offset": [0.3, 0, 0.3], "mass": [0.092, 0.067, 0.092]}
+RTD: dict[str, Any] = {"thickness": [3, 5, 3], "offset": [0.3, 0, 0.3], "mass": [0.092, 0.067, 0.092]}
 GAAS = {"left": 0.0, "right": 0.0, "mass_left": 0.067, "mass_right": 0.067}
 EV = np.linspace(0.005, 0.6, COUNT)
 
@@ -127,11 +127,7 @@ def resonances() -> list[dict[str, Any]]:
     rows = []
     share = random_scatterers.SCALE / CONSTANT
     for thickness in (3, 6, 10):
-        layers: dict[str, Any] = {
-            **RTD,
-            "thickness": [thickness, 5, thickness],
-            "mass": [mass * share for mass in RTD["mass"]],
-        }
+        layers = {**RTD, "thickness": [thickness, 5, thickness], "mass": [mass * share for mass in RTD["mass"]]}
         leads = {**GAAS, "mass_left": 0.067 * share, "mass_right": 0.067 * share}
         with mpmath.workdps(50):
             scale = mpmath.mpf(random_scatterers.SCALE)

@@ -25,13 +25,13 @@ costs digits of T in proportion, since E itself is rounded; the bound says so.
 """
 
 TRAINING = """
-The 3/5/3 nm double barrier on four segments, 200 energies: largest residual |(H - E) psi| and largest bound on T with the
-hidden units as they are drawn, and after 60 steps. With the 20 units of the default there is nothing to gain.
+The 3/5/3 nm double barrier on four segments, 200 energies: largest residual |(H - E) psi| and largest bound on T with
+the hidden units as they are drawn, and after 60 steps. With the 20 units of the default there is nothing to gain.
 """
 
 ELSEWHERE = """
-For flat layers a product of transfer matrices in 64 bits is as accurate, and faster; it states no bound. Numerov's method
-needs many points for a smooth V.
+For flat layers a product of transfer matrices in 64 bits is as accurate, and faster; it states no bound. Numerov's
+method needs many points for a smooth V.
 """
 
 
@@ -39,8 +39,8 @@ def page(content: Mapping[str, Any]) -> str:
     """The page."""
     lots = content["random"]
     random = (
-        f"{lots['structures']} structures of one to six layers with masses (flat; graded; in a field of up to 100 kV/cm; "
-        "under a bias, with\nleads of their own), eight energies each, some of them below one of the leads. Of "
+        f"{lots['structures']} structures of one to six layers with masses (flat; graded; in a field of up to 100 "
+        "kV/cm; under a bias, with\nleads of their own), eight energies each, some of them below one of the leads. Of "
         f"{lots['numbers']} values of T and R {lots['outside']} are\noff by more than their bound and "
         f"{lots['without_bound']} have none. Largest error {_e(lots['largest_error'])}, largest bound "
         f"{_e(lots['largest_bound'])}, median bound\n{_e(lots['median_bound'])}; {lots['seconds']:.0f} s in all."
@@ -48,7 +48,8 @@ def page(content: Mapping[str, Any]) -> str:
     blocks = [
         "# Transmission and reflection", FIVE.strip(), _five(content["five"]),
         "## Random structures", random,
-        "## Resonances", RESONANCES.strip(), _resonances(content["resonances"]), NARROW.strip(), _narrow(content["narrow"]),
+        "## Resonances", RESONANCES.strip(), _resonances(content["resonances"]),
+        NARROW.strip(), _narrow(content["narrow"]),
         "## Hidden units trained on a band", TRAINING.strip(), _training(content["training"]),
         "## Elsewhere", ELSEWHERE.strip(), _elsewhere(content["elsewhere"]),
         "`python scripts/benchmarks/scattering.py` writes this page and `scattering.json`; commit "
