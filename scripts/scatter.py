@@ -23,22 +23,22 @@ def main() -> int:
     config = _overrides.check(arguments, False, "scatter")
     _cli.check_writable(config.output)
     _cli.use_cache()
-    from qpinn.drivers import scatter
+    from qpinn.drivers import resonances, scatter
     from qpinn.report import scattering as words
     from qpinn.runs import scattering as files
 
     potential, settings = _cli.read(config)
     choice = _cli.scattered(_cli.plain(config))
     try:
-        resonances = scatter.resonances_of(potential, choice.resonances, settings) if choice.resonances else []
-        energies = scatter.about(resonances, potential, settings) if choice.values is None else choice.values
+        poles = resonances.of(potential, choice.resonances, settings) if choice.resonances else []
+        energies = resonances.about(poles, potential, settings) if choice.values is None else choice.values
         with Bar() as bar:
             result = scatter.run(potential, energies, settings, choice.refine, bar)
     except ValueError as error:
         _cli.fail(str(error))
     folder = _cli.fresh(Path(config.hydra.run.dir))  # not before: what is killed leaves no empty one
     _cli.write_config(config, folder)
-    content = files.summary(result, resonances, choice.resonances)
+    content = files.summary(result, poles, choice.resonances)
     files.write(folder, content, scatter.densities(result))
     figures = _cli.figures(config)
     if figures.name != "none":

@@ -41,6 +41,7 @@ class Spectrum:
     t, r          (N,) corrected; t_plain, r_plain as they stand in psi, which need not conserve anything
     t_back        (N,) of waves from the right
     t_bound, r_bound   (N,) bounds on the distance of t and r from the exact ones
+    flux_rounding (N,) of v_R / v_L, relative to it
     t_slope       (N,) dt/dE; flux_slope (N,) d log(v_R / v_L) / dE
     residual      (N,) norms of (H - E) psi of the wave from the left, psi about 1
     curable       (N,) the larger bound of t and r as it would be without rounding and what was cut off
@@ -55,6 +56,7 @@ class Spectrum:
     t_back: Complex[np.ndarray, "N"]
     t_bound: Float[np.ndarray, "N"]
     r_bound: Float[np.ndarray, "N"]
+    flux_rounding: Float[np.ndarray, "N"]
     t_slope: Complex[np.ndarray, "N"]
     flux_slope: Float[np.ndarray, "N"]
     residual: Float[np.ndarray, "N"]
@@ -90,7 +92,7 @@ class Spectrum:
         """T, R and their bounds (N,). The one that is known better gives the other, since T + R = 1."""
         t, r = self._flux * np.abs(self.t) ** 2, np.abs(self.r) ** 2
         with np.errstate(invalid="ignore"):
-            t_bound = self._flux * bounds.probability(self.t, self.t_bound)
+            t_bound = self._flux * bounds.probability(self.t, self.t_bound) + t * self.flux_rounding
             r_bound = bounds.probability(self.r, self.r_bound)
         t_bound, r_bound = (np.where(np.isnan(bound), np.inf, bound) for bound in (t_bound, r_bound))
         sharper = r_bound < t_bound
@@ -141,9 +143,12 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
         t_slope = half_right * (known.overlap + 1j * slope[1] * u[:, 1, 0] * u[:, 1, 1]
                                 - 1j * slope[0] * (2 - u[:, 0, 0]) * u[:, 0, 1])  # fmt: skip
         wronskian = np.abs(ends[:, :, 0, 0] * ends[:, :, 1, 1] - ends[:, :, 1, 0] * ends[:, :, 0, 1]).min(axis=1)
+        moved = np.abs(velocity) * system.structure.velocity_rounding(energies)
+        first, last = np.abs(2 - u[:, 0, 0]) * moved[:, 0], np.abs(u[:, 1, 0]) * moved[:, 1]
+        at_ends = first[:, None] * np.abs(u[:, 0, ::-1]) + last[:, None] * np.abs(u[:, 1, ::-1])
         pair = bounds.Pair(
             residual=known.residual + known.unseen, unseen=known.unseen, size=known.size, wronskian=wronskian,
-            velocity=velocity, rounding=known.rounding,
+            velocity=velocity, rounding=known.rounding + at_ends,
         )  # fmt: skip
         t_bound, r_bound = bounds.amplitude_bounds(pair)
         seen = bounds.amplitude_bounds(
@@ -154,6 +159,7 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
     return Spectrum(
         energies=energies, velocity=velocity, t=t, r=r, t_plain=t_plain, r_plain=r_plain, t_back=t_back,
         t_bound=t_bound, r_bound=r_bound + back_too, t_slope=t_slope,
+        flux_rounding=system.structure.velocity_rounding(energies).sum(axis=1),
         flux_slope=(slope[1] / right - slope[0] / left).real,
         residual=np.linalg.norm(known.residual[..., 0], axis=1), curable=np.maximum(*seen),
     )  # fmt: skip

@@ -31,7 +31,7 @@ class Pair:
     size       (N, S, 2) norms of psi
     wronskian  (N,) the smaller one of its sizes at both ends
     velocity   (N, 2) in both leads
-    rounding   (N,) what rounding at the nodes may add to integral psi_R r_L
+    rounding   (N, 2) what rounding at the nodes and of v may add to the integrals of psi_R r_L and of psi_L r_L
     """
 
     residual: Float[np.ndarray, "N S 2"]
@@ -39,7 +39,7 @@ class Pair:
     size: Float[np.ndarray, "N S 2"]
     wronskian: Float[np.ndarray, "N"]
     velocity: Complex[np.ndarray, "N 2"]
-    rounding: Float[np.ndarray, "N"]
+    rounding: Float[np.ndarray, "N 2"]
 
 
 def amplitude_bounds(waves: Pair) -> tuple[Float[np.ndarray, "N"], Float[np.ndarray, "N"]]:
@@ -55,8 +55,8 @@ def amplitude_bounds(waves: Pair) -> tuple[Float[np.ndarray, "N"], Float[np.ndar
         crossed = _through(r_right, r_left, left, right) / wronskian + more * totals[0] * totals[1]
         back = _through(r_left, r_left, left, right) / wronskian + more * totals[0] ** 2
         unseen = waves.unseen[..., 0]
-        t = (crossed + np.sum(unseen * right, axis=1) + waves.rounding) / np.abs(2 * waves.velocity[:, 1])
-        r = (back + np.sum(unseen * left, axis=1) + waves.rounding) / np.abs(2 * waves.velocity[:, 0])
+        t = (crossed + np.sum(unseen * right, axis=1) + waves.rounding[:, 0]) / np.abs(2 * waves.velocity[:, 1])
+        r = (back + np.sum(unseen * left, axis=1) + waves.rounding[:, 1]) / np.abs(2 * waves.velocity[:, 0])
     known = (wronskian > 0) & (kernel < 1)
     return tuple(np.where(known & np.isfinite(bound), bound, np.inf) for bound in (t, r))  # type: ignore[return-value]
 

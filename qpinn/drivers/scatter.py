@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -20,11 +20,10 @@ from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.scatter_settings import MOST_ENERGIES, MOST_RESONANCES, ScatterSettings
 from qpinn.equations.scattering import Scattering as Equation
 from qpinn.physics import units
-from qpinn.physics.leads import Structure, between_jumps, structure
+from qpinn.physics.leads import Structure, structure
 from qpinn.physics.resolution import wave_edges
 from qpinn.physics.units import Units
 from qpinn.training import band, waves
-from qpinn.training import resonances as outgoing
 from qpinn.training.waves import Discretization
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
@@ -39,15 +38,6 @@ MOST_SEGMENTS = 1000
 
 MORE = 8
 """Energies at most, of those asked for, where T and the phase of t are followed."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Resonance:
-    """E_r and Gamma of E = E_r - i Gamma / 2, and an estimate of the error of both, in the units of the settings."""
-
-    energy: float
-    width: float
-    error: float
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -132,15 +122,22 @@ class Scattering:
         _check_open(scaled, self.system.structure, self.units)
         return wave(self.system, scaled, place.ravel())[0].reshape(place.shape)
 
-    def resonances(self, count: int = 4) -> list[Resonance]:
+    def resonances(self, count: int = 4) -> list[Any]:
         """The lowest `count` resonances, E_r above the lower lead, that were found from several starts: maybe fewer."""
         whole("resonances", count, 1, MOST_RESONANCES)
-        return resonances_of(self.given, count, self.settings)
+        from qpinn.drivers import resonances
+
+        return resonances.of(self.given, count, self.settings)
 
     def __repr__(self) -> str:
-        from qpinn.report import scattering  # not before: it is not needed to compute
+        from qpinn.drivers import shown
 
-        return scattering.text(self)
+        return shown.text(shown.of_scattering(self))
+
+    def _repr_html_(self) -> str:
+        from qpinn.drivers import shown
+
+        return shown.table(shown.of_scattering(self))
 
     def plot(self, ax: Any = None) -> Any:
         """T and R over E with their bounds. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
@@ -360,53 +357,6 @@ def parameters(system: Discretization, found: waves.Waves, index: int, part: str
     readout = jax.vmap(unravel)(jnp.asarray(weights))
     nodal = getattr(found.nodes[index, :, :, side], part).T.ravel()
     return {"network": {**network, "readout": readout}, "nodal": jnp.asarray(nodal)}
-
-
-def resonances_of(potential: Any, count: int, settings: ScatterSettings) -> list[Resonance]:
-    """The lowest `count` resonances that are found, or fewer: the range of energies grows until there are so many."""
-    scales = settings.units.units
-    bare = units.dimensionless(potential, scales, settings.units.particle)
-    given = between_jumps(structure(bare, settings.leads.over(scales.scale)))
-    low, (left, right) = float(given.levels.min()), given.domain
-    across = np.abs(np.asarray(given.potential.at(np.linspace(left, right, 513)[1:-1, None])) - low).max()
-    high = low + max((np.pi * (count + 1) / (right - left)) ** 2 / given.masses.max(), across)
-    found: list[outgoing.Resonance] = []
-    with jax.enable_x64(True):
-        for _ in range(OCTAVES):
-            above = low + (high - low) * np.linspace(1e-3, 2.0, 8)
-            system = discretized(given, above, settings)
-            if len(system.mesh) > MOST_OUTGOING:
-                break
-            found = outgoing.resonances(system, low, high, 4 + 2 * count)
-            if len(found) >= count:
-                break
-            high = low + 2 * (high - low)
-    return [
-        Resonance(energy=float(one.energy.real) * scales.scale, width=-2 * float(one.energy.imag) * scales.scale,
-                  error=float(one.error) * scales.scale)
-        for one in found[:count]
-    ]  # fmt: skip
-
-
-def about(resonances: Sequence[Resonance], potential: Any, settings: ScatterSettings) -> np.ndarray:
-    """Energies that show the resonances, where nothing else was asked for: from near the lower lead to beyond the last.
-
-    Raises ValueError where there is none.
-    """
-    if not resonances:
-        raise ValueError("energies=null: no resonance was found that says where to look; must be [first,last,count]")
-    scales = settings.units.units
-    bare = units.dimensionless(potential, scales, settings.units.particle)
-    low = float(structure(bare, settings.leads.over(scales.scale)).levels.min()) * scales.scale
-    high = max(one.energy + min(one.width, one.energy - low) for one in resonances)
-    return low + (high - low) * np.linspace(0.01, 1.0, 400)
-
-
-OCTAVES = 4
-"""Of energies in which resonances are looked for."""
-
-MOST_OUTGOING = 100
-"""Segments of a structure whose resonances are looked for."""
 
 
 SHOWN = 400

@@ -80,6 +80,12 @@ class Structure(NamedTuple):
         root = np.where(above.real < 0, 1j * np.sqrt(-above + 0j), np.sqrt(above + 0j))
         return root / np.sqrt(self.masses)
 
+    def velocity_rounding(self, energies: Inexact[np.ndarray, "N"]) -> Float[np.ndarray, "N 2"]:
+        """What rounding of E and of V in the leads makes of v, relative to it: much near a threshold."""
+        above = np.abs(np.asarray(energies)[..., None] - self.levels)
+        with np.errstate(divide="ignore"):
+            return EPS * (4 + (np.abs(np.asarray(energies))[..., None] + np.abs(self.levels)) / above)
+
     def velocity_slope(self, energies: Inexact[np.ndarray, "N"]) -> Complex[np.ndarray, "N 2"]:
         """dv/dE = 1 / (2 m v)."""
         with np.errstate(divide="ignore", invalid="ignore"):

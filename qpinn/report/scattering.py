@@ -112,12 +112,3 @@ def report(content: Mapping[str, Any]) -> str:
         blocks.append("  resonances, E = E_r - i Gamma / 2\n\n" + tables.plain(*resonances(content)))
     blocks.append("\n".join(tables.wrapped(line) for line in bounded(content)))
     return "\n\n".join(blocks)
-
-
-def text(scattering: Any) -> str:
-    """A `qpinn.Scattering` as a session shows it."""
-    from qpinn.runs.scattering import summary
-
-    content = summary(scattering)
-    name = content["potential"]["name"].replace("_", " ")
-    return f"{name}: T and R at {len(content['energies'])} energies\n{report(content)}"

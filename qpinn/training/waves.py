@@ -166,7 +166,7 @@ class Measured(NamedTuple):
     unseen          (N, J, 2) what rounding and a V between the points may add to the residual
     products        (N, 2, 2) integral psi_j (H - E) psi_i, for i the first index
     overlap         (N,) integral psi_L psi_R
-    rounding        (N,) of u and f at the nodes, in the flux between both waves
+    rounding        (N, 2) of u and f at the nodes, in the flux between the wave from the left and both, last first
     """
 
     residual: Float[np.ndarray, "N J 2"]
@@ -174,7 +174,7 @@ class Measured(NamedTuple):
     unseen: Float[np.ndarray, "N J 2"]
     products: Complex[np.ndarray, "N 2 2"]
     overlap: Complex[np.ndarray, "N"]
-    rounding: Float[np.ndarray, "N"]
+    rounding: Float[np.ndarray, "N 2"]
 
 
 def fields(system: Discretization, found: Waves) -> tuple[np.ndarray, np.ndarray]:
@@ -201,7 +201,7 @@ def measured(system: Discretization, found: Waves) -> Measured:
         residual=_norm(residual), size=size, unseen=ROUNDING * terms + 2 * system.blur[:, None] * size,
         products=np.einsum("smni,smnj->nij", residual, psi, optimize=True),
         overlap=np.einsum("smn,smn->n", psi[..., 0], psi[..., 1]),
-        rounding=ROUNDING * np.sum(u[..., 0] * f[..., 1] + u[..., 1] * f[..., 0], axis=1),
+        rounding=ROUNDING * np.sum(u[..., :1] * f[..., ::-1] + u[..., ::-1] * f[..., :1], axis=1),
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Random structures of layers between leads, and T and R from transfer matrices at 40 digits."""
+"""Random structures of layers between leads, and T and R from transfer matrices at 100 digits."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def solved(case: Case, **settings: Any) -> Any:
 
 
 def exact(case: Case) -> list[tuple[Any, Any]]:
-    """T and R at every energy to 40 digits, of the numbers in 64 bits."""
+    """T and R at every energy to 100 digits, of the numbers in 64 bits."""
     import mpmath
     from transfer import Layered
 
     layers, leads = case.layers, case.leads
-    with mpmath.workdps(50):
+    with mpmath.workdps(100):
         scale, edges = mpmath.mpf(SCALE), [mpmath.mpf(0)]
         for thickness in layers["thickness"]:
             edges.append(edges[-1] + mpmath.mpf(thickness))

@@ -121,7 +121,7 @@ def random_ones() -> dict[str, Any]:
 
 
 def resonances() -> list[dict[str, Any]]:
-    """The lowest resonances of double barriers, and their errors against transfer matrices at 40 digits."""
+    """The lowest resonances of double barriers, and their errors against transfer matrices at 100 digits."""
     from transfer import Layered
 
     rows = []
@@ -129,7 +129,7 @@ def resonances() -> list[dict[str, Any]]:
     for thickness in (3, 6, 10):
         layers = {**RTD, "thickness": [thickness, 5, thickness], "mass": [mass * share for mass in RTD["mass"]]}
         leads = {**GAAS, "mass_left": 0.067 * share, "mass_right": 0.067 * share}
-        with mpmath.workdps(50):
+        with mpmath.workdps(100):
             scale = mpmath.mpf(random_scatterers.SCALE)
             v = [mpmath.mpf(value) / scale for value in layers["offset"]]
             masses = [mpmath.mpf(mass) for mass in layers["mass"]]

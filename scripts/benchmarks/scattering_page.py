@@ -9,7 +9,7 @@ from qpinn.report.tables import markdown
 
 FIVE = """
 `qpinn.scatter` at a thousand energies, hidden units as they are drawn. Seconds are those of the call in a fresh process
-on one core, compiling included. Errors are against closed forms, or transfer matrices at 40 digits; *outside* counts
+on one core, compiling included. Errors are against closed forms, or transfer matrices at 100 digits; *outside* counts
 energies at which the error is larger than the bound stated. Bounds are mostly what is allowed for rounding, 8 eps of
 every term of a residual. T + R of psi as it stands is a check; of corrected amplitudes it is 1 whatever psi is.
 """

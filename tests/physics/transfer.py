@@ -1,10 +1,10 @@
-"""Scattering by layers from transfer matrices at 40 digits (mpmath), which share nothing with qpinn."""
+"""Scattering by layers from transfer matrices at 100 digits (mpmath), which share nothing with qpinn."""
 
 from __future__ import annotations
 
 import mpmath
 
-DIGITS = 40
+DIGITS = 100
 
 
 class Layered:
