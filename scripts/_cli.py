@@ -279,7 +279,9 @@ def _read_scattering(values: dict[str, Any], figures: Any) -> tuple[Any, Any]:
     for group in ("potential", "hamiltonian", "leads"):
         if not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
-    groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS, *SCATTERED)}
+    groups = {
+        key: value for key, value in values.items() if key not in (*RUNNING, *SCATTERED, "potential", "hamiltonian")
+    }
     chosen, choice = from_mapping(ScatterSettings, groups), scattered(values)
     potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)

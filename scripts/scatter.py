@@ -30,9 +30,10 @@ def main() -> int:
     potential, settings = _cli.read(config)
     choice = _cli.scattered(_cli.plain(config))
     try:
-        poles = resonances.of(potential, choice.resonances, settings) if choice.resonances else []
+        with Bar("start") as bar:
+            poles = resonances.of(potential, choice.resonances, settings, bar) if choice.resonances else []
         energies = resonances.about(poles, potential, settings) if choice.values is None else choice.values
-        with Bar() as bar:
+        with Bar("energy") as bar:
             result = scatter.run(potential, energies, settings, choice.refine, bar)
     except ValueError as error:
         _cli.fail(str(error))
@@ -50,9 +51,10 @@ def main() -> int:
 
 
 class Bar:
-    """How many energies are solved, on a terminal."""
+    """How many are done, on a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
         self._bar: Any = None
 
     def __enter__(self) -> Bar:
@@ -62,7 +64,7 @@ class Bar:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = self._bar or tqdm(unit="energy", leave=True)
+            self._bar = self._bar or tqdm(unit=self._unit, leave=True)
             self._bar.total = count
             self._bar.n = done
             self._bar.refresh()

@@ -31,8 +31,13 @@ class Resonance:
     error: float
 
 
-def of(potential: Any, count: int, settings: ScatterSettings) -> list[Resonance]:
-    """The lowest `count` resonances that are found, or fewer: the range of energies grows until there are so many."""
+def of(
+    potential: Any, count: int, settings: ScatterSettings, progress: outgoing.Progress | None = None
+) -> list[Resonance]:
+    """The lowest `count` resonances that are found, or fewer: the range of energies grows until there are so many.
+
+    progress  called with how many starts were followed in a range, and of how many
+    """
     scales = settings.units.units
     bare = units.dimensionless(potential, scales, settings.units.particle)
     given = between_jumps(structure(bare, settings.leads.over(scales.scale)))
@@ -41,12 +46,12 @@ def of(potential: Any, count: int, settings: ScatterSettings) -> list[Resonance]
     high = low + max((np.pi * (count + 1) / (right - left)) ** 2 / given.masses.max(), across)
     found: list[outgoing.Resonance] = []
     with jax.enable_x64(True):
-        for _ in range(OCTAVES):
+        for _ in range(1 if given.tails.any() else OCTAVES):
             above = low + (high - low) * np.linspace(1e-3, 2.0, 8)
             system = scatter.discretized(given, above, settings)
             if len(system.mesh) > MOST_OUTGOING:
                 break
-            found = outgoing.resonances(system, low, high, 4 + 2 * count)
+            found = outgoing.resonances(system, low, high, 4 + 2 * count, progress)
             if len(found) >= count:
                 break
             high = low + 2 * (high - low)

@@ -131,5 +131,6 @@ def of_scattering(scattered: Any) -> Shown:
     """T and R at some energies and where T has its peaks, and how wide the bounds are."""
     content = scattering_files.summary(scattered)
     name = content["potential"]["name"].replace("_", " ")
-    head = f"{name}: waves from the left at {words.counted(len(content['energies']), 'energy')}"
-    return Shown([head.replace("energys", "energies")], *scattering.rows(content), scattering.bounded(content))
+    count = len(content["energies"])
+    head = f"{name}: waves from the left at {count} energ{'y' if count == 1 else 'ies'}"
+    return Shown([head], *scattering.rows(content), scattering.bounded(content))

@@ -162,8 +162,8 @@ def structure(potential: Any, leads: Leads = Leads(), slowest: float = 1.0) -> S
             raise ValueError(f"leads.bias={leads.bias:g}: falls between two ends; give potential.domain")
         left, right = (float(place) for place in cut.domain)
         cut = Section(potential=cut, left=left, right=right, slope=-leads.bias / (right - left), start=left)
-    ends = np.array([[float(place)] for place in cut.domain])
-    masses = np.broadcast_to(np.asarray(mass_at(cut, ends), np.float64), (2,))
+    ends = np.concatenate(enclosure.inside(cut, *(np.array([float(place)]) for place in cut.domain)))
+    masses = np.broadcast_to(np.asarray(mass_at(cut, ends[:, None]), np.float64), (2,))
     levels = _given(limits, leads.left, leads.right) - np.array([0.0, leads.bias])
     masses = _given(masses, leads.mass_left, leads.mass_right)
     return Structure(Hamiltonian(cut, OPEN), levels, masses, tails)
@@ -202,10 +202,11 @@ def _ends(potential: Any, slowest: float) -> tuple[Any, np.ndarray, np.ndarray]:
     hard = potential.hard_walls
     limits, tails, places = np.zeros(2), np.zeros(2), [left, right]
     for side, place in enumerate(potential.domain):
-        if place is not None and not (hard[side] and None in potential.domain):
-            limits[side] = float(potential.at(np.array([float(place)])))
-            continue
         sign = 2 * side - 1
+        if place is not None and not (hard[side] and None in potential.domain):
+            near = enclosure.HAIR * max(abs(float(place)), 1e-300)  # as a wall has a V on one side alone
+            limits[side] = float(potential.at(np.array([float(place) - sign * near])))
+            continue
         limits[side] = _limit(potential, sign)
         places[side], tails[side] = _cut(potential, sign, limits[side], slowest)
     return (potential.on(*places) if None in potential.domain else potential), limits, tails

@@ -9,6 +9,7 @@ the residual of psi on other points, which leaves an error of second order in it
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ from scipy.sparse import linalg
 
 from qpinn.training.waves import ROUNDING, Discretization, Waves, fields, measured
 
-STEPS = 30
+STEPS = 15
+"""Of the inverse iteration; four or five of them do from a good start."""
 
 DEPTHS = (0.0, 0.5, 1.5)
 """Imaginary parts of the wave numbers of starts, in units of pi over the length of the structure."""
@@ -28,6 +30,9 @@ NEAR = 8
 
 CLOSE = 1e-7
 """Relative distance of two that are one."""
+
+
+Progress = Callable[[int, int], object]
 
 
 class Resonance(NamedTuple):
@@ -47,19 +52,27 @@ class _Matrices(NamedTuple):
     nodes: int
 
 
-def resonances(system: Discretization, low: float, high: float, starts: int) -> list[Resonance]:
-    """Resonances with E_r between `low` and `high`, ascending, from starts at `starts` wave numbers; those found."""
+def resonances(
+    system: Discretization, low: float, high: float, starts: int, progress: Progress | None = None
+) -> list[Resonance]:
+    """Resonances with E_r between `low` and `high`, ascending, from starts at `starts` wave numbers; those found.
+
+    progress  called with how many starts were followed, and of how many
+    """
     matrices, found = _matrices(system), list[Resonance]()
     lower = int(np.argmin(system.structure.levels))
     level, mass = system.structure.levels[lower], system.structure.masses[lower]
     first, last = (np.sqrt(mass * max(energy - level, 0.0)) for energy in (low, high))
     depth = np.pi / (system.mesh.edges[-1] - system.mesh.edges[0])
-    for share in DEPTHS:
-        for k in np.linspace(first, last, starts + 2)[1:-1] - 1j * share * depth:
+    depths = DEPTHS[:1] if system.structure.tails.any() else DEPTHS  # waves that grow feel where V was cut
+    for row, share in enumerate(depths):
+        for place, k in enumerate(np.linspace(first, last, starts + 2)[1:-1] - 1j * share * depth):
+            if progress:
+                progress(row * starts + place + 1, len(depths) * starts)
             for start, vector in _near(system, matrices, k):
                 if start.imag > 1e-9 * abs(start) or not _new(start, found):
                     continue
-                led = _followed(system, matrices, start, vector)
+                led = _followed(system, matrices, start, vector, 2 * high - low)
                 if led is None or not low <= led[0].real <= high or not _new(led[0], found):
                     continue
                 one = _corrected(system, matrices, *led)
@@ -95,10 +108,9 @@ def _ends(system: Discretization, matrices: _Matrices, energy: complex) -> spars
     first, last = matrices.bubbles, matrices.bubbles + matrices.nodes - 1
     total = matrices.h.shape[0]
     kept = np.setdiff1d(np.arange(total), [last + 1, total - 1])
-    ties = sparse.lil_matrix((total, len(kept)), dtype=complex)
-    ties[kept, np.arange(len(kept))] = 1
-    ties[last + 1, first], ties[total - 1, last] = -1j * left, 1j * right
-    return ties.tocsc()
+    rows, columns = np.append(kept, [last + 1, total - 1]), np.append(np.arange(len(kept)), [first, last])
+    values = np.append(np.ones(len(kept), complex), [-1j * left, 1j * right])
+    return sparse.csc_matrix((values, (rows, columns)), (total, len(kept)))
 
 
 def _near(system: Discretization, matrices: _Matrices, k: complex) -> list[tuple[complex, np.ndarray]]:
@@ -139,9 +151,9 @@ def _near(system: Discretization, matrices: _Matrices, k: complex) -> list[tuple
 
 
 def _followed(
-    system: Discretization, matrices: _Matrices, energy: complex, vector: np.ndarray
+    system: Discretization, matrices: _Matrices, energy: complex, vector: np.ndarray, most: float
 ) -> tuple[complex, np.ndarray] | None:
-    """The resonance that a start leads to, and its vector; None where it leads to none."""
+    """The resonance that a start leads to, and its vector; None where it leads to none, or beyond E_r = `most`."""
     bubbles, last, before = matrices.bubbles, matrices.nodes - 1, np.inf
     for _ in range(STEPS):
         ties = _ends(system, matrices, energy)
@@ -150,7 +162,7 @@ def _followed(
         norm = vector @ (gram @ vector) + moved @ vector[[bubbles, bubbles + last]] ** 2
         change = vector @ (matrix @ vector) / norm
         energy = energy + change
-        if not np.isfinite(energy) or energy.imag > 1e-6 * abs(energy):
+        if not np.isfinite(energy) or energy.imag > 1e-6 * abs(energy) or energy.real > most:
             return None
         if abs(change) < 1e-9 * abs(energy) and not abs(change) < before / 2:
             return energy, vector

@@ -322,6 +322,39 @@ def test_the_script_writes_what_it_shows(tmp_path, monkeypatch):
     assert before == {name: (folder / name).read_bytes() for name in before}
 
 
+def test_the_leads_are_what_v_is_just_inside_the_walls():
+    """A row of wells ends with a well, as a comb of barriers in free space does with nothing."""
+    row = qpinn.scatter(POTENTIALS.kronig_penney(count=2), [3.0, 60.0])
+    assert row.system.structure.levels.tolist() == [0.0, 0.0]
+    barrier = qpinn.scatter(POTENTIALS.barrier([-1, 1.2], center=0.1), [3.0, 60.0])
+    np.testing.assert_allclose(row.T, barrier.T, rtol=1e-12)
+
+
+VALUES = ("x", "nan", "-inf", "1e300", "-1", "''", "[]", "{a: 1}", "true", "null")
+ALLOWED = {"energies=null", "seed=true", "debug=true", "refine=true", "output=x"}
+
+
+def test_every_key_takes_a_value_or_refuses_it_in_one_line(capsys):
+    import _cli
+    import _overrides
+
+    base = ["resonances=1", "figures=none"]
+    plain = _cli.plain(_overrides.composed(base, "scatter"))
+    keys = ["energies", "refine", "resonances", "tol", "train", "phase", "points", "seed", "debug"]
+    for key in [*keys, *(f"leads.{name}" for name in plain["leads"])]:
+        for value in VALUES:
+            words = [*(word for word in base if not word.startswith(f"{key}=")), f"{key}={value}"]
+            if f"{key}={value}" in ALLOWED or (key.startswith("leads.") and value in ("null", "-1")):
+                _overrides.check(words, False, "scatter")
+                continue
+            with pytest.raises(_cli.Failed) as refused:
+                _overrides.check(words, False, "scatter")
+            shown = capsys.readouterr().err
+            assert refused.value.code == _cli.BAD_INPUT
+            assert shown.startswith(f"error: {key.split('.')[0]}"), shown
+            assert shown.count("\n") == 1, shown
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
