@@ -136,7 +136,7 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
     (left, right), slope = velocity.T, system.structure.velocity_slope(energies).T
     u = ends[:, :, 0, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        half_left, half_right = 0.5j / left, 0.5j / right
+        half_left, half_right = (np.where(v == 0, 0.0, 0.5j / np.where(v == 0, 1.0, v)) for v in (left, right))
         t_plain, r_plain, back = u[:, 1, 0], u[:, 0, 0] - 1, u[:, 0, 1]
         t, r = t_plain - half_right * known.products[:, 0, 1], r_plain - half_left * known.products[:, 0, 0]
         t_back = back - half_left * known.products[:, 1, 0]

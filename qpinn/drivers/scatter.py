@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -16,8 +17,10 @@ from qpinn.analysis import spectrum as spectra
 from qpinn.analysis.spectrum import Progress, Spectrum
 from qpinn.checks import plain, shown, whole
 from qpinn.drivers.clock import Clock
+from qpinn.drivers.eigenstates import potential_of
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.scatter_settings import MOST_ENERGIES, MOST_RESONANCES, ScatterSettings
+from qpinn.drivers.settings import with_terms
 from qpinn.equations.scattering import Scattering as Equation
 from qpinn.physics import units
 from qpinn.physics.leads import Structure, structure
@@ -161,7 +164,9 @@ def units_of_energy() -> Mapping[str, float]:
 
 
 def scatter(
-    potential: Any, energies: Any, leads: Mapping[str, float] | None = None, tol: float = 1e-10, *,
+    potential: Any, energies: Any, leads: Mapping[str, float] | str | None = None, tol: float = 1e-10, *,
+    domain: Sequence[float] | None = None, breakpoints: Sequence[float] = (),
+    parameters: Mapping[str, float] | None = None, hamiltonian: Mapping[str, Any] = MappingProxyType({}),
     refine: bool = False, progress: Progress | None = None, **settings: Any,
 ) -> Scattering:  # fmt: skip
     """T and R of `potential` at `energies` (N,) for waves from the left, every number with its bound.
@@ -170,16 +175,20 @@ def scatter(
     default what they are at the ends: there are no walls. A potential of the whole line is cut where V has met its
     limits, and the bounds count what was cut off.
 
-    leads     {"left": V, "right": V, "mass_left": m, "mass_right": m, "bias": energy by which V falls from end to end}
-    tol       of the bounds: segments are halved where they are not met
-    refine    put more energies where T moves, so that no resonance is stepped over
-    settings  network, units, phase, points, train, seed: see `qpinn.drivers.scatter_settings`
+    potential  with domain, breakpoints, parameters and hamiltonian as in `qpinn.solve`
+    leads      {"left": V, "right": V, "mass_left": m, "mass_right": m, "bias": energy by which V falls from end to
+               end}, or "zero": V = 0 on both sides
+    tol        of the bounds: segments are halved where they are not met
+    refine     put more energies where T moves, so that no resonance is stepped over
+    progress   called with how many energies are solved, and of how many
+    settings   network, units, phase, points, train, seed: see `qpinn.drivers.scatter_settings`
 
     Works in float64. Raises ValueError, naming what is allowed, for energies that are below both leads, and for a
     potential with nothing beyond its ends where a wave could go.
     """
     chosen = from_mapping(ScatterSettings, {**settings, "leads": leads or {}, "tol": tol})
-    return run(potential, energies, chosen, refine, progress)
+    given = with_terms(potential_of(potential, domain, breakpoints, parameters), hamiltonian)
+    return run(given, energies, chosen, refine, progress)
 
 
 def run(

@@ -22,7 +22,7 @@ MOST_RESONANCES = 32
 class LeadsChoice(leads.Leads):
     """The leads by the keys of the group `leads`, in the units of the potential."""
 
-    NAMED: ClassVar[dict[str, dict[str, float]]] = {"own": {}}
+    NAMED: ClassVar[dict[str, dict[str, float]]] = {"own": {}, "zero": {"left": 0.0, "right": 0.0}}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -165,6 +165,12 @@ def test_below_one_lead_everything_is_reflected():
     assert (from_right.T[0], from_right.R[0]) == (0.0, 1.0)
 
 
+def test_at_the_level_of_a_lead_nothing_leaves():
+    found = qpinn.scatter("where(x < 0, 0, 20)", [20.0], domain=[-1, 1])
+    assert (found.T[0], found.R[0]) == (0.0, 1.0)
+    assert np.isfinite(found.psi(20.0, [-3.0, 0.0, 3.0])).all()
+
+
 def test_a_bias_is_a_field():
     """10 kV / cm over 11 nm are 11 meV: the layers fall by so much, and the right lead with them."""
     energies = np.linspace(0.03, 0.5, 12)
@@ -273,6 +279,8 @@ def test_hidden_units_trained_on_a_band_leave_less_of_the_equation():
     [
         (BARRIER, [3.0, 2.0], {}, "energies: 2 follows 3; must ascend"),
         (BARRIER, [3.0, np.nan], {}, "energies: nan among them"),
+        (3, [1.0], {}, "potential=3: must be one of qpinn.potentials"),
+        ("x^2", [1.0], {}, "potential.domain=null: a formula needs walls"),
         (BARRIER, "low", {}, "energies='low': must be a row of numbers"),
         (BARRIER, [], {}, "energies: 0 of them"),
         (BARRIER, [-1.0, 2.0], {}, "energies=-1: nothing propagates at or below both leads"),
