@@ -38,7 +38,8 @@ Progress = Callable[[int, int], object]
 class Spectrum:
     """Amplitudes at N dimensionless energies of waves of amplitude 1 from the left, and what is known of them.
 
-    t, r          (N,) corrected; t_plain, r_plain as they stand in psi, which need not conserve anything
+    t, r          (N,) corrected; r of a wave from the right where the left lead is closed
+    t_plain, r_plain   (N,) as they stand in psi, which need not conserve anything
     t_back        (N,) of waves from the right
     t_bound, r_bound   (N,) bounds on the distance of t and r from the exact ones
     flux_rounding (N,) of v_R / v_L, relative to it
@@ -139,6 +140,7 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
         half_left, half_right = (np.where(v == 0, 0.0, 0.5j / np.where(v == 0, 1.0, v)) for v in (left, right))
         t_plain, r_plain, back = u[:, 1, 0], u[:, 0, 0] - 1, u[:, 0, 1]
         t, r = t_plain - half_right * known.products[:, 0, 1], r_plain - half_left * known.products[:, 0, 0]
+        r = np.where(waves.from_right(velocity), u[:, 1, 1] - 1 - half_right * known.products[:, 1, 1], r)
         t_back = back - half_left * known.products[:, 1, 0]
         t_slope = half_right * (known.overlap + 1j * slope[1] * u[:, 1, 0] * u[:, 1, 1]
                                 - 1j * slope[0] * (2 - u[:, 0, 0]) * u[:, 0, 1])  # fmt: skip

@@ -48,7 +48,8 @@ class Scattering:
     """Waves that come from the left, at N ascending energies, in the units of the settings.
 
     A wave of amplitude 1 at the left end of the structure is reflected with r there and leaves the right end with t;
-    T = (v_R / v_L) |t|^2 and R = |r|^2. Where one of the leads is closed T = 0 and R = 1.
+    T = (v_R / v_L) |t|^2 and R = |r|^2. Where one of the leads is closed T = 0 and R = 1; where it is the left one, r
+    and psi are those of a wave from the right.
 
     given      the potential
     found      dimensionless amplitudes and their bounds
@@ -119,11 +120,11 @@ class Scattering:
         return delay / self.units.scale * femtoseconds(self.units)
 
     def psi(self, energy: float, x: Any) -> Complex[np.ndarray, "*n"]:
-        """psi at positions x of any shape, in the leads too, for a wave of this energy that comes from the left."""
+        """psi at positions x of any shape, in the leads too, of amplitude 1 at the left end for the wave that comes."""
         place = np.asarray(x, np.float64)
-        scaled = np.array([float(energy) / self.units.scale])
-        _check_open(scaled, self.system.structure, self.units)
-        return wave(self.system, scaled, place.ravel())[0].reshape(place.shape)
+        scaled = float(energy) / self.units.scale
+        _check_open(np.array([scaled]), self.system.structure, self.units)
+        return wave(self.system, scaled, place.ravel()).reshape(place.shape)
 
     def resonances(self, count: int = 4) -> list[Any]:
         """The lowest `count` resonances, E_r above the lower lead, that were found from several starts: maybe fewer."""
@@ -334,23 +335,28 @@ def _missing(found: Spectrum, tol: float) -> int:
     return int(np.sum(np.maximum(found.transmission_bound, found.reflection_bound) > tol))
 
 
-def wave(system: Discretization, energies: np.ndarray, x: Float[np.ndarray, "n"]) -> Complex[np.ndarray, "N n"]:
-    """psi (N, n) of waves from the left at positions x (n,), by the Flax module; plane waves in the leads."""
+def wave(system: Discretization, energy: float, x: Float[np.ndarray, "n"]) -> Complex[np.ndarray, "n"]:
+    """psi at positions x (n,), by the Flax module; plane waves in the leads.
+
+    Of the wave from the left, or where the left lead is closed from the right.
+    """
     with jax.enable_x64(True):
-        found = waves.waves(system, energies)
+        found = waves.waves(system, np.array([energy]))
+        side = int(waves.from_right(found.velocity)[0])
         left, right = system.structure.domain
-        inside = np.clip(x, left, right)
-        ansatz = system.equation.ansatz
-        rows = []
-        for index in range(len(energies)):
-            parts = [_values(ansatz, parameters(system, found, index, part), inside) for part in ("real", "imag")]
-            rows.append(np.asarray(parts[0]) + 1j * np.asarray(parts[1]))
-    psi, k = np.array(rows), found.velocity * system.structure.masses
-    u = found.nodes[:, [0, -1], 0, 0]
-    before, after = np.minimum(x - left, 0.0), np.maximum(x - right, 0.0)
-    coming = np.exp(1j * k[:, :1] * before) + (u[:, :1] - 1) * np.exp(-1j * k[:, :1] * before)
-    psi = np.where(x < left, coming, psi)
-    return np.where(x > right, u[:, 1:] * np.exp(1j * k[:, 1:] * after), psi)
+        inside = jnp.asarray(np.clip(x, left, right))
+        parts = [
+            np.asarray(_values(system.equation.ansatz, parameters(system, found, 0, part, side), inside))
+            for part in ("real", "imag")
+        ]
+    psi, k = parts[0] + 1j * parts[1], found.velocity[0] * system.structure.masses
+    u = found.nodes[0, [0, -1], 0, side]
+    for end, place, sign in ((0, left, -1), (1, right, 1)):
+        out = np.maximum(sign * (x - place), 0.0)
+        coming = 1.0 if end == side else 0.0
+        beyond = coming * np.exp(-1j * k[end] * out) + (u[end] - coming) * np.exp(1j * k[end] * out)
+        psi = np.where(out > 0, beyond, psi)
+    return psi
 
 
 @jax.jit
@@ -376,7 +382,7 @@ GRID = 600
 
 
 def densities(scattering: Scattering) -> dict[str, np.ndarray]:
-    """x (n,), V (n,), energies (M,) and |psi|^2 (M, n) of waves from the left on a grid, for figures."""
+    """x (n,), V (n,), energies (M,) and |psi|^2 (M, n) on a grid, for figures."""
     system, count = scattering.system, len(scattering.found.energies)
     some = np.unique(np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int))
     energies = scattering.found.energies[some]
@@ -384,8 +390,10 @@ def densities(scattering: Scattering) -> dict[str, np.ndarray]:
     with jax.enable_x64(True):
         rows = []
         for first in range(0, len(energies), 32):
-            psi, _ = waves.fields(system, waves.waves(system, energies[first : first + 32]))
-            dense = np.abs(psi[..., 0] / np.sqrt(system.weight)[..., None]) ** 2
+            solved = waves.waves(system, energies[first : first + 32])
+            psi, _ = waves.fields(system, solved)
+            psi = np.where(waves.from_right(solved.velocity), psi[..., 1], psi[..., 0])
+            dense = np.abs(psi / np.sqrt(system.weight)[..., None]) ** 2
             rows.append(dense.reshape(-1, dense.shape[-1])[::stride].T)
     scale = scattering.units.scale
     return {"x": system.x.ravel()[::stride], "v": system.v.ravel()[::stride] * scale, "energies": energies * scale,

@@ -11,7 +11,7 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Complex, Float, Inexact
+from jaxtyping import Bool, Complex, Float, Inexact
 
 from qpinn.equations.scattering import NODAL, Columns, Scattering
 from qpinn.geometry.mesh import Mesh
@@ -157,6 +157,11 @@ def _closed(block: np.ndarray, velocity: np.ndarray) -> np.ndarray:
     f_left = -left * u[:, 0] + push[:, :1] * np.array([1.0, 0.0])
     f_right = right * u[:, 1] - push[:, 1:] * np.array([0.0, 1.0])
     return np.stack([u[:, 0], f_left, u[:, 1], f_right], axis=1)
+
+
+def from_right(velocity: Complex[np.ndarray, "N 2"]) -> Bool[np.ndarray, "N"]:
+    """At which energies only a wave from the right can come: the left lead is closed."""
+    return np.asarray(velocity[:, 0].real <= 0)
 
 
 class Measured(NamedTuple):

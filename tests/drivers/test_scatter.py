@@ -163,6 +163,10 @@ def test_below_one_lead_everything_is_reflected():
     assert np.isnan(found.phase_time[:2]).all()
     from_right = qpinn.scatter(BARRIER, [5.0], leads={"left": 20.0})
     assert (from_right.T[0], from_right.R[0]) == (0.0, 1.0)
+    np.testing.assert_allclose(abs(from_right.r[0]), 1, atol=1e-13)
+    assert abs(from_right.psi(5.0, -3.0)) < 1e-3
+    far = np.linspace(2, 5, 300)
+    assert np.abs(from_right.psi(5.0, far)).max() == pytest.approx(2, rel=1e-3)  # a standing wave
 
 
 def test_at_the_level_of_a_lead_nothing_leaves():
