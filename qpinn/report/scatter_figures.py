@@ -20,6 +20,9 @@ from qpinn.runs.scattering import NAME, WAVES
 LEAST = 1e-30
 """T below which no axis goes."""
 
+FAINTEST, BRIGHTEST = 1e-8, 1e4
+"""|psi|^2 where colours end, of a wave of amplitude 1."""
+
 Content = Mapping[str, Any]
 Grid = Mapping[str, np.ndarray]
 
@@ -80,8 +83,7 @@ def draw_density(axes: Axes, content: Content, grid: Grid) -> None:
     from matplotlib.colors import LogNorm
 
     x, v, energies, density = (np.asarray(grid[name], float) for name in ("x", "v", "energies", "density"))
-    top = float(density.max())
-    norm = LogNorm(max(float(density.min()), top * 1e-8), top)
+    norm = LogNorm(max(float(density.min()), FAINTEST), max(min(float(density.max()), BRIGHTEST), 2 * FAINTEST))
     mesh = axes.pcolormesh(x, energies, np.maximum(density, norm.vmin or 0.0), norm=norm, cmap="viridis",
                            shading="nearest", rasterized=True)  # fmt: skip
     axes.plot(x, v, color="white", linewidth=1.0)

@@ -44,6 +44,27 @@ def drawn(seed: int, energies: int = 8) -> Case:
     return Case(layers, leads, np.sort(draw.uniform(lowest + 0.002, lowest + 1.2, energies)))
 
 
+def extreme(seed: int) -> Case:
+    """Up to thirty layers from 1e-3 to 20 nm, of masses from 0.01 to 10, with energies near both thresholds.
+
+    T is as small as 1e-158, so that a reference needs twice as many digits.
+    """
+    draw = np.random.default_rng([99, seed])
+    count = int(draw.integers(1, 31)) if seed % 3 == 0 else int(draw.integers(1, 6))
+    layers: dict[str, Any] = {
+        "thickness": (10 ** draw.uniform(-3, 1.3, count)).tolist(),
+        "offset": (draw.uniform(-1, 1, count) * 10 ** draw.uniform(-2, 1)).tolist(),
+        "mass": (10 ** draw.uniform(-2, 1, count)).tolist(),
+    }
+    leads = {"left": 0.0, "right": float(draw.choice([0.0, 0.1, -0.05])), "mass_left": float(10 ** draw.uniform(-2, 0)),
+             "mass_right": float(10 ** draw.uniform(-2, 0))}  # fmt: skip
+    if seed % 2:
+        leads["bias"] = float(draw.uniform(-2, 2))
+    low, high = sorted((0.0, leads["right"] - leads.get("bias", 0.0)))
+    near = [low + 10 ** draw.uniform(-8, 0.5, 3), high + 10 ** draw.uniform(-8, -0.5, 3)]
+    return Case(layers, leads, np.unique(np.concatenate(near)))
+
+
 def solved(case: Case, **settings: Any) -> Any:
     """The `qpinn.Scattering` of a case."""
     return qpinn.scatter(
@@ -51,13 +72,15 @@ def solved(case: Case, **settings: Any) -> Any:
     )
 
 
-def exact(case: Case) -> list[tuple[Any, Any]]:
-    """T and R at every energy to 100 digits, of the numbers in 64 bits."""
+def exact(case: Case, digits: int = 100) -> list[tuple[Any, Any]]:
+    """T and R at every energy to 100 digits, or so many, of the numbers in 64 bits."""
     import mpmath
+    import transfer
     from transfer import Layered
 
     layers, leads = case.layers, case.leads
-    with mpmath.workdps(100):
+    transfer.DIGITS = digits
+    with mpmath.workdps(digits):
         scale, edges = mpmath.mpf(SCALE), [mpmath.mpf(0)]
         for thickness in layers["thickness"]:
             edges.append(edges[-1] + mpmath.mpf(thickness))
