@@ -28,7 +28,7 @@ from qpinn.runs.run_folder import git_commit, versions
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COUNT = 1000
-RANDOM = 200
+RANDOM, EXTREME = 200, 100
 RTD: dict[str, Any] = {"thickness": [3, 5, 3], "offset": [0.3, 0, 0.3], "mass": [0.092, 0.067, 0.092]}
 GAAS = {"left": 0.0, "right": 0.0, "mass_left": 0.067, "mass_right": 0.067}
 EV = np.linspace(0.005, 0.6, COUNT)
@@ -102,19 +102,19 @@ def _plain(found: Any) -> np.ndarray:
     return flux * np.abs(spectrum.t_plain) ** 2 + np.abs(spectrum.r_plain) ** 2
 
 
-def random_ones() -> dict[str, Any]:
-    """Errors and bounds of 200 random structures at eight energies each."""
+def random_ones(draw: Callable[[int], Case], count: int, digits: int) -> dict[str, Any]:
+    """Errors and bounds of random structures, against transfer matrices with so many digits."""
     errors, bounds, begun, solving = [], [], time.perf_counter(), 0.0
-    for seed in range(RANDOM):
-        case = random_scatterers.drawn(seed)
+    for seed in range(count):
+        case = draw(seed)
         begun = time.perf_counter()
         found = random_scatterers.solved(case)
         solving += time.perf_counter() - begun
-        for index, (t, r) in enumerate(random_scatterers.exact(case)):
+        for index, (t, r) in enumerate(random_scatterers.exact(case, digits)):
             errors += [float(abs(t - mpmath.mpf(found.T[index]))), float(abs(r - mpmath.mpf(found.R[index])))]
             bounds += [float(found.bound[index]), float(found.reflection_bound[index])]
     error, bound = np.array(errors), np.array(bounds)
-    return {"structures": RANDOM, "numbers": len(error), "outside": int((error > bound).sum()),
+    return {"structures": count, "numbers": len(error), "outside": int((error > bound).sum()),
             "without_bound": int(np.isinf(bound).sum()), "largest_error": float(error[np.isfinite(bound)].max()),
             "largest_bound": float(bound[np.isfinite(bound)].max()), "median_bound": float(np.median(bound)),
             "seconds": solving}  # fmt: skip
@@ -241,7 +241,8 @@ def measured() -> dict[str, Any]:
         five.append(json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=cache).stdout))
         print(five[-1], flush=True)
     parts: dict[str, Callable[[], Any]] = {
-        "random": random_ones,
+        "random": lambda: random_ones(random_scatterers.drawn, RANDOM, 100),
+        "extreme": lambda: random_ones(random_scatterers.extreme, EXTREME, 250),
         "resonances": resonances,
         "narrow": narrow,
         "training": training,
