@@ -106,6 +106,9 @@ CELLS = 400
 UNSEEN = 16 * float(np.finfo(np.float64).eps)
 """Distance of V from a polynomial of the degree that is resolved, relative to the largest energy, that is rounding."""
 
+MOST_WAVES = 4000
+"""Segments of a structure, at most."""
+
 MOST_WAVE = 1000
 """Segments up to which they are halved for features of V."""
 
@@ -115,7 +118,7 @@ def wave_edges(potential: Any, low: float, high: float, phase: float, degree: in
 
     Cuts at every breakpoint, and then so that none has more than `phase` radians or decay lengths in a segment, or
     lengths of an Airy function where V is steep; halved until V is a polynomial of `degree` to rounding in each, and so
-    is 1 / m.
+    is 1 / m. Raises ValueError if there would be too many.
     """
     cells = first_ends(potential, CELLS)
     length = np.diff(cells)
@@ -125,6 +128,9 @@ def wave_edges(potential: Any, low: float, high: float, phase: float, degree: in
     rate = np.maximum(np.sqrt(mass * np.minimum(kinetic, 1e300)), np.cbrt(mass * (hi - lo) / length))
     count = np.concatenate([[0.0], np.cumsum(rate * length)]) / phase
     edges = pieces(potential)
+    if count[-1] > MOST_WAVES:
+        raise ValueError(f"potential={potential.name}: {count[-1]:.3g} segments are needed for these energies, more "
+                         f"than {MOST_WAVES}; a larger phase (now {phase:g}) makes them wider")  # fmt: skip
     cuts = [edges]
     for start, stop in itertools.pairwise(edges):
         first, last = np.interp((start, stop), cells, count)

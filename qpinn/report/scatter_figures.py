@@ -50,7 +50,7 @@ def draw(axes: Axes, content: Content) -> None:
         ("T", t, column(content, "bound"), style.BLUE, "-"),
     ):
         shown = np.where(values > LEAST, values, np.nan)
-        bound = np.nan_to_num(bound, nan=1.0)
+        bound = np.where(np.isfinite(bound), bound, 1.0)
         axes.fill_between(
             energies, np.maximum(shown - bound, LEAST), shown + bound, color=color, alpha=0.3, linewidth=0
         )

@@ -16,8 +16,9 @@ PEAKS = 6
 
 
 def column(content: Mapping[str, Any], name: str) -> np.ndarray:
-    """Numbers of a scattering.json; NaN where it has none."""
-    return np.array([np.nan if value is None else value for value in content[name]], float)
+    """Numbers of a scattering.json; NaN where it has none, as for a bound that is not there."""
+    numbers = np.array([np.nan if value is None else value for value in content[name]], float)
+    return np.where(np.isfinite(numbers), numbers, np.nan)
 
 
 def peaks(content: Mapping[str, Any], most: int = PEAKS) -> np.ndarray:
@@ -81,9 +82,9 @@ def _digits(value: float, error: float) -> str:
 
 def bounded(content: Mapping[str, Any]) -> list[str]:
     """How many energies have bounds within the tolerance, and the widest bound."""
-    bounds = np.maximum(*(np.nan_to_num(column(content, name), nan=np.inf) for name in ("bound", "reflection_bound")))
+    bounds = np.maximum(column(content, "bound"), column(content, "reflection_bound"))
     tol, count = content["certificate"]["tol"], len(bounds)
-    within, known = int((bounds <= tol).sum()), np.isfinite(bounds)
+    within, known = int(np.sum(bounds <= tol)), np.isfinite(bounds)
     lines = []
     if known.any():
         widest = float(bounds[known].max())

@@ -209,6 +209,8 @@ def test_no_bound_where_the_kernel_is_not_small_or_psi_is_not_seen():
     rough = qpinn.scatter(BARRIER, [30.0], network={"activation": "selu"})
     assert np.isinf(rough.bound).all()
     assert not rough.converged.any()
+    assert "1 of 1 energies have no bound" in repr(rough)
+    assert rough.plot() is not None
 
 
 def test_a_feature_between_the_points_is_found():
@@ -285,6 +287,8 @@ def test_hidden_units_trained_on_a_band_leave_less_of_the_equation():
         (BARRIER, [3.0, np.nan], {}, "energies: nan among them"),
         (3, [1.0], {}, "potential=3: must be one of qpinn.potentials"),
         ("x^2", [1.0], {}, "potential.domain=null: a formula needs walls"),
+        (POTENTIALS.barrier(height=1e11), [1.0], {}, "potential=barrier: 2.11e+04 segments are needed"),
+        (BARRIER, [1e12], {}, "potential=barrier: 3.33e+05 segments are needed"),
         (BARRIER, "low", {}, "energies='low': must be a row of numbers"),
         (BARRIER, [], {}, "energies: 0 of them"),
         (BARRIER, [-1.0, 2.0], {}, "energies=-1: nothing propagates at or below both leads"),
