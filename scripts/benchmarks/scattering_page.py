@@ -34,7 +34,8 @@ costs digits of T in proportion, since E itself is rounded; the bound says so.
 
 TRAINING = """
 The 3/5/3 nm double barrier on four segments, 200 energies: largest residual |(H - E) psi| and largest bound on T with
-the hidden units as they are drawn, and after 60 steps. With the 20 units of the default there is nothing to gain.
+the hidden units as they are drawn, and after 60 steps. With the 20 units of the default the residual falls too
+(8.7e-8 to 2.2e-9), and the bound, which is rounding, does not.
 """
 
 ELSEWHERE = """
