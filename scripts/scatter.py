@@ -51,26 +51,26 @@ def main() -> int:
 
 
 class Bar:
-    """How many are done, on a terminal."""
+    """How many are done, on a terminal and of what takes more than a second."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
         self._bar: Any = None
 
     def __enter__(self) -> Bar:
-        return self
-
-    def __call__(self, done: int, count: int) -> None:
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self._bar = self._bar or tqdm(unit=self._unit, leave=True)
+            self._bar = tqdm(unit=self._unit, delay=1.0)
+        return self
+
+    def __call__(self, done: int, count: int) -> None:
+        if self._bar is not None:
             self._bar.total = count
-            self._bar.n = done
-            self._bar.refresh()
+            self._bar.update(done - self._bar.n)
 
     def __exit__(self, *_: Any) -> None:
-        if self._bar:
+        if self._bar is not None:
             self._bar.close()
 
 
