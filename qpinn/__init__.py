@@ -4,14 +4,15 @@ from qpinn.drivers.bands import Bands, bands
 from qpinn.drivers.derivatives import energies, gradients
 from qpinn.drivers.eigenstates import solve
 from qpinn.drivers.load import load
+from qpinn.drivers.scatter import Scattering, scatter
 from qpinn.drivers.solution import Solution
 from qpinn.drivers.vary import Variation, vary
 from qpinn.physics import potentials
 
 __version__ = "0.1.0"
 __all__ = [
-    "Bands", "Solution", "Variation", "__version__", "bands", "energies", "gradients", "load", "potentials", "solve",
-    "vary",
+    "Bands", "Scattering", "Solution", "Variation", "__version__", "bands", "energies", "gradients", "load",
+    "potentials", "scatter", "solve", "vary",
 ]  # fmt: skip
 
 

@@ -237,6 +237,8 @@ def read(config: Any) -> tuple[Any, Any]:
         raise ValueError(f"{error.full_key}={written}: {str(error).splitlines()[0]}") from None
     if not isinstance(values["debug"], bool):
         raise ValueError(f"debug={values['debug']}: must be true or false")
+    if "leads" in values:
+        return _read_scattering(values, figures(config))
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
     for group in ("potential", "hamiltonian", "sweep", "bands", "figures"):
@@ -259,6 +261,40 @@ def read(config: Any) -> tuple[Any, Any]:
     plan = discretize.of(potential, chosen)  # whether there are as many states
     budget.check(chosen, len(plan.mesh), plan.trained)
     return potential, chosen
+
+
+SCATTERED = ("energies", "refine", "resonances")
+"""Keys that say which numbers scripts/scatter.py is to find."""
+
+
+def _read_scattering(values: dict[str, Any], figures: Any) -> tuple[Any, Any]:
+    """Potential and ScatterSettings of a composed config. Raises ValueError for what is not allowed."""
+    from qpinn.drivers import scatter, settings
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.scatter_settings import ScatterSettings
+    from qpinn.physics import units
+
+    if figures.animate:
+        raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")
+    for group in ("potential", "hamiltonian", "leads"):
+        if not isinstance(values[group], dict):
+            raise ValueError(f"{group}={values[group]}: must be a group of keys")
+    groups = {
+        key: value for key, value in values.items() if key not in (*RUNNING, *SCATTERED, "potential", "hamiltonian")
+    }
+    chosen, choice = from_mapping(ScatterSettings, groups), scattered(values)
+    potential = settings.build_potential(values["potential"], values["hamiltonian"])
+    potential = units.converted(potential, chosen.units.units)
+    scatter.check(potential, choice.values, chosen)
+    return potential, chosen
+
+
+def scattered(values: dict[str, Any]) -> Any:
+    """The `qpinn.drivers.scatter_settings.ScatterChoice` of a config. Raises ValueError for what is not allowed."""
+    from qpinn.drivers.mapping import from_mapping
+    from qpinn.drivers.scatter_settings import ScatterChoice
+
+    return from_mapping(ScatterChoice, {key: values[key] for key in SCATTERED})
 
 
 def _check_box(potential: Any, chosen: Any, values: dict[str, Any]) -> None:

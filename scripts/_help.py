@@ -55,16 +55,19 @@ OPTIONS = (
 
 def help_text(about: str, primary: str = "config") -> str:
     """What a script does, the choices of every group, and every key with its default and its meaning."""
-    groups = sorted(folder.name for folder in _cli.CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
+    own_text = (_cli.CONFIGS / f"{primary}.yaml").read_text()
+    files = [
+        _cli.CONFIGS / f"{name}.yaml" for name in ("base", primary) if name == primary or "\n  - base\n" in own_text
+    ]
+    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", files[0].read_text(), re.MULTILINE))
+    groups = sorted({*chosen, *(["experiment"] if len(files) > 1 else [])})
     shown = [about.strip(), "--list shows every potential with its formula and its numbers, and every experiment."]
     shown += ["", "Groups, as group=choice (the default first):", ""]
-    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (_cli.CONFIGS / "base.yaml").read_text(), re.MULTILINE))
     for group in groups:
         others = [choice for choice in _overrides.choices(group) if choice != chosen.get(group)]
         names = ", ".join([*([chosen[group]] if group in chosen else []), *others])
         shown += textwrap.wrap(names, 118, initial_indent=f"  {group:10} ", subsequent_indent=" " * 13)
     shown += ["", "Keys, as key=value, with their defaults:", ""]
-    files = [_cli.CONFIGS / "base.yaml"] + ([_cli.CONFIGS / f"{primary}.yaml"] if primary != "base" else [])
     own = set(re.findall(r"^(\w+):", files[-1].read_text(), re.MULTILINE)) if len(files) > 1 else set()
     for path in files:
         taken = own if path is not files[-1] else set()

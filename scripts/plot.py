@@ -1,6 +1,6 @@
 """Draw the figures of a folder again, from its files alone; of a run and a sweep report.html too.
 
-python scripts/plot.py outputs/<a run, a sweep, a multirun, bands, or levels over a number>
+python scripts/plot.py outputs/<a run, a sweep, a multirun, bands, levels over a number, or a scattering>
 python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
 
 figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi;
@@ -16,7 +16,7 @@ from typing import Any
 import _cli
 import _overrides
 
-OTHERS = ("bands.json", "vary.json")
+OTHERS = ("bands.json", "vary.json", "scattering.json")
 """Files of folders that are no runs or sweeps, and are drawn too."""
 
 
@@ -39,7 +39,7 @@ def main() -> int:
 
 def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
     """The figures of a folder that ended with these results, and its report.html where it has one."""
-    from qpinn.report import band_figures, page, run_figures, sweep_figures, vary_figures
+    from qpinn.report import band_figures, page, run_figures, scatter_figures, scatter_page, sweep_figures, vary_figures
 
     if choice.animate and "states" not in results:
         raise ValueError(f"figures.animate=true: {folder} is not one run, and keeps no frames; allowed for runs")
@@ -47,6 +47,9 @@ def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
         return band_figures.save_all(folder, choice)
     if "values" in results:
         return vary_figures.save_all(folder, choice)
+    if results.get("task") == "scattering":
+        scattered = scatter_figures.save_all(folder, choice)
+        return [*scattered.files, scatter_page.save(folder, scattered.shown)]
     drawn = (sweep_figures if "statistics" in results else run_figures).save_all(folder, choice)
     return [*drawn.files, page.save(folder, drawn.shown)]
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 from qpinn.drivers.eigenstates import describe_route
 from qpinn.physics.potentials import describe
-from qpinn.report import bands, tables, variation, words
+from qpinn.report import bands, scattering, tables, variation, words
 from qpinn.runs import bands as band_files
+from qpinn.runs import scattering as scattering_files
 from qpinn.runs import variation as variation_files
 
 LEVELS = 8
@@ -124,3 +125,12 @@ def _potential(potential: Any) -> str:
         elif not isinstance(value, list) and value != "":
             shown.append(f"{key} {value}".strip())
     return ", ".join([name, *shown])
+
+
+def of_scattering(scattered: Any) -> Shown:
+    """T and R at some energies and where T has its peaks, and how wide the bounds are."""
+    content = scattering_files.summary(scattered)
+    name = content["potential"]["name"].replace("_", " ")
+    count = len(content["energies"])
+    head = f"{name}: waves from the left at {count} energ{'y' if count == 1 else 'ies'}"
+    return Shown([head], *scattering.rows(content), scattering.bounded(content))

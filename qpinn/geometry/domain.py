@@ -15,7 +15,7 @@ import jax
 import numpy as np
 
 NAMES = ("wall", "free", "periodic")
-"""What an end may be."""
+"""What an end of a box may be."""
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -29,6 +29,7 @@ class Ends:
     free      psi' / m = 0 (Neumann)
     periodic  psi(right) = exp(i theta) psi(left), and psi' / m likewise: a ring, or a period of a crystal with the
               wave number k = theta / a (Bloch). theta = 0 is periodic, theta = pi antiperiodic.
+    open      nothing is given: waves come and go, and what is known of them ties psi' / m to psi (`OPEN`)
 
     theta is a leaf, so that one compiled programme serves every k.
     """
@@ -80,6 +81,9 @@ class Ends:
 
 
 WALLS = Ends()
+
+OPEN = Ends("open", "open")
+"""Of scattering (`qpinn.equations.scattering`)."""
 
 
 def ends(left: str = "wall", right: str = "wall", theta: float = 0.0) -> Ends:

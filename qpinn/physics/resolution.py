@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.physics.enclosure import stray, stray_mass
-from qpinn.physics.survey import DEEP, Survey, pieces, survey
+from qpinn.physics.enclosure import enclose, enclose_mass, stray, stray_mass
+from qpinn.physics.survey import DEEP, Survey, first_ends, pieces, survey
 
 POLYNOMIAL = 12
 """Degree of the polynomial that V is compared with in a segment."""
@@ -112,3 +112,51 @@ def energy_unit(potential: Any, states: int = 1) -> float:
     cells, energy = surveyed.middle, surveyed.energies[-1]
     width = float((np.sqrt(cells.mass) * cells.sizes)[cells.values < energy].sum())
     return (states * np.pi / width) ** 2 if width else float(cells.values.min() - energy)
+
+
+CELLS = 400
+"""Cells in which V is enclosed, to see how fast waves vary in them."""
+
+UNSEEN = 16 * float(np.finfo(np.float64).eps)
+"""Distance of V from a polynomial of the degree that is resolved, relative to the largest energy, that is rounding."""
+
+MOST_WAVES = 4000
+"""Segments of a structure, at most."""
+
+MOST_WAVE = 1000
+"""Segments up to which they are halved for features of V."""
+
+
+def wave_edges(potential: Any, low: float, high: float, phase: float, degree: int) -> Float[np.ndarray, "segments+1"]:
+    """Edges (segments + 1,) of a mesh on which waves of any energy from `low` to `high` vary slowly in every segment.
+
+    Cuts at every breakpoint, and then so that none has more than `phase` radians or decay lengths in a segment, or
+    lengths of an Airy function where V is steep; halved until V is a polynomial of `degree` to rounding in each, and so
+    is 1 / m. Raises ValueError if there would be too many.
+    """
+    cells = first_ends(potential, CELLS)
+    length = np.diff(cells)
+    lo, hi = enclose(potential, cells[:-1], cells[1:])
+    _, mass = enclose_mass(potential, cells[:-1], cells[1:])
+    kinetic = np.maximum(np.abs(high - lo), np.abs(hi - low))
+    rate = np.maximum(np.sqrt(mass * np.minimum(kinetic, 1e300)), np.cbrt(mass * (hi - lo) / length))
+    count = np.concatenate([[0.0], np.cumsum(rate * length)]) / phase
+    edges = pieces(potential)
+    if count[-1] > MOST_WAVES:
+        raise ValueError(f"potential={potential.name}: {count[-1]:.3g} segments are needed for these energies, more "
+                         f"than {MOST_WAVES}; a larger phase (now {phase:g}) makes them wider")  # fmt: skip
+    cuts = [edges]
+    for start, stop in itertools.pairwise(edges):
+        first, last = np.interp((start, stop), cells, count)
+        segments = max(1, int(np.ceil(last - first - 1e-9)))
+        cuts.append(np.interp(first + (last - first) * np.arange(1, segments) / segments, count, cells))
+    edges, least = np.unique(np.concatenate(cuts)), NARROWEST * (edges[-1] - edges[0])
+    scale = max(abs(high), abs(low), float(np.abs([lo, hi]).max(initial=0.0)))
+    for _ in range(MOST_FEATURES):
+        wide = np.diff(edges) > 2 * least
+        worst = stray(potential, edges[:-1], edges[1:], degree) > UNSEEN * scale
+        worst |= stray_mass(potential, edges[:-1], edges[1:], degree) > UNSEEN
+        if not (worst & wide).any() or len(edges) > MOST_WAVE:
+            break
+        edges = np.sort(np.concatenate([edges, ((edges[:-1] + edges[1:]) / 2)[worst & wide]]))
+    return edges

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ ABOVE = -5
 
 FINE = 10
 """Steps of a curve in such a unit."""
+
+
+Caption = Callable[[Results, State], str]
 
 
 class View(NamedTuple):
@@ -39,17 +42,36 @@ class View(NamedTuple):
         return np.clip(place, least, HEIGHT - BOTTOM)
 
 
-def section(results: Results, grid: Mapping[str, np.ndarray]) -> str:
-    """The slider, and a figure for each level."""
+class Spoken(NamedTuple):
+    """What the slider picks, and a heading that is not that of levels."""
+
+    what: str = "Level"
+    heading: str | None = None
+
+
+LEVELS = Spoken()
+
+
+def section(
+    results: Results, grid: Mapping[str, np.ndarray], caption: Caption | None = None, spoken: Spoken = LEVELS
+) -> str:
+    """The slider, and a figure for each level, or for whatever else has an index and an energy.
+
+    caption  what is said below each
+    """
     states, psi = results["states"], np.asarray(grid["psi"], float)
     view = _view(states, grid["x"], grid["v"], psi)
-    figures = "".join(_figure(results, state, grid["x"], row, view) for state, row in zip(states, psi, strict=True))
+    said = caption or _caption
+    figures = "".join(
+        _figure(results, state, grid["x"], row, view, said(results, state))
+        for state, row in zip(states, psi, strict=True)
+    )
     slider = (
-        '<div class="slider" id="slider" hidden><label for="level">Level</label>'
+        f'<div class="slider" id="slider" hidden><label for="level">{spoken.what}</label>'
         f'<input type="range" id="level" min="0" max="{len(states) - 1}" step="1" value="0">'
         '<output id="said" for="level"></output></div>'
     )
-    heading = "ψ on V" if len(states) == 1 else "ψ of each level on V"
+    heading = spoken.heading or ("ψ on V" if len(states) == 1 else "ψ of each level on V")
     return (f"<section><h2>{heading}</h2>{_scene(results, grid, view)}{slider if len(states) > 1 else ''}"
             f'<div class="levels">{figures}</div></section>')  # fmt: skip
 
@@ -113,7 +135,7 @@ def _scene(results: Results, grid: Mapping[str, np.ndarray], view: View) -> str:
             f"{''.join(parts)}</g></defs></svg>")  # fmt: skip
 
 
-def _figure(results: Results, state: State, x: np.ndarray, psi: np.ndarray, view: View) -> str:
+def _figure(results: Results, state: State, x: np.ndarray, psi: np.ndarray, view: View, text: str) -> str:
     """psi of a level, lifted to its energy, with its bounds where they can be seen; and both as text."""
     index, drawn = state["index"], ['<use href="#scene"/>']
     energy = state["energy"]
@@ -127,7 +149,6 @@ def _figure(results: Results, state: State, x: np.ndarray, psi: np.ndarray, view
         if not words.is_empty(state):
             curve = _curve(x, psi, view, energy, state["node_count"] or 0)
             drawn.append(f'<path class="psi" transform="scale({1 / FINE})" d="{curve}"/>')
-    text = _caption(results, state)
     return (
         f'<figure class="level" id="level-{index}"><svg class="level" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
         f'aria-label="psi of level {index} on V">{"".join(drawn)}</svg>'

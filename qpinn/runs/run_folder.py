@@ -319,9 +319,10 @@ KINDS = {
     "summary.json": ("sweep", "statistics"),
     "bands.json": ("bands", "theta"),
     "vary.json": ("vary", "values"),
+    "scattering.json": ("scattering", "energies"),
 }
-"""The files that mark a finished run, a finished sweep, bands, and levels over a number: the task of each, and a key
-that it must hold."""
+"""The files that mark a finished run, a finished sweep, bands, levels over a number, and a scattering: the task of
+each, and a key that it must hold."""
 RUNS = ("results.json", "summary.json")
 
 BOX = "box"

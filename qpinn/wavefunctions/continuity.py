@@ -12,6 +12,7 @@ mass m makes a slope u' = m f of a flux, each side its own. Ends and symmetries 
     even      f = 0 at the last edge, the centre of a box of which these are the segments of the left half
     odd       u = 0 there
     periodic  u and f of the last edge are those of the first one, times exp(i theta) (Bloch)
+    open      both are free; waves in the leads tie one to the other (`qpinn.equations.scattering`)
 
 A Bloch phase other than +-1 makes psi complex, psi = psi_1 + i psi_2. psi_1 and psi_2 are real functions on the same
 segments (those of psi_2 are numbered after those of psi_1), and the periodic ends rotate one into the other by theta.
