@@ -292,10 +292,3 @@ class Evolution:
         x, weight = ((ends[:-1] + ends[1:])[:, None] / 2 + half * nodes).ravel(), (half * weights).ravel()
         u = eigenbasis.values(basis, x)
         return (u * weight) @ u.T
-
-    def plot(self, ax: Any = None) -> Any:
-        """|psi|^2 over x and t. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
-        from qpinn.report import evolution_figures, style  # not before: Matplotlib takes long to import
-        from qpinn.runs.evolution import summary
-
-        return style.on_axes(evolution_figures.draw_density, ax, summary(self))
