@@ -13,7 +13,8 @@ ALLOWED = {
     "energy.initial=0", "optimizer.steps=null", "ends.theta=0", "units.mass=null", "states=null", "state=0",
     "state=null", "tol=null", "seed=0", "loss.norm=0", "loss.orthogonality=0", "loss.unit=null", "output=x",
     "figures.animate=true", "save_every=1e300", "requeue=true", "resume=x", "debug=true",
-    "units.length=null", "units.energy=null", "units.mass_unit=null",
+    "units.length=null", "units.energy=null", "units.mass_unit=null", "hamiltonian.deltas=[]", "hamiltonian.mass=null",
+    "ends.axes=null",
 }  # fmt: skip
 """What is a value that the key can have; resume=x is looked for later."""
 

@@ -90,10 +90,13 @@ def test_the_config_of_a_run_is_the_run(run, tmp_path):
     import _cli
     from omegaconf import OmegaConf
 
+    from qpinn.training.optimizers import OPTIMIZERS
+
     potential, settings = _cli.read(OmegaConf.load(folder / "config.yaml"))
     results = json.loads((folder / "results.json").read_text())
     assert potential.height == results["potential"]["height"]
-    assert settings.optimizer.steps == results["steps"]
+    assert settings.optimizer.steps is None
+    assert OPTIMIZERS[settings.optimizer.name].steps == results["steps"]
 
 
 def test_figures_come_back_the_same_from_the_files_alone(run):

@@ -47,7 +47,7 @@ FASTER = 0.42
 """Largest frequency of a sine unit, relative to the start's of 1.5 in a half segment, for each radian of psi in it."""
 
 NETWORK = {"network": {"activation": "sin"}}
-"""Sines of random frequencies: an oscillating psi takes 2 to 3 times fewer of them than of tanh (`docs/time.md`)."""
+"""Sines of random frequencies: an oscillating psi takes 2 to 3 times fewer of them than of tanh."""
 
 ROUNDS = 9
 """Bases that are tried to meet a tolerance."""
@@ -161,8 +161,7 @@ def check(settings: Settings) -> None:
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: packets evolve in float64")
     if settings.start.name != "ritz":
-        raise ValueError(f"start.name={settings.start.name}: packets evolve among Ritz states; allowed: ritz, or "
-                         "experiment=paper/time for a network of t and x")  # fmt: skip
+        raise ValueError(f"start.name={settings.start.name}: packets evolve among Ritz states; allowed: ritz")
 
 
 def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: Settings) -> Problem:

@@ -42,7 +42,7 @@ def test_the_lowest_level_of_a_ring_is_inside_its_bounds_though_it_is_zero():
     [
         ({"states": 3}, "states=3: means nothing for bands"),
         ({"tol": 1e-6}, "tol=1e-06: means nothing for bands"),
-        ({"ends": {"left": "free"}}, "ends.left=free: bands have periodic ends"),
+        ({"ends": {"left": "free"}}, "ends.left=free, ends.right=wall: bands have periodic ends"),
         ({"sampling": {"name": "uniform"}}, "sampling.name=uniform: bands need gauss_legendre"),
         ({"ansatz": "envelope", "start": "random"}, "ansatz=piecewise start=ritz"),
         ({"network": {"width": 4000}}, "network.width=4000"),
