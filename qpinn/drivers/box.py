@@ -255,7 +255,7 @@ def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGr
     """The functions of an axis: a network with hidden units as they are drawn, the seed of the axis its own."""
     ansatz = ansatz_on(plan.edges[axis], settings, plan.potential.ends_of_axes[axis])
     key = jax.random.fold_in(jax.random.key(settings.seed), axis)
-    return axis_of(ansatz, _drawn(ansatz, key), float(plan.potential.masses[axis]), plan.points)
+    return axis_of(ansatz, _drawn(ansatz, key), float(plan.potential.masses[axis]), plan.points, plan.cutoff)
 
 
 def ansatz_on(edges: Float[np.ndarray, "S+1"], settings: Settings, ends: Ends) -> Ansatz:

@@ -85,7 +85,7 @@ def trained(plan: BoxPlan, settings: Settings, axes: Sequence[Axis], grids: Sequ
     fit = training.fit(systems, begun, course)
     made = [
         axis_of(axis.ansatz, training.with_hidden(axis, jax.tree.map(lambda leaf, k=k: leaf[k], fit.params["psi"])),
-                float(plan.potential.masses[k]), plan.points)
+                float(plan.potential.masses[k]), plan.points, plan.cutoff)
         for k, axis in enumerate(axes)
     ]  # fmt: skip
     residuals = _residuals(fit, np.array(units), settings.loss.residual, count)

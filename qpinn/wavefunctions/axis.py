@@ -22,9 +22,9 @@ from qpinn.geometry.quadrature import legendre
 from qpinn.typing import Array, Params, Scalar
 from qpinn.wavefunctions.ansatz import Ansatz
 
-CUTOFF = 1e-8
+CUTOFF = 4e-7
 """Bubbles smaller than this share of the largest in their segment are left out, and felt in residuals as
-CUTOFF |psi''|. Single functions are known to eps / CUTOFF."""
+CUTOFF |psi''|. Single functions are known to eps / CUTOFF; a smaller one keeps more of them, which need more points."""
 
 BATCH = 4096
 """Places that functions are evaluated at in one call: always as many, so that it is compiled once for all meshes."""
