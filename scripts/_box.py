@@ -68,7 +68,7 @@ def _trained(
 def _say_walls(potential: Any, chosen: Any) -> None:
     """On which axes walls were put."""
     from qpinn.physics import box_walls
-    from qpinn.physics.potentials.several import coordinates
+    from qpinn.physics.potentials.terms import coordinates
 
     names = [name for name, put in zip(coordinates(potential.dimension), chosen, strict=False) if put]
     if names:

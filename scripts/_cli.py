@@ -182,7 +182,10 @@ OVERRIDES = "overrides.txt"
 RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
-OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points")
+EVOLVED = ("packet", "drive", "times", "divide")
+"""Keys of a packet in time."""
+
+OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points", *EVOLVED)
 """Keys that are none of `qpinn.drivers.settings.Settings`."""
 
 
@@ -241,7 +244,7 @@ def read(config: Any) -> tuple[Any, Any]:
         return _read_scattering(values, figures(config))
     groups = {key: value for key, value in values.items() if key not in (*RUNNING, *OTHERS)}
     chosen = from_mapping(settings.Settings, groups)
-    for group in ("potential", "hamiltonian", "sweep", "bands", "figures"):
+    for group in ("potential", "hamiltonian", "sweep", "bands", "figures", "packet", "drive"):
         if group in values and not isinstance(values[group], dict):
             raise ValueError(f"{group}={values[group]}: must be a group of keys")
     if "sweep" in values:
@@ -251,6 +254,9 @@ def read(config: Any) -> tuple[Any, Any]:
     _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
+    if "packet" in values:
+        evolved(values, potential, chosen)
+        return potential, chosen
     if dimension(potential) > 1:
         _check_box(potential, chosen, values)
         return potential, chosen
@@ -331,6 +337,16 @@ def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
     return vary.family(potential, str(choice.vary), choice.values, chosen)
 
 
+def evolved(values: dict[str, Any], potential: Any, chosen: Any) -> tuple[Any, ...]:
+    """Packet, drive, times and the place of division of a config, whose problem can be solved. Raises ValueError."""
+    from qpinn.drivers import evolve, evolve_places
+
+    packet, drive = evolve.packet_of(values["packet"]), evolve.drive_of(values["drive"])
+    problem = evolve.problem_of(potential, packet, drive, values["times"], chosen)
+    evolve_places.division_of(problem, values["divide"])
+    return packet, drive, values["times"], values["divide"]
+
+
 def figures(config: Any) -> Any:
     """The `qpinn.report.choice.Choice` of a composed config. Raises ValueError for what is not allowed."""
     from qpinn.drivers.mapping import from_mapping
@@ -342,6 +358,8 @@ def figures(config: Any) -> Any:
 def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None:
     """Refuse to show a training where there is none, or many of them."""
     if not animate:
+        return
+    if "packet" in values:  # it moves without any training
         return
     if not {"sweep", "bands", "vary"}.isdisjoint(values):
         raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")

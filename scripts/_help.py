@@ -59,13 +59,13 @@ def help_text(about: str, primary: str = "config") -> str:
     files = [
         _cli.CONFIGS / f"{name}.yaml" for name in ("base", primary) if name == primary or "\n  - base\n" in own_text
     ]
-    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", files[0].read_text(), re.MULTILINE))
-    groups = sorted({*chosen, *(["experiment"] if len(files) > 1 else [])})
     shown = [about.strip(), "--list shows every potential with its formula and its numbers, and every experiment."]
     shown += ["", "Groups, as group=choice (the default first):", ""]
-    for group in groups:
-        others = [choice for choice in _overrides.choices(group) if choice != chosen.get(group)]
-        names = ", ".join([*([chosen[group]] if group in chosen else []), *others])
+    chosen = _overrides.defaults_of(primary)
+    experiment = {"experiment": chosen.pop("experiment", "null")} if len(files) > 1 else {}
+    for group, default in sorted({**chosen, **experiment}.items()):
+        others = [choice for choice in _overrides.choices(group, primary) if choice != default]
+        names = ", ".join([*([default] if default != "null" else []), *others])
         shown += textwrap.wrap(names, 118, initial_indent=f"  {group:10} ", subsequent_indent=" " * 13)
     shown += ["", "Keys, as key=value, with their defaults:", ""]
     own = set(re.findall(r"^(\w+):", files[-1].read_text(), re.MULTILINE)) if len(files) > 1 else set()

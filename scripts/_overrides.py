@@ -32,9 +32,28 @@ def opened(word: str) -> str:
     return f"++{word}" if re.match(rf"{re.escape(NAMED)}[.=]", word) else word
 
 
-def choices(group: str) -> list[str]:
+def choices(group: str, primary: str = "") -> list[str]:
+    """The choices of a group, those of experiments that the script of a primary config can run."""
     folder = _cli.CONFIGS / group
-    return sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+    names = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
+    if group == "experiment" and primary:
+        return [name for name in names if (IN_TIME in name.split("/")) == (primary == "evolve")]
+    return names
+
+
+IN_TIME = "time"
+"""Part of the name of an experiment of packets in time."""
+
+
+def defaults_of(primary: str) -> dict[str, str]:
+    """The groups of a primary config, each with the choice that it has by default."""
+    text = (_cli.CONFIGS / f"{primary}.yaml").read_text()
+    own = dict(re.findall(r"^  - (\w+): (\w+)$", text, re.MULTILINE))
+    return {**(defaults_of("base") if "\n  - base\n" in text else {}), **own}
+
+
+def groups_of(primary: str) -> list[str]:
+    return sorted(defaults_of(primary))
 
 
 def leaves(config: Any, prefix: str = "") -> list[str]:
@@ -52,14 +71,13 @@ def _check_names(overrides: Sequence[Any], primary: str) -> None:
 
     from qpinn.checks import suggestion
 
-    groups = sorted(folder.name for folder in _cli.CONFIGS.iterdir() if folder.is_dir() and folder.name != "hydra")
-    chosen = []
+    groups, chosen = groups_of(primary), []
     for override in overrides:
         if override.key_or_group == "hydra/launcher":
             _check_launcher(override.value())
         if override.key_or_group not in groups:
             continue
-        allowed = choices(override.key_or_group)
+        allowed = choices(override.key_or_group, primary)
         value = override.value()
         if value not in allowed and not (value is None and override.key_or_group == "experiment"):
             hint = suggestion(str(value), allowed)
@@ -258,8 +276,8 @@ def command_line() -> list[str]:
     return sys.argv[1:]
 
 
-TEXTS = ("potential.formula", "vary")
+TEXTS = ("potential.formula", "vary", "packet.real", "packet.imaginary", "drive.time", "drive.space")
 """Keys whose values may have brackets and other signs in them that mean something to Hydra."""
 
-PATHS = ("potential.file", "output", "resume")
+PATHS = ("potential.file", "packet.file", "output", "resume")
 """Keys whose values may have blanks, commas and signs of equality in them."""

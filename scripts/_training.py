@@ -14,6 +14,7 @@ from typing import Any
 import _cli
 import _resume
 import _signals
+from _progress import Bar
 
 log = logging.getLogger("qpinn")
 
@@ -46,8 +47,13 @@ def followed(config: Any, place: _resume.Place, units: Any, started: float) -> I
         place.claim.write("running", step=progress.step, steps=progress.steps, seconds=spent(place, started))
 
     saver = saves.Saver(place.folder, config.save_every, saved, place.snapshots, **_resume.code())
-    with progress_bar() as bar:
-        yield [saver, bar, Keep(place.folder, units, saver)]
+    with Bar("step") as bar:
+
+        def shown(progress: Any) -> None:
+            said = f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}"
+            bar(progress.step, progress.steps, said)
+
+        yield [saver, shown, Keep(place.folder, units, saver)]
     saver.close()
 
 
@@ -90,33 +96,6 @@ class Keep:
 
         self._saver.save()
         return run_folder.write_stopped(self._folder, progress, self._units)
-
-
-class progress_bar:  # noqa: N801  (used like a function)
-    """A callback that shows steps, loss and E, on each mesh anew; silent where stderr is not a terminal."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-
-    def __enter__(self) -> progress_bar:
-        return self
-
-    def __call__(self, progress: Any) -> None:
-        if not sys.stderr.isatty():
-            return
-        from tqdm import tqdm
-
-        if self._bar is not None and progress.step <= self._bar.n:
-            self._bar.close()
-            self._bar = None
-        if self._bar is None:
-            self._bar = tqdm(total=progress.steps, unit="step", leave=True)
-        self._bar.set_postfix_str(f"loss {progress.loss:.1e}, E {progress.report['energy']:.9g}", refresh=False)
-        self._bar.update(progress.step - self._bar.n)
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar:
-            self._bar.close()
 
 
 def written(solution: Any, folder: Path) -> None:

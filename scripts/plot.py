@@ -1,10 +1,10 @@
 """Draw the figures of a folder again, from its files alone; of a run and a sweep report.html too.
 
-python scripts/plot.py outputs/<a run, a sweep, a multirun, bands, levels over a number, or a scattering>
+python scripts/plot.py outputs/<a run, a sweep, a multirun, bands, levels over a number, a scattering, a packet in time>
 python scripts/plot.py outputs/<a run> figures=essential figures.format=pdf figures.dpi=300
 
 figures=all or essential; figures.format=png, svg, pdf or a list of them; figures.dpi;
-figures.animate=true (training.gif of a run)
+figures.animate=true (training.gif of a run, evolve.gif of a packet)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 import _cli
 import _overrides
 
-OTHERS = ("bands.json", "vary.json", "scattering.json")
+OTHERS = ("bands.json", "vary.json", "scattering.json", "evolve.json")
 """Files of folders that are no runs or sweeps, and are drawn too."""
 
 
@@ -39,8 +39,21 @@ def main() -> int:
 
 def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
     """The figures of a folder that ended with these results, and its report.html where it has one."""
-    from qpinn.report import band_figures, page, run_figures, scatter_figures, scatter_page, sweep_figures, vary_figures
+    from qpinn.report import (
+        band_figures,
+        evolution_figures,
+        evolution_page,
+        page,
+        run_figures,
+        scatter_figures,
+        scatter_page,
+        sweep_figures,
+        vary_figures,
+    )  # fmt: skip
 
+    if "series" in results:
+        moving = evolution_figures.save_all(folder, choice)
+        return [*moving.files, evolution_page.save(folder, moving.shown)]
     if choice.animate and "states" not in results:
         raise ValueError(f"figures.animate=true: {folder} is not one run, and keeps no frames; allowed for runs")
     if "theta" in results:

@@ -7,13 +7,12 @@ python scripts/scatter.py potential=barrier resonances=4
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Any
 
 import _cli
 import _help
 import _overrides
+from _progress import Bar
 
 
 def main() -> int:
@@ -30,10 +29,10 @@ def main() -> int:
     potential, settings = _cli.read(config)
     choice = _cli.scattered(_cli.plain(config))
     try:
-        with Bar("start") as bar:
+        with Bar("start", kept=False) as bar:
             poles = resonances.of(potential, choice.resonances, settings, bar) if choice.resonances else []
         energies = resonances.about(poles, potential, settings) if choice.values is None else choice.values
-        with Bar("energy") as bar:
+        with Bar("energy", kept=False) as bar:
             result = scatter.run(potential, energies, settings, choice.refine, bar)
     except ValueError as error:
         _cli.fail(str(error))
@@ -48,30 +47,6 @@ def main() -> int:
         scatter_page.save(folder, scatter_figures.save_all(folder, figures).shown)
     print(f"{words.report(content)}\n  folder: {folder}")
     return 0
-
-
-class Bar:
-    """How many are done, on a terminal and of what takes more than a second."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._bar: Any = None
-
-    def __enter__(self) -> Bar:
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = tqdm(unit=self._unit, delay=1.0)
-        return self
-
-    def __call__(self, done: int, count: int) -> None:
-        if self._bar is not None:
-            self._bar.total = count
-            self._bar.update(done - self._bar.n)
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ import _help
 import _jobs
 import _overrides
 import _signals
+from _progress import Bar
 
 STARTED = _cli.process_started()
 FREE = ("block", "devices", "processes", "process")  # may differ when a sweep goes on
@@ -186,8 +187,8 @@ def sweep(config: Any, folder: Path, started: float) -> int:
         print(f"\n{tables.sweep_report(run_folder.read_summary(folder))}\n  finished before: {folder}", flush=True)
         return 0
     try:
-        with ProgressBar() as bar, status.at_work(folder):
-            facts = sweep.run(job, folder, bar)
+        with Bar("start") as bar, status.at_work(folder):
+            facts = sweep.run(job, folder, lambda report: bar(report.finished, report.starts, right(report)))
     except ValueError as error:  # it does not fit
         _cli.fail(str(error))
     columns = sweep.trained(job, folder)
@@ -222,28 +223,9 @@ def _claim(config: Any, folder: Path) -> None:
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
 
 
-class ProgressBar:
-    """Shows how many starts are finished and how many found the right state; silent where there is no terminal."""
-
-    def __init__(self) -> None:
-        self._shown = sys.stderr.isatty()
-        self._bar: Any = None
-
-    def __enter__(self) -> ProgressBar:
-        return self
-
-    def __call__(self, report: Any) -> None:
-        if not self._shown:
-            return
-        from tqdm import tqdm
-
-        self._bar = self._bar or tqdm(total=report.starts, unit="start", leave=True)
-        self._bar.set_postfix_str(f"right state {report.right}")
-        self._bar.update(report.finished - self._bar.n)
-
-    def __exit__(self, *_: Any) -> None:
-        if self._bar:
-            self._bar.close()
+def right(report: Any) -> str:
+    """How many starts found the right state."""
+    return f"right state {report.right}"
 
 
 if __name__ == "__main__":

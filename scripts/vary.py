@@ -15,6 +15,7 @@ import _cli
 import _help
 import _overrides
 import _signals
+from _progress import Bar
 
 STATED_EVERY = 2.0
 """Seconds between two lines in status.json."""
@@ -58,7 +59,7 @@ class Work:
         self._config, self._points = config, points
         self._done, self._stated, self._status = 0, 0.0, "failed"
         self._claim: Any = None
-        self._bar: Any = None
+        self._bar = Bar("point")
 
     def __enter__(self) -> Work:
         return self
@@ -70,11 +71,7 @@ class Work:
         _signals.keep(lambda: self._rescue(so_far))
         if time.monotonic() - self._stated > STATED_EVERY:
             self._state("running")
-        if sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self._bar = self._bar or tqdm(total=count, unit="point", leave=True)
-            self._bar.update(done - self._bar.n)
+        self._bar(done, count)
         return bool(_signals.came())
 
     def _begin(self) -> None:
@@ -116,8 +113,7 @@ class Work:
 
     def __exit__(self, *_: Any) -> None:
         _signals.keep(None)
-        if self._bar:
-            self._bar.close()
+        self._bar.__exit__()
         if self._claim is not None:
             self._state(self._status)
             self._claim.release()

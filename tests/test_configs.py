@@ -35,8 +35,9 @@ def _words(path: Path) -> list[str]:
     return [f"{group}={name}", *also.get(f"{group}={name}", [])]
 
 
-OTHERS = {"leads"}
-"""Groups that train.py does not have: those of scripts/scatter.py (tests/drivers/test_scatter.py)."""
+OTHERS = {"leads", "packet", "drive", "time"}
+"""Groups that train.py does not have: those of scatter.py (tests/drivers/test_scatter.py) and of evolve.py
+(tests/test_evolve_script.py)."""
 LAUNCHERS = sorted((CONFIGS / "hydra" / "launcher").iterdir())  # Hydra's plugins read these
 EVERY = sorted(path for path in CONFIGS.rglob("*.yaml") if path.parent != CONFIGS and path not in LAUNCHERS)
 FILES = [path for path in EVERY if path.parent.name not in OTHERS]

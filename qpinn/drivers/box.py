@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
@@ -31,7 +30,6 @@ from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Key, Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
 from qpinn.wavefunctions.axis import Axis, OnGrid, axis_of
-from qpinn.wavefunctions.networks import MLP
 from qpinn.wavefunctions.on_cells import Bend
 from qpinn.wavefunctions.product import Core
 
@@ -260,11 +258,7 @@ def _axis(plan: BoxPlan, settings: Settings, axis: int) -> tuple[Axis, list[OnGr
 
 def ansatz_on(edges: Float[np.ndarray, "S+1"], settings: Settings, ends: Ends) -> Ansatz:
     """The ansatz that the functions of an axis with these ends belong to, between the first and the last edge."""
-    choice = settings.network
-    network = MLP(
-        width=choice.width or WIDTH, depth=choice.depth, activation=choice.activation, initialization=choice.init,
-        scale=choice.scale, dtype=jnp.dtype("float64"),
-    )  # fmt: skip
+    network = build.network_of(settings.network, settings.network.width or WIDTH)
     between = hamiltonian(potentials.infinite_well(domain=[float(edges[0]), float(edges[-1])]), ends)
     return build.cast("float64", ansatz_of("piecewise", network, edges, between))
 

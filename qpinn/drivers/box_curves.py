@@ -20,7 +20,8 @@ from qpinn.physics.curves import Curve, Piece
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.branches import branch
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import OneSided, Sides, at_places, resolved
+from qpinn.physics.potentials.several import OneSided, Sides, resolved
+from qpinn.physics.potentials.terms import at_places
 from qpinn.training import bent, products
 from qpinn.wavefunctions.axis import Axis, OnGrid
 from qpinn.wavefunctions.on_cells import Bend, OnCell, Side, on_cells

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.drivers import discretize
-from qpinn.drivers.settings import SamplingChoice, Settings
+from qpinn.drivers.settings import Network, SamplingChoice, Settings
 from qpinn.equations.eigenvalue import Eigenvalue
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, merge, uniform
@@ -77,12 +77,14 @@ def at_level(system: System, energy: Any, seed: int, level: Any) -> System:
     return system._replace(equation=equation, seed=np.asarray(seed), level=np.asarray(level))
 
 
-def network_of(settings: Settings) -> MLP:
-    """The network of the settings, in their precision."""
-    choice = settings.network
+def network_of(choice: Network, width: int, precision: str = "float64", faster: float = 1.0) -> MLP:
+    """The network of the settings with so many units in a layer.
+
+    faster  what `scale` is multiplied by
+    """
     return MLP(
-        width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
-        scale=choice.scale, dtype=jnp.dtype(settings.precision),
+        width=width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
+        scale=choice.scale * faster, dtype=jnp.dtype(precision),
     )  # fmt: skip
 
 
@@ -100,7 +102,14 @@ def build_on(
     potential: Any, settings: Settings, mesh: Mesh, unit: float, parity: float | None = None, sheets: int | None = None
 ) -> System:
     """A system on a given mesh (of the left half of the box, for a parity), in the precision of the settings."""
-    ansatz = ansatz_of(settings.ansatz.name, network_of(settings), mesh.edges, potential, parity, sheets)
+    ansatz = ansatz_of(
+        settings.ansatz.name,
+        network_of(settings.network, settings.width, settings.precision),
+        mesh.edges,
+        potential,
+        parity,
+        sheets,
+    )
     sampling = _sampling(settings.sampling, np.asarray(ansatz.edges), mesh)
     return system_of(potential, settings, ansatz, sampling, unit)
 

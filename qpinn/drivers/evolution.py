@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Complex, Float
 
 from qpinn.bounds import evolution as bounds
+from qpinn.drivers import evolve_places
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.solution import Stats
 from qpinn.physics import units as unit_module
 from qpinn.physics.drives import Drive
 from qpinn.physics.units import Units
+from qpinn.report import evolution_data
+from qpinn.runs import evolution as files
 from qpinn.training import eigenbasis
 from qpinn.training.collocation import Path
 from qpinn.training.eigenbasis import Eigenbasis
@@ -159,10 +163,11 @@ class Evolution:
     @property
     def times(self) -> Float[np.ndarray, "T"]:
         """The times that were asked for."""
-        return self.problem.times / self._per_time
+        return self.problem.times / self.per_time
 
     @property
-    def _per_time(self) -> float:
+    def per_time(self) -> float:
+        """Dimensionless times in the unit of time."""
         return unit_module.time(self.units)[1]
 
     @property
@@ -181,6 +186,17 @@ class Evolution:
     def status(self) -> str:
         return "converged" if self.converged else "not converged"
 
+    @property
+    def held(self) -> float:
+        """The last time until which the bound meets the tolerance; NaN if it never does."""
+        ends = self.fine.left_out + np.concatenate([[0.0], np.cumsum(self.fine.integrals)])
+        met = int(np.sum(ends <= self.problem.tol))
+        return float(self.fine.edges[met - 1] / self.per_time) if met else float(np.nan)
+
+    def division(self, place: float | None = None) -> float:
+        """Where left and right part: `place`, or the middle of V. Raises ValueError for one that is not in the box."""
+        return evolve_places.division_of(self.problem, place)
+
     def frames(self, count: int = 101) -> Float[np.ndarray, "T"]:
         """The times that were asked for, or `count` of them if those are only the first and the last."""
         return self.times if len(self.times) > 2 else np.linspace(self.times[0], self.times[-1], count)
@@ -193,7 +209,7 @@ class Evolution:
         if not ((times >= first - slack) & (times <= last + slack)).all():
             raise ValueError(f"t={times[~((times >= first - slack) & (times <= last + slack))][0]:g}: must lie from "
                              f"{first:g} to {last:g}")  # fmt: skip
-        return np.clip(times * self._per_time, *self.problem.times[[0, -1]])
+        return np.clip(times * self.per_time, *self.problem.times[[0, -1]])
 
     def coefficients(self, t: Any) -> Complex[np.ndarray, "T N"]:
         """c_n(t) of psi = sum_n c_n(t) u_n, the states of the basis."""
@@ -213,8 +229,8 @@ class Evolution:
         return bounds.at_times(self.fine.left_out, self.fine.integrals, self.fine.edges, times).reshape(np.shape(t))
 
     def estimate(self, t: Any) -> Float[np.ndarray, "*T"]:
-        """What |psi - exact| may be: what the basis lacks of psi0, and |psi - psi of poorer states| at t. No bound; NaN
-        where there are none."""
+        """What |psi - exact| may be: what the basis lacks of psi0, and |psi - psi of poorer states| at t, but no more
+        than the bound. NaN where there are none."""
         times = self._times(t)
         if self.coarse is None:
             return np.full(np.shape(t), np.nan)
@@ -225,7 +241,8 @@ class Evolution:
             some = times[begin : begin + SAMPLED]
             apart = self.fine.coefficients(some) @ fine.u - self.coarse.coefficients(some) @ there
             out.append(np.sqrt(np.abs(apart) ** 2 @ fine.weight))
-        return np.hypot(np.concatenate(out), self.fine.left_out).reshape(np.shape(t))
+        about = np.hypot(np.concatenate(out), self.fine.left_out).reshape(np.shape(t))
+        return np.minimum(about, self.bound(t))
 
     def norm(self, t: Any) -> Known:
         """|psi|, which is 1 of the exact packet."""
@@ -292,3 +309,25 @@ class Evolution:
         x, weight = ((ends[:-1] + ends[1:])[:, None] / 2 + half * nodes).ravel(), (half * weights).ravel()
         u = eigenbasis.values(basis, x)
         return (u * weight) @ u.T
+
+    def plot(self, ax: Any = None) -> Any:
+        """|psi|^2 over x and t. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
+        from qpinn.report import evolution_figures, style  # not before: Matplotlib takes long to import
+
+        return style.on_axes(evolution_figures.draw_density, ax, evolution_data.EvolutionData(*self._files()))
+
+    def _files(self, divide: float | None = None) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        return files.summary(self, divide), files.arrays(self)
+
+    def save(self, folder: Any, divide: float | None = None) -> FilePath:
+        """Write evolve.json, evolve.csv and evolve.npz into a folder, which is made; scripts/plot.py draws it.
+
+        divide  where left and right part; None: the middle of V
+
+        Raises ValueError for a place that is not in the box, OSError for a folder that cannot be written.
+        """
+        content, grid = self._files(divide)
+        place = FilePath(folder)
+        place.mkdir(parents=True, exist_ok=True)
+        files.write(place, content, grid)
+        return place

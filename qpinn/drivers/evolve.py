@@ -7,24 +7,25 @@ widened, to higher energies and to shorter segments, until the bound meets the t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Complex, Float
 
 from qpinn.bounds import evolution as bounds
 from qpinn.checks import finite, shown
 from qpinn.drivers import budget
-from qpinn.drivers.build import cast
+from qpinn.drivers import evolve_places as places
+from qpinn.drivers.build import cast, network_of
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.eigenstates import check_device, potential_of
 from qpinn.drivers.evolution import Evolution, Problem, Round
-from qpinn.drivers.settings import Settings, of_keywords
+from qpinn.drivers.settings import Settings, built, of_keywords
 from qpinn.drivers.solution import Stats
-from qpinn.physics import packets, units, walls
+from qpinn.physics import packets, units
 from qpinn.physics.drives import DRIVES, Drive
 from qpinn.physics.hamiltonian import hamiltonian
 from qpinn.physics.packets import PACKETS, Superposition
@@ -33,9 +34,9 @@ from qpinn.physics.resolution import edges_up_to
 from qpinn.physics.survey import survey
 from qpinn.training import collocation
 from qpinn.training.eigenbasis import Eigenbasis, eigenbasis
-from qpinn.typing import Key, Params
+from qpinn.wavefunctions import features
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
-from qpinn.wavefunctions.networks import MLP
+from qpinn.wavefunctions.networks import is_resolved
 
 TOLERANCE = 1e-6
 """Of |psi - exact| at the last time, where none was given."""
@@ -63,15 +64,6 @@ PIECES = 400
 
 MOST_INTERVALS = 20_000
 """Of the time of a driven packet."""
-
-MARGIN = 0.06
-"""Of a box that was put about a packet, at each end, over which psi is made to end."""
-
-DEEP = 36.0
-"""Decay lengths to the walls of a packet of levels, which is made to end before them."""
-
-TAIL = 1e-9
-"""Amplitude of a packet that is nothing, where a box is put about it."""
 
 
 def evolve(
@@ -126,22 +118,6 @@ def drive_of(given: Any) -> Drive | None:
     raise ValueError(f"drive={shown(given)}: must be one of qpinn.drives, or a pair of formulas, of f(t) and of W(x)")
 
 
-def built(group: str, builders: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
-    """What a group of the configuration names. Raises ValueError for an unknown name, key or number."""
-    import inspect
-
-    from qpinn.checks import one_of, suggestion
-
-    one_of(f"{group}.name", values.get("name"), builders)
-    builder = builders[values["name"]]
-    keys = list(inspect.signature(builder).parameters)
-    for key, value in values.items():
-        if key != "name" and key not in keys:
-            raise ValueError(f"{group}.{key}={shown(value)}: unknown key; {suggestion(str(key), keys)}allowed: "
-                             f"{', '.join(keys) or 'none'}")  # fmt: skip
-    return builder(**{key: value for key, value in values.items() if key != "name"})
-
-
 def times_of(given: Any) -> Float[np.ndarray, "T"]:
     """Times as an array. Raises ValueError unless they are finite and ascend, two at least."""
     if isinstance(given, str) or not np.iterable(given) or not 2 <= len(list(given)) <= 100_000:
@@ -150,6 +126,9 @@ def times_of(given: Any) -> Float[np.ndarray, "T"]:
     if (np.diff(times) <= 0).any():
         raise ValueError(f"times={shown(list(given))}: must ascend")
     return times
+
+
+DEFAULTS = Settings()
 
 
 def check(settings: Settings) -> None:
@@ -162,6 +141,13 @@ def check(settings: Settings) -> None:
         raise ValueError(f"precision={settings.precision}: packets evolve in float64")
     if settings.start.name != "ritz":
         raise ValueError(f"start.name={settings.start.name}: packets evolve among Ritz states; allowed: ritz")
+    for group in ("optimizer", "energy", "loss", "sampling"):
+        given, own = getattr(settings, group), getattr(DEFAULTS, group)
+        for field in dataclasses.fields(given):
+            value = getattr(given, field.name)
+            if value != getattr(own, field.name):
+                raise ValueError(f"{group}.{field.name}={shown(value)}: means nothing for a packet among Ritz states, "
+                                 "which are not trained; leave it out")  # fmt: skip
 
 
 def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: Settings) -> Problem:
@@ -174,28 +160,37 @@ def problem_of(potential: Any, packet: Any, drive: Drive | None, times: Any, set
     _, per_time = units.time(settings.units.units)
     bare = units.dimensionless(potential, settings.units.units, settings.units.particle)
     bare = hamiltonian(bare, settings.ends.of_axes(1)[0])
+    packet, dimensionless = places.placed(packet, bare), span * per_time
+    force, space, kick = None, None, None
     if drive is not None:
-        drive = drive.checked(span)
-    chosen = [place is None for place in bare.domain]
-    boxed = _boxed(bare, packet, drive, (span[-1] - span[0]) * per_time) if any(chosen) else bare
-    _check_packet(packet, boxed)
-    length = float(boxed.domain[1] - boxed.domain[0])
-    left, right = (MARGIN * length if put else 0.0 for put in chosen)
-    force, space = None, None
-    if drive is not None:
-        space, f = drive.on(*(float(wall) for wall in boxed.domain)), drive.time
+        f = drive.checked(span).time
 
         def force(t: np.ndarray) -> np.ndarray:
             return f(t / per_time) / scale
 
+        kick = places.kick_of(force, drive, dimensionless)
+    chosen = [place is None for place in bare.domain]
+    boxed = places.boxed(bare, packet, kick, float(np.ptp(dimensionless))) if any(chosen) else bare
+    _check_packet(packet, boxed)
+    if drive is not None:
+        space = drive.on(*(float(wall) for wall in boxed.domain))
+    length = float(boxed.domain[1] - boxed.domain[0])
+    left, right = (places.MARGIN * length if put else 0.0 for put in chosen)
+
     return Problem(
-        potential=boxed, margins=(left, right), packet=packet, times=span * per_time, force=force, space=space,
+        potential=boxed, margins=(left, right), packet=packet, times=dimensionless, force=force, space=space,
         tol=settings.tol or TOLERANCE,
     )  # fmt: skip
 
 
-def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: Settings) -> Evolution:
-    """`evolve` for settings that are already checked."""
+def run(
+    potential: Any, packet: Any, drive: Drive | None, times: Any, settings: Settings,
+    callbacks: Sequence[Callable[..., Any]] = (),
+) -> Evolution:  # fmt: skip
+    """`evolve` for settings that are already checked.
+
+    callbacks  called before each basis with how many have been tried, and what is `said` of the last
+    """
     clock, device = Clock(), check_device("float64")
     budget.forget_programmes()
     given, potential = potential, units.converted(potential, settings.units.units)
@@ -205,6 +200,8 @@ def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: 
         energy, phase = first_energy(problem), settings.ansatz.phase or PHASE
         tried: list[Round] = []
         while len(tried) < ROUNDS:
+            for call in callbacks:
+                call(len(tried), said=f"bound {tried[-1].final:.1e}, {len(tried[-1].start)} states" if tried else "")
             try:
                 now = _round(problem, settings, energy, phase)
             except TooLargeError as error:
@@ -223,7 +220,7 @@ def run(potential: Any, packet: Any, drive: Drive | None, times: Any, settings: 
         coarse = _coarser(problem, settings, best)
         clock.lap("estimate")
     return Evolution(
-        given=given, packet=packet, drive=drive, settings=settings, problem=problem, fine=best, coarse=coarse,
+        given=given, packet=problem.packet, drive=drive, settings=settings, problem=problem, fine=best, coarse=coarse,
         stats=Stats(seconds=clock.seconds, device=device, rounds=len(tried)),
     )  # fmt: skip
 
@@ -241,8 +238,12 @@ def _round(problem: Problem, settings: Settings, energy: float, phase: float) ->
                             f"energy {energy:.3g} in this box, more than {most // PER_SEGMENT}; a larger tol, a wider "
                             "packet or a smaller box needs fewer")  # fmt: skip
     ansatz = _ansatz(problem.potential, settings, edges, phase)
-    params = _drawn(ansatz, jax.random.key(settings.seed))
-    points = 2 * ansatz.wavefunction.mlp.width + 8
+    params = features.drawn(ansatz, jax.random.key(settings.seed))
+    points, activation = 2 * ansatz.wavefunction.mlp.width + 8, settings.network.activation
+    if not is_resolved(activation, params["network"], points - 6):
+        raise ValueError(f"network.activation={activation}, network.scale={settings.network.scale:g}: psi has kinks or "
+                         "varies faster than a quadrature resolves, and nothing could be bounded; allowed: a smooth "
+                         "activation and a smaller scale")  # fmt: skip
     basis = eigenbasis(problem.potential, ansatz, params, (points, points - 6), energy, problem.margins)
     return evolved(problem, basis, energy, phase)
 
@@ -350,17 +351,8 @@ def mesh_of(problem: Problem, energy: float, phase: float) -> Float[np.ndarray, 
 
 def _ansatz(potential: Any, settings: Settings, edges: Float[np.ndarray, "S+1"], phase: float) -> Ansatz:
     choice = settings.network
-    scale = choice.scale * (FASTER * phase if choice.activation == "sin" else 1.0)
-    network = MLP(
-        width=choice.width or WIDTH, depth=choice.depth, activation=choice.activation, initialization=choice.init,
-        scale=scale, dtype=jnp.dtype("float64"),
-    )  # fmt: skip
+    network = network_of(choice, choice.width or WIDTH, faster=FASTER * phase if choice.activation == "sin" else 1.0)
     return cast("float64", ansatz_of("piecewise", network, edges, potential))  # type: ignore[no-any-return]
-
-
-@jax.jit
-def _drawn(ansatz: Ansatz, key: Key) -> Params:
-    return ansatz.init(key)
 
 
 def first_energy(problem: Problem) -> float:
@@ -406,41 +398,3 @@ def _check_packet(packet: Any, potential: Any) -> None:
 
 MOST_OUTSIDE = 1e-3
 """Of a packet beyond the walls; what is within is normalised."""
-
-
-def _boxed(potential: Any, packet: Any, drive: Drive | None, duration: float) -> Any:
-    """`potential` with walls beyond what a packet reaches in `duration`, where the domain has none."""
-    if isinstance(packet, Superposition):
-        top = max(packet.levels)
-        boxed = walls.on_box(
-            potential, top + 4 if not np.isfinite(potential.threshold) else top + 1, key="packet.levels"
-        )
-        if drive is None:
-            return boxed
-        raise ValueError(f"potential.domain=null: a driven packet needs walls; {potential.name} has none of its own")
-    if drive is not None:
-        raise ValueError(f"potential.domain=null: a driven packet needs walls; {potential.name} has none of its own")
-    left, right, k = _extent(potential, packet)
-    if np.isfinite(potential.threshold):  # it may run away, as fast as 2 k
-        reach = right - left + 4 * k * duration
-        left, right = left - 2 * k * duration - MARGIN * reach, right + 2 * k * duration + MARGIN * reach
-    middle = np.linspace(left, right, 513)
-    v = np.asarray(potential.at(middle[:, None]))
-    inside = np.abs(packet.at(middle)) > TAIL * np.abs(packet.at(middle)).max()
-    energy = float(k**2 + np.max(v[inside], initial=float(v.min())))
-    return walls.at_energy(potential, energy, left, right)
-
-
-def _extent(potential: Any, packet: Any) -> tuple[float, float, float]:
-    """Where a packet is, and the largest wave number that it has, on the whole line."""
-    reach = np.array([12.0, 12.0]) * packet.width if hasattr(packet, "width") else np.full(2, 60 * potential.length)
-    middle = packet.center if hasattr(packet, "center") else potential.middle
-    x = np.linspace(middle - reach[0], middle + reach[1], 2**16)
-    psi0 = packet.at(x)
-    there = np.flatnonzero(np.abs(psi0) > TAIL * np.abs(psi0).max())
-    if there[0] == 0 or there[-1] == len(x) - 1:
-        raise ValueError(f"packet.name={packet.name}: psi0 has not decayed within {reach[0]:g} of x = {middle:g}; give "
-                         "potential.domain")  # fmt: skip
-    spectrum = np.abs(np.fft.fft(psi0)) ** 2
-    k = 2 * np.pi * np.abs(np.fft.fftfreq(len(x), x[1] - x[0]))
-    return float(x[there[0]]), float(x[there[-1]]), float(k[spectrum > TAIL**2 * spectrum.max()].max())

@@ -16,6 +16,7 @@ from jaxtyping import Bool, Complex, Float
 from qpinn.analysis import spectrum as spectra
 from qpinn.analysis.spectrum import Progress, Spectrum
 from qpinn.checks import plain, shown, whole
+from qpinn.drivers.build import network_of
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.eigenstates import potential_of
 from qpinn.drivers.mapping import from_mapping
@@ -30,7 +31,6 @@ from qpinn.training import band, waves
 from qpinn.training.waves import Discretization
 from qpinn.typing import Params
 from qpinn.wavefunctions.ansatz import Ansatz, ansatz_of
-from qpinn.wavefunctions.networks import MLP
 
 PROBES = 12
 """Energies at which bounds are looked at before segments are halved."""
@@ -52,14 +52,14 @@ class Scattering:
     and psi are those of a wave from the right.
 
     given      the potential
-    found      dimensionless amplitudes and their bounds
+    spectrum   dimensionless amplitudes and their bounds
     system     the functions that psi is a combination of
     settings   how it was solved; seconds by phase
     untrained  residuals (N,) before the hidden units were trained, where they were
     """
 
     given: Any
-    found: Spectrum
+    spectrum: Spectrum
     system: Discretization
     settings: ScatterSettings
     seconds: Mapping[str, float]
@@ -71,33 +71,33 @@ class Scattering:
 
     @property
     def energies(self) -> Float[np.ndarray, "N"]:
-        return self.found.energies * self.units.scale
+        return self.spectrum.energies * self.units.scale
 
     @property
     def T(self) -> Float[np.ndarray, "N"]:  # noqa: N802  (its name in the field)
-        return self.found.transmission
+        return self.spectrum.transmission
 
     @property
     def R(self) -> Float[np.ndarray, "N"]:  # noqa: N802
-        return self.found.reflection
+        return self.spectrum.reflection
 
     @property
     def t(self) -> Complex[np.ndarray, "N"]:
-        return self.found.t
+        return self.spectrum.t
 
     @property
     def r(self) -> Complex[np.ndarray, "N"]:
-        return self.found.r
+        return self.spectrum.r
 
     @property
     def bound(self) -> Float[np.ndarray, "N"]:
         """Bound (N,) on the error of T; inf where there is none."""
-        return self.found.transmission_bound
+        return self.spectrum.transmission_bound
 
     @property
     def reflection_bound(self) -> Float[np.ndarray, "N"]:
         """The same of R."""
-        return self.found.reflection_bound
+        return self.spectrum.reflection_bound
 
     @property
     def converged(self) -> Bool[np.ndarray, "N"]:
@@ -107,17 +107,17 @@ class Scattering:
     @property
     def residual(self) -> Float[np.ndarray, "N"]:
         """Norm of (H - E) psi (N,), dimensionless, for the wave of amplitude 1."""
-        return self.found.residual
+        return self.spectrum.residual
 
     @property
     def phase_time(self) -> Float[np.ndarray, "N"]:
         """hbar d(arg t)/dE (N,), from end to end of the structure (Wigner, Phys. Rev. 98 (1955) 145).
 
-        In fs where energies have units, else in hbar over the unit of energy; NaN where T = 0.
+        In the unit of `qpinn.physics.units.time`; NaN where T = 0.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
-            delay = np.where(self.found.open, (self.found.t_slope / self.found.t).imag, np.nan)
-        return delay / self.units.scale * femtoseconds(self.units)
+            delay = np.where(self.spectrum.open, (self.spectrum.t_slope / self.spectrum.t).imag, np.nan)
+        return delay / units.time(self.units)[1]
 
     def psi(self, energy: float, x: Any) -> Complex[np.ndarray, "*n"]:
         """psi at positions x of any shape, in the leads too, of amplitude 1 at the left end for the wave that comes."""
@@ -149,19 +149,6 @@ class Scattering:
         from qpinn.runs.scattering import summary
 
         return style.on_axes(scatter_figures.draw, ax, summary(self))
-
-
-def femtoseconds(units: Units) -> float:
-    """hbar over the unit of energy in fs; 1 where numbers are dimensionless."""
-    if units.none or units.energy not in units_of_energy():
-        return 1.0
-    from scipy.constants import hbar
-
-    return float(hbar / units_of_energy()[units.energy] * 1e15)
-
-
-def units_of_energy() -> Mapping[str, float]:
-    return units.si("energy")
 
 
 def scatter(
@@ -205,17 +192,19 @@ def run(
         if settings.train:
             system = _trained(system, scaled, settings)
             clock.lap("training")
-        found = spectra.spectrum(system, scaled, progress)
+        spectrum = spectra.spectrum(system, scaled, progress)
         if refine:
-            found = spectra.refined(system, found, MORE * len(scaled), progress)
+            spectrum = spectra.refined(system, spectrum, MORE * len(scaled), progress)
         before = None
         if settings.train:
-            before = spectra.spectrum(begun, found.energies).residual
+            before = spectra.spectrum(begun, spectrum.energies).residual
         else:
-            system, found = _halved(system, found, settings, progress)
+            system, spectrum = _halved(system, spectrum, settings, progress)
         clock.lap("energies")
     seconds = {**clock.seconds, "total": sum(clock.seconds.values())}
-    return Scattering(given=potential, found=found, system=system, settings=settings, seconds=seconds, untrained=before)
+    return Scattering(
+        given=potential, spectrum=spectrum, system=system, settings=settings, seconds=seconds, untrained=before
+    )
 
 
 def prepared(potential: Any, energies: Any, settings: ScatterSettings) -> tuple[Structure, np.ndarray]:
@@ -268,15 +257,6 @@ def _check_open(energies: np.ndarray, given: Structure, scales: Units) -> None:
                          f"({levels}{unit}); must lie above {lowest * scales.scale:g}")  # fmt: skip
 
 
-def network_of(settings: ScatterSettings) -> MLP:
-    """The network of the settings, in float64."""
-    choice = settings.network
-    return MLP(
-        width=settings.width, depth=choice.depth, activation=choice.activation, initialization=choice.init,
-        scale=choice.scale,
-    )  # fmt: skip
-
-
 def discretized(given: Structure, energies: np.ndarray, settings: ScatterSettings) -> Discretization:
     """Segments for waves of these dimensionless energies, halved where the bounds do not meet the tolerance."""
     low, high = float(np.min(energies)), float(np.max(energies))
@@ -293,7 +273,9 @@ def discretized(given: Structure, energies: np.ndarray, settings: ScatterSetting
 
 def on_edges(given: Structure, edges: np.ndarray, settings: ScatterSettings) -> Discretization:
     """The functions on segments between these edges, hidden units as they are drawn."""
-    ansatz = jax.tree.map(jnp.asarray, ansatz_of("piecewise", network_of(settings), edges, given.potential))
+    ansatz = jax.tree.map(
+        jnp.asarray, ansatz_of("piecewise", network_of(settings.network, settings.width), edges, given.potential)
+    )
     equation = Equation(given.potential, ansatz)
     return waves.discretized(given, equation, equation.init(jax.random.key(settings.seed)), settings.points)
 
@@ -304,35 +286,35 @@ def _trained(system: Discretization, energies: np.ndarray, settings: ScatterSett
     return waves.discretized(system.structure, system.equation, params, settings.points)
 
 
-def _finer(system: Discretization, found: Spectrum, settings: ScatterSettings) -> Discretization | None:
+def _finer(system: Discretization, spectrum: Spectrum, settings: ScatterSettings) -> Discretization | None:
     """With the segments halved that keep bounds from meeting the tolerance; None where none do."""
-    missed = np.maximum(found.transmission_bound, found.reflection_bound) > settings.tol
-    missed = np.flatnonzero(missed & (found.curable > settings.tol / 10))
+    missed = np.maximum(spectrum.transmission_bound, spectrum.reflection_bound) > settings.tol
+    missed = np.flatnonzero(missed & (spectrum.curable > settings.tol / 10))
     if not missed.size or len(system.mesh) > MOST_SEGMENTS / 2:
         return None
     some = missed[np.linspace(0, len(missed) - 1, PROBES).round().astype(int)]
-    known = waves.measured(system, waves.waves(system, found.energies[np.unique(some)]))
-    felt = (known.residual.max(axis=-1) * known.size.max(axis=-1)).max(axis=0)
+    measured = waves.measured(system, waves.waves(system, spectrum.energies[np.unique(some)]))
+    felt = (measured.residual.max(axis=-1) * measured.size.max(axis=-1)).max(axis=0)
     return on_edges(system.structure, system.mesh.bisected(felt > 0.1 * felt.max()).edges, settings)
 
 
 def _halved(
-    system: Discretization, found: Spectrum, settings: ScatterSettings, progress: Progress | None
+    system: Discretization, spectrum: Spectrum, settings: ScatterSettings, progress: Progress | None
 ) -> tuple[Discretization, Spectrum]:
     """The same on finer segments, as long as that brings more energies within the tolerance."""
     for _ in range(MOST_ROUNDS):
-        finer = _finer(system, found, settings)
+        finer = _finer(system, spectrum, settings)
         if finer is None:
             break
-        again = spectra.spectrum(finer, found.energies, progress)
-        if _missing(again, settings.tol) >= _missing(found, settings.tol):
+        again = spectra.spectrum(finer, spectrum.energies, progress)
+        if _missing(again, settings.tol) >= _missing(spectrum, settings.tol):
             break
-        system, found = finer, again
-    return system, found
+        system, spectrum = finer, again
+    return system, spectrum
 
 
-def _missing(found: Spectrum, tol: float) -> int:
-    return int(np.sum(np.maximum(found.transmission_bound, found.reflection_bound) > tol))
+def _missing(spectrum: Spectrum, tol: float) -> int:
+    return int(np.sum(np.maximum(spectrum.transmission_bound, spectrum.reflection_bound) > tol))
 
 
 def wave(system: Discretization, energy: float, x: Float[np.ndarray, "n"]) -> Complex[np.ndarray, "n"]:
@@ -341,16 +323,16 @@ def wave(system: Discretization, energy: float, x: Float[np.ndarray, "n"]) -> Co
     Of the wave from the left, or where the left lead is closed from the right.
     """
     with jax.enable_x64(True):
-        found = waves.waves(system, np.array([energy]))
-        side = int(waves.from_right(found.velocity)[0])
+        solved = waves.waves(system, np.array([energy]))
+        side = int(waves.from_right(solved.velocity)[0])
         left, right = system.structure.domain
         inside = jnp.asarray(np.clip(x, left, right))
         parts = [
-            np.asarray(_values(system.equation.ansatz, parameters(system, found, 0, part, side), inside))
+            np.asarray(_values(system.equation.ansatz, parameters(system, solved, 0, part, side), inside))
             for part in ("real", "imag")
         ]
-    psi, k = parts[0] + 1j * parts[1], found.velocity[0] * system.structure.masses
-    u = found.nodes[0, [0, -1], 0, side]
+    psi, k = parts[0] + 1j * parts[1], solved.velocity[0] * system.structure.masses
+    u = solved.nodes[0, [0, -1], 0, side]
     for end, place, sign in ((0, left, -1), (1, right, 1)):
         out = np.maximum(sign * (x - place), 0.0)
         coming = 1.0 if end == side else 0.0
@@ -364,13 +346,13 @@ def _values(ansatz: Ansatz, params: Params, x: Float[jax.Array, "n"]) -> Float[j
     return jax.vmap(lambda place: ansatz.psi(params, place))(x[:, None])
 
 
-def parameters(system: Discretization, found: waves.Waves, index: int, part: str, side: int = 0) -> Params:
+def parameters(system: Discretization, solved: waves.Waves, index: int, part: str, side: int = 0) -> Params:
     """Parameters of the Flax module for the real or the imaginary part of a wave from the left, or the right (1)."""
-    weights = getattr(found.weights[:, :, index, side], part)[:, : -waves.NODAL]
+    weights = getattr(solved.weights[:, :, index, side], part)[:, : -waves.NODAL]
     network = jax.tree.map(jnp.asarray, system.params["network"])
     _, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], network["readout"]))
     readout = jax.vmap(unravel)(jnp.asarray(weights))
-    nodal = getattr(found.nodes[index, :, :, side], part).T.ravel()
+    nodal = getattr(solved.nodes[index, :, :, side], part).T.ravel()
     return {"network": {**network, "readout": readout}, "nodal": jnp.asarray(nodal)}
 
 
@@ -383,9 +365,9 @@ GRID = 600
 
 def densities(scattering: Scattering) -> dict[str, np.ndarray]:
     """x (n,), V (n,), energies (M,) and |psi|^2 (M, n) on a grid, for figures."""
-    system, count = scattering.system, len(scattering.found.energies)
+    system, count = scattering.system, len(scattering.spectrum.energies)
     some = np.unique(np.linspace(0, count - 1, min(SHOWN, count)).round().astype(int))
-    energies = scattering.found.energies[some]
+    energies = scattering.spectrum.energies[some]
     stride = max(1, system.x.size // GRID)
     with jax.enable_x64(True):
         rows = []

@@ -409,21 +409,25 @@ class VaryChoice:
         return np.linspace(*self.range or (0.0, 0.0), self.points)
 
 
-def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = MappingProxyType({})) -> Any:
-    """The potential that the `potential` group names, with what the group `hamiltonian` says.
+def built(group: str, builders: Mapping[str, Any], values: Mapping[str, Any]) -> Any:
+    """What a group of the configuration names, by the builder of that name.
 
     Raises ValueError for an unknown name, key or number.
     """
-    every = {**BUILDERS, **BOXES}
-    one_of("potential.name", values.get("name"), every)
-    builder = every[values["name"]]
+    one_of(f"{group}.name", values.get("name"), builders)
+    builder = builders[values["name"]]
     keys = list(inspect.signature(builder).parameters)
     numbers = {key: value for key, value in values.items() if key != "name"}
     for key, value in numbers.items():
         if key not in keys:
             hint = suggestion(str(key), keys)
-            raise ValueError(f"potential.{key}={value}: unknown key; {hint}allowed: {', '.join(keys)}")
-    return with_terms(builder(**numbers), more)
+            raise ValueError(f"{group}.{key}={value}: unknown key; {hint}allowed: {', '.join(keys) or 'none'}")
+    return builder(**numbers)
+
+
+def build_potential(values: Mapping[str, Any], more: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    """The potential that the `potential` group names, with what the group `hamiltonian` says."""
+    return with_terms(built("potential", {**BUILDERS, **BOXES}, values), more)
 
 
 TERMS = ("deltas", "mass")

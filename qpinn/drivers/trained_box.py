@@ -338,7 +338,7 @@ def points_of(potential: Any, choice: SamplingChoice) -> int:
 def system_of(potential: Any, settings: Settings, unit: float) -> System:
     """The system of any level."""
     edges = corners(potential)
-    ansatz = Ansatz(Envelope(build.network_of(settings)), {"edges": edges})
+    ansatz = Ansatz(Envelope(build.network_of(settings.network, settings.width, settings.precision)), {"edges": edges})
     return build.system_of(potential, settings, ansatz, _sampling(potential, settings.sampling), unit)
 
 

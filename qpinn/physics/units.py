@@ -70,12 +70,12 @@ DIMENSIONLESS = Units(length="L", energy="ħ²/2mL²", scale=1.0)
 def time(units: Units) -> tuple[str, float]:
     """The unit of time, and how many dimensionless ones, hbar / (hbar^2 / 2mL^2), it has: fs, or hbar / hartree."""
     if units.none:
-        return "2mL²/ħ", 1.0
+        return "2mL^2/hbar", 1.0
     from scipy.constants import hbar
 
     seconds = hbar / si("energy")[units.energy]
     if units.energy == "hartree":
-        return "ħ/hartree", units.scale
+        return "hbar/hartree", units.scale
     return "fs", 1e-15 / seconds * units.scale
 
 

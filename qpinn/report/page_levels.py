@@ -43,10 +43,11 @@ class View(NamedTuple):
 
 
 class Spoken(NamedTuple):
-    """What the slider picks, and a heading that is not that of levels."""
+    """What the slider picks, a heading that is not that of levels, and the least height of psi, of the range of E."""
 
     what: str = "Level"
     heading: str | None = None
+    tall: float = 0.0
 
 
 LEVELS = Spoken()
@@ -60,7 +61,7 @@ def section(
     caption  what is said below each
     """
     states, psi = results["states"], np.asarray(grid["psi"], float)
-    view = _view(states, grid["x"], grid["v"], psi)
+    view = _view(states, grid["x"], grid["v"], psi, spoken.tall)
     said = caption or _caption
     figures = "".join(
         _figure(results, state, grid["x"], row, view, said(results, state))
@@ -76,12 +77,20 @@ def section(
             f'<div class="levels">{figures}</div></section>')  # fmt: skip
 
 
-def _view(states: Sequence[State], x: np.ndarray, v: np.ndarray, psi: np.ndarray) -> View:
+def picked(states: Sequence[State], what: str) -> str:
+    """A row for each of what a slider picks, which picks it too, and what is `known` of it."""
+    body = "".join(f'<tr id="row-{state["index"]}"><td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
+                   f"<td>{html.escape(state['known'])}</td></tr>" for state in states)  # fmt: skip
+    table = f'<table class="words"><thead><tr><th></th><th>{what}</th></tr></thead><tbody>{body}</tbody></table>'
+    return f"<details><summary>What the slider shows</summary>{table}</details>"
+
+
+def _view(states: Sequence[State], x: np.ndarray, v: np.ndarray, psi: np.ndarray, tall: float = 0.0) -> View:
     """Where psi of some level is to be seen, from the bottom of V to above the highest level."""
     energies = [state["energy"] for state in states if state["energy"] is not None]
     bottom, top = min([v.min(), *energies]), max(energies, default=v.min())
     span = top - bottom if top > bottom else max(abs(bottom), 1.0)
-    amplitude = span * (0.5 if len(states) == 1 else max(0.12, 0.7 / len(states)))
+    amplitude = span * (0.5 if len(states) == 1 else max(0.12, 0.7 / len(states), tall))
     top = max(top + 1.15 * amplitude, min(float(v.max()), top + span))
     low, high = bottom - 0.05 * span - 0.6 * amplitude, top + 0.06 * span
     largest = np.nan_to_num(np.abs(psi)).max(axis=1, keepdims=True)

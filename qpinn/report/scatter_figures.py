@@ -73,8 +73,7 @@ def draw_time(axes: Axes, content: Content) -> None:
         axes.set_yscale("log")
     _energy_axis(axes, content)
     _resonances(axes, content)
-    unit = "fs" if content["time"] == "fs" else r"($\hbar$ / energy)"
-    axes.set_ylabel(f"phase time / {unit}")
+    axes.set_ylabel(f"phase time / {words.divided(content['units']['time'])}")
     _head(axes, content, "phase time")
 
 

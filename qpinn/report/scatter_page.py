@@ -87,14 +87,10 @@ def _caption(content: Mapping[str, Any], state: Mapping[str, Any]) -> str:
 
 def _table(content: Mapping[str, Any], states: list[dict[str, Any]]) -> str:
     """A row for each energy of the slider, which picks it; every energy as CSV."""
-    body = "".join(f'<tr id="row-{state["index"]}"><td><a href="#level-{state["index"]}">{state["index"]}</a></td>'
-                   f"<td>{page.escaped(state['known'])}</td></tr>" for state in states)  # fmt: skip
     data = table(content).encode()
     link = page.download("scatter.csv", data, "T and R at every energy as CSV") if len(data) <= page.LONGEST else ""
-    picked = f'<table class="words"><thead><tr><th></th><th>energy</th></tr></thead><tbody>{body}</tbody></table>'
-    shown = f"<details><summary>Energies of the slider</summary>{picked}</details>"
     numbers = f"<pre>{page.escaped(tables.plain(*scattering.rows(content)))}</pre>"
-    return page.section("Transmission and reflection", f"{numbers}{link}{shown}")
+    return page.section("Transmission and reflection", f"{numbers}{link}{page_levels.picked(states, 'energy')}")
 
 
 def _resonances(content: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ def rows(content: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     high = peaks(content).tolist()
     names = ("T", "bound", "R", "reflection_bound", "phase_time")
     numbers = {name: column(content, name) for name in names}
-    time = "phase time (fs)" if content["time"] == "fs" else "phase time"
+    time = tables.with_unit("phase time", units, "time")
     head = [tables.with_unit("E", units, "energy"), "T", "+-", "R", "+-", time, ""]
     lines = []
     for place in sorted(some | set(high)):

@@ -386,6 +386,7 @@ def duration(seconds: float) -> str:
 
 UNITS = {
     "cm^-1": r"cm$^{-1}$", "angstrom": "Å", "um": "µm", "L": "$L$", "ħ²/2mL²": r"$(\hbar^2/2mL^2)$",
+    "2mL^2/hbar": r"$(2mL^2/\hbar)$", "hbar/hartree": r"$(\hbar/\mathrm{hartree})$",
 }  # fmt: skip
 """Units as they stand in figures, where every sign can be drawn; a terminal has their plain names."""
 
@@ -438,3 +439,12 @@ def fastest_classical(results: Results) -> str | None:
         what, reached_by = "psi", number(best[key])
     return (f"In one dimension classical solvers win: {best['method']}, "
             f"{what} to {reached_by} in {duration(best['seconds'])}")  # fmt: skip
+
+
+def packet_name(packet: Mapping[str, Any]) -> str:
+    """A packet of evolve.json in a word or two."""
+    if packet["name"] == "eigenstate":
+        return f"level {packet['levels'][0]}"
+    if packet["name"] == "superposition":
+        return f"levels {listed(packet['levels'])}"
+    return {"gaussian": "Gaussian packet"}.get(packet["name"], "packet")

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.physics.potentials.several import at_places
+from qpinn.physics.potentials.terms import at_places
 from qpinn.runs import files
 
 POINTS = {2: 161, 3: 61}

@@ -10,7 +10,7 @@ import numpy as np
 
 from qpinn.analysis import box_symmetry, observables
 from qpinn.physics import potentials
-from qpinn.physics.potentials.several import coordinates
+from qpinn.physics.potentials.terms import coordinates
 from qpinn.runs import run_folder
 
 

@@ -320,9 +320,10 @@ KINDS = {
     "bands.json": ("bands", "theta"),
     "vary.json": ("vary", "values"),
     "scattering.json": ("scattering", "energies"),
+    "evolve.json": ("evolve", "series"),
 }
-"""The files that mark a finished run, a finished sweep, bands, levels over a number, and a scattering: the task of
-each, and a key that it must hold."""
+"""The files that mark a finished run, a finished sweep, bands, levels over a number, a scattering and a packet in time:
+the task of each, and a key that it must hold."""
 RUNS = ("results.json", "summary.json")
 
 BOX = "box"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from qpinn.physics import enclosure, potentials
+from qpinn.physics.units import time
 from qpinn.runs import files, run_folder
 
 NAME = "scattering.json"
@@ -30,13 +31,12 @@ def summary(scattering: Any, resonances: Sequence[Any] = (), asked: int = 0) -> 
     return {
         "status": "finished",
         "potential": potentials.describe(scattering.given),
-        "units": {"length": units.length, "energy": units.energy, "scale": units.scale},
+        "units": {"length": units.length, "energy": units.energy, "scale": units.scale, "time": time(units)[0]},
         "ends": list(structure.domain),
         "leads": {"levels": (structure.levels * scale).tolist(), "masses": structure.masses.tolist()},
         "settings": dataclasses.asdict(scattering.settings),
         **{name: getattr(scattering, name).tolist() for name in COLUMNS},
         **{name: [[float(z.real), float(z.imag)] for z in getattr(scattering, name)] for name in ("t", "r")},
-        "time": "hbar / energy" if units.none else "fs",
         "resonances": [dataclasses.asdict(one) for one in resonances],
         "resonances_asked": asked,
         "untrained": None if trained is None else trained.tolist(),
@@ -77,10 +77,11 @@ def write(folder: Path, content: Mapping[str, Any], waves: Mapping[str, np.ndarr
 def table(content: Mapping[str, Any]) -> str:
     """scatter.csv: units stand behind the names of columns, and a bound that is not there is left empty."""
     units = content["units"]
-    energy, time = ("", "") if units["length"] == "L" else (f"_{units['energy']}", "_fs")
+    energy = "" if units["length"] == "L" else f"_{units['energy']}"
+    of_time = "" if units["length"] == "L" else f"_{units['time'].replace('/', '_per_')}"
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([f"energy{energy}", "T", "R", "bound_T", "bound_R", f"phase_time{time}", "t_re", "t_im", "r_re",
+    writer.writerow([f"energy{energy}", "T", "R", "bound_T", "bound_R", f"phase_time{of_time}", "t_re", "t_im", "r_re",
                      "r_im", "residual"])  # fmt: skip
     names = ("energies", "T", "R", "bound", "reflection_bound", "phase_time")
     for row in zip(*(content[name] for name in names), content["t"], content["r"], content["residual"], strict=True):

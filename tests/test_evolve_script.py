@@ -1,0 +1,185 @@
+"""scripts/evolve.py as a user runs it: results, files, figures from the files alone, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import time
+
+import _cli
+import _overrides
+import numpy as np
+import pytest
+from tests_support import call, script, start
+
+from qpinn.drivers import evolve, settings
+from qpinn.runs import evolution as files
+
+QUICK = ["potential=infinite_well", "packet=superposition", "times=[0,0.2]", "tol=1e-4"]
+
+
+def _folder(tmp_path):
+    (folder,) = tmp_path.iterdir()
+    return folder
+
+
+def test_two_levels_of_a_box_beat_as_they_do_exactly(tmp_path):
+    finished = call("evolve", *QUICK, "packet.levels=[0,1]", f"output={tmp_path}", "figures=none")
+    assert finished.returncode == 0, finished.stderr
+    assert "converged" in finished.stdout
+    assert "i psi_t = -psi'' + V psi" in finished.stdout
+    content, grid = files.read(_folder(tmp_path))
+    assert content["converged"]
+    assert content["bound"] <= 1e-4
+    t, x = grid["t"], grid["x"]
+    exact = np.abs(sum(np.exp(-1j * (n * np.pi) ** 2 * t)[:, None] * np.sin(n * np.pi * x) for n in (1, 2))) ** 2
+    found = np.abs(grid["psi"]) ** 2
+    if found[0, : len(x) // 2].sum() < found[0, len(x) // 2 :].sum():  # signs of levels are chosen
+        found = found[:, ::-1]
+    assert np.abs(found - exact).max() < 1e-4
+    position = np.asarray(content["series"]["position"])
+    beat = 16 / (9 * np.pi**2) * np.cos(3 * np.pi**2 * t)
+    assert np.abs(np.abs(position - 0.5) - np.abs(beat)).max() < 1e-4
+    rows = list(csv.DictReader((_folder(tmp_path) / "evolve.csv").read_text().splitlines()))
+    assert len(rows) == len(t)
+    for row in (rows[0], rows[-1]):
+        assert float(row["left"]) + float(row["right"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_every_figure_comes_back_from_the_files_alone(tmp_path):
+    assert call("evolve", *QUICK, f"output={tmp_path}", "figures.format=png", "figures.dpi=40").returncode == 0
+    folder = _folder(tmp_path)
+    drawn = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    page = (folder / "report.html").read_text()
+    times = page.count('<figure class="level"')
+    assert times > 20
+    assert page.count('<tr id="row-') == times  # what the slider picks
+    assert f'max="{times - 1}"' in page
+    (folder / "report.html").unlink()
+    assert set(drawn) == {f"{name}.png" for name in ("density", "frames", "probability", "bound", "course")}
+    for path in folder.glob("*.png"):
+        path.unlink()
+    words = [str(folder), "figures.format=png", "figures.dpi=40", "figures.animate=true"]
+    assert call("plot", *words).returncode == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == drawn
+    assert (folder / "report.html").is_file()
+    from PIL import Image
+
+    with Image.open(folder / "evolve.gif") as moving:
+        assert moving.n_frames > 100
+
+
+def test_a_driven_packet_needs_no_walls_and_says_where_it_ends(tmp_path):
+    words = ["potential=harmonic", "drive=dipole", "drive.amplitude=1", "drive.frequency=1", "times=[0,0.5]"]
+    finished = call("evolve", *words, "packet.width=0.7071067811865476", f"output={tmp_path}", "figures=none")
+    assert finished.returncode == 0, finished.stderr
+    assert "holds on the whole line" in finished.stdout
+    content, grid = files.read(_folder(tmp_path))
+    # x'' = -4 x - 2 cos t from rest: Ehrenfest is exact here
+    exact = -2 / 3 * (np.cos(grid["t"]) - np.cos(2 * grid["t"]))
+    assert np.abs(np.asarray(content["series"]["position"]) - exact).max() < 1e-5
+
+
+def test_what_the_bound_cannot_carry_is_said_after_the_results(tmp_path):
+    words = ["potential=infinite_well", "packet=formula", "packet.real=1 + 0*x", "times=[0,0.01]", "tol=1e-9"]
+    finished = call("evolve", *words, f"output={tmp_path}", "figures=none")
+    assert finished.returncode == 0, finished.stderr  # psi0 does not vanish at the walls
+    assert "not converged: at t = 0.01 the bound carries tol=" in finished.stdout
+    assert not json.loads((_folder(tmp_path) / "evolve.json").read_text())["converged"]
+
+
+BAD = [
+    (["packet.center=0.01", "packet.width=0.05"], "of it lies beyond the walls 0 and 1"),
+    (["packet.width=-1"], "packet.width=-1"),
+    (["packet.center=.nan"], "packet.center"),
+    (["packet.momentun=3"], "did you mean packet.momentum?"),
+    (["packet=gausian"], "did you mean gaussian?"),
+    (["packet=eigenstate", "packet.level=-1"], "packet.level=-1"),
+    (["packet=sampled"], "packet.file=null"),
+    (["packet=formula", "packet.real=exp("], "packet.real"),
+    (["times=[1,0]"], "must ascend"),
+    (["times=[0,inf]"], "must be finite"),
+    (["times=3"], "must be the first and the last"),
+    (["drive=formula", "drive.time=1/t"], "must be finite and real"),
+    (["drive=formula", "drive.time=sqrt(-1-t)"], "must be finite and real"),
+    (["divide=3"], "divide=3: must lie between the walls 0 and 1"),
+    (["states=3"], "means nothing for a packet"),
+    (["precision=float32", "tol=0.01"], "packets evolve in float64"),
+    (["optimizer.steps=5"], "means nothing for a packet"),
+    (["loss.norm=2"], "means nothing for a packet"),
+    (["units=rotor", "units.constant=1", "potential=layers", "potential.file=x.csv"], "error"),
+    (["experiment=paper/barrier"], "experiment=paper/barrier: unknown"),
+    (["potential=henon_heiles"], "packets evolve on a line"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), BAD, ids=lambda entry: " ".join(entry) if isinstance(entry, list) else ""
+)
+def test_bad_input_is_one_line_status_2_and_no_folder(tmp_path, words, message):
+    finished = call("evolve", "packet.width=0.05" if not _names_packet(words) else "debug=false", *words,
+                    f"output={tmp_path}")  # fmt: skip
+    assert finished.returncode == 2
+    assert len(finished.stderr.splitlines()) == 1
+    assert message in finished.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def _names_packet(words):
+    return any(word.startswith(("packet=", "packet.width")) for word in words)
+
+
+@pytest.mark.parametrize("word", ["packet=gaussian", "drive=dipole", "experiment=time/tunnelling", "times=[0,1]"])
+def test_other_scripts_have_no_packets(tmp_path, word):
+    finished = call("train", word, f"output={tmp_path}")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(f"error: {word.partition('=')[0]}=")
+    assert "unknown" in finished.stderr
+
+
+def test_a_signal_leaves_a_line_and_no_half_of_a_folder(tmp_path):
+    process = start("evolve", "experiment=time/tunnelling", "packet.center=-5", f"output={tmp_path}")
+    time.sleep(6)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert errors == "stopping\n"
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_defaults_of_the_files_are_those_of_the_function():
+    config = _overrides.composed([], "evolve")
+    _, chosen = _cli.read(config)
+    assert chosen == settings.of_keywords({"tol": evolve.TOLERANCE, **evolve.NETWORK, "optimizer": _filled(chosen)})
+    assert evolve.packet_of(_cli.plain(config)["packet"]) == evolve.packet_of("gaussian")
+
+
+def _filled(chosen):
+    return {"name": chosen.optimizer.name, "steps": chosen.optimizer.steps}
+
+
+CONFIGS = sorted(path for group in ("packet", "drive") for path in (_cli.CONFIGS / group).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: f"{path.parent.name}={path.stem}")
+def test_every_choice_makes_a_problem(path, tmp_path):
+    words = [f"{path.parent.name}={path.stem}", "potential=harmonic"]
+    if path.stem == "sampled":
+        x = np.linspace(-6, 6, 101)
+        np.savetxt(tmp_path / "psi.csv", np.c_[x, np.exp(-(x**2))], delimiter=",", header="x,re", comments="")
+        words += [f"packet.file={tmp_path / 'psi.csv'}"]
+    _cli.read(_overrides.composed(words, "evolve"))
+
+
+def test_the_experiment_can_be_run():
+    _cli.read(_overrides.composed(["experiment=time/tunnelling"], "evolve"))
+
+
+def test_help_shows_packets_and_not_those_of_others():
+    shown = call("evolve", "--help").stdout
+    assert "packet" in shown
+    assert "momentum: 0.0" in shown
+    assert "paper/barrier" not in shown
+    assert "packet " not in call("train", "--help").stdout
+    assert script("evolve", "--version").returncode == 0
