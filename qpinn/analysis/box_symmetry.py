@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from qpinn.physics.potentials.several import coordinates
+from qpinn.physics.potentials.terms import coordinates
 
 SAME = 1e-8
 """Of the energy that errors are divided by: levels that are closer are taken for one, and any mixture for an

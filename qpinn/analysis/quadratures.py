@@ -25,7 +25,7 @@ from qpinn.physics.potentials.base import deltas_of
 from qpinn.physics.resolution import energy_unit, share_of_norm
 from qpinn.physics.survey import survey
 from qpinn.typing import Array, Params
-from qpinn.wavefunctions.networks import ROUGH, steepness
+from qpinn.wavefunctions.networks import is_resolved
 
 LEAST = 40
 """Points of a training in a segment that are measured on more than twice as many, at least."""
@@ -158,15 +158,10 @@ class Quadratures:
         return values if self.center is None else values.mirrored(self.center, np.asarray(parities, np.float64))
 
     def resolves(self, activation: str, params: Params) -> bool:
-        """Whether psi of networks with these parameters is in the domain of H, and known between the points of `fine`.
-
-        It has no kinks, and can vary no faster than `fine` resolves to 1e-10.
-
-        n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w). Where psi has jumps between the
-        points of every quadrature, nothing that is computed on them says anything of it.
-        """
-        steepest = np.max(np.asarray(steepness(params["psi"]["network"])))
-        return activation not in ROUGH and bool(steepest <= self.resolution * np.pi / 23)
+        """Whether psi of networks with these parameters is in the domain of H, and known between the points of `fine`:
+        where psi has jumps between the points of every quadrature, nothing that is computed on them says anything of
+        it."""
+        return is_resolved(activation, params["psi"]["network"], self.resolution)
 
 
 def quadratures(

@@ -131,30 +131,32 @@ def spectrum(system: Discretization, energies: Float[np.ndarray, "N"], progress:
 
 
 def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
-    found = waves.waves(system, energies)
-    known = waves.measured(system, found)
-    velocity, ends = found.velocity, found.nodes[:, [0, -1]]  # (N, 2 ends, u and f, 2 waves)
+    solved = waves.waves(system, energies)
+    measured = waves.measured(system, solved)
+    velocity, ends = solved.velocity, solved.nodes[:, [0, -1]]  # (N, 2 ends, u and f, 2 waves)
     (left, right), slope = velocity.T, system.structure.velocity_slope(energies).T
     u = ends[:, :, 0, :]
     with np.errstate(divide="ignore", invalid="ignore"):
         half_left, half_right = (np.where(v == 0, 0.0, 0.5j / np.where(v == 0, 1.0, v)) for v in (left, right))
         t_plain, r_plain, back = u[:, 1, 0], u[:, 0, 0] - 1, u[:, 0, 1]
-        t, r = t_plain - half_right * known.products[:, 0, 1], r_plain - half_left * known.products[:, 0, 0]
-        r = np.where(waves.from_right(velocity), u[:, 1, 1] - 1 - half_right * known.products[:, 1, 1], r)
-        t_back = back - half_left * known.products[:, 1, 0]
-        t_slope = half_right * (known.overlap + 1j * slope[1] * u[:, 1, 0] * u[:, 1, 1]
+        t, r = t_plain - half_right * measured.products[:, 0, 1], r_plain - half_left * measured.products[:, 0, 0]
+        r = np.where(waves.from_right(velocity), u[:, 1, 1] - 1 - half_right * measured.products[:, 1, 1], r)
+        t_back = back - half_left * measured.products[:, 1, 0]
+        t_slope = half_right * (measured.overlap + 1j * slope[1] * u[:, 1, 0] * u[:, 1, 1]
                                 - 1j * slope[0] * (2 - u[:, 0, 0]) * u[:, 0, 1])  # fmt: skip
         wronskian = np.abs(ends[:, :, 0, 0] * ends[:, :, 1, 1] - ends[:, :, 1, 0] * ends[:, :, 0, 1]).min(axis=1)
         moved = np.abs(velocity) * system.structure.velocity_rounding(energies)
         first, last = np.abs(2 - u[:, 0, 0]) * moved[:, 0], np.abs(u[:, 1, 0]) * moved[:, 1]
         at_ends = first[:, None] * np.abs(u[:, 0, ::-1]) + last[:, None] * np.abs(u[:, 1, ::-1])
         pair = bounds.Pair(
-            residual=known.residual + known.unseen, unseen=known.unseen, size=known.size, wronskian=wronskian,
-            velocity=velocity, rounding=known.rounding + at_ends,
+            residual=measured.residual + measured.unseen, unseen=measured.unseen, size=measured.size,
+            wronskian=wronskian, velocity=velocity, rounding=measured.rounding + at_ends,
         )  # fmt: skip
         t_bound, r_bound = bounds.amplitude_bounds(pair)
         seen = bounds.amplitude_bounds(
-            dataclasses.replace(pair, residual=known.residual, unseen=0 * known.unseen, rounding=0 * known.rounding)
+            dataclasses.replace(
+                pair, residual=measured.residual, unseen=0 * measured.unseen, rounding=0 * measured.rounding
+            )
         )
         crossed, back_too = bounds.cut_off(system.structure.tails / np.abs(velocity))
         t_bound = t_bound + crossed * (np.abs(t) + t_bound)
@@ -163,7 +165,7 @@ def _spectrum(system: Discretization, energies: np.ndarray) -> Spectrum:
         t_bound=t_bound, r_bound=r_bound + back_too, t_slope=t_slope,
         flux_rounding=system.structure.velocity_rounding(energies).sum(axis=1),
         flux_slope=(slope[1] / right - slope[0] / left).real,
-        residual=np.linalg.norm(known.residual[..., 0], axis=1), curable=np.maximum(*seen),
+        residual=np.linalg.norm(measured.residual[..., 0], axis=1), curable=np.maximum(*seen),
     )  # fmt: skip
 
 

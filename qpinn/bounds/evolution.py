@@ -25,10 +25,11 @@ def residual_integrals(
 
     integral |r|^2 = sum_mn c_m* c_n G_mn integral exp(i (e_m - e_n) t), which is exact in time.
     """
-    totals = np.zeros(len(edges) - 1)
-    for width in np.unique(np.round(np.diff(edges), 12)):
-        where = np.flatnonzero(np.abs(np.diff(edges) - width) <= 1e-9 * max(width, 1e-300))
-        h = float(np.diff(edges)[where].mean())
+    widths, totals = np.diff(edges), np.zeros(len(edges) - 1)
+    _, alike = np.unique(np.round(widths / widths.max(), 9), return_inverse=True)
+    for kind in range(alike.max() + 1):
+        where = np.flatnonzero(alike == kind)
+        h = float(widths[where].max())
         middle = (edges[where] + edges[where + 1]) / 2 - edges[0]
         kernel = gram * np.sinc((energies[:, None] - energies) * (h / 2 / np.pi))
         at = start[:, None] * np.exp(-1j * energies[:, None] * middle)

@@ -14,26 +14,18 @@ them is computed once, and that of psi at any E is a linear combination of these
 from __future__ import annotations
 
 import dataclasses
-import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
 from qpinn.physics import operators
 from qpinn.physics.potentials.base import mass_at, mass_slope_at
-from qpinn.typing import Array, Key, Params, Point, Scalar
+from qpinn.typing import Key, Params, Point, Scalar
+from qpinn.wavefunctions import features
 from qpinn.wavefunctions.ansatz import Ansatz
-from qpinn.wavefunctions.networks import MLP, from_uniform, parameter_count, uniform_draws
-
-TOGETHER = 16
-"""Segments that are computed at once."""
-
-NODAL = 4
-"""Numbers of the nodes that a segment sees: value and slope at both of its ends."""
 
 
 class Columns(NamedTuple):
@@ -59,26 +51,16 @@ class Scattering:
     ansatz: Ansatz
 
     def init(self, key: Key) -> Params:
-        """Random hidden units, and psi = 0. A few segments at a time, as `columns`."""
-        mlp, segments = self.ansatz.wavefunction.mlp, len(self.ansatz.edges) - 1
-        blocks = [_drawn(mlp, key, first) for first in range(0, segments, TOGETHER)]
-        network = jax.tree.map(lambda *leaves: np.concatenate(leaves)[:segments], *blocks)
-        return {"network": network, "nodal": np.zeros(self.ansatz.continuity.shape[2], mlp.dtype)}
+        """Random hidden units, and psi = 0."""
+        return features.drawn(self.ansatz, key)
 
     def columns(self, params: Params, x: Float[np.ndarray, "S n 1"]) -> Columns:
-        """What psi is linear in while the hidden units of `params` stay as they are, on points of every segment.
-
-        Segments go through one compiled programme, a few at a time, whatever their number is.
-        """
-        segments = jax.tree.map(np.asarray, self.ansatz.segments(params))
-        parts = []
-        for first in range(0, len(x), TOGETHER):
-            some = np.minimum(np.arange(first, first + TOGETHER), len(x) - 1)
-            jets = _jets(self.ansatz.wavefunction, jax.tree.map(lambda leaf: leaf[some], segments), x[some])
-            parts.append([np.asarray(part)[: len(x) - first] for part in jets])
-        value, slope, second = (np.concatenate(part) for part in zip(*parts, strict=True))
-        mass = np.broadcast_to(np.asarray(mass_at(self.potential, x), value.dtype), x.shape[:2])[..., None]
-        bent = np.asarray(mass_slope_at(self.potential, jnp.asarray(x))) + np.zeros(x.shape[:2])
+        """What psi is linear in while the hidden units of `params` stay as they are, on points of every segment."""
+        shape = x.shape[:2]
+        place = np.repeat(np.arange(shape[0]), shape[1])
+        value, slope, second = features.jets(self.ansatz, params, place, np.ravel(x)).reshape(3, *shape, -1)
+        mass = np.broadcast_to(np.asarray(mass_at(self.potential, x), value.dtype), shape)[..., None]
+        bent = np.asarray(mass_slope_at(self.potential, jnp.asarray(x))) + np.zeros(shape)
         return Columns(value, -(second - slope * bent[..., None] / mass) / mass)
 
     def residual(self, params: tuple[Params, Params], energy: Any, x: Point) -> Scalar:
@@ -91,33 +73,3 @@ class Scattering:
             h_psi.append(-bent / jnp.squeeze(mass) + self.potential.at(x) * at.value)
             psi.append(at.value)
         return jax.lax.complex(*h_psi) - energy * jax.lax.complex(*psi)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _drawn(mlp: MLP, key: Key, first: int) -> Params:
-    """Parameters of the networks of TOGETHER segments."""
-    size = parameter_count(mlp)
-    draws = uniform_draws(jax.random.fold_in(key, first), TOGETHER * size, mlp.dtype)
-    return jax.vmap(lambda row: from_uniform(mlp, row))(draws.reshape(TOGETHER, size))
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _jets(wavefunction: Any, segments: Params, x: Float[Array, "S n 1"]) -> tuple[Array, Array, Array]:
-    """`segment_jets` of every segment."""
-    return jax.vmap(lambda segment, places: segment_jets(wavefunction, segment, places))(segments, x)
-
-
-def segment_jets(wavefunction: Any, segment: Params, x: Float[Array, "n 1"]) -> tuple[Array, Array, Array]:
-    """psi, psi' and psi'' (n, P + 4) in a segment by `jax.grad`, with one weight or one nodal number at 1."""
-    readout, unravel = ravel_pytree(segment["network"]["readout"])
-
-    def psi(unit: Array, x: Point) -> Scalar:
-        network = {**segment["network"], "readout": unravel(unit[: readout.size])}
-        return wavefunction.in_segment({**segment, "network": network, "nodal": unit[readout.size :]}, x)
-
-    def at(x: Point) -> tuple[Array, Array, Array]:
-        units = jnp.eye(readout.size + NODAL, dtype=readout.dtype)
-        jets = jax.vmap(lambda unit: operators.jet(lambda y: psi(unit, y), x))(units)
-        return jets.value, jets.gradient[:, 0], jets.laplacian
-
-    return jax.vmap(at)(x)

@@ -21,7 +21,8 @@ from qpinn.physics.enclosure import HAIR
 from qpinn.physics.interval import EPS, Interval, Region
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import OneSided, at_places, coordinates
+from qpinn.physics.potentials.several import OneSided
+from qpinn.physics.potentials.terms import at_places, coordinates
 
 DEGREE = 6
 """Of the polynomials along every axis, where V itself is none of a lower degree."""

@@ -19,7 +19,7 @@ from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.branches import slope
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import at_places, coordinates
+from qpinn.physics.potentials.terms import at_places, coordinates
 
 STEEPEST = 2.5
 """Slope |dx/dy| of a graph in a cell, at most: the shallower, the fewer points integrate up to it."""

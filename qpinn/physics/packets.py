@@ -30,34 +30,45 @@ COLUMNS = {
 class Gaussian:
     """psi0 = exp(-(x - c)^2 / (4 s^2) + i k x): |psi0|^2 has the standard deviation s, <p> = hbar k.
 
-    center c and width s are lengths, momentum k is an inverse length.
+    center c and width s are lengths, momentum k is an inverse length; None: as suits the potential.
     """
 
-    center: float = 0.5
-    width: float = 0.05
+    center: float | None = None
+    width: float | None = None
     momentum: float = 0.0
     name = "gaussian"
 
     def __post_init__(self) -> None:
-        finite("packet.center", self.center)
-        positive("packet.width", self.width)
+        if self.center is not None:
+            finite("packet.center", self.center)
+        if self.width is not None:
+            positive("packet.width", self.width)
         finite("packet.momentum", self.momentum)
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Centre and width, of a packet that has both."""
+        assert self.center is not None, "see qpinn.drivers.evolve_places.placed"
+        assert self.width is not None, "see qpinn.drivers.evolve_places.placed"
+        return self.center, self.width
 
     def at(self, x: Float[np.ndarray, "Q"]) -> Complex[np.ndarray, "Q"]:
         """psi0 (Q,)."""
-        return np.exp(-(((x - self.center) / self.width) ** 2) / 4 + 1j * self.momentum * (x - self.center))
+        center, width = self.place
+        return np.exp(-(((x - center) / width) ** 2) / 4 + 1j * self.momentum * (x - center))
 
     @property
     def scale(self) -> float:
         """A length over which psi0 varies little."""
-        return min(self.width, 1 / max(abs(self.momentum), 1e-300))
+        return min(self.place[1], 1 / max(abs(self.momentum), 1e-300))
 
     def outside(self, left: float, right: float) -> float:
         """Probability beyond two places, of the packet of the whole line."""
         from scipy.special import erfc
 
-        sides = (self.center - left, right - self.center)
-        return float(sum(erfc(side / (np.sqrt(2) * self.width)) for side in sides) / 2)
+        center, width = self.place
+        sides = (center - left, right - center)
+        return float(sum(erfc(side / (np.sqrt(2) * width)) for side in sides) / 2)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -107,8 +118,12 @@ class Sampled:
         return np.where(inside, self.spline(np.clip(x, self.first, self.last)), 0.0)
 
 
-def gaussian(center: float = 0.5, width: float = 0.05, momentum: float = 0.0) -> Gaussian:
-    """A Gaussian packet, see `Gaussian`. Raises ValueError for numbers that are none."""
+def gaussian(center: float | None = None, width: float | None = None, momentum: float = 0.0) -> Gaussian:
+    """A Gaussian packet, see `Gaussian`; at the middle of the potential where no center is given, and as wide as half
+    the length over which V changes, or less between walls, where no width is.
+
+    Raises ValueError for numbers that are none.
+    """
     return Gaussian(center=center, width=width, momentum=momentum)
 
 

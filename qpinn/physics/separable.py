@@ -23,7 +23,7 @@ from qpinn.physics import cells
 from qpinn.physics.interval import Interval
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.piecewise import Sampled
-from qpinn.physics.potentials.several import Term, at_places, renumbered
+from qpinn.physics.potentials.terms import Term, at_places, renumbered
 
 EVEN = 0.1
 """Share of an even density: without it v_i falls without end where no state is, and its levels come in hundreds."""

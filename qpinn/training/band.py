@@ -18,12 +18,12 @@ import numpy as np
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Float
 
-from qpinn.equations.scattering import NODAL, TOGETHER, segment_jets
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg.lapack import one_by_one
 from qpinn.physics.potentials.base import mass_at, mass_slope_at
 from qpinn.training.waves import CUTOFF, Discretization
 from qpinn.typing import Array, Params
+from qpinn.wavefunctions.features import BLOCK, NODAL, jets_at
 
 ENERGIES = 24
 """Of the band, at most."""
@@ -47,8 +47,8 @@ def trained(system: Discretization, energies: Float[np.ndarray, "N"], steps: int
     terms = [np.asarray(part) + np.zeros(flat) for part in at_points]
     local = jax.tree.map(np.asarray, equation.ansatz.segments(system.params))
     wavefunction, parts = equation.ansatz.wavefunction, []
-    for first in range(0, segments, TOGETHER):
-        which = np.minimum(np.arange(first, first + TOGETHER), segments - 1)
+    for first in range(0, segments, BLOCK):
+        which = np.minimum(np.arange(first, first + BLOCK), segments - 1)
         numbers = [array[which] for array in (x, root, *terms)]
         segment = jax.tree.map(lambda leaf: leaf[which], local)
         parts.append(_trained(wavefunction, steps, segment, some, *numbers))
@@ -70,7 +70,9 @@ def _trained(wavefunction: Any, steps: int, segments: Params, energies: Array, *
         def columns(values: Array) -> tuple[Array, Array]:
             """H and 1 on the functions of the segment, (n, P + 4), times roots of weights."""
             x, root, v, mass, mass_slope = numbers
-            value, slope, second = segment_jets(wavefunction, {**segment, "network": network(values)}, x)
+            value, slope, second = jax.vmap(
+                lambda y: jets_at(wavefunction, {**segment, "network": network(values)}, y)
+            )(x)
             bent = -(second - slope * (mass_slope / mass)[:, None]) / mass[:, None]
             return root[:, None] * (bent + v[:, None] * value), root[:, None] * value
 

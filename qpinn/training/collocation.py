@@ -64,7 +64,7 @@ def solve(
     Raises ArithmeticError where the iteration does not converge: the intervals are too long.
     """
     nodes, _ = legendre(DEGREE)
-    integrate = _antiderivatives(nodes) * 1.0  # (D, D): from the beginning to each node, for an interval of length 1
+    integrate = _antiderivatives(nodes)  # (D, D): from the beginning to each node, for an interval of length 1
     begins, slopes = [], []
     p = np.asarray(start, complex)
     total = _antiderivatives(np.ones(1))[0]
@@ -102,7 +102,7 @@ def defects(
 
     grams  <r_m|r_n>, <r_m|q_n> and <q_m|q_n>, with r_n = H u_n - e_n u_n and q_n what of W u_n is outside of the space
 
-    All three are orthogonal to the space, so that squares add up; integral |r| <= sqrt(h integral |r|^2).
+    integral |r| <= sqrt(h integral |r|^2) on each.
     """
     nodes, weights = legendre(2 * DEGREE)
     differentiate, interpolate = _lagrange(nodes), _antiderivatives(nodes)
@@ -117,7 +117,7 @@ def defects(
         rr, rq, qq = (np.einsum("nt,nt->t", c.conj(), _real_times(gram, c)).real for gram in grams)
         parts = [np.sum(np.abs(defect) ** 2, axis=0), rr + 2 * f * rq + f**2 * qq, f**2 * qq]
         time, space, drive_part = (width * np.sqrt(np.maximum(part, 0.0) @ weights / 2) for part in parts)
-        every.append(np.hypot(time, space))
+        every.append(time + space)
         inside.append(time)
         outside.append(drive_part)
     return np.array(every), np.array(inside), np.array(outside)
@@ -132,24 +132,18 @@ def _real_times(matrix: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 def _lagrange(at: np.ndarray) -> Float[np.ndarray, "T D"]:
     """Lagrange's polynomials of the Gauss points, at places on (-1, 1)."""
-    nodes, weights = legendre(DEGREE)
-    degrees = np.arange(DEGREE)
-    table = np.polynomial.legendre.legvander(nodes, DEGREE - 1)
-    to_legendre = (2 * degrees[:, None] + 1) / 2 * (table * weights[:, None]).T
-    return np.polynomial.legendre.legvander(np.atleast_1d(at), DEGREE - 1) @ to_legendre
-
-
-@functools.lru_cache(maxsize=1)
-def _integrals() -> np.ndarray:
-    """Coefficients (DEGREE + 1, D) in Legendre polynomials of the integrals from -1 of Lagrange's polynomials, halved
-    so that they are those on an interval of length 1."""
-    nodes, weights = legendre(DEGREE)
-    degrees = np.arange(DEGREE)
-    table = np.polynomial.legendre.legvander(nodes, DEGREE - 1)
-    to_legendre = (2 * degrees[:, None] + 1) / 2 * (table * weights[:, None]).T
-    return np.polynomial.legendre.legint(to_legendre, lbnd=-1, axis=0) / 2
+    return np.polynomial.legendre.legvander(np.atleast_1d(at), DEGREE - 1) @ _in_legendre()
 
 
 def _antiderivatives(at: np.ndarray) -> Float[np.ndarray, "T D"]:
     """Integrals of Lagrange's polynomials from -1 to places on (-1, 1), of an interval of length 1."""
-    return np.polynomial.legendre.legvander(np.atleast_1d(at), DEGREE) @ _integrals()
+    integrals = np.polynomial.legendre.legint(_in_legendre(), lbnd=-1, axis=0) / 2
+    return np.polynomial.legendre.legvander(np.atleast_1d(at), DEGREE) @ integrals
+
+
+@functools.lru_cache(maxsize=1)
+def _in_legendre() -> Float[np.ndarray, "D D"]:
+    """Lagrange's polynomials of the Gauss points, one a column, in Legendre polynomials."""
+    nodes, weights = legendre(DEGREE)
+    values = np.polynomial.legendre.legvander(nodes, DEGREE - 1) * weights[:, None]
+    return (2 * np.arange(DEGREE)[:, None] + 1) / 2 * values.T

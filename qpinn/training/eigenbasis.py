@@ -16,7 +16,6 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Complex, Float
 
@@ -129,12 +128,14 @@ def eigenbasis(
     every, mix = linalg.eigh(form, overlap)
     count = max(int(np.searchsorted(every, energy)), 2)
     energies, wanted = every[:count], mix[:, :count]
+    on_fine, on_check = axis.features(fine.x), axis.features(check.x)
     for _ in range(SWEEPS):
-        u, _, residual = _states(potential, axis.mixed(wanted), energies, fine.x, (0.0, 0.0))
+        rough = axis.mixed(wanted)
+        residual = _states(potential, rough, rough.of(on_fine, fine.x), energies, fine.x, (0.0, 0.0))[2]
         wanted = wanted - mix @ _corrections(mix.T @ (value * fine.weight @ residual.T), every, energies)
     states = axis.mixed(wanted)
-    u, slope, residual = _states(potential, states, energies, fine.x, margins)
-    other, _, rest = _states(potential, states, energies, check.x, margins)
+    u, slope, residual = _states(potential, states, states.of(on_fine, fine.x), energies, fine.x, margins)
+    other, _, rest = _states(potential, states, states.of(on_check, check.x), energies, check.x, margins)
     lengths, edges = axis.mesh.lengths, axis.mesh.edges
     blur = np.repeat(stray(potential, edges[:-1], edges[1:], np.full(len(lengths), points[0] // 2)), points[0])
     return Eigenbasis(
@@ -144,14 +145,15 @@ def eigenbasis(
 
 
 def _states(
-    potential: Any, states: Axis, energies: Float[np.ndarray, "N"], x: Float[np.ndarray, "Q"],
-    margins: tuple[float, float],
+    potential: Any, states: Axis, jets: Float[np.ndarray, "3 N Q"], energies: Float[np.ndarray, "N"],
+    x: Float[np.ndarray, "Q"], margins: tuple[float, float],
 ) -> Float[np.ndarray, "3 N Q"]:  # fmt: skip
     """chi u_n, its slope and (H - e_n) chi u_n.
 
-    From the states' own readouts, which are small: those of single functions are large, and their rounding with them.
+    jets  u_n, u_n' and u_n'' from the states' own readouts, which are small: those of single functions are large, and
+          their rounding with them
     """
-    u, slope, curvature = states.on(x).jets
+    u, slope, curvature = jets
     v, mass = np.asarray(potential.at(x[:, None]), np.float64), _mass(potential, x)
     slope_of_mass = np.asarray(mass_slope_at(potential, x[:, None]), np.float64)  # type: ignore[arg-type]
     residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
@@ -165,7 +167,7 @@ def _corrections(
 ) -> Float[np.ndarray, "p N"]:
     """<u_m|r_n> / (e_m - e_n): what rounding in the single functions has left of r_n within their space."""
     apart = every[:, None] - energies
-    near = np.abs(apart) < 1e-3 * (1.0 + np.abs(energies))
+    near = np.abs(apart) <= 1e-3 * (energies - every[0] + every[1] - every[0])
     return np.where(near, 0.0, overlaps / np.where(near, 1.0, apart))
 
 
@@ -193,9 +195,4 @@ def _mass(potential: Any, x: np.ndarray) -> np.ndarray:
 
 def values(basis: Eigenbasis, x: Float[np.ndarray, "P"]) -> Float[np.ndarray, "N P"]:
     """u_n at any positions of the domain."""
-    order = np.argsort(x, kind="stable")
-    with jax.enable_x64(True):
-        u = basis.axis.on(x[order]).jets[0]
-    out = np.empty_like(u)
-    out[:, order] = u
-    return out * _ending(x, basis.axis.mesh.edges, basis.margins)[0]
+    return basis.axis.of(basis.axis.features(x), x)[0] * _ending(x, basis.axis.mesh.edges, basis.margins)[0]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Inexact
 
-from qpinn.equations.scattering import NODAL, Columns, Scattering
+from qpinn.equations.scattering import Columns, Scattering
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import gauss_legendre
 from qpinn.linalg import chain
@@ -21,7 +21,9 @@ from qpinn.physics.enclosure import stray, stray_mass
 from qpinn.physics.interval import EPS
 from qpinn.physics.leads import Structure
 from qpinn.typing import Params
-from qpinn.wavefunctions.networks import ROUGH, steepness
+from qpinn.wavefunctions import features
+from qpinn.wavefunctions.features import NODAL
+from qpinn.wavefunctions.networks import is_resolved
 
 CUTOFF = 1e-10
 """Of the largest bubble of a segment, below which bubbles are left out: noise of rounding in psi'' grows as they are
@@ -73,31 +75,21 @@ def discretized(structure: Structure, equation: Scattering, params: Params, poin
     pairs, bubbles = [], []
     for j in range(len(mesh)):
         b, h = value[j, :points], kinetic[j, :points] + v[j, :points, None] * value[j, :points]
-        _, size, right = np.linalg.svd(b[:, :-NODAL], full_matrices=False)
-        keep = (size > CUTOFF * size[0]) & (np.arange(len(size)) < points - NODAL)
-        bubbles.append(right[keep].T / size[keep])
-        wide = np.zeros((b.shape[1], int(keep.sum()) + NODAL))
+        bubbles.append(features.bubbles(b[:, :-NODAL], CUTOFF, points - NODAL))
+        wide = np.zeros((b.shape[1], bubbles[-1].shape[1] + NODAL))
         wide[:-NODAL, :-NODAL], wide[-NODAL:, -NODAL:] = bubbles[-1], ends[j]
         pairs.append((h @ wide, b @ wide))
     potential, degree = structure.potential, (points + MORE) // 2
     blur = stray(potential, mesh.edges[:-1], mesh.edges[1:], degree)
     blur = np.where(blur <= 4 * EPS * np.abs(v).max(axis=1), 0.0, blur)  # it is in what rounding is allowed
     bent = stray_mass(potential, mesh.edges[:-1], mesh.edges[1:], degree) > 256 * EPS
-    bent |= not _resolved(equation, params, points + MORE)
+    activation = equation.ansatz.wavefunction.mlp.activation
+    bent |= not is_resolved(activation, params["network"], points + MORE)
     return Discretization(
         structure=structure, equation=equation, params=params, mesh=mesh, fit=pairs, bubbles=bubbles, ends=ends,
         columns=Columns(value[:, points:], kinetic[:, points:]), v=v[:, points:], x=np.asarray(check.x[..., 0]),
         weight=np.asarray(check.weight), blur=np.where(bent, np.inf, blur),
     )  # fmt: skip
-
-
-def _resolved(equation: Scattering, params: Params, points: int) -> bool:
-    """Whether psi has no kinks, and varies no faster than so many points of a segment resolve to 1e-10.
-
-    n Gauss-Legendre points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w).
-    """
-    steepest = float(np.max(np.asarray(steepness(params["network"]))))
-    return equation.ansatz.wavefunction.mlp.activation not in ROUGH and steepest <= points * np.pi / 23
 
 
 def _ends(continuity: np.ndarray) -> np.ndarray:

@@ -7,9 +7,7 @@ They share their hidden units; each has its own readouts and nodal values, in wh
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +17,13 @@ from jaxtyping import Float, Int
 
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import legendre
-from qpinn.typing import Array, Params, Scalar
+from qpinn.typing import Params
+from qpinn.wavefunctions import features
 from qpinn.wavefunctions.ansatz import Ansatz
 
 CUTOFF = 4e-7
 """Bubbles smaller than this share of the largest in their segment are left out, and felt in residuals as
 CUTOFF |psi''|. Single functions are known to eps / CUTOFF; a smaller one keeps more of them, which need more points."""
-
-BATCH = 4096
-"""Places that functions are evaluated at in one call: always as many, so that it is compiled once for all meshes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,7 +62,7 @@ class Axis:
         sizes = [len(own) for own, _ in unique]
         x = np.concatenate([own for own, _ in unique])
         place = np.repeat(np.arange(len(sizes)), sizes)
-        units = np.split(_units_at(self.ansatz, self.params, place, x), np.cumsum(sizes), axis=1)
+        units = np.split(features.jets(self.ansatz, self.params, place, x), np.cumsum(sizes), axis=1)
         return [
             np.einsum("jqw,wn->jnq", units[segment], self.linear[segment][:, self.within(segment)], optimize=True)[
                 ..., inverse
@@ -75,14 +71,23 @@ class Axis:
         ]
 
     def on(self, x: Float[np.ndarray, "Q"], mass: float = 1.0) -> OnGrid:
-        """The functions at any ascending positions of the axis, with the weights of the trapezoidal rule; at an edge of
-        two segments as seen from its right."""
-        place = self.mesh.segment(x)
-        with jax.enable_x64(True):
-            units = _units_at(self.ansatz, self.params, place, x)
+        """The functions at any positions of the axis, with the weights of the trapezoidal rule where they ascend; at an
+        edge of two segments as seen from its right."""
         weight = np.diff(x, prepend=x[:1]) / 2 + np.diff(x, append=x[-1:]) / 2
-        jets = np.einsum("jqw,qwn->jnq", units, self.linear[place], optimize=True)
-        return OnGrid(x=x, weight=weight, jets=jets, mass=mass)
+        return OnGrid(x=x, weight=weight, jets=self.of(self.features(x), x), mass=mass)
+
+    def features(self, x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "3 Q W+4"]:
+        """What all functions are linear in, at any positions."""
+        with jax.enable_x64(True):
+            return features.jets(self.ansatz, self.params, self.mesh.segment(x), x)
+
+    def of(self, units: Float[np.ndarray, "3 Q W+4"], x: Float[np.ndarray, "Q"]) -> Float[np.ndarray, "3 n Q"]:
+        """The functions, their first and second derivatives from the `features` at positions x, segment by segment."""
+        place, jets = self.mesh.segment(x), np.empty((3, self.count, len(x)))
+        for segment in np.unique(place):
+            here = place == segment
+            jets[..., here] = (units[:, here] @ self.linear[segment]).swapaxes(1, 2)
+        return jets
 
     def function_params(self) -> Params:
         """Parameters of each function as those of the ansatz, with a leading axis (n, ...)."""
@@ -146,7 +151,7 @@ def axis_of(
     rules = [legendre(n) for n in points]
     share = (np.concatenate([nodes for nodes, _ in rules]) + 1) / 2
     at = mesh.at(share)
-    units = _units_at(ansatz, params, np.repeat(np.arange(len(mesh)), len(share)), at.ravel())
+    units = features.jets(ansatz, params, np.repeat(np.arange(len(mesh)), len(share)), at.ravel())
     units = units.reshape(3, *at.shape, -1)
     first = slice(0, points[0])
     linear = _independent(units[0][:, first], np.sqrt(rules[0][1] / 2 * mesh.lengths[:, None]),
@@ -175,52 +180,12 @@ def _independent(value: np.ndarray, root: np.ndarray, continuity: np.ndarray, cu
     width, blocks, ties = total - 4, [], np.zeros((segments, total, continuity.shape[2]))
     for segment in range(segments):
         units = value[segment] * root[segment][:, None]
-        _, sizes, right = np.linalg.svd(units[:, :width], full_matrices=False)
-        kept = sizes > cutoff * sizes[0]
-        bubbles = right[kept].T / sizes[kept]
+        bubbles = features.bubbles(units[:, :width], cutoff)
         ties[segment, width:] = continuity[segment]
-        blocks.append(np.concatenate([bubbles, np.zeros((4, kept.sum()))]))
+        blocks.append(np.concatenate([bubbles, np.zeros((4, bubbles.shape[1]))]))
     count = sum(block.shape[1] for block in blocks)
     linear, begin = np.zeros((segments, total, count)), 0
     for segment, block in enumerate(blocks):
         linear[segment, :, begin : begin + block.shape[1]] = block
         begin += block.shape[1]
     return np.concatenate([linear, ties], axis=2)
-
-
-def _units_at(
-    ansatz: Ansatz, params: Params, place: Int[np.ndarray, "Q"], x: Float[np.ndarray, "Q"]
-) -> Float[np.ndarray, "3 Q W+4"]:
-    """psi, psi' and psi'' at positions of the segments `place` where one weight of the readout, or one number at the
-    ends, is 1 and all others are 0."""
-    segments = jax.tree.map(np.asarray, ansatz.segments(params))
-    parts = []
-    for begin in range(0, len(x), BATCH):
-        some = slice(begin, begin + BATCH)
-        short = BATCH - len(x[some])
-        own, at = np.pad(place[some], (0, short), mode="edge"), np.pad(x[some], (0, short), mode="edge")
-        jets = _jets_of_units(ansatz.wavefunction, jax.tree.map(lambda leaf: leaf[own], segments), at)
-        parts.append(np.asarray(jets, np.float64)[:, : BATCH - short])
-    return np.concatenate(parts, axis=1)
-
-
-@functools.partial(jax.jit, static_argnums=0)
-def _jets_of_units(wavefunction: Any, segments: Params, x: Float[Array, "Q"]) -> Float[Array, "3 Q W+4"]:
-    """The same in one segment, what it knows of the parameters, for every position."""
-    size, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], segments["network"]["readout"]))
-
-    each = jnp.eye(size.size + 4, dtype=size.dtype)
-
-    def at(segment: Params, x: Scalar) -> tuple[Array, ...]:
-        def psi(unit: Array, x: Scalar) -> Scalar:
-            network = {**segment["network"], "readout": unravel(unit[: size.size])}
-            return wavefunction.in_segment({**segment, "network": network, "nodal": unit[size.size :]}, x[None])
-
-        def every(x: Scalar) -> Array:
-            return jax.vmap(psi, (0, None))(each, x)
-
-        # forwards: the hidden units are differentiated once, backwards once for each of the functions
-        slope = jax.jacfwd(every)
-        return every(x), slope(x), jax.jacfwd(slope)(x)
-
-    return jnp.stack(jax.vmap(at)(segments, x))

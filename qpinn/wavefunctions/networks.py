@@ -244,3 +244,17 @@ def steepness(params: Params) -> Float[Array, "..."]:
         for name, layer in params.items() if name != "readout"
     ]  # fmt: skip
     return functools.reduce(jnp.multiply, sums)
+
+
+def is_resolved(activation: str, network: Params, points: float) -> bool:
+    """Whether so many Gauss-Legendre points in a segment resolve, to 1e-10, products of two functions of networks with
+    these parameters (leading axes are segments), which must have no kinks.
+
+    n points integrate tanh(w xi) on (-1, 1) to about exp(-n pi / w), since it has poles at +-i pi / 2w; sin(w xi) has
+    none, and sin(2 w xi) is integrated to about J_2n(2 w), which is 1e-10 where n exceeds w by 20.
+    """
+    if activation in ROUGH:
+        return False
+    hidden = [name for name in network if name != "readout"]
+    entire = activation == "sin" and len(hidden) == 1
+    return bool(np.max(np.asarray(steepness(network))) <= (points - 20 if entire else points * np.pi / 23))

@@ -20,7 +20,7 @@ from qpinn.geometry.quadrature import legendre
 from qpinn.physics import curves as follow
 from qpinn.physics.curves import Curve, Piece
 from qpinn.physics.interval import Interval
-from qpinn.physics.potentials.several import at_places
+from qpinn.physics.potentials.terms import at_places
 from qpinn.wavefunctions.axis import Axis
 
 ORDERS = ((0, 0), (1, 0), (0, 1), (2, 0), (0, 2))

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import at_places
+from qpinn.physics.potentials.terms import at_places
 from qpinn.typing import Array, Params, Point, Scalar
 from qpinn.wavefunctions.axis import Axis
 from qpinn.wavefunctions.piecewise import Piecewise

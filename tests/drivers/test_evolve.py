@@ -11,6 +11,7 @@ from scipy.integrate import solve_ivp
 
 from qpinn.bounds import evolution as bounds
 from qpinn.drivers.evolve import evolve
+from qpinn.drivers.scatter import scatter
 from qpinn.physics import drives, packets, potentials
 from qpinn.physics.units import of, time
 
@@ -96,6 +97,23 @@ def test_reflections_in_a_box_are_those_of_its_sines():
     np.testing.assert_allclose(solution.norm(solution.times).value, 1, atol=1e-11)
 
 
+@pytest.mark.parametrize("length", [1e-6, 1e5])
+def test_lengths_change_nothing_but_the_numbers(length):
+    """The same box, packet and time in another unit of length: the same bound, and the same psi."""
+
+    def solved(size):
+        given = packets.gaussian(center=0.5 * size, width=0.05 * size, momentum=20 / size)
+        well = potentials.infinite_well(domain=[0.0, size])
+        return evolve(well, given, [0, 0.0103 * size**2], tol=1e-7)
+
+    unit, other = solved(1.0), solved(length)
+    assert other.fine.integrals.min() > 0
+    assert 0.2 < other.fine.final / unit.fine.final < 5
+    x = np.linspace(0, 1, 101)
+    apart = np.abs(unit.psi(unit.times[-1], x) - other.psi(other.times[-1], length * x) * np.sqrt(length))
+    assert apart.max() < 1e-6
+
+
 def finite_differences(v, left, right, count=6001):
     """H of fourth order on a grid between walls, as a banded matrix; points, and their distance."""
     x = np.linspace(left, right, count)[1:-1]
@@ -122,6 +140,7 @@ def test_a_driven_packet_obeys_an_integrator_of_its_own():
     other = solve_ivp(slope, (0, 0.3), psi0, method="DOP853", rtol=1e-7, atol=1e-9).y[:, -1]
     error = np.sqrt(h * np.sum(np.abs(solution.psi(0.3, x) - other) ** 2))
     assert solution.converged
+    assert solution.estimate(0.3) <= solution.bound(0.3)
     assert error < 1e-3
     still = evolve("10*(x**2-1)**2", given, [0, 0.3], tol=1e-6, domain=(-3.0, 3.0))
     assert np.sqrt(h * np.sum(np.abs(still.psi(0.3, x) - other) ** 2)) > 0.1
@@ -191,6 +210,18 @@ def test_probabilities_add_up_and_say_how_far_they_are_known():
     assert right.value[-1] > right.value[0]
 
 
+def test_what_gets_through_is_what_scattering_says():
+    """P beyond the barrier once the packet has passed it, and the integral of |phi(k)|^2 T(k): two routes."""
+    barrier = potentials.barrier(domain=[-21.0, 21.0], center=0.0, width=0.5, height=20.0)
+    packet = evolve(barrier, packets.gaussian(center=-7.0, width=1.0, momentum=4.0), [0, 2.4], tol=2e-6)
+    through = packet.probability([0.25, np.inf], 2.4)
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    k = 4 + 3.9 * nodes
+    density = np.sqrt(2 / np.pi) * np.exp(-2 * (k - 4) ** 2)
+    expected = 3.9 * np.sum(weights * density * scatter(barrier, k**2).T)
+    assert abs(through.value - expected) <= through.bound + 5e-6  # of its slow part, which is still at the barrier
+
+
 def test_units_change_nothing_but_the_numbers():
     """A well of 10 nm for an electron of 0.067 m_e, in nm, eV and fs, and in L and 2 m L^2 / hbar."""
     system = of("semiconductor", 0.067)
@@ -225,6 +256,18 @@ def test_integrals_of_the_residual_are_those_of_a_fine_sum():
     assert at[-1] == pytest.approx(0.1 + found.sum())
 
 
+@pytest.mark.parametrize("scale", [1e-12, 0.0103, 1.0, 7e5])
+def test_integrals_of_the_residual_do_not_depend_on_the_unit_of_time(scale):
+    rng = np.random.default_rng(2)
+    r = rng.standard_normal((5, 30))
+    energies, start = np.sort(rng.uniform(0, 30, 5)), rng.standard_normal(5) + 1j * rng.standard_normal(5)
+    edges = np.concatenate([np.linspace(0, 1, 38), [1.2, 2.0]])
+    found = bounds.residual_integrals(start, energies, r @ r.T, edges)
+    scaled = bounds.residual_integrals(start, energies / scale, r @ r.T, edges * scale)
+    assert (found > 0).all()
+    np.testing.assert_allclose(scaled / scale, found, rtol=1e-9)
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -240,6 +283,8 @@ def test_integrals_of_the_residual_are_those_of_a_fine_sum():
         ({"packet": packets.superposition([3, 1]), "states": 4}, "states=4"),
         ({"packet": lambda x: 0 * x}, "psi0 is zero"),
         ({"packet": lambda x: 1 / (x - x)}, "not finite"),
+        ({"network": {"activation": "selu"}}, "network.activation=selu"),
+        ({"network": {"activation": "tanh", "scale": 40.0}}, "network.scale=40"),
         ({"start": "random"}, "start.name=random"),
         ({"precision": "float32", "tol": 1e-2}, "precision=float32"),
     ],

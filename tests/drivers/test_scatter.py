@@ -93,7 +93,7 @@ def test_t_and_r_add_up_before_they_are_corrected_as_far_as_psi_is_right():
     """Corrected ones always do: the correction keeps what waves conserve."""
     energies = np.linspace(60, 200, 20)
     for width, low, high in ((3, 1e-8, 1e-1), (20, 0.0, 1e-12)):
-        found = qpinn.scatter(BARRIER, energies, network={"width": width}, phase=4.0, tol=0.9).found
+        found = qpinn.scatter(BARRIER, energies, network={"width": width}, phase=4.0, tol=0.9).spectrum
         plain = np.abs(found.t_plain) ** 2 + np.abs(found.r_plain) ** 2
         assert low <= np.abs(plain - 1).max() < high
         assert np.abs(found.transmission + found.reflection - 1).max() < 1e-12 + 0.1 * np.abs(plain - 1).max()
@@ -106,8 +106,8 @@ def test_a_wave_from_the_right_gets_through_as_well():
     ends = {"left": 0.0, "right": 0.05, "mass_left": 0.067, "mass_right": 0.09}
     energies = np.linspace(0.06, 0.6, 15)
     there = qpinn.scatter(POTENTIALS.layers(**layers), energies, ends, units="semiconductor")
-    velocity = there.found.velocity
-    np.testing.assert_allclose(there.found.t_back * velocity[:, 0], there.t * velocity[:, 1], rtol=1e-12)
+    velocity = there.spectrum.velocity
+    np.testing.assert_allclose(there.spectrum.t_back * velocity[:, 0], there.t * velocity[:, 1], rtol=1e-12)
     mirrored = {key: values[::-1] for key, values in layers.items()}
     turned = {"left": 0.05, "right": 0.0, "mass_left": 0.09, "mass_right": 0.067}
     back = qpinn.scatter(POTENTIALS.layers(**mirrored), energies, turned, units="semiconductor")

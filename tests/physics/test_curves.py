@@ -8,7 +8,8 @@ from qpinn.geometry.quadrature import legendre
 from qpinn.physics import curves
 from qpinn.physics.curves import Curve
 from qpinn.physics.potentials import branches
-from qpinn.physics.potentials.several import OneSided, at_places, read, several
+from qpinn.physics.potentials.several import OneSided, several
+from qpinn.physics.potentials.terms import at_places, read
 
 BOX = ((-2.0, 2.0), (-2.0, 2.0))
 

@@ -136,3 +136,9 @@ def test_the_mean_field_of_what_separates_is_exact():
     potential = several([[-8, 8]] * 3, "x**2 + 4*y**2 + 9*z**2")
     field = mean_field(potential, [Sinc(-8, 8, 1.0, 96) for _ in range(3)])
     assert sum(e[0] for e in field.energies) - field.excess == pytest.approx(1 + 2 + 3, abs=1e-9)
+
+
+def test_walls_of_an_axis_that_a_formula_does_not_name_are_refused():
+    with pytest.raises(ValueError, match=r"does not name z, and potential.domain has 3 axes; .*0\*z"):
+        potentials.expression([[-1, 1]] * 3, "x**2 + y")
+    assert potentials.expression([[-1, 1]] * 3, "x**2 + y + 0*z").dimension == 3

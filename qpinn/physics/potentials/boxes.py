@@ -8,7 +8,8 @@ from typing import Any
 
 from qpinn.checks import finite, plain, positive, shown, whole
 from qpinn.physics.potentials.base import box_builder
-from qpinn.physics.potentials.several import MOST_AXES, Several, coordinates, several
+from qpinn.physics.potentials.several import Several, several
+from qpinn.physics.potentials.terms import MOST_AXES, coordinates
 
 Walls = Sequence[Sequence[float]] | None
 

@@ -18,7 +18,7 @@ from qpinn.physics import enclosure
 from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, builder, pytree, walls
 from qpinn.physics.potentials.formula import Node
-from qpinn.physics.potentials.several import Several, several
+from qpinn.physics.potentials.several import Several, checked_names, several
 
 Places = tuple[tuple[float, Node | None], ...]
 """Positions where V or its slope jumps, each with the tree whose zero it is if that depends on the parameters."""
@@ -136,7 +136,7 @@ def expression(
         if breakpoints is not None and np.size(breakpoints):
             raise ValueError(f"potential.breakpoints={breakpoints}: are found in a formula of several coordinates; "
                              "leave them out")  # fmt: skip
-        return several(domain, formula, _numbers(parameters), masses)
+        return checked_names(several(domain, formula, _numbers(parameters), masses))
     if masses is not None:
         raise ValueError(f"potential.masses={masses}: are those of several axes; on a line hamiltonian.mass")
     if domain is None:

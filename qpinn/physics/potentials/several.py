@@ -11,7 +11,6 @@ depends on several is a curve or a surface g = 0.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -27,21 +26,23 @@ from qpinn.physics.potentials import formula as formulas
 from qpinn.physics.potentials.base import MOST_KINKS, Number, Potential, pytree, walls
 from qpinn.physics.potentials.branches import branch
 from qpinn.physics.potentials.formula import Node
+from qpinn.physics.potentials.terms import (
+    MOST_AXES,
+    Term,
+    as_x,
+    at_places,
+    axes_of,
+    coordinates,
+    letter,
+    read,
+    terms_of,
+)
 
-MOST_AXES = 10
-LETTERS = ("x", "y", "z")
 CLOSEST = 1e-9
 """Distance of jumps from each other and from walls, as a share of the box, below which they are not told apart."""
 
 WIDEST = 3
 """Axes that one term may depend on: a grid of more is too large."""
-
-
-class Term(NamedTuple):
-    """A tree of the coordinates `axes`, ascending; none of a constant."""
-
-    axes: tuple[int, ...]
-    tree: Node
 
 
 @pytree
@@ -112,7 +113,7 @@ class Several(Potential):
     @property
     def terms(self) -> tuple[Term, ...]:
         """Terms that add up to V / scale, with the numbers of the parameters in them."""
-        split = _terms(self.formula, self.names, self.dimension)
+        split = terms_of(self.formula, self.names, self.dimension)
         return tuple(Term(term.axes, formulas.bound(term.tree, self.parameters)) for term in split)
 
     def term_at(self, term: Term, places: Mapping[int, Any]) -> Any:
@@ -138,7 +139,7 @@ class Several(Potential):
         places: dict[Term, None] = {}
         for term in self.terms:
             for tree in formulas.switches(term.tree):
-                places[Term(_axes(tree, self.dimension), tree)] = None
+                places[Term(axes_of(tree, self.dimension), tree)] = None
         return tuple(sorted(places, key=lambda term: formulas.size(term.tree)))
 
     @property
@@ -150,7 +151,7 @@ class Several(Potential):
             (axis,) = switch.axes
             left, right = self.domain[axis]
             ends = [-1e3 if left is None else left, 1e3 if right is None else right]
-            tree = _as_x(switch.tree, axis, self.dimension)
+            tree = as_x(switch.tree, axis, self.dimension)
             if _nested(switch):  # a tree that is zero on a stretch: its zeros on others are looked for one by one
                 ends = sorted({*ends, *(place for place in found[axis] if ends[0] < place < ends[1])})
             found[axis] += [place for stretch in pairwise(ends) for place in formulas.zeros(tree, *stretch)]
@@ -206,7 +207,7 @@ class OneSided(NamedTuple):
     def unlocated(self) -> tuple[int, ...]:
         """Axes of switches that are left and whose places are not known."""
         trees = {tree for term in self.terms for tree in formulas.switches(term.tree)}
-        return _unlocated(self, [Term(_axes(tree, self.dimension), tree) for tree in trees])
+        return _unlocated(self, [Term(axes_of(tree, self.dimension), tree) for tree in trees])
 
     @property
     def terms(self) -> tuple[Term, ...]:
@@ -242,7 +243,7 @@ def _is_located(potential: Any, switch: Term) -> bool:
     (axis,) = switch.axes
     left, right = potential.domain[axis]
     ends = [-1e3 if left is None else left, 1e3 if right is None else right]
-    tree = _as_x(switch.tree, axis, potential.dimension)
+    tree = as_x(switch.tree, axis, potential.dimension)
     if formulas.switches(tree):
         ends = sorted({*ends, *(place for place in potential.breakpoints[axis] if ends[0] < place < ends[1])})
     return all(formulas.located(tree, *stretch) for stretch in pairwise(ends))
@@ -251,112 +252,6 @@ def _is_located(potential: Any, switch: Term) -> bool:
 def _nested(switch: Term) -> int:
     """How many switches there are within one."""
     return len(formulas.switches(switch.tree)) - (switch.tree.operation == "floor")
-
-
-def at_places(tree: Node, places: Mapping[int, Any]) -> Any:
-    """The value of a tree where each coordinate has its values, arrays whose shapes go together."""
-    numbers = {name: places[axis] for name, axis in _names_of(tree).items()}
-    like = sum((0.0 * place for place in places.values()), 0.0)
-    return formulas.compute(formulas.bound(tree, numbers), like)
-
-
-def _names_of(tree: Node) -> dict[str, int]:
-    """The axes of the coordinates in a tree, by their names."""
-    return {name: _axis(name) for name in formulas.parameters(tree)}
-
-
-def _axis(name: str) -> int:
-    return LETTERS.index(name) if name in LETTERS else int(name[1:]) - 1
-
-
-def coordinates(dimension: int) -> tuple[str, ...]:
-    """What coordinates may be called: x1, x2, ..., and x, y, z of no more than three."""
-    return (
-        (*LETTERS[:dimension], *(f"x{axis + 1}" for axis in range(dimension)))
-        if dimension <= len(LETTERS)
-        else tuple(f"x{axis + 1}" for axis in range(dimension))
-    )
-
-
-@functools.lru_cache(maxsize=256)
-def read(text: str, names: tuple[str, ...], dimension: int) -> Node:
-    """The tree of a formula in `dimension` coordinates and the parameters `names`. Raises ValueError as `parse`."""
-    known = coordinates(dimension)
-    others = [name for name in (*LETTERS, *(f"x{axis + 1}" for axis in range(99))) if name not in (*known, *names)]
-    tree = _with_x(formulas.parse(text, (*known, *names, *others)))
-    for name in formulas.parameters(tree):
-        if name not in (*known, *names):
-            raise ValueError(f"potential.formula={text}: names {name}, and potential.domain has {dimension} "
-                             f"axes; allowed: {', '.join(known)}")  # fmt: skip
-    return tree
-
-
-def _with_x(node: Node) -> Node:
-    """A tree in which x is a name like any other."""
-    if node.operation == "x":
-        return Node("parameter", ("x",))
-    return Node(node.operation, tuple(_with_x(child) if isinstance(child, Node) else child for child in node.operands))
-
-
-def _as_x(node: Node, axis: int, dimension: int) -> Node:
-    """A tree of one coordinate as one of x."""
-    named = {name: Node("x") for name in coordinates(dimension) if _axis(name) == axis}
-    if node.operation == "parameter":
-        return named[node.operands[0]]
-    return Node(node.operation, tuple(_as_x(child, axis, dimension) if isinstance(child, Node) else child
-                                      for child in node.operands))  # fmt: skip
-
-
-def renumbered(term: Term) -> Term:
-    """The same function of the first coordinates: x1 in place of that of its first axis, and so on."""
-    names = {name: f"x{term.axes.index(axis) + 1}" for name, axis in _names_of(term.tree).items()}
-
-    def named(node: Node) -> Node:
-        if node.operation == "parameter":
-            return Node("parameter", (names[node.operands[0]],))
-        return Node(node.operation, tuple(named(child) if isinstance(child, Node) else child
-                                          for child in node.operands))  # fmt: skip
-
-    return Term(tuple(range(len(term.axes))), named(term.tree))
-
-
-def _axes(tree: Node, dimension: int) -> tuple[int, ...]:
-    known = coordinates(dimension)
-    return tuple(sorted({_axis(name) for name in formulas.parameters(tree) if name in known}))
-
-
-@functools.lru_cache(maxsize=256)
-def _terms(text: str, names: tuple[str, ...], dimension: int) -> tuple[Term, ...]:
-    """The terms of a formula, those on the same axes as one."""
-    together: dict[tuple[int, ...], Node] = {}
-    for sign, tree in _summands(read(text, names, dimension), 1.0):
-        axes = _axes(tree, dimension)
-        signed = tree if sign > 0 else Node("-", (Node("number", (0.0,)), tree))
-        together[axes] = signed if axes not in together else Node("+", (together[axes], signed))
-    return tuple(Term(axes, tree) for axes, tree in sorted(together.items()))
-
-
-def _summands(node: Node, sign: float) -> list[tuple[float, Node]]:
-    """What a tree is the sum of, each with its sign; a number before a sum is multiplied into it."""
-    if node.operation in ("+", "-"):
-        second = -sign if node.operation == "-" else sign
-        return [*_summands(node.operands[0], sign), *_summands(node.operands[1], second)]
-    if node.operation in ("*", "/"):
-        first, last = node.operands
-        if node.operation == "*" and _is_sum(last) and not _coordinates_in(first):
-            return [(s, Node("*", (first, tree))) for s, tree in _summands(last, sign)]
-        if _is_sum(first) and not _coordinates_in(last):
-            return [(s, Node(node.operation, (tree, last))) for s, tree in _summands(first, sign)]
-    return [(sign, node)]
-
-
-def _is_sum(node: Node) -> bool:
-    return node.operation in ("+", "-") or (node.operation in ("*", "/") and any(map(_is_sum, node.operands)))
-
-
-def _coordinates_in(node: Node) -> list[str]:
-    every = (*LETTERS, *(f"x{axis + 1}" for axis in range(MOST_AXES)))
-    return [name for name in formulas.parameters(node) if name in every]
 
 
 def _inner(places: Sequence[float], left: float | None, right: float | None) -> tuple[float, ...]:
@@ -418,6 +313,17 @@ def several(
                              f"{axis + 1}; at most {MOST_KINKS}")  # fmt: skip
     _check(built)
     return built
+
+
+def checked_names(potential: Several) -> Several:
+    """Itself. Raises ValueError where the box has an axis that the formula does not name: walls too many."""
+    dimension = potential.dimension
+    missing = set(range(dimension)) - set(axes_of(read(potential.formula, potential.names, dimension), dimension))
+    if missing:
+        name = letter(min(missing), dimension)
+        raise ValueError(f"potential.formula={potential.formula}: does not name {name}, and potential.domain has "
+                         f"{dimension} axes; leave out walls, or write + 0*{name}")  # fmt: skip
+    return potential
 
 
 def boxed(domain: Any) -> list[tuple[float | None, float | None]]:
@@ -489,11 +395,6 @@ def _out_of_range(potential: Several, term: Term, place: np.ndarray) -> ValueErr
                    f"{letter(axis, potential.dimension)} = 0"
                    for axis, number in zip(term.axes, place, strict=True))  # fmt: skip
     return ValueError(f"potential.formula={potential.formula}: is no real number within +-{LIMIT:g} about {at}")
-
-
-def letter(axis: int, dimension: int) -> str:
-    """What an axis is called: x, y, z of up to three, x1, x2, ... of more."""
-    return coordinates(dimension)[axis]
 
 
 def table(potential: Several, term: Term, grids: Sequence[Float[np.ndarray, "q"]]) -> Float[np.ndarray, "..."]:
