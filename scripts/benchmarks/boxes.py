@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -22,7 +20,7 @@ import _cli
 import boxes_page
 import elsewhere
 import numpy as np
-import routes
+from stamps import stamp
 
 STATES = 6
 
@@ -79,26 +77,23 @@ def main() -> int:
     if arguments.trained:
         print(json.dumps(training(arguments.trained)))
         return 0
-    from qpinn.runs import run_folder
-
     path = arguments.output / "boxes.json"
     measured = json.loads(path.read_text()) if arguments.only and path.exists() else {}
-    machine = {"cpu": routes.cpu(), "system": platform.system(), "cores": os.cpu_count(), "load": os.getloadavg()[0]}
-    stamp = {"machine": machine, "git": run_folder.git_commit(), "versions": run_folder.versions()}
+    where = stamp()
     if arguments.only in (None, "problems"):
-        measured["problems"] = {"rows": [in_a_process(name) for name in PROBLEMS], **stamp}
+        measured["problems"] = {"rows": [in_a_process(name) for name in PROBLEMS], **where}
     if arguments.only in (None, "random"):
         _cli.use_cache()
         counts = {2: max(4, round(100 * arguments.scale)), 3: max(2, round(30 * arguments.scale))}
         entries = [entry for d, count in counts.items() for entry in random_potentials(d, count)]
-        measured["random"] = {"entries": entries, **stamp}
+        measured["random"] = {"entries": entries, **where}
     if arguments.only in (None, "baselines"):
-        measured["baselines"] = {**baselines(), **stamp}
+        measured["baselines"] = {**baselines(), **where}
     if arguments.only in (None, "recipe"):
-        measured["recipe"] = {"steps": arguments.steps, "rows": elsewhere.by_recipe(arguments.steps), **stamp}
+        measured["recipe"] = {"steps": arguments.steps, "rows": elsewhere.by_recipe(arguments.steps), **where}
     if arguments.only in (None, "training"):
         rows = [{"problem": name, **elsewhere.output(this("--trained", name))} for name in TRAINED]
-        measured["training"] = {"steps": TRAINING_STEPS, "rows": rows, **stamp}
+        measured["training"] = {"steps": TRAINING_STEPS, "rows": rows, **where}
     arguments.output.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(measured, indent=1) + "\n")
     (arguments.output / "boxes.md").write_text(boxes_page.page(measured))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from stamps import line
 
 from qpinn.report.tables import markdown, seconds
 
@@ -53,13 +54,6 @@ def page(measured: Mapping[str, Any]) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def _stamp(part: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {value}" for name, value in part["versions"].items())
-    machine = part["machine"]
-    return (f"{machine['cpu']}, {machine['system']}; load {machine['load']:.1f} on {machine['cores']} cores when it "
-            f"began; commit {part['git']}; {versions}.")  # fmt: skip
-
-
 def _problems(part: Mapping[str, Any]) -> list[str]:
     rows = []
     for row in part["rows"]:
@@ -75,7 +69,7 @@ def _problems(part: Mapping[str, Any]) -> list[str]:
                      seconds(row["solve_seconds"]), " / ".join(filter(None, aims))])  # fmt: skip
     return [
         "## Problems",
-        f"{_stamp(part)} Every problem in a process of its own on one core, with nothing compiled before; seconds of "
+        f"{line(part)} Every problem in a process of its own on one core, with nothing compiled before; seconds of "
         "`qpinn.solve`, compiling included, beside whatever else the machine did. The reference of problems with jumps "
         "is the same route with another network on shorter segments, and says how far the levels are converged. "
         "*Outside*: levels whose reference is outside their bounds by more than 1e-9; of the latter, which lie above "
@@ -103,7 +97,7 @@ def _random(part: Mapping[str, Any]) -> list[str]:
         ])  # fmt: skip
     return [
         "## Random potentials",
-        f"{_stamp(part)} Six levels each, default settings, compiled programmes kept between them; against a dense "
+        f"{line(part)} Six levels each, default settings, compiled programmes kept between them; against a dense "
         "solve by polynomials, whose own error is what fewer functions of an axis change (*doubt*). A level that was "
         "missed would put all above it outside their bounds. *Outside*: potentials with a level outside its bounds by "
         "more than the doubt and 1e-10. *Closest*: the smallest distance of two levels over that of the first and the "
@@ -124,7 +118,7 @@ def _baselines(part: Mapping[str, Any]) -> list[str]:
     failed = [entry["failed"] for entry in part["qmsolve"] if "problem" not in entry]
     return [
         "## Other routes",
-        f"{_stamp(part)} {', '.join(f'{name} {release}' for name, release in part['programs'].items())}. "
+        f"{line(part)} {', '.join(f'{name} {release}' for name, release in part['programs'].items())}. "
         "Every row a process of its own on one core; seconds of the solve, and of the process. Errors "
         "are those against the levels of qpinn where all have bounds, and against the finest elements elsewhere; "
         "*within* in the row of qpinn is its half-width. *Elements*: quartic triangles of scikit-fem with edges where "
@@ -172,7 +166,7 @@ def _routes(name: str, own: Mapping[str, Any], part: Mapping[str, Any]) -> list[
 def _recipe(part: Mapping[str, Any]) -> list[str]:
     return [
         "## The paper's recipe",
-        f"{_stamp(part)} `scripts/benchmarks/trained_boxes.py`: one network in an envelope for the ground state, "
+        f"{line(part)} `scripts/benchmarks/trained_boxes.py`: one network in an envelope for the ground state, "
         f"{part['steps']} steps of Adam, one seed, one core. The oscillator is x^2 + y^2 + 0.1 x^2 y^2. In a box E is "
         "fixed at the exact one when the start is random. *Rayleigh*: that quotient of the trained psi.",
         markdown(["problem", "start", "error of E", "error of Rayleigh", "error of psi", "residual", "outcome",
@@ -220,7 +214,7 @@ def _training(part: Mapping[str, Any]) -> list[str]:
         )
     return [
         "## Training of hidden units",
-        f"{_stamp(part)} Hidden units of every axis trained by {part['steps']} steps of Levenberg-Marquardt on its "
+        f"{line(part)} Hidden units of every axis trained by {part['steps']} steps of Levenberg-Marquardt on its "
         "eight lowest functions in the mean field (`optimizer.steps`), then Ritz among products again, on the same "
         "mesh; default settings but for `network.width`. *Weights*: hidden weights and biases of all axes. *Residual*: "
         "of those functions on the worse axis. Seconds with compiling: of the levels untrained; of those with trained "

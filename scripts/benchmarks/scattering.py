@@ -22,9 +22,9 @@ import numpy as np
 import random_scatterers
 import scattering_page
 from random_scatterers import Case
+from stamps import stamp
 
 import qpinn
-from qpinn.runs.run_folder import git_commit, versions
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COUNT = 1000
@@ -97,27 +97,32 @@ def solved(name: str) -> dict[str, Any]:
 
 def _plain(found: Any) -> np.ndarray:
     """T + R of psi as it is, before it is corrected."""
-    spectrum = found.found
+    spectrum = found.spectrum
     flux = spectrum.velocity[:, 1].real / spectrum.velocity[:, 0].real
     return flux * np.abs(spectrum.t_plain) ** 2 + np.abs(spectrum.r_plain) ** 2
 
 
 def random_ones(draw: Callable[[int], Case], count: int, digits: int) -> dict[str, Any]:
     """Errors and bounds of random structures, against transfer matrices with so many digits."""
-    errors, bounds, begun, solving = [], [], time.perf_counter(), 0.0
+    errors, bounds, solving = [], [], 0.0
+    smallest, unbounded = np.inf, 0.0
     for seed in range(count):
         case = draw(seed)
         begun = time.perf_counter()
         found = random_scatterers.solved(case)
         solving += time.perf_counter() - begun
         for index, (t, r) in enumerate(random_scatterers.exact(case, digits)):
+            if t > 0:
+                smallest = min(smallest, float(t))
+            if np.isinf(found.bound[index]):
+                unbounded = max(unbounded, float(t))
             errors += [float(abs(t - mpmath.mpf(found.T[index]))), float(abs(r - mpmath.mpf(found.R[index])))]
             bounds += [float(found.bound[index]), float(found.reflection_bound[index])]
     error, bound = np.array(errors), np.array(bounds)
     return {"structures": count, "numbers": len(error), "outside": int((error > bound).sum()),
             "without_bound": int(np.isinf(bound).sum()), "largest_error": float(error[np.isfinite(bound)].max()),
             "largest_bound": float(bound[np.isfinite(bound)].max()), "median_bound": float(np.median(bound)),
-            "seconds": solving}  # fmt: skip
+            "smallest": smallest, "unbounded": unbounded, "seconds": solving}  # fmt: skip
 
 
 def resonances() -> list[dict[str, Any]]:
@@ -174,7 +179,7 @@ def narrow() -> list[dict[str, Any]]:
 def training() -> list[dict[str, Any]]:
     """The double barrier with few hidden units, as they are drawn and trained on the band of energies."""
     rows = []
-    for width in (4, 6, 10):
+    for width in (4, 6, 10, 20):
         for seed in range(3):
             begun = time.perf_counter()
             found = qpinn.scatter(qpinn.potentials.layers(**RTD), EV[::5], GAAS, tol=0.5, units="semiconductor",
@@ -234,7 +239,7 @@ def _numerov(energies: np.ndarray, points: int) -> np.ndarray:
 
 def measured() -> dict[str, Any]:
     """Everything that the page says."""
-    five = []
+    where, five = stamp(), []
     for name in scatterers():
         command = [sys.executable, __file__, name]
         cache = {**os.environ, "JAX_COMPILATION_CACHE_DIR": "", "JAX_ENABLE_COMPILATION_CACHE": "false"}
@@ -248,11 +253,11 @@ def measured() -> dict[str, Any]:
         "training": training,
         "elsewhere": elsewhere,
     }
-    content: dict[str, Any] = {"five": five}
+    content: dict[str, Any] = {**where, "five": five}
     for name, part in parts.items():
         content[name] = part()
         print(name, content[name], flush=True)
-    return {**content, "versions": versions(), "git": git_commit()}
+    return content
 
 
 def main(arguments: list[str]) -> int:
