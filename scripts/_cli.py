@@ -182,7 +182,7 @@ OVERRIDES = "overrides.txt"
 RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
-EVOLVED = ("packet", "drive", "times", "divide")
+EVOLVED = ("packet", "drive", "times", "divide", "causal")
 """Keys of a packet in time."""
 
 OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points", *EVOLVED)
@@ -337,14 +337,14 @@ def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
     return vary.family(potential, str(choice.vary), choice.values, chosen)
 
 
-def evolved(values: dict[str, Any], potential: Any, chosen: Any) -> tuple[Any, ...]:
-    """Packet, drive, times and the place of division of a config, whose problem can be solved. Raises ValueError."""
-    from qpinn.drivers import evolve, evolve_places
+def evolved(values: dict[str, Any], potential: Any, chosen: Any) -> tuple[Any, Any]:
+    """What is asked of a packet and the place of division, of a config whose problem can be solved. Raises
+    ValueError."""
+    from qpinn.drivers import evolve, evolve_places, packet_problem
 
-    packet, drive = evolve.packet_of(values["packet"]), evolve.drive_of(values["drive"])
-    problem = evolve.problem_of(potential, packet, drive, values["times"], chosen)
-    evolve_places.division_of(problem, values["divide"])
-    return packet, drive, values["times"], values["divide"]
+    asked = packet_problem.asked(values["packet"], values["drive"], values["times"], values["causal"])
+    evolve_places.division_of(evolve.check(potential, asked, chosen), values["divide"])
+    return asked, values["divide"]
 
 
 def figures(config: Any) -> Any:

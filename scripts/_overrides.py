@@ -37,12 +37,14 @@ def choices(group: str, primary: str = "") -> list[str]:
     folder = _cli.CONFIGS / group
     names = sorted(str(path.relative_to(folder).with_suffix("")) for path in folder.rglob("*.yaml"))
     if group == "experiment" and primary:
-        return [name for name in names if (IN_TIME in name.split("/")) == (primary == "evolve")]
+        return [name for name in names if primary in (IN_TIME if "time" in name.split("/") else LEVELS)
+                and not (primary == "sweep" and name.startswith("time/"))]  # fmt: skip
     return names
 
 
-IN_TIME = "time"
-"""Part of the name of an experiment of packets in time."""
+IN_TIME = ("evolve", "sweep")
+LEVELS = ("config", "sweep", "bands", "vary", "scatter")
+"""Primary configs whose scripts run experiments of packets in time, with `time` in their path, and all others."""
 
 
 def defaults_of(primary: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 python scripts/evolve.py potential=barrier packet.center=0.25 packet.width=0.03 packet.momentum=30 times=[0,0.01]
 python scripts/evolve.py experiment=time/tunnelling figures.animate=true
+python scripts/evolve.py experiment=paper/time potential=harmonic   # one complex network, trained: for comparison
 python scripts/evolve.py potential=double_well drive=dipole drive.amplitude=5 drive.frequency=3 times=[0,2]
 """
 
@@ -27,15 +28,19 @@ def main() -> int:
     config = _overrides.check(arguments, False, "evolve")
     _cli.check_writable(config.output)
     _cli.use_cache()
-    from qpinn.drivers import evolve
+    from qpinn.drivers import evolve, wave_bench
+    from qpinn.drivers.among_states import ROUNDS
     from qpinn.report import evolution as words
     from qpinn.runs import evolution as files
 
     potential, settings = _cli.read(config)
-    packet, drive, times, divide = _cli.evolved(_cli.plain(config), potential, settings)
-    with Bar("basis", evolve.ROUNDS, kept=False) as bar:
+    asked, divide = _cli.evolved(_cli.plain(config), potential, settings)
+    trained = evolve.trained(settings)
+    if trained:
+        print(f"{potential.name}: {wave_bench.describe_route(settings)['label']}; seed {settings.seed}", flush=True)
+    with Bar("step" if trained else "basis", ROUNDS, kept=False) as bar:
         try:
-            result = evolve.run(potential, packet, drive, times, settings, [bar])
+            result = evolve.run(potential, asked, settings, [followed(bar) if trained else bar])
         except ValueError as error:
             _cli.fail(str(error))
     content, grid = files.summary(result, divide), files.arrays(result)
@@ -51,7 +56,17 @@ def main() -> int:
     content["seconds"]["write"] = time.monotonic() - started - sum(content["seconds"].values())
     draw(folder, content, _cli.figures(config), started)
     print(f"  folder: {folder}")
-    return 0
+    return _cli.NON_FINITE if content.get("training") == "non-finite" else 0
+
+
+def followed(bar: Bar) -> Any:
+    """A callback of a training: its progress, and its end where a signal comes."""
+
+    def shown(progress: Any) -> bool:
+        bar(progress.step, progress.steps, f"loss {progress.loss:.1e}")
+        return bool(_signals.came())
+
+    return shown
 
 
 def draw(folder: Path, content: dict[str, Any], choice: Any, started: float) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from tests_support import call, script, start
 
-from qpinn.drivers import evolve, settings
+from qpinn.drivers import evolve, packet_problem, settings
 from qpinn.runs import evolution as files
 
 QUICK = ["potential=infinite_well", "packet=superposition", "times=[0,0.2]", "tol=1e-4"]
@@ -151,8 +151,10 @@ def test_a_signal_leaves_a_line_and_no_half_of_a_folder(tmp_path):
 def test_the_defaults_of_the_files_are_those_of_the_function():
     config = _overrides.composed([], "evolve")
     _, chosen = _cli.read(config)
-    assert chosen == settings.of_keywords({"tol": evolve.TOLERANCE, **evolve.NETWORK, "optimizer": _filled(chosen)})
-    assert evolve.packet_of(_cli.plain(config)["packet"]) == evolve.packet_of("gaussian")
+    assert chosen == settings.of_keywords(
+        {"tol": packet_problem.TOLERANCE, **evolve.NETWORK, "optimizer": _filled(chosen)}
+    )
+    assert packet_problem.packet_of(_cli.plain(config)["packet"]) == packet_problem.packet_of("gaussian")
 
 
 def _filled(chosen):

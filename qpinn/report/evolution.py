@@ -87,7 +87,15 @@ def table(content: Content) -> tuple[list[str], list[list[str]]]:
     """Header and rows over t."""
     units, place = content["units"], f"{content['divide']:.4g}"
     time, length = ("", "") if units["length"] == "L" else (f" ({units['time']})", f" ({units['length']})")
-    header = [f"t{time}", "bound", "estimate", "norm - 1", f"<x>{length}", f"P(x < {place})", f"P(x > {place})"]
+    header = [
+        f"t{time}",
+        "bound",
+        "error" if trained(content) else "estimate",
+        "norm - 1",
+        f"<x>{length}",
+        f"P(x < {place})",
+        f"P(x > {place})",
+    ]
     series = {name: [np.nan if value is None else value for value in values] for name, values in
               content["series"].items()}  # fmt: skip
     rows = []
@@ -110,10 +118,18 @@ def known(value: float, bound: float) -> str:
     return f"{value:.6f} +- {most(max(bound, 1e-300))}" if np.isfinite(bound) else f"{value:.6g}"
 
 
+def trained(content: Content) -> bool:
+    """Whether psi is one network that was trained, and is compared with the default route."""
+    return "route" in content
+
+
 def status(content: Content) -> list[str]:
-    """Whether the tolerance is met, and if not, what can be had."""
+    """Whether the tolerance is met, and if not, what can be had; of a training, how far it is from the default
+    route."""
     end, units = content["series"]["t"][-1], content["units"]
     unit = "" if units["length"] == "L" else f" {units['time']}"
+    if trained(content):
+        return _status_of_training(content, f"t = {end:g}{unit}")
     work = (f"{words.counted(content['states'], 'state')} on {words.counted(content['segments'], 'segment')}, "
             f"{words.counted(content['rounds'], 'basis').replace('basiss', 'bases')}, "
             f"{sum(value for key, value in content['seconds'].items() if key != 'total'):.1f} s")  # fmt: skip
@@ -124,6 +140,20 @@ def status(content: Content) -> list[str]:
     until = "holds at no time" if held is None or not np.isfinite(held) else f"holds until t = {held:.4g}{unit}"
     carried = f"at t = {end:g}{unit} the bound carries tol={bound} at best"
     return [f"not converged: {carried}; tol={content['tol']:g} {until}", work]
+
+
+def _status_of_training(content: Content, at: str) -> list[str]:
+    known, spent = content["exact"], dict(content["seconds"])
+    apart = "the default route has too many states here: the error is not known"
+    if known is not None:
+        apart = (f"error {content['estimate']:.1e} at {at}, against the default route ({known['states']} states, "
+                 f"known to {most(known['bound'])}, {known['seconds']:.1f} s)")  # fmt: skip
+        spent.pop("exact", None)
+    spent.pop("total", None)
+    taken = f"{content['steps']} steps of {content['parameters']} parameters, loss {content['loss']:.1e}"
+    bad = {"non-finite": "; then it was not finite", "stopped": "; then it was stopped"}.get(content["training"], "")
+    return [apart, f"bound {most(content['bound'])}, by the residual of the network itself",
+            f"{content['route']['label']}: {taken}{bad}; {sum(spent.values()):.1f} s"]  # fmt: skip
 
 
 def report(content: Content) -> str:

@@ -27,6 +27,7 @@ class EvolutionData:
         self.walls = (float(content["walls"][0]), float(content["walls"][1]))
         self.jumps = np.array(content.get("breakpoints", ()), float)
         self.driven = content["drive"] is not None
+        self.loss, self.exact = grid.get("loss"), grid.get("exact")
         self._drive = (grid["f"], grid["w"]) if "f" in grid else None
 
     def series(self, name: str) -> Float[np.ndarray, "T"]:
@@ -92,4 +93,6 @@ class EvolutionData:
     @property
     def below(self) -> str:
         """How well it is known."""
+        if evolution.trained(self.content) and self.exact is not None:
+            return f"error {self.content['estimate']:.1e} at the end"
         return rf"$\|\psi - \mathrm{{exact}}\| \leq$ {evolution.most(self.content['bound'])} at the end"

@@ -38,7 +38,8 @@ def save_all(folder: Path, choice: Choice = EVERYTHING, told: Callable[..., Any]
         figures: dict[str, Figure] = {}
 
         def draw() -> None:
-            figures.update({name: DRAWN[name](data) for name in choice.some(list(DRAWN), ESSENTIAL)})
+            names = [name for name in DRAWN if name != "training" or data.loss is not None]
+            figures.update({name: DRAWN[name](data) for name in choice.some(names, ESSENTIAL)})
 
         style.named(folder / files.NAME, draw)
         drawn = style.save_all(figures, folder, choice)
@@ -100,20 +101,40 @@ def _ticks(largest: float) -> list[float]:
 
 
 def bound(data: EvolutionData) -> Figure:
-    """The bound on |psi - exact| and the estimate of it over t."""
+    """The bound on |psi - exact| and the estimate of it over t; of a network its error, and the bound of what it is
+    compared with."""
     figure, (axes,) = style.panels(2.4)
-    drawn = [data.series("bound"), data.series("estimate")]
-    for values, label, color, line in zip(
-        drawn, ("bound", "estimate"), (BLUE, ORANGE), ("-", (0, (4, 2))), strict=True
-    ):
+    own = evolution.trained(data.content)
+    lines = [(data.series("bound"), "bound", BLUE, "-"),
+             (data.series("estimate"), "error" if own else "estimate", ORANGE, (0, (4, 2)))]  # fmt: skip
+    if data.exact is not None:
+        lines.append((np.asarray(data.exact), "bound of the default route", GREEN, (0, (1, 1))))
+    for values, label, color, line in lines:
         if np.isfinite(values).any():
             axes.plot(data.t, style.positive(values), color=color, linestyle=line, label=label)
-    tol = float(data.content["tol"])
-    axes.axhline(tol, color=GREY, linestyle=":", linewidth=FINE, label="tol")
-    style.log_axis(axes, [*drawn, np.array([tol])], left_out=0.0)
+    drawn = [values for values, *_ in lines]
+    if not own:
+        tol = float(data.content["tol"])
+        axes.axhline(tol, color=GREY, linestyle=":", linewidth=FINE, label="tol")
+        drawn.append(np.array([tol]))
+    style.log_axis(axes, drawn, left_out=0.0)
     axes.set_ylabel(r"$\|\psi - \mathrm{exact}\|$")
     _over_time(axes, data)
     style.head(axes, data.title)
+    return figure
+
+
+def training(data: EvolutionData) -> Figure:
+    """The loss of a network over the steps of its training."""
+    figure, (axes,) = style.panels(2.4)
+    assert data.loss is not None
+    step = np.arange(len(data.loss))
+    axes.plot(step, style.positive(data.loss), color=BLUE, linewidth=FINE)
+    style.log_axis(axes, [data.loss])
+    style.steps(axes, step)
+    axes.set_ylabel("loss")
+    axes.spines[["top", "right"]].set_visible(False)
+    style.head(axes, data.title, data.below, legend=False)
     return figure
 
 
@@ -236,6 +257,7 @@ def _wheel(axes: Axes) -> None:
 
 DRAWN: dict[str, Callable[[EvolutionData], Figure]] = {
     "density": density, "frames": frames, "probability": probability, "bound": bound, "course": course,
+    "training": training,
 }  # fmt: skip
 """Every figure by the name of its files."""
 ESSENTIAL = ("density", "bound", "probability")

@@ -21,7 +21,8 @@ DRIVEN = "psi0 projected on the states of one piecewise network, driven by collo
 
 SPOKEN = page_levels.Spoken("Time", "|ψ|² on V", 0.6)
 
-KEPT = ("potential", "units", "walls", "packet", "drive", "tol", "bound", "states", "seconds", "versions", "status")
+KEPT = ("potential", "units", "walls", "packet", "drive", "tol", "bound", "estimate", "states", "parameters", "steps",
+        "loss", "seconds", "versions", "status")  # fmt: skip
 
 
 def save(folder: Path, figures: page.Pictures = page.NONE) -> Path:
@@ -45,7 +46,7 @@ def of_packet(
     shown = {
         **content,
         "states": states,
-        "route": {"label": ROUTE if content["drive"] is None else DRIVEN},
+        "route": content.get("route", {"label": ROUTE if content["drive"] is None else DRIVEN}),
         "settings": {"ends": {"left": left, "right": right}},
     }
     drawn = {"x": grid["x"], "v": grid["v"], "psi": density}
@@ -55,16 +56,26 @@ def of_packet(
     table = f"{numbers}{link}{page_levels.picked(states, 'time')}"
     said = "".join(f"<p>{page.escaped(line)}</p>" for line in [*evolution.packet(content), *lines])
     parts = [page_levels.section(shown, drawn, _caption, SPOKEN), page.section("Over t", table),
-             page.drawings(figures), page.section("What is certified", said + f"<p>{CERTIFIED}</p>"),
+             page.drawings(figures), page.section("What is certified", said + f"<p>{_certified(content)}</p>"),
              page.origin(content, config)]  # fmt: skip
-    return page.whole(
-        shown, "".join(parts), [] if content["converged"] else lines[:1], KEPT, evolution.equation(content)
-    )
+    warned = [] if content["converged"] or evolution.trained(content) else lines[:1]
+    kept = [name for name in KEPT if name in content]
+    return page.whole(shown, "".join(parts), warned, kept, evolution.equation(content))
+
+
+def _certified(content: Mapping[str, Any]) -> str:
+    return TRAINED if evolution.trained(content) else CERTIFIED
 
 
 CERTIFIED = (
     "The bound is what the basis lacks of psi0 plus the integral over t of the norm of i psi_t - H psi, by unitarity; "
     "norms by two quadratures, and how far V is from what they see by interval arithmetic. psi0 is sampled."
+)
+
+
+TRAINED = (
+    "The bound is what the spline of psi0 lacks of it plus the integral over t of the norm of i psi_t - H psi, by "
+    "unitarity; norms and the integral by two quadratures, and how far V is from what they see by interval arithmetic."
 )
 
 

@@ -24,9 +24,6 @@ TIMES = 161
 PER_WAVE, LEAST, MOST = 12, 401, 2401
 """Positions in a wave of the fastest part of psi, and in all."""
 
-SLOW = 1e-6
-"""Probability of all states above the energy whose waves the positions resolve."""
-
 COLUMNS = ("t", "bound", "estimate", "norm", "energy", "position", "position_bound", "left", "left_bound", "right",
            "right_bound")  # fmt: skip
 """Of evolve.csv, and of `series` in evolve.json: lists of a number for each time."""
@@ -60,17 +57,14 @@ def summary(evolution: Any, divide: float | None = None) -> dict[str, Any]:
         "asked": evolution.times.tolist(),
         "held": evolution.held,
         "divide": place,
-        "bound": evolution.fine.final,
+        "bound": evolution.series.final,
         "estimate": float(values[2][-1]),
-        "left_out": evolution.fine.left_out,
+        "left_out": evolution.series.initial,
         "norm_drift": float(np.max(np.abs(values[3] - values[3][0]))),
-        "states": len(evolution.fine.start),
-        "segments": len(evolution.fine.basis.axis.mesh),
-        "highest": float(evolution.fine.basis.energies[-1] * units.scale),
+        **evolution.work,
         "series": {name: np.asarray(value, float).tolist() for name, value in zip(COLUMNS, values, strict=True)},
         "settings": dataclasses.asdict(evolution.settings),
         "seconds": dict(evolution.seconds),
-        "rounds": evolution.stats.rounds,
         "versions": run_folder.versions(),
         "device": evolution.stats.device,
         "seed": evolution.settings.seed,
@@ -96,23 +90,24 @@ def times_of(evolution: Any) -> np.ndarray:
 
 
 def arrays(evolution: Any) -> dict[str, np.ndarray]:
-    """What evolve.npz holds: t (T,), x (X,), psi (T, X), v (X,), and, driven, f (T,) and w (X,) of f(t) W(x)."""
+    """What evolve.npz holds: t (T,), x (X,), psi (T, X), v (X,), and, driven, f (T,) and w (X,) of f(t) W(x); of a
+    training loss (steps,) and, where it is known, exact (T,), the bound of what it is compared with."""
     left, right = evolution.domain
     times, problem, scale = times_of(evolution), evolution.problem, evolution.units.scale
-    weights = np.max(np.abs(evolution.coefficients(times)) ** 2, axis=0)
-    above = np.cumsum(weights[::-1])[::-1]
-    energies, v_min = (
-        evolution.fine.basis.energies,
-        float(np.min(problem.potential.at(np.linspace(left, right, 801)[:, None]))),
-    )
-    fastest = float(energies[max(int(np.sum(above > SLOW)) - 1, 0)])
+    v_min = float(np.min(problem.potential.at(np.linspace(left, right, 801)[:, None])))
+    fastest = evolution.fastest(times * evolution.per_time)
     waves = (right - left) * np.sqrt(max(fastest - v_min, 0.0)) / (2 * np.pi)
     x = np.linspace(left, right, int(np.clip(PER_WAVE * waves, LEAST, MOST)))
-    found = {"t": times, "x": x, "psi": evolution.psi(times, x), "v": scale * problem.potential.at(x[:, None])}
+    found: dict[str, Any] = {
+        "t": times,
+        "x": x,
+        "psi": evolution.psi(times, x),
+        "v": scale * problem.potential.at(x[:, None]),
+    }
     if problem.force is not None:
         found["f"] = scale * problem.force(problem.times[0] + (times - times[0]) * evolution.per_time)
         found["w"] = np.asarray(problem.space.at(x[:, None]), float) + 0 * x
-    return {name: np.asarray(value) for name, value in found.items()}
+    return {name: np.asarray(value) for name, value in {**found, **evolution.more(times)}.items()}
 
 
 def write(folder: Path, content: Mapping[str, Any], grid: Mapping[str, np.ndarray]) -> None:

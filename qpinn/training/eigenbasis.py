@@ -157,7 +157,7 @@ def _states(
     v, mass = np.asarray(potential.at(x[:, None]), np.float64), _mass(potential, x)
     slope_of_mass = np.asarray(mass_slope_at(potential, x[:, None]), np.float64)  # type: ignore[arg-type]
     residual = v * u - (curvature - slope * slope_of_mass / mass) / mass - energies[:, None] * u
-    chi, rise, bend = _ending(x, states.mesh.edges, margins)
+    chi, rise, bend = ending(x, states.mesh.edges, margins)
     ended = chi * residual - (2 * rise * slope + (bend - rise * slope_of_mass / mass) * u) / mass
     return np.stack([chi * u, chi * slope + rise * u, ended])
 
@@ -171,7 +171,7 @@ def _corrections(
     return np.where(near, 0.0, overlaps / np.where(near, 1.0, apart))
 
 
-def _ending(
+def ending(
     x: Float[np.ndarray, "Q"], edges: Float[np.ndarray, "S+1"], margins: tuple[float, float]
 ) -> Float[np.ndarray, "3 Q"]:
     """chi, chi' and chi'': 10 s^3 - 15 s^4 + 6 s^5 over each of the margins, with s = 0 at its end."""
@@ -195,4 +195,4 @@ def _mass(potential: Any, x: np.ndarray) -> np.ndarray:
 
 def values(basis: Eigenbasis, x: Float[np.ndarray, "P"]) -> Float[np.ndarray, "N P"]:
     """u_n at any positions of the domain."""
-    return basis.axis.of(basis.axis.features(x), x)[0] * _ending(x, basis.axis.mesh.edges, basis.margins)[0]
+    return basis.axis.of(basis.axis.features(x), x)[0] * ending(x, basis.axis.mesh.edges, basis.margins)[0]

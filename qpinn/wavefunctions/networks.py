@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.checks import one_of
-from qpinn.typing import Array, Key, Params, Point, Scalar
+from qpinn.typing import Array, Key, Params, Point
 
 Initializer: TypeAlias = Callable[..., tuple[Array, Array]]
 
@@ -175,7 +175,7 @@ class MLP(nn.Module):
     """A fully connected network, (d,) -> (): `depth` hidden layers of `width` units and a linear readout.
 
     f(x) = w . a(W_D ... a(W_1 x + b_1) ... + b_D) + c, with a the activation. The readout (w, c) enters linearly, which
-    the Rayleigh-Ritz start uses.
+    the Rayleigh-Ritz start uses. With several `outputs` it is (d,) -> (outputs,).
     """
 
     width: int
@@ -184,13 +184,15 @@ class MLP(nn.Module):
     initialization: str = "spread"
     scale: float = 1.0
     dtype: Any = jnp.float64
+    outputs: int = 1
 
     @nn.compact
-    def __call__(self, x: Point) -> Scalar:
+    def __call__(self, x: Point) -> Array:
         act = activation(self.activation)
         for layer in range(self.depth):
             x = act(nn.Dense(self.width, dtype=self.dtype, param_dtype=self.dtype, name=f"hidden_{layer}")(x))
-        return nn.Dense(1, dtype=self.dtype, param_dtype=self.dtype, name="readout")(x)[0]
+        x = nn.Dense(self.outputs, dtype=self.dtype, param_dtype=self.dtype, name="readout")(x)
+        return x if self.outputs > 1 else x[0]
 
 
 def _shapes(network: MLP, d: int) -> Params:

@@ -157,6 +157,7 @@ def sines(problem: Mapping[str, Any], x: np.ndarray) -> np.ndarray:
 
 def row(name: str, tol: float, seed: int) -> dict[str, Any]:
     """A problem by qpinn, with psi on the points of the comparison."""
+    from qpinn.drivers.evolution import Evolution
     from qpinn.drivers.evolve import evolve
     from qpinn.physics import drives, packets
 
@@ -166,6 +167,7 @@ def row(name: str, tol: float, seed: int) -> dict[str, Any]:
     begun = time.perf_counter()
     solution = evolve(problem["v"], packets.gaussian(center, width, momentum), [0.0, problem["time"]], drive, tol,
                       domain=problem["domain"], seed=seed)  # fmt: skip
+    assert isinstance(solution, Evolution)
     seconds = time.perf_counter() - begun
     psi = solution.psi(problem["time"], points(problem))
     return {
@@ -178,6 +180,7 @@ def row(name: str, tol: float, seed: int) -> dict[str, Any]:
 
 def random_packets(count: int) -> Iterator[dict[str, Any]]:
     """Random packets on random potentials, every fourth of them driven, against spectral elements."""
+    from qpinn.drivers.evolution import Evolution
     from qpinn.drivers.evolve import evolve
     from qpinn.physics import drives, packets, potentials
 
@@ -194,6 +197,7 @@ def random_packets(count: int) -> Iterator[dict[str, Any]]:
         tol = float(10 ** rng.uniform(-6, -4))
         solution = evolve(given, packets.gaussian(center, width, momentum), [0, end],
                           None if drive is None else drives.dipole(*drive), tol)  # fmt: skip
+        assert isinstance(solution, Evolution)
         problem: dict[str, Any] = {"v": formula, "domain": domain, "packet": (center, width, momentum), "time": end}
         x, still, found = np.linspace(*domain, AT), potential(problem), []
         for factor in (1.5, 3.0):

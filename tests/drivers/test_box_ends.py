@@ -107,7 +107,7 @@ def test_ring_of_oscillators():
 
 def test_torus_of_four_axes():
     """Levels 0, then eight of energy 1."""
-    solution = qpinn.solve("0*x1 + 0*x4", domain=[[0, TURN]] * 4, ends="periodic", states=3)
+    solution = qpinn.solve("0*x1 + 0*x2 + 0*x3 + 0*x4", domain=[[0, TURN]] * 4, ends="periodic", states=3)
     holds(solution, np.array([0.0, 1.0, 1.0]), 1e-9)
 
 

@@ -184,7 +184,7 @@ def test_what_a_folder_lacks_is_one_line(folders, tmp_path, name, change, messag
 def test_what_is_not_in_a_folder_is_one_line(folders, tmp_path):
     ended = call("plot", tmp_path)
     assert ended.returncode == 2
-    assert "holds no finished run, sweep, bands, vary or scattering (a folder with a results.json, " in ended.stderr
+    assert "no finished run, sweep, bands, vary, scattering or evolve (a folder with a results.json, " in ended.stderr
     ended = call("plot", folders / "vary", "figures.animate=true")
     assert ended.returncode == 2
     assert "is not one run, and keeps no frames; allowed for runs" in ended.stderr
