@@ -225,7 +225,7 @@ def read(config: Any) -> tuple[Any, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from qpinn.drivers import budget, discretize, settings
+    from qpinn.drivers import budget, discretize, settings, sweep_packets
     from qpinn.drivers.mapping import from_mapping
     from qpinn.drivers.sweep_settings import Sweep
     from qpinn.physics import units
@@ -254,8 +254,12 @@ def read(config: Any) -> tuple[Any, Any]:
     _check_animation(figures(config).animate, values, chosen)
     potential = settings.build_potential(values["potential"], values["hamiltonian"])
     potential = units.converted(potential, chosen.units.units)
-    if "packet" in values:
-        evolved(values, potential, chosen)
+    question = asked(values)
+    if question is not None:
+        if "sweep" in values:
+            sweep_packets.check(from_mapping(Sweep, values["sweep"], "sweep."), question, potential, chosen)
+        else:
+            divided(values, question, potential, chosen)
         return potential, chosen
     if dimension(potential) > 1:
         _check_box(potential, chosen, values)
@@ -337,14 +341,26 @@ def varied(values: dict[str, Any], potential: Any, chosen: Any) -> Any:
     return vary.family(potential, str(choice.vary), choice.values, chosen)
 
 
-def evolved(values: dict[str, Any], potential: Any, chosen: Any) -> tuple[Any, Any]:
-    """What is asked of a packet and the place of division, of a config whose problem can be solved. Raises
-    ValueError."""
-    from qpinn.drivers import evolve, evolve_places, packet_problem
+def asked(values: dict[str, Any]) -> Any:
+    """What a config asks of a packet, a `qpinn.drivers.packet_problem.Asked`; None where it is of levels. Raises
+    ValueError for what is not allowed."""
+    from qpinn.drivers import packet_problem
 
-    asked = packet_problem.asked(values["packet"], values["drive"], values["times"], values["causal"])
-    evolve_places.division_of(evolve.check(potential, asked, chosen), values["divide"])
-    return asked, values["divide"]
+    given = [key for key in ("packet", "drive") if key in values]
+    if not given:
+        return None
+    if "times" not in values:
+        raise ValueError(f"{given[0]}={values[given[0]]['name']}: a sweep is of levels, or, with "
+                         "experiment=paper/time, of packets")  # fmt: skip
+    return packet_problem.asked(values["packet"], values["drive"], values["times"], values["causal"])
+
+
+def divided(values: dict[str, Any], question: Any, potential: Any, chosen: Any) -> Any:
+    """The place of division of a config, whose problem can be solved. Raises ValueError."""
+    from qpinn.drivers import evolve, evolve_places
+
+    evolve_places.division_of(evolve.check(potential, question, chosen), values["divide"])
+    return values["divide"]
 
 
 def figures(config: Any) -> Any:
@@ -359,7 +375,7 @@ def _check_animation(animate: bool, values: dict[str, Any], chosen: Any) -> None
     """Refuse to show a training where there is none, or many of them."""
     if not animate:
         return
-    if "packet" in values:  # it moves without any training
+    if "packet" in values and "sweep" not in values:  # it moves without any training
         return
     if not {"sweep", "bands", "vary"}.isdisjoint(values):
         raise ValueError("figures.animate=true: shows the training of one run; allowed with it: scripts/train.py")

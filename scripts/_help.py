@@ -73,6 +73,8 @@ def help_text(about: str, primary: str = "config") -> str:
         taken = own if path is not files[-1] else set()
         shown += ["  " + line for line in _keys(path.read_text()) if line.partition(":")[0] not in taken]
     for group, choice in chosen.items():
+        if choice == "null":
+            continue
         shown += ["", f"  {group}={choice}:"]
         lines = (_cli.CONFIGS / group / f"{choice}.yaml").read_text().splitlines()
         shown += [f"    {line}" for line in lines if not line.startswith("name:")]

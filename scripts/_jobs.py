@@ -33,7 +33,7 @@ def show(folder: Path, expected: int, ended: Callable[[Path], Ended]) -> list[di
             made = (
                 run_folder.read_summary(place) if any((place / name).is_file() for name in run_folder.KINDS) else None
             )
-            rows.append(comparison.Job(place.name, words, status.status, made))
+            rows.append(comparison.Job(folder=place.name, overrides=words, status=status.status, results=made))
         except ValueError as error:
             _cli.fail(str(error))
         if status.status == "finished" and made is not None:

@@ -50,7 +50,7 @@ LEVELS = ("config", "sweep", "bands", "vary", "scatter")
 def defaults_of(primary: str) -> dict[str, str]:
     """The groups of a primary config, each with the choice that it has by default."""
     text = (_cli.CONFIGS / f"{primary}.yaml").read_text()
-    own = dict(re.findall(r"^  - (\w+): (\w+)$", text, re.MULTILINE))
+    own = dict(re.findall(r"^  - (\w+): (\w+)\b", text, re.MULTILINE))
     return {**(defaults_of("base") if "\n  - base\n" in text else {}), **own}
 
 

@@ -34,7 +34,8 @@ def main() -> int:
     from qpinn.runs import evolution as files
 
     potential, settings = _cli.read(config)
-    asked, divide = _cli.evolved(_cli.plain(config), potential, settings)
+    values = _cli.plain(config)
+    asked, divide = _cli.asked(values), values["divide"]
     trained = evolve.trained(settings)
     if trained:
         print(f"{potential.name}: {wave_bench.describe_route(settings)['label']}; seed {settings.seed}", flush=True)

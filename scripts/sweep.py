@@ -17,6 +17,7 @@ import os
 import sys
 import time
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -175,11 +176,12 @@ def sweep(config: Any, folder: Path, started: float) -> int:
 
     potential, chosen = _cli.read(config)
     shared = settled(_chosen(config))
-    job = sweep.Job(potential, chosen, shared)
+    job = sweep.Job(potential, chosen, shared, asked=_cli.asked(_cli.plain(config)))
     _claim(config, folder)
     varied = f", {job.sweep.vary} from {job.sweep.range[0]:g} to {job.sweep.range[1]:g}" if job.sweep.range else ""
     rank = "" if job.sweep.process is None else f"; process {job.sweep.process} of {job.sweep.count}"
-    label = sweep.route(job)["label"]
+    kind = sweep.kind(job)
+    label = kind.route()["label"]
     print(f"{potential.name}: {label}; {job.sweep.seeds} starts{varied}{rank}", flush=True)
     with contextlib.suppress(
         ValueError, *_cli.DAMAGED
@@ -188,7 +190,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
         return 0
     try:
         with Bar("start") as bar, status.at_work(folder):
-            facts = sweep.run(job, folder, lambda report: bar(report.finished, report.starts, right(report)))
+            facts = sweep.run(job, folder, partial(_shown, bar, kind.goal))
     except ValueError as error:  # it does not fit
         _cli.fail(str(error))
     columns = sweep.trained(job, folder)
@@ -200,9 +202,9 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     summary = sweep.finish(job, folder, columns, facts, started)
     figures, drawn = _cli.figures(config), {}
     if figures.name != "none":
-        from qpinn.report import sweep_figures
+        from qpinn.report import packet_sweep, sweep_figures
 
-        drawn = sweep_figures.save_all(folder, figures).shown
+        drawn = (packet_sweep if packet_sweep.is_one(summary) else sweep_figures).save_all(folder, figures).shown
     page.save(folder, drawn)
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0
@@ -223,9 +225,8 @@ def _claim(config: Any, folder: Path) -> None:
         _cli.fail(f"{folder}: holds another sweep; choose another output or remove it")
 
 
-def right(report: Any) -> str:
-    """How many starts found the right state."""
-    return f"right state {report.right}"
+def _shown(bar: Bar, goal: str, report: Any) -> None:
+    bar(report.finished, report.starts, f"{goal}: {report.right}")
 
 
 if __name__ == "__main__":

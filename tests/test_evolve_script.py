@@ -185,3 +185,81 @@ def test_help_shows_packets_and_not_those_of_others():
     assert "paper/barrier" not in shown
     assert "packet " not in call("train", "--help").stdout
     assert script("evolve", "--version").returncode == 0
+
+
+WAVE = ["experiment=paper/time", "potential=harmonic", "network.width=6", "network.depth=1", "optimizer.steps=30",
+        "sampling.points=12"]  # fmt: skip
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_network_is_trained_and_shown_beside_the_default_route(tmp_path):
+    finished = call("evolve", *WAVE, f"output={tmp_path}", "figures.format=png", "figures.dpi=40")
+    assert finished.returncode == 0, finished.stderr
+    assert "one complex network of (t, x)" in finished.stdout
+    assert "against the default route" in finished.stdout
+    assert "by the residual of the network itself" in finished.stdout
+    folder = _folder(tmp_path)
+    content, grid = files.read(folder)
+    assert content["steps"] == 30
+    assert content["training"] == "finished"
+    assert not content["converged"]
+    assert len(grid["loss"]) == 30
+    error, bound = (np.asarray(content["series"][name]) for name in ("estimate", "bound"))
+    assert (error <= bound + grid["exact"]).all()
+    drawn = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    assert set(drawn) == {f"{name}.png" for name in ("density", "frames", "probability", "bound", "course", "training")}
+    for path in folder.glob("*.png"):
+        path.unlink()
+    assert call("plot", str(folder), "figures.format=png", "figures.dpi=40").returncode == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == drawn
+    assert "one complex network" in (folder / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_sweep_over_waves_goes_on_and_is_drawn(tmp_path):
+    words = [*WAVE, f"output={tmp_path}", "sweep.devices=1", "sweep.block=2", "figures.format=png", "figures.dpi=40"]
+    finished = script("sweep", *words, "sweep.seeds=3")
+    assert finished.returncode == 0, finished.stderr
+    assert "error below 10 %" in finished.stdout
+    assert "its own bound" in finished.stdout
+    folder = _folder(tmp_path)
+    rows = list(csv.DictReader((folder / "seeds.csv").read_text().splitlines()))
+    assert [int(row["seed"]) for row in rows] == [0, 1, 2]
+    assert all(0 < float(row["error"]) <= float(row["bound"]) for row in rows)
+    assert "finished before" in script("sweep", *words, "sweep.seeds=3").stdout
+    drawn = {path.name: path.read_bytes() for path in folder.glob("*.png")}
+    assert set(drawn) == {"course.png", "errors.png", "loss_and_error.png"}
+    for path in folder.glob("*.png"):
+        path.unlink()
+    assert call("plot", str(folder), "figures.format=png", "figures.dpi=40").returncode == 0
+    assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == drawn
+    assert "i ψ_t = −ψ″ + V ψ" in (folder / "report.html").read_text()
+    assert "error below 10 %" in call("compare", str(folder)).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "line"),
+    [
+        ("evolve", ["start=ritz"], "start.name=ritz: a network of (t, x) is trained from random parameters"),
+        ("evolve", ["causal=-1"], "causal=-1: must not be negative"),
+        ("evolve", ["hamiltonian.deltas=[[0.1,2]]"], "hamiltonian.deltas: psi' jumps at a delta"),
+        ("evolve", ["ends=periodic"], "ends.left=periodic"),
+        ("evolve", ["times=[1,0]"], "times=[1,0]: must ascend"),
+        ("sweep", ["sweep.vary=energy.initial", "sweep.range=[1,2]"], "sweep.vary=energy.initial"),
+        ("sweep", ["sweep.vary=loss.norm", "sweep.range=[1,2]"], "sweep.vary=loss.norm: means nothing for a packet"),
+        ("sweep", ["figures.animate=true"], "figures.animate=true: shows the training of one run"),
+        ("sweep", ["packet.width=-1"], "packet.width=-1"),
+    ],
+)
+def test_what_a_trained_wave_cannot_be_asked_is_one_line(tmp_path, name, words, line):
+    finished = call(name, "experiment=paper/time", "potential=harmonic", *words, f"output={tmp_path}")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith(f"error: {line}")
+    assert finished.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sweep_without_that_experiment_has_no_packet(tmp_path):
+    finished = call("sweep", "packet=gaussian", f"output={tmp_path}")
+    assert finished.returncode == 2
+    assert finished.stderr.startswith("error: packet=gaussian: a sweep is of levels, or, with experiment=paper/time")

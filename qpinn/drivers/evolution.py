@@ -136,10 +136,10 @@ class Evolution(Moving):
         about = np.hypot(np.concatenate(out), self.fine.left_out).reshape(np.shape(t))
         return np.minimum(about, self.bound(t))
 
-    def _psi(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
+    def on(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
         return self.fine.coefficients(times) @ eigenbasis.values(self.fine.basis, x)
 
-    def _squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    def squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         return np.sum(np.abs(self.fine.coefficients(times)) ** 2, axis=1)
 
     def _energies(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:

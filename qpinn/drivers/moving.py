@@ -109,10 +109,11 @@ class Moving:
         """What |psi - exact| may be; NaN where that is not known."""
         raise NotImplementedError
 
-    def _psi(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
+    def on(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
+        """psi on a grid of positions between the walls."""
         raise NotImplementedError
 
-    def _squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    def squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         """<psi|psi>."""
         raise NotImplementedError
 
@@ -210,7 +211,7 @@ class Moving:
         left, right = self.domain
         flat = x.ravel()
         inside = (flat >= left) & (flat <= right)
-        values = self._psi(self._times(t), np.clip(flat, left, right)) * inside
+        values = self.on(self._times(t), np.clip(flat, left, right)) * inside
         return values.reshape(*np.shape(t), *x.shape)
 
     def bound(self, t: Any) -> Float[np.ndarray, "*T"]:
@@ -220,12 +221,12 @@ class Moving:
 
     def norm(self, t: Any) -> Known:
         """|psi|, which is 1 of the exact packet."""
-        return Known(np.sqrt(self._squares(self._times(t))).reshape(np.shape(t)), self.bound(t))
+        return Known(np.sqrt(self.squares(self._times(t))).reshape(np.shape(t)), self.bound(t))
 
     def energy(self, t: Any) -> Known:
         """<psi|H + f W|psi> / <psi|psi>. Without a drive it does not change; a bound in norm says nothing of it."""
         times = self._times(t)
-        value = self._energies(times) / self._squares(times) * self.units.scale
+        value = self._energies(times) / self.squares(times) * self.units.scale
         return Known(value.reshape(np.shape(t)), np.full(np.shape(t), np.nan))
 
     def position(self, t: Any) -> Known:

@@ -15,9 +15,11 @@ import numpy as np
 from jaxtyping import Float
 
 from qpinn.analysis import statistics, tensor
-from qpinn.drivers import box, box_plan
+from qpinn.drivers import box, box_plan, trained_box
 from qpinn.drivers.box_plan import BoxPlan
 from qpinn.drivers.settings import Settings
+from qpinn.drivers.sweep_job import Job
+from qpinn.drivers.sweep_levels import Levels
 from qpinn.drivers.sweep_settings import Sweep
 from qpinn.physics import box_walls
 from qpinn.physics.mean_field import Sinc
@@ -72,7 +74,34 @@ def plan_of(potential: Any, settings: Settings, sweep: Sweep) -> BoxPlan:
     return plan
 
 
-def trainer(plan: BoxPlan, settings: Settings, levels: Eigenstates) -> Callable[[np.ndarray], statistics.Columns]:
+class Products(Levels):
+    """Levels of a potential of several coordinates, among products."""
+
+    exact_levels = staticmethod(trained_box.exact_levels)
+    phases = ("plan", "solve")
+    alone = True
+
+    def __init__(self, job: Job) -> None:
+        self._plan = plan_of(job.potential, job.settings, job.sweep)
+        super().__init__(dataclasses.replace(job, potential=self._plan.potential))
+
+    def route(self) -> dict[str, Any]:
+        return box.describe_route(self.job.settings)
+
+    def check_size(self, starts: int) -> None:
+        """Nothing more: the plan has checked it."""
+
+    def kept(self) -> np.ndarray:
+        return FRAMES
+
+    def width(self, devices: int) -> int:
+        return self.job.sweep.block or 1  # one after the other, whatever is on the disk together
+
+    def trainer(self, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
+        return solver(self._plan, self.job.settings, self.levels())
+
+
+def solver(plan: BoxPlan, settings: Settings, levels: Eigenstates) -> Callable[[np.ndarray], statistics.Columns]:
     """A function that solves starts by their numbers, and gives the columns of `qpinn.analysis.statistics`."""
     index, d = settings.level, plan.potential.dimension
     rules = [Sinc(float(left), float(right), float(mass), EVEN[d])

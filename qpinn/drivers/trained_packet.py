@@ -98,15 +98,13 @@ class TrainedPacket(Moving):
         if self.exact is None:
             return np.full(np.shape(t), np.nan)
         rule, times = self.rules[0], self._times(t)
-        exact = self.exact.psi(times / self.per_time, rule.x)
-        apart = np.abs(self._psi(times, rule.x) - exact) ** 2 @ rule.weight
-        apart += wave_bench.beyond(np.abs(exact) ** 2 @ rule.weight)
-        return np.sqrt(apart).reshape(np.shape(t))  # type: ignore[no-any-return]
+        apart = wave_bench.apart(self.on(times, rule.x), self.exact, times, rule, self.problem)
+        return apart.reshape(np.shape(t))  # type: ignore[no-any-return]
 
-    def _psi(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
+    def on(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
         return wave_bench.psi_on(self.equation, self.params, times, x)
 
-    def _squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+    def squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         return self._expected(times, 1.0)
 
     def _offsets(self, times: Float[np.ndarray, "T"], middle: float) -> Float[np.ndarray, "T"]:
@@ -114,7 +112,7 @@ class TrainedPacket(Moving):
 
     def _expected(self, times: Float[np.ndarray, "T"], factor: Any) -> Float[np.ndarray, "T"]:
         rule = self.rules[0]
-        return np.abs(self._psi(times, rule.x)) ** 2 @ (rule.weight * factor)  # type: ignore[no-any-return]
+        return np.abs(self.on(times, rule.x)) ** 2 @ (rule.weight * factor)  # type: ignore[no-any-return]
 
     def _energies(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         rule, f = self.rules[0], 0.0 if self.problem.force is None else self.problem.force(times)[:, None]
@@ -129,7 +127,7 @@ class TrainedPacket(Moving):
         ends = np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
         rule = gauss_legendre(Mesh(ends), wave_bench.POINTS[0])
         x, weight = np.asarray(rule.x).ravel(), np.asarray(rule.weight).ravel()
-        return np.abs(self._psi(times, x)) ** 2 @ weight  # type: ignore[no-any-return]
+        return np.abs(self.on(times, x)) ** 2 @ weight  # type: ignore[no-any-return]
 
 
 def run(

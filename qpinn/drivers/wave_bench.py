@@ -43,6 +43,12 @@ PER_RADIAN, LEAST_CELLS, MOST_CELLS = 12, 1024, 2**16
 SEEN, ROOM = 1e-3, 0.15
 """Of the largest |psi|, below which nothing is seen; and the room of psi at a wall that is put, in its own lengths."""
 
+TOLERANCE = 1e-5
+"""Of the default route, which a network is compared with: far below what it comes to."""
+
+NORMED = 1e-12
+"""How far from 1 a quadrature may find the square of a norm."""
+
 AT_ONCE = 8192
 """Times and positions that psi is evaluated at."""
 
@@ -241,7 +247,7 @@ def _bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) -
 
 def exact(potential: Any, asked: Asked, settings: Settings) -> Evolution | None:
     """The same packet by the default route, which neither precision nor network of the settings touch."""
-    own = Settings(network=Network(activation="sin"), units=settings.units, ends=settings.ends)
+    own = Settings(network=Network(activation="sin"), units=settings.units, ends=settings.ends, tol=TOLERANCE)
     try:
         return among_states.run(potential, asked._replace(causal=0.0), own)
     except ValueError:  # too many states
@@ -277,7 +283,7 @@ def nearer(problem: Problem, known: Evolution) -> Problem:
     if not any(problem.margins):
         return problem
     (left, right), x = _walls(problem), _even(problem, 2001)
-    psi = np.abs(known._psi(np.linspace(problem.times[0], problem.times[-1], 101), x)).max(axis=0)
+    psi = np.abs(known.on(np.linspace(problem.times[0], problem.times[-1], 101), x)).max(axis=0)
     seen = x[psi > SEEN * psi.max()]
     room = ROOM * (seen[-1] - seen[0])
     places = (max(left, seen[0] - room), min(right, seen[-1] + room))
@@ -296,7 +302,7 @@ def _psi0(problem: Problem, energy: float, known: Evolution | None) -> tuple[Fun
     packet = problem.packet
     if isinstance(packet, Superposition):
         assert known is not None
-        return lambda x: known.psi(known.times[0], x), known.series.initial
+        return lambda x: known.on(problem.times[:1], x)[0], known.series.initial
     rule = gauss_legendre(Mesh(packet_problem.mesh_of(problem, energy, PHASE)), POINTS[0])
     norm = math.sqrt(float(np.abs(packet.at(np.asarray(rule.x).ravel())) ** 2 @ np.asarray(rule.weight).ravel()))
     return lambda x: packet.at(x) / norm, 0.0
@@ -312,18 +318,26 @@ def _start(problem: Problem, energy: float, rule: Measure, at: Function) -> tupl
     values = values - np.interp(x, walls, values[[0, -1]])
     whole = spline.through(x, np.stack([values.real, values.imag], axis=1))
     psi0, given = np.asarray(jax.vmap(whole)(jnp.asarray(rule.x))), at(rule.x)
-    apart = np.abs(psi0[:, 0] + 1j * psi0[:, 1] - given) ** 2 @ rule.weight
-    return whole, math.sqrt(float(apart) + beyond(np.abs(given) ** 2 @ rule.weight))
-
-
-def beyond(inside: Any) -> Any:
-    """The probability beyond the walls of a function of norm 1 with so much `inside`."""
-    return np.maximum(1.0 - inside, 0.0)
+    square = float(np.abs(psi0[:, 0] + 1j * psi0[:, 1] - given) ** 2 @ rule.weight)
+    if any(problem.margins):  # there is something beyond the walls
+        square += max(1.0 - float(np.abs(given) ** 2 @ rule.weight), 0.0) + NORMED
+    return whole, math.sqrt(square)
 
 
 def _even(problem: Problem, count: int) -> Float[np.ndarray, "count"]:
     left, right = _walls(problem)
     return np.linspace(left, right, count)
+
+
+def apart(
+    psi: Complex[np.ndarray, "T Q"], known: Evolution, times: Float[np.ndarray, "T"], rule: Measure, problem: Problem
+) -> Float[np.ndarray, "T"]:
+    """|psi - psi of the default route|, on the whole domain, of psi on a quadrature that is zero beyond its walls."""
+    exact = known.on(times, rule.x)
+    squares = np.abs(psi - exact) ** 2 @ rule.weight
+    if any(problem.margins):
+        squares = squares + np.maximum(known.squares(times) - np.abs(exact) ** 2 @ rule.weight, 0.0)
+    return np.sqrt(squares)  # type: ignore[no-any-return]
 
 
 def _walls(problem: Problem) -> Float[np.ndarray, "2"]:

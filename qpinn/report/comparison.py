@@ -301,7 +301,7 @@ def sweep_rows(summaries: Sequence[Results]) -> Rows:
         outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name != "right state")
         rows.append([
             str(stats["starts"]), f"{100 * stats['success']['rate']:.1f} %", f"{100 * low:.1f} - {100 * high:.1f} %",
-            "fixed" if summary["route"]["energy"] == "fixed" else _median(stats["relative_error_energy"]),
+            "fixed" if summary["route"].get("energy") == "fixed" else _median(stats["relative_error_energy"]),
             _median(stats["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", outcomes or "-",
         ])  # fmt: skip
     header = ["starts", "right state", "95 % interval", "error of E", "L2 error", "ms a start", "others"]

@@ -71,7 +71,8 @@ def of_sweep(summary: Results, seeds: bytes, config: str, figures: Pictures = NO
     link = download("seeds.csv", seeds, "Every start as CSV") if len(seeds) <= LONGEST else ""
     report = section("Starts", f"<pre>{escaped(tables.sweep_report(summary))}</pre>{link}")
     parts = [report, drawings(figures), origin(summary, config)]
-    return whole(summary, "".join(parts), [], ("potential", "statistics", "seconds", "versions"))
+    kept = [name for name in ("potential", "packet", "statistics", "seconds", "versions") if name in summary]
+    return whole(summary, "".join(parts), [], kept, _equation(summary))
 
 
 def whole(
@@ -128,6 +129,8 @@ def _equation(results: Results) -> str:
     potential |= dict(zip(("left", "right"), results.get("walls", ()), strict=False))
     numbers = [f"{key} {_shown(value)}" for key, value in potential.items()
                if value not in ("", []) and not (isinstance(value, list) and len(value) > MOST_SHOWN)]  # fmt: skip
+    if "packet" in results:
+        return f"i ψ_t = −ψ″ + V ψ; {', '.join(numbers)}"
     if units["length"] == "L":
         return f"−ψ″ + V ψ = E ψ; {', '.join(numbers)}"
     where = words.signs(f"{units['length']} and {units['energy']}")

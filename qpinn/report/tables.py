@@ -249,15 +249,17 @@ def sweep_report(summary: Mapping[str, Any]) -> str:
     """The content of summary.json for a terminal."""
     stats, spent = summary["statistics"], summary["seconds"]
     rows = [[name, str(count), f"{100 * count / stats['starts']:.1f} %"] for name, count in stats["outcomes"].items()]
-    low, high = stats["success"]["wilson_95"]
+    low, high = (100 * end for end in stats["success"]["wilson_95"])
+    goal = stats.get("goal", "right state")
     lines = [
         plain(["outcome", "starts", "share"], [row for row in rows if row[1] != "0"]), "",
-        f"  right state: {100 * stats['success']['rate']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f} %)",
+        f"  {goal}: {100 * stats['success']['rate']:.1f} % (95 % interval {low:.1f} to {high:.1f} %)",
     ]  # fmt: skip
-    given = summary["route"]["energy"] == "fixed"
+    given = summary["route"].get("energy") == "fixed"
     lines += ["  E was given"] if given else []
-    for key, name in (("relative_error_energy", "error of E"), ("relative_l2_psi", "L2 error of psi")):
-        spread = stats[key]
+    for key, name in (("relative_error_energy", "error of E"), ("relative_l2_psi", "L2 error of psi"),
+                      ("bound", "its own bound")):  # fmt: skip
+        spread = stats.get(key)
         if spread and not (given and key == "relative_error_energy"):
             lines.append(f"  {name}: median {number(spread['median'])}, 95 % below {number(spread['95%'])}, "
                          f"worst {number(spread['max'])}")  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from qpinn.analysis import followed
 from qpinn.analysis.statistics import TOLERANCES, Columns, outcomes
 from qpinn.runs.files import read_npz, write_atomically
 
@@ -71,6 +72,21 @@ def write_table(folder: Path, columns: Columns, first_seed: int, values: np.ndar
             *(_text(columns[name][i]) for name in plain), *map(_text, to), *(_text(n * per_step[i]) for n in to),
             ended[i], columns["steps"][i] + 1 if bad else "",
         ])  # fmt: skip
+    write_atomically(folder / "seeds.csv", text.getvalue().encode())
+
+
+def write_packets(folder: Path, columns: Columns, first_seed: int, values: np.ndarray | None, vary: str | None) -> None:
+    """seeds.csv of waves of a packet: one row a start."""
+    plain, ended, text = (
+        ["error", "bound", "norm", "loss", "steps", "seconds"],
+        followed.outcomes(columns),
+        io.StringIO(),
+    )
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["seed", *([vary] if vary else []), *plain, "outcome"])
+    for i, number in enumerate(columns["number"]):
+        varied = [_text(values[number])] if vary and values is not None else []
+        writer.writerow([first_seed + number, *varied, *(_text(columns[name][i]) for name in plain), ended[i]])
     write_atomically(folder / "seeds.csv", text.getvalue().encode())
 
 

@@ -12,7 +12,7 @@ from tests_support import system_of
 
 import qpinn
 from qpinn.analysis import statistics
-from qpinn.drivers import discretize, eigenstates, sweep
+from qpinn.drivers import discretize, eigenstates, sweep, sweep_job
 from qpinn.drivers.mapping import from_mapping
 from qpinn.drivers.settings import Settings
 from qpinn.drivers.sweep_settings import VARIABLE, Sweep, with_value
@@ -222,7 +222,7 @@ def test_a_lane_reaches_no_other(value):
     system = system_of(job.potential, job.settings)
 
     def trained(weights):
-        many = sweep.with_value(system._replace(seed=np.arange(3)), "loss.norm", np.array(weights))
+        many = sweep_job.with_value(system._replace(seed=np.arange(3)), "loss.norm", np.array(weights))
         lanes = varied(system, many, 3, sweep.devices(1))
         return loop.fit(loop.compiled(lanes, course), lanes, course)
 
@@ -285,7 +285,7 @@ def test_every_number_that_may_vary_reaches_its_place(key, optimizer):
     job = _job({"optimizer": optimizer, "energy": "fixed" if key == "energy.value" else "trainable"})
     changed = with_value(job.settings, key, 0.75)
     one, other = (system_of(job.potential, settings) for settings in (job.settings, changed))
-    moved = sweep.with_value(one, key, jnp.asarray(0.75))
+    moved = sweep_job.with_value(one, key, jnp.asarray(0.75))
     assert jax.tree.structure(moved) == jax.tree.structure(other)
     for a, b in zip(jax.tree.leaves(moved), jax.tree.leaves(other), strict=True):
         np.testing.assert_array_equal(a, b)
