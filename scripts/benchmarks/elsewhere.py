@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -15,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from in_qmsolve import PROBLEMS as QMSOLVE
+from in_qmsolve_time import PROBLEMS as MOVING
 
 REFINED = {
     "x^2 + y^2 + 0.1 x^2 y^2": (3, 4), "x^2 + y^2 + x^2 y^2": (3, 4), "Henon-Heiles, 0.1118": (3, 4),
@@ -104,24 +106,47 @@ def graded(ends: np.ndarray, cells: int) -> np.ndarray:
     return np.unique(np.concatenate(pieces))
 
 
-def by_qmsolve() -> Iterator[dict[str, Any]]:
-    """What qmsolve gives for each of its problems and grids, its points further apart by one step in N, and mended."""
+@contextlib.contextmanager
+def with_qmsolve() -> Iterator[tuple[str, str]]:
+    """The Python of a new environment with qmsolve, and why it did not install, if it did not."""
     with tempfile.TemporaryDirectory() as folder:
-        python = str(Path(folder) / "bin" / "python")
+        python, failed = str(Path(folder) / "bin" / "python"), ""
         for command in (
             [sys.executable, "-m", "venv", folder],
             [python, "-m", "pip", "install", "-q", f"qmsolve=={RELEASE}"],
         ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode:
-                yield {"failed": f"did not install: {last_line(done.stderr)}"}
-                return
+                failed = f"did not install: {last_line(done.stderr)}"
+                break
+        yield python, failed
+
+
+def by_qmsolve() -> Iterator[dict[str, Any]]:
+    """What qmsolve gives for each of its problems and grids, its points further apart by one step in N, and mended."""
+    with with_qmsolve() as (python, failed):
+        if failed:
+            yield {"failed": failed}
+            return
         script = str(Path(__file__).resolve().with_name("in_qmsolve.py"))
         for name, (dimension, *_) in QMSOLVE.items():
             for points, method in GRIDS[dimension]:
                 for mended in (False, True):
                     found = output([python, script, name, points, method, str(int(mended))])
                     yield {"problem": name, "points": int(points), "method": method, "mended": mended, **found}
+
+
+def packets_by_qmsolve(points: int, steps: int) -> Iterator[dict[str, Any]]:
+    """What qmsolve gives for each of its problems in time, by its two methods."""
+    with with_qmsolve() as (python, failed):
+        if failed:
+            yield {"failed": failed}
+            return
+        script = str(Path(__file__).resolve().with_name("in_qmsolve_time.py"))
+        for name in MOVING:
+            for method in ("split-step", "crank-nicolson"):
+                found = output([python, script, name, str(points), str(steps), method])
+                yield {"problem": name, "method": method, **found}
 
 
 def by_recipe(steps: int) -> list[dict[str, Any]]:
@@ -135,19 +160,19 @@ def by_recipe(steps: int) -> list[dict[str, Any]]:
         return list(json.loads(rows.read_text()))
 
 
-def output(command: list[str]) -> dict[str, Any]:
+def output(command: list[str], pinned: bool = True) -> dict[str, Any]:
     """What a command prints as its last line, and its seconds; or why it failed."""
     begun = time.perf_counter()
-    finished = run(command)
+    finished = run(command, pinned)
     seconds = time.perf_counter() - begun
     if finished.returncode:
         return {"failed": last_line(finished.stderr), "seconds": seconds}
     return {**json.loads(last_line(finished.stdout)), "seconds": seconds}
 
 
-def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command on one core, with nothing compiled before."""
-    core = ["taskset", "-c", "0"] if platform.system() == "Linux" else []
+def run(command: list[str], pinned: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command with nothing compiled before, on one core if it is pinned."""
+    core = ["taskset", "-c", "0"] if pinned and platform.system() == "Linux" else []
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "JAX_COMPILATION_CACHE_DIR": cache, "OPENBLAS_NUM_THREADS": "1"}
         return subprocess.run([*core, *command], capture_output=True, text=True, env=environment)

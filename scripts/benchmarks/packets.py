@@ -36,6 +36,9 @@ PROBLEMS: dict[str, dict[str, Any]] = {
 
 TOLERANCES = (1e-6, 1e-7)
 SEEDS = 8
+GRID = (2048, 2000)
+"""Points and steps of qmsolve."""
+
 AT = 4001
 """Points that routes are compared on."""
 
@@ -45,9 +48,8 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     parser.add_argument("--scale", type=float, default=1.0, help="a smaller number: fewer random packets")
     parser.add_argument("--row", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--only", choices=("problems", "networks", "random", "page"), help="measure this part, keep the others"
-    )
+    parts = ("problems", "qmsolve", "networks", "random", "page")
+    parser.add_argument("--only", choices=parts, help="measure this part, keep the others")
     arguments = parser.parse_args()
     if arguments.row:
         name, *numbers = json.loads(arguments.row)
@@ -58,6 +60,8 @@ def main() -> int:
     where = stamp()
     if arguments.only in (None, "problems"):
         measured["problems"] = {"rows": list(problems()), **where}
+    if arguments.only in (None, "qmsolve"):
+        measured["qmsolve"] = {"entries": list(by_qmsolve()), **where}
     if arguments.only in (None, "networks"):
         measured["networks"] = {"entries": networks(), **where}
     if arguments.only in (None, "random"):
@@ -90,6 +94,19 @@ def problems() -> Iterator[dict[str, Any]]:
         print(name, f"doubt {doubt:.1e}", {key: found[key] for key in ("split", "crank")},
               [(one["error"], one["bound"], one["seconds"]) for one in found["qpinn"]], flush=True)  # fmt: skip
         yield found
+
+
+def by_qmsolve() -> Iterator[dict[str, Any]]:
+    """The problems without a drive by qmsolve, against the references."""
+    for entry in elsewhere.packets_by_qmsolve(*GRID):
+        if "failed" not in entry:
+            problem = PROBLEMS[entry["problem"]]
+            x = points(problem)
+            psi = np.array(entry.pop("real")) + 1j * np.array(entry.pop("imaginary"))
+            exact, _ = reference(problem, x)
+            entry["error"] = distance(psi_on(np.array(entry.pop("x")), psi, x), exact, x)
+        print(entry, flush=True)
+        yield entry
 
 
 def psi_on(grid: np.ndarray, psi: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -200,9 +217,8 @@ def networks() -> list[dict[str, Any]]:
     from concurrent.futures import ThreadPoolExecutor
 
     def one(asked: tuple[str, float, int]) -> dict[str, Any]:
-        entry = elsewhere.output(
-            [sys.executable, str(Path(__file__).resolve()), "--row", json.dumps(["network", *asked])]
-        )
+        words = [sys.executable, str(Path(__file__).resolve()), "--row", json.dumps(["network", *asked])]
+        entry = elsewhere.output(words, pinned=False)
         print(asked, entry, flush=True)
         return entry  # type: ignore[no-any-return]
 
@@ -315,13 +331,17 @@ def page(measured: Mapping[str, Any]) -> str:
                              f"{found[key]['seconds']:.2f}"])  # fmt: skip
             rows.append([found["problem"], "the reference's own", f"{found['doubt']:.1e}", "", "", ""])
         parts.append(markdown(["problem", "route", "error", "bound", "estimate", "seconds"], rows))
+    if "qmsolve" in measured:
+        rows = [[entry.get("problem", ""), entry.get("method", ""), *([entry["failed"], ""] if "failed" in entry else
+                 [f"{entry['error']:.1e}", f"{entry['solve_seconds']:.2f}"])]
+                for entry in measured["qmsolve"]["entries"]]  # fmt: skip
+        parts += ["## The same by qmsolve", line(measured["qmsolve"]), QMSOLVE,
+                  markdown(["problem", "method", "error", "seconds"], rows)]  # fmt: skip
     if "networks" in measured:
-        rows = []
+        rows, entries = [], measured["networks"]["entries"]
         for name in PROBLEMS:
             for share in SHARES:
-                some = [
-                    one for one in measured["networks"]["entries"] if (one["problem"], one["share"]) == (name, share)
-                ]
+                some = [one for one in entries if (one["problem"], one["share"]) == (name, share)]
                 rows.append([name, f"{share:g} T", *(", ".join(f"{one[key]:.2g}" for one in some)
                              for key in ("error", "bound", "norm", "loss", "seconds"))])  # fmt: skip
         parts += ["## The same by one network of (t, x)", line(measured["networks"]), NETWORKS, markdown(
@@ -357,11 +377,16 @@ ABOUT = (
     "they have a digit or two."
 )
 
+QMSOLVE = (
+    f"qmsolve {elsewhere.RELEASE} on {GRID[0]} points in {GRID[1]} steps, in an environment of its own; seconds of its "
+    "`run`. Its split steps have a ring instead of walls, and it has no drive."
+)
+
 NETWORKS = (
     "The recipe of physics-informed networks, `ansatz=envelope start=random`: psi0 and the walls exact, a complex "
     "network of 3 x 50 units, 2000 steps of Adam and 1000 of L-BFGS on 48 x 48 even points, two seeds, two at a time "
-    "on two cores. *T* is the time of the problem above. The error is the distance from the default route; the bound is "
-    "of the network's own residual. A norm of 1 is not built in."
+    "on two cores. *T* is the time of the problem above. The error is the distance from the default route; the bound "
+    "is of the network's own residual. A norm of 1 is not built in."
 )
 
 RANDOM = (
