@@ -182,7 +182,7 @@ OVERRIDES = "overrides.txt"
 RUNNING = ("output", "resume", "save_every", "requeue", "debug", "figures")
 """Keys that say where and how a run is made, not what it is."""
 
-EVOLVED = ("packet", "drive", "times", "divide", "causal")
+EVOLVED = ("packet", "drive", "times", "divide", "transmission", "causal")
 """Keys of a packet in time."""
 
 OTHERS = ("potential", "hamiltonian", "sweep", "bands", "vary", "range", "points", *EVOLVED)
@@ -357,9 +357,14 @@ def asked(values: dict[str, Any]) -> Any:
 
 def divided(values: dict[str, Any], question: Any, potential: Any, chosen: Any) -> Any:
     """The place of division of a config, whose problem can be solved. Raises ValueError."""
-    from qpinn.drivers import evolve, evolve_places
+    from qpinn.drivers import evolve, evolve_places, transmitted
 
-    evolve_places.division_of(evolve.check(potential, question, chosen), values["divide"])
+    problem = evolve.check(potential, question, chosen)
+    if not isinstance(values["transmission"], bool):
+        raise ValueError(f"transmission={values['transmission']}: must be true or false")
+    if values["transmission"]:
+        transmitted.checked(problem)
+    evolve_places.division_of(problem, values["divide"])
     return values["divide"]
 
 

@@ -45,6 +45,8 @@ def main() -> int:
         except ValueError as error:
             _cli.fail(str(error))
     content, grid = files.summary(result, divide), files.arrays(result)
+    if values["transmission"]:
+        content["through"] = result.transmitted()._asdict()
     folder = _cli.fresh(Path(config.hydra.run.dir))  # not before: what is stopped leaves no half of one
     _signals.keep(lambda: f"stopped by a signal; the results are in {folder}")  # they are written in less than a second
     _cli.write_config(config, folder)

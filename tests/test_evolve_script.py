@@ -263,3 +263,17 @@ def test_a_sweep_without_that_experiment_has_no_packet(tmp_path):
     finished = call("sweep", "packet=gaussian", f"output={tmp_path}")
     assert finished.returncode == 2
     assert finished.stderr.startswith("error: packet=gaussian: a sweep is of levels, or, with experiment=paper/time")
+
+
+def test_what_should_get_through_is_told_beside_what_has(tmp_path):
+    words = ["experiment=time/tunnelling", "tol=1e-2", "figures=essential", "figures.format=png", "figures.dpi=40"]
+    finished = call("evolve", *words, f"output={tmp_path}")
+    assert finished.returncode == 0, finished.stderr
+    assert "average of T(E) over the waves of psi0" in finished.stdout
+    content, _ = files.read(_folder(tmp_path))
+    through, right = content["through"], content["series"]["right"][-1]
+    assert through["side"] == "right"
+    assert abs(through["value"] - right) <= through["bound"] + content["series"]["right_bound"][-1]
+    refused = call("evolve", "potential=barrier", "transmission=true", f"output={tmp_path}")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: transmission=true: ")

@@ -109,6 +109,7 @@ def run(potential: Any, asked: Asked, settings: Settings, callbacks: Sequence[Ca
                     break
                 continue
             tried.append(now)
+            _check_rounding(problem, now)
             if now.final <= problem.tol or now.hopeless(problem.tol) or (len(tried) > 1 and _stalls(tried[-2], now)):
                 break
             energy, phase = _next(now, problem.tol)
@@ -124,6 +125,14 @@ def run(potential: Any, asked: Asked, settings: Settings, callbacks: Sequence[Ca
 
 class TooLargeError(ValueError):
     """A basis with more functions, or a time with more intervals, than can be had."""
+
+
+def _check_rounding(problem: Problem, now: Round) -> None:
+    """Raise ValueError where no basis meets the tolerance, since phases e_n t are rounded."""
+    least = float(bounds.rounding(now.start, now.basis.energies, now.edges).sum())
+    if least > problem.tol:
+        raise ValueError(f"times: rounding of the phases E t alone may move psi by {least:.1g} until the last of them, "
+                         f"more than tol={problem.tol:g}; shorter times, or tol={2 * least:.0e} at least")  # fmt: skip
 
 
 def _round(problem: Problem, settings: Settings, energy: float, phase: float) -> Round:

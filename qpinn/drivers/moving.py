@@ -252,6 +252,13 @@ class Moving:
         value = np.clip(value.reshape(np.shape(t)), 0.0, None)
         return Known(value, bounds.of_probability(value, self.bound(t)))
 
+    def transmitted(self) -> Any:
+        """What gets through in the end: the average of T(E) over the waves of the packet, see
+        `qpinn.drivers.transmitted`. Raises ValueError for a packet that does not come from a lead."""
+        from qpinn.drivers import transmitted
+
+        return transmitted.transmitted(self.problem)
+
     def plot(self, ax: Any = None) -> Any:
         """|psi|^2 over x and t. Returns Axes of Matplotlib: `ax`, or those of a new figure."""
         from qpinn.report import evolution_figures, style  # not before: Matplotlib takes long to import

@@ -156,9 +156,18 @@ def _status_of_training(content: Content, at: str) -> list[str]:
             f"{content['route']['label']}: {taken}{bad}; {sum(spent.values()):.1f} s"]  # fmt: skip
 
 
+def through(content: Content) -> list[str]:
+    """What should get through in the end, if that was asked for."""
+    if content.get("through") is None:
+        return []
+    found = content["through"]
+    return [f"average of T(E) over the waves of psi0: {known(found['value'], found['bound'])} get through to the "
+            f"{found['side']} in the end"]  # fmt: skip
+
+
 def report(content: Content) -> str:
     """Table and status."""
-    lines = "\n".join(f"  {line}" for line in status(content))
+    lines = "\n".join(f"  {line}" for line in [*through(content), *status(content)])
     return f"{tables.plain(*table(content), left=0)}\n\n{lines}"
 
 

@@ -174,6 +174,9 @@ def probability(data: EvolutionData) -> Figure:
         value, known = data.series(name), data.series(f"{name}_bound")
         axes.plot(data.t, value, color=color, linestyle=line, label=f"$P(x {sign}$ {place}$)$")
         axes.fill_between(data.t, value - known, value + known, color=color, alpha=0.3, linewidth=0)
+    through = data.content.get("through")
+    if through is not None:
+        axes.axhline(through["value"], color=GREY, linestyle=":", linewidth=1.0, zorder=1, label="average of $T(E)$")
     axes.set_ylim(-0.03, 1.03)
     axes.set_ylabel("probability")
     _over_time(axes, data)

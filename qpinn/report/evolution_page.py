@@ -50,7 +50,7 @@ def of_packet(
         "settings": {"ends": {"left": left, "right": right}},
     }
     drawn = {"x": grid["x"], "v": grid["v"], "psi": density}
-    lines = evolution.status(content)
+    lines = [*evolution.status(content), *evolution.through(content)]
     link = page.download("evolve.csv", files.table(content).encode(), "every time as CSV")
     numbers = f"<pre>{page.escaped(tables.plain(*evolution.table(content), left=0))}</pre>"
     table = f"{numbers}{link}{page_levels.picked(states, 'time')}"

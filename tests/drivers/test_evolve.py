@@ -10,8 +10,10 @@ from scipy import linalg, sparse
 from scipy.integrate import solve_ivp
 
 from qpinn.bounds import evolution as bounds
+from qpinn.drivers import packet_problem, transmitted
 from qpinn.drivers.evolve import evolve
 from qpinn.drivers.scatter import scatter
+from qpinn.drivers.settings import Settings
 from qpinn.physics import drives, packets, potentials
 from qpinn.physics.units import of, time
 
@@ -214,12 +216,48 @@ def test_what_gets_through_is_what_scattering_says():
     """P beyond the barrier once the packet has passed it, and the integral of |phi(k)|^2 T(k): two routes."""
     barrier = potentials.barrier(domain=[-21.0, 21.0], center=0.0, width=0.5, height=20.0)
     packet = evolve(barrier, packets.gaussian(center=-7.0, width=1.0, momentum=4.0), [0, 2.4], tol=2e-6)
-    through = packet.probability([0.25, np.inf], 2.4)
+    through, said = packet.probability([0.25, np.inf], 2.4), packet.transmitted()
     nodes, weights = np.polynomial.legendre.leggauss(200)
     k = 4 + 3.9 * nodes
     density = np.sqrt(2 / np.pi) * np.exp(-2 * (k - 4) ** 2)
     expected = 3.9 * np.sum(weights * density * scatter(barrier, k**2).T)
     assert abs(through.value - expected) <= through.bound + 5e-6  # of its slow part, which is still at the barrier
+    assert said.side == "right"
+    assert abs(said.value - expected) < 1e-6
+    assert abs(said.value - expected) <= said.bound < 1e-4
+
+
+def test_what_gets_through_does_not_depend_on_the_side_that_it_comes_from():
+    """V = 0 on the left and 7 on the right, with a barrier between: T is the same both ways at the same energy."""
+    step = potentials.expression((-20, 20), "7*heaviside(x) + 5*heaviside(0.4-abs(x))")
+    right, left = (
+        evolve(step, packets.gaussian(center, 1.2, k), [0, 0.01], tol=1e-3).transmitted()
+        for center, k in ((-9.0, 4.0), (9.0, -3.0))
+    )  # of the same mean energy, 16
+    assert (right.side, left.side) == ("right", "left")
+    for found, k, level in ((right, 4.0, 0.0), (left, 3.0, 7.0)):
+        nodes, weights = np.polynomial.legendre.leggauss(300)
+        waves = k + 2.4 * nodes
+        density = 1.2 * np.sqrt(2 / np.pi) * np.exp(-2 * 1.44 * (waves - k) ** 2)
+        expected = 2.4 * np.sum(weights * density * scatter(step, level + waves**2).T)
+        assert abs(found.value - expected) <= found.bound + 1e-8
+        assert found.bound < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("packet", "drive", "words"),
+    [
+        (packets.eigenstate(0), None, "do not come from a lead"),
+        (packets.gaussian(0.0, 1.0, 3.0), None, "lies where V is not"),
+        (packets.gaussian(-9.0, 1.0, -3.0), None, "moves away from V"),
+        (packets.gaussian(-9.0, 1.0, 3.0), drives.dipole(), "leave out the drive"),
+    ],
+)
+def test_what_has_no_transmission_is_refused(packet, drive, words):
+    barrier = potentials.barrier(domain=[-20.0, 20.0], center=0.0, width=0.5, height=20.0)
+    problem = packet_problem.problem_of(barrier, packet_problem.asked(packet, drive, [0, 0.1]), Settings())
+    with pytest.raises(ValueError, match=words):
+        transmitted.checked(problem)
 
 
 def test_units_change_nothing_but_the_numbers():
@@ -327,3 +365,17 @@ def test_exponentials_of_a_matrix_agree_on_a_barrier():
     psi0 = solution.packet.at(x) / np.sqrt(h * np.sum(np.abs(solution.packet.at(x)) ** 2))
     other = states @ (np.exp(-0.004j * energies) * (states.T @ psi0))
     assert np.sqrt(h * np.sum(np.abs(solution.psi(0.004, x) - other) ** 2)) < 2e-3
+
+
+@pytest.mark.parametrize("end", [1e9, 1e12])
+def test_times_that_no_basis_can_carry_are_refused_with_the_tolerance_that_can_be_had(end):
+    with pytest.raises(ValueError, match=r"times: rounding .* at least") as caught:
+        evolve(potentials.infinite_well(), packets.superposition([0, 1]), [0, end], tol=1e-6)
+    assert "\n" not in str(caught.value)
+    carried = float(str(caught.value).rpartition("tol=")[2].split()[0])
+    if carried < 0.1:
+        solution = evolve(potentials.infinite_well(), packets.superposition([0, 1]), [0, end], tol=carried)
+        t = solution.times
+        x = solution.position(t)
+        beat = np.cos(3 * np.pi**2 * t)
+        assert np.abs(np.abs(x.value - 0.5) - 16 / (9 * np.pi**2) * np.abs(beat)).max() <= x.bound.max()
