@@ -2,7 +2,7 @@
 
 python scripts/benchmarks/packets.py                  # about half an hour on two cores
 python scripts/benchmarks/packets.py --scale 0.1      # fewer random packets
-python scripts/benchmarks/packets.py --only networks  # a quarter of an hour: one network for each problem, trained
+python scripts/benchmarks/packets.py --only networks  # ten minutes: one network for each problem, trained
 """
 
 from __future__ import annotations
@@ -203,8 +203,8 @@ def row(name: str, tol: float, seed: int) -> dict[str, Any]:
 
 RECIPE: dict[str, Any] = {
     "ansatz": "envelope", "start": "random", "network": {"width": 50, "depth": 3, "init": "glorot"},
-    "sampling": {"name": "uniform", "points": 48},
-    "optimizer": {"name": "adam_lbfgs", "steps": 3000, "adam_steps": 2000, "learning_rate": 5e-3, "schedule": "cosine"},
+    "sampling": {"name": "random", "points": 2500},
+    "optimizer": {"name": "adam", "steps": 4000, "chunk": 50, "learning_rate": 5e-3, "schedule": "cosine"},
 }  # fmt: skip
 """Of a network of (t, x)."""
 
@@ -223,7 +223,7 @@ def networks() -> list[dict[str, Any]]:
         return entry  # type: ignore[no-any-return]
 
     with ThreadPoolExecutor(2) as pool:
-        return list(pool.map(one, [(name, share, seed) for name in PROBLEMS for share in SHARES for seed in range(2)]))
+        return list(pool.map(one, [(name, share, seed) for name in PROBLEMS for share in SHARES for seed in (0,)]))
 
 
 def network(name: str, share: float, seed: int) -> dict[str, Any]:
@@ -384,9 +384,10 @@ QMSOLVE = (
 
 NETWORKS = (
     "The recipe of physics-informed networks, `ansatz=envelope start=random`: psi0 and the walls exact, a complex "
-    "network of 3 x 50 units, 2000 steps of Adam and 1000 of L-BFGS on 48 x 48 even points, two seeds, two at a time "
-    "on two cores. *T* is the time of the problem above. The error is the distance from the default route; the bound "
-    "is of the network's own residual. A norm of 1 is not built in."
+    "network of 3 x 50 units, 4000 steps of Adam, 2500 random points drawn anew every 50 steps; two at a time on two "
+    "cores. *T* is the time of the problem above. The error is the distance from the default route; the bound is of "
+    "the network's own residual. A norm of 1 is not built in. A loss of 1 is that of psi = psi0: in the long box of "
+    "the barrier the network does not learn waves that are so short."
 )
 
 RANDOM = (

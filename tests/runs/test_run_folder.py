@@ -9,8 +9,10 @@ import crossings
 import inputs
 import many
 import numpy as np
+import packets
 import pages
 import pytest
+import scattering_page
 import sensitivity
 import yaml
 from tests_support import ROOT, train
@@ -72,6 +74,8 @@ def test_the_tables_of_the_benchmark_are_those_of_its_numbers():
         ("many", many.page),
         ("inputs", inputs.page),
         ("boxes", boxes_page.page),
+        ("packets", packets.page),
+        ("scattering", scattering_page.page),
     ],
 )
 def test_the_pages_are_those_of_their_numbers(name, page):
