@@ -342,8 +342,8 @@ def page(measured: Mapping[str, Any]) -> str:
         for name in PROBLEMS:
             for share in SHARES:
                 some = [one for one in entries if (one["problem"], one["share"]) == (name, share)]
-                rows.append([name, f"{share:g} T", *(", ".join(f"{one[key]:.2g}" for one in some)
-                             for key in ("error", "bound", "norm", "loss", "seconds"))])  # fmt: skip
+                numbers = [f"{one[key]:.2g}" for one in some for key in ("error", "bound", "norm", "loss")]
+                rows.append([name, f"{share:g} T", *numbers, *(f"{one['seconds']:.0f}" for one in some)])
         parts += ["## The same by one network of (t, x)", line(measured["networks"]), NETWORKS, markdown(
             ["problem", "time", "error", "bound", "norm", "loss", "seconds"], rows)]  # fmt: skip
     if "random" in measured:
