@@ -379,7 +379,9 @@ ABOUT = (
 
 QMSOLVE = (
     f"qmsolve {elsewhere.RELEASE} on {GRID[0]} points in {GRID[1]} steps, in an environment of its own; seconds of its "
-    "`run`. Its split steps have a ring instead of walls, and it has no drive."
+    "`run`. Its split steps have a ring instead of walls, and it has no drive. Their momenta run evenly from -pi N / L "
+    "to pi N / L with both ends, half a step beside those of the transform: a packet comes out 2 pi t / L beside its "
+    "place."
 )
 
 NETWORKS = (
