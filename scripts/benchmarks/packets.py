@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=_cli.ROOT / "docs")
     parser.add_argument("--scale", type=float, default=1.0, help="a smaller number: fewer random packets")
     parser.add_argument("--row", help=argparse.SUPPRESS)
-    parts = ("problems", "qmsolve", "networks", "random", "page")
+    parts = ("problems", "qmsolve", "networks", "starts", "random", "page")
     parser.add_argument("--only", choices=parts, help="measure this part, keep the others")
     arguments = parser.parse_args()
     if arguments.row:
@@ -64,6 +64,8 @@ def main() -> int:
         measured["qmsolve"] = {"entries": list(by_qmsolve()), **where}
     if arguments.only in (None, "networks"):
         measured["networks"] = {"entries": networks(), **where}
+    if arguments.only in (None, "starts"):
+        measured["starts"] = {"entries": list(starts(max(4, round(32 * arguments.scale)))), **where}
     if arguments.only in (None, "random"):
         _cli.use_cache()
         measured["random"] = {"entries": list(random_packets(max(4, round(200 * arguments.scale)))), **where}
@@ -226,6 +228,24 @@ def networks() -> list[dict[str, Any]]:
         return list(pool.map(one, [(name, share, seed) for name in PROBLEMS for share in SHARES for seed in (0,)]))
 
 
+SWEPT = (["potential=harmonic"], ["potential=barrier", "times=[0,0.02]"])
+"""Packets whose networks are swept over starts."""
+
+
+def starts(count: int) -> Iterator[dict[str, Any]]:
+    """What scripts/sweep.py says of so many starts of the experiment paper/time."""
+    import subprocess
+    import tempfile
+
+    for words in SWEPT:
+        with tempfile.TemporaryDirectory() as folder:
+            command = ["sweep.py", "experiment=paper/time", *words, f"sweep.seeds={count}", "figures=none",
+                       f"hydra.run.dir={folder}"]  # fmt: skip
+            subprocess.run([sys.executable, str(_cli.ROOT / "scripts" / command[0]), *command[1:]], check=True)
+            summary = json.loads((Path(folder) / "summary.json").read_text())
+            yield {"words": words, "statistics": summary["statistics"], "seconds": summary["seconds"]}
+
+
 def network(name: str, share: float, seed: int) -> dict[str, Any]:
     """A problem for a share of its time by a network, compared with qpinn's default route."""
     from qpinn.drivers.evolve import evolve
@@ -346,6 +366,27 @@ def page(measured: Mapping[str, Any]) -> str:
                 rows.append([name, f"{share:g} T", *numbers, *(f"{one['seconds']:.0f}" for one in some)])
         parts += ["## The same by one network of (t, x)", line(measured["networks"]), NETWORKS, markdown(
             ["problem", "time", "error", "bound", "norm", "loss", "seconds"], rows)]  # fmt: skip
+    if "starts" in measured:
+        rows = []
+        for entry in measured["starts"]["entries"]:
+            stats = entry["statistics"]
+            spread = [", ".join(f"{stats[key][name]:.1e}" for name in ("median", "95%", "max"))
+                      for key in ("relative_l2_psi", "bound")]  # fmt: skip
+            ended = ", ".join(f"{number} {name}" for name, number in stats["outcomes"].items() if number)
+            rows.append(
+                [
+                    f"`{' '.join(entry['words'])}`",
+                    str(stats["starts"]),
+                    ended,
+                    *spread,
+                    str(stats["outside"]),
+                    f"{stats['rank_correlation_loss_l2']:.2f}",
+                    f"{entry['seconds']['per_start']:.0f}",
+                ]
+            )
+        parts += ["## Starts of a network", line(measured["starts"]), STARTS, markdown(
+            ["packet", "starts", "ends", "error: median, 95 %, worst", "bound", "outside", "rank correlation",
+             "seconds a start"], rows)]  # fmt: skip
     if "random" in measured:
         parts += ["## Random packets", line(measured["random"])]
         entries = measured["random"]["entries"]
@@ -390,6 +431,11 @@ NETWORKS = (
     "cores. *T* is the time of the problem above. The error is the distance from the default route; the bound is of "
     "the network's own residual. A norm of 1 is not built in. A loss of 1 is that of psi = psi0: in the long box of "
     "the barrier the network does not learn waves that are so short."
+)
+
+STARTS = (
+    "`scripts/sweep.py experiment=paper/time`: random starts of one network, all else alike. *Outside*: an error "
+    "larger than the bound. The rank correlation is that of loss and error over the starts."
 )
 
 RANDOM = (
