@@ -199,11 +199,12 @@ def plain(config: Any) -> dict[str, Any]:
 
 
 def contents(config: Any) -> dict[str, str]:
-    """The SHA-256 of the file that a potential is read from, if it is: another content is another problem."""
+    """The SHA-256 of the files that a potential and a packet are read from: another content is another problem."""
     from qpinn.runs import status
 
-    content = status.content(config.potential.get("file"))
-    return {} if content is None else {"file": content}
+    files = {"file": config.potential.get("file"), "packet": (config.get("packet") or {}).get("file")}
+    read = {key: status.content(path) for key, path in files.items()}
+    return {key: content for key, content in read.items() if content is not None}
 
 
 def write_config(config: Any, folder: Path) -> None:

@@ -118,13 +118,13 @@ def _check_key(override: Any, keys: Sequence[str], groups: Sequence[str]) -> Non
             _cli.fail(f"{name}.{key}={value[key]}: unknown key; {hint}allowed: {', '.join(inside)}")
 
 
-def _check_mixture(overrides: Sequence[Any]) -> None:
+def _check_mixture(overrides: Sequence[Any], primary: str) -> None:
     """Refuse an experiment of one potential with another potential."""
     chosen = {override.key_or_group: override.value() for override in overrides}
     experiment, potential = chosen.get("experiment"), chosen.get("potential")
     own = _potential_of(experiment) if experiment and potential else None
     if own not in (None, potential):
-        others = [name for name in choices("experiment") if _potential_of(name) in (None, potential)]
+        others = [name for name in choices("experiment", primary) if _potential_of(name) in (None, potential)]
         _cli.fail(f"potential={potential}: experiment={experiment} is of potential={own}; allowed with "
                   f"potential={potential}: experiment={', '.join(others)}")  # fmt: skip
 
@@ -227,7 +227,7 @@ def check(
         try:
             words = parser.parse_overrides(overrides)
             _check_names(words, primary)
-            _check_mixture(words)
+            _check_mixture(words, primary)
             _check_underflow(words)
             whole = composed(overrides, primary, with_hydra=True)
             _, settings = _cli.read(whole)

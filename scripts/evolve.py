@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ def main() -> int:
         print(f"{potential.name}: {wave_bench.describe_route(settings)['label']}; seed {settings.seed}", flush=True)
     with Bar("step" if trained else "basis", ROUNDS, kept=False) as bar:
         try:
-            result = evolve.run(potential, asked, settings, [followed(bar) if trained else bar])
+            result = evolve.run(potential, asked, settings, [partial(shown, bar) if trained else bar])
+            content, grid = files.summary(result, divide), files.arrays(result)
+            if values["transmission"]:
+                content["through"] = result.transmitted()._asdict()
         except ValueError as error:
             _cli.fail(str(error))
-    content, grid = files.summary(result, divide), files.arrays(result)
-    if values["transmission"]:
-        content["through"] = result.transmitted()._asdict()
     folder = _cli.fresh(Path(config.hydra.run.dir))  # not before: what is stopped leaves no half of one
     _signals.keep(lambda: f"stopped by a signal; the results are in {folder}")  # they are written in less than a second
     _cli.write_config(config, folder)
@@ -62,14 +63,9 @@ def main() -> int:
     return _cli.NON_FINITE if content.get("training") == "non-finite" else 0
 
 
-def followed(bar: Bar) -> Any:
-    """A callback of a training: its progress, and its end where a signal comes."""
-
-    def shown(progress: Any) -> bool:
-        bar(progress.step, progress.steps, f"loss {progress.loss:.1e}")
-        return bool(_signals.came())
-
-    return shown
+def shown(bar: Bar, progress: Any) -> None:
+    """The progress of a training."""
+    bar(progress.step, progress.steps, f"loss {progress.loss:.1e}")
 
 
 def draw(folder: Path, content: dict[str, Any], choice: Any, started: float) -> None:

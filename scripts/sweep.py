@@ -190,7 +190,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
         return 0
     try:
         with Bar("start") as bar, status.at_work(folder):
-            facts = sweep.run(job, folder, partial(_shown, bar, kind.goal))
+            facts = sweep.run(kind, folder, partial(_shown, bar, kind.goal))
     except ValueError as error:  # it does not fit
         _cli.fail(str(error))
     columns = sweep.trained(job, folder)
@@ -199,7 +199,7 @@ def sweep(config: Any, folder: Path, started: float) -> int:
         print(f"{missing} of {job.sweep.seeds} starts are missing in {folder}: other processes train them, or the same "
               "command of any process goes on; the last one summarises", flush=True)  # fmt: skip
         return 0
-    summary = sweep.finish(job, folder, columns, facts, started)
+    summary = sweep.finish(kind, folder, columns, facts, started)
     figures, drawn = _cli.figures(config), {}
     if figures.name != "none":
         from qpinn.report import packet_sweep, sweep_figures

@@ -277,3 +277,37 @@ def test_what_should_get_through_is_told_beside_what_has(tmp_path):
     refused = call("evolve", "potential=barrier", "transmission=true", f"output={tmp_path}")
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: transmission=true: ")
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_place_of_division_may_lie_beyond_the_box_of_a_network(tmp_path):
+    finished = call("evolve", *WAVE, "divide=6", f"output={tmp_path}", "figures=none")
+    assert finished.returncode == 0, finished.stderr
+    content, _ = files.read(_folder(tmp_path))
+    assert content["walls"][1] < 6 == content["divide"]
+    assert content["series"]["right"][-1] == 0
+
+
+@pytest.mark.usefixtures("optax_promotion")
+def test_a_training_that_is_not_finite_is_told_and_drawn(tmp_path):
+    words = ["loss.unit=1e-30", "precision=float32", f"output={tmp_path}", "figures=essential", "figures.format=png"]
+    finished = call("evolve", *WAVE, *words, "figures.dpi=40")
+    assert finished.returncode == _cli.NON_FINITE
+    assert "then it was not finite" in finished.stdout
+    folder = _folder(tmp_path)
+    assert (folder / "report.html").is_file()
+    assert call("plot", str(folder), "figures=essential", "figures.format=png").returncode == 0
+
+
+def test_another_packet_in_the_same_file_is_another_sweep(tmp_path):
+    path, x = tmp_path / "psi.csv", np.linspace(-4, 4, 201)
+    words = [*WAVE, "packet=sampled", f"packet.file={path}", "sweep.seeds=1", "sweep.devices=1", "figures=none"]
+    folders = []
+    for center in (0.0, 0.5):
+        rows = "".join(f"{a:.6f},{b:.9f}\n" for a, b in zip(x, np.exp(-((x - center) ** 2)), strict=True))
+        path.write_text(f"x,re\n{rows}")
+        finished = script("sweep", *words, f"output={tmp_path / 'out'}")
+        assert finished.returncode == 0, finished.stderr
+        assert "finished before" not in finished.stdout
+        folders.append(len(list((tmp_path / "out").iterdir())))
+    assert folders == [1, 2]

@@ -25,7 +25,7 @@ from qpinn.runs import evolution as files
 class Problem:
     """A packet's problem, dimensionless.
 
-    potential  between its ends
+    potential  between its ends; bare: as it was given, where an end may be at infinity
     margins    lengths (left, right) over which psi is made to end where the domain goes on; 0 at an end of the domain
     times      (T,) ascending
     force      f of times, None without a drive; space: W, a potential
@@ -33,6 +33,7 @@ class Problem:
     """
 
     potential: Any
+    bare: Any
     margins: tuple[float, float]
     packet: Any
     times: Float[np.ndarray, "T"]
@@ -138,7 +139,11 @@ class Moving:
         kind = "packet" if self.drive is None else f"packet driven by {self.drive.label}"
         return (f"{type(self).__name__} of a {self.packet.name} {kind} in {self.given.name} from t = {self.times[0]:g} "
                 f"to {self.times[-1]:g} {self.unit_of_time}: |psi - exact| <= {self.series.final:.2g} "
-                f"({self.status} to {self.problem.tol:g}), {self._size}")  # fmt: skip
+                f"({self._met}), {self._size}")  # fmt: skip
+
+    @property
+    def _met(self) -> str:
+        return f"{self.status} to {self.problem.tol:g}"
 
     @property
     def _size(self) -> str:

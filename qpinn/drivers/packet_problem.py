@@ -108,7 +108,7 @@ def problem_of(potential: Any, asked: Asked, settings: Settings) -> Problem:
     left, right = (places.MARGIN * length if put else 0.0 for put in chosen)
 
     return Problem(
-        potential=boxed, margins=(left, right), packet=packet, times=dimensionless, force=force, space=space,
+        potential=boxed, bare=bare, margins=(left, right), packet=packet, times=dimensionless, force=force, space=space,
         tol=settings.tol or TOLERANCE,
     )  # fmt: skip
 

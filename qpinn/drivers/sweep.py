@@ -51,13 +51,14 @@ def kind(job: Job) -> Kind:
     return (InBox if job.settings.ansatz.name == "envelope" else Products)(job)
 
 
-def run(job: Job, folder: Path, callback: Callable[[Report], Any] = lambda report: None) -> dict[str, Any]:
+def run(job: Job | Kind, folder: Path, callback: Callable[[Report], Any] = lambda report: None) -> dict[str, Any]:
     """Train what is missing in `folder`/blocks of the share of this process, or of all, if its share is there.
 
     Returns seconds and sizes; the results are in the files.
     """
-    with jax.enable_x64(job.settings.precision == "float64"):
-        return _run(kind(job), folder, callback)
+    starts = job if isinstance(job, Kind) else kind(job)
+    with jax.enable_x64(starts.job.settings.precision == "float64"):
+        return _run(starts, folder, callback)
 
 
 def _run(starts: Kind, folder: Path, callback: Callable[[Report], Any]) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def _run(starts: Kind, folder: Path, callback: Callable[[Report], Any]) -> dict[
     width = starts.width(len(on))
     if jax.default_backend() == "cpu":
         starts.check_size(width * len(on))
+    kept = starts.kept()
     done = sweep_folder.finished(folder, sweep.seeds)
     share = _share(sweep, width * len(on), done)
     todo = np.flatnonzero(share & ~done)
@@ -82,7 +84,7 @@ def _run(starts: Kind, folder: Path, callback: Callable[[Report], Any]) -> dict[
         at = time.perf_counter()
         columns = train(numbers)
         columns["seconds"] = np.full(len(numbers), (time.perf_counter() - at) / len(numbers))
-        sweep_folder.write_block(folder, columns, starts.kept())
+        sweep_folder.write_block(folder, columns, kept)
         done[numbers] = True
         right += starts.right(columns)
         callback(Report(
@@ -109,13 +111,15 @@ def trained(job: Job, folder: Path) -> Columns:
     return {name: values[columns["number"] < job.sweep.seeds] for name, values in columns.items()}
 
 
-def finish(job: Job, folder: Path, columns: Columns, facts: dict[str, Any], started: float) -> dict[str, Any]:
+def finish(
+    job: Job | Kind, folder: Path, columns: Columns, facts: dict[str, Any], started: float
+) -> dict[str, Any]:  # fmt: skip
     """seeds.csv and summary.json of a sweep whose starts are all there. Returns the summary.
 
     started  `time.monotonic()` at which it did
     Its seconds are of all processes side by side: those of a start, divided by how many processes share the sweep.
     """
-    starts = kind(job)
+    starts = job if isinstance(job, Kind) else kind(job)
     job, count = starts.job, len(columns["number"])
     starts.write_table(folder, columns)
     seconds = float(np.sum(columns["seconds"])) / facts["processes"]

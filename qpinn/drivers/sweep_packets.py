@@ -29,6 +29,9 @@ from qpinn.typing import Params
 TIMES = 41
 """At which errors are kept."""
 
+KNOWN = 1e-3
+"""Largest bound of what starts are compared with."""
+
 VARIED = ("loss.residual", "loss.unit", "optimizer.")
 """Beginnings of keys that may differ between the starts."""
 
@@ -61,16 +64,19 @@ class Packets(Kind):
 
     @property
     def _exact(self) -> Evolution:
-        if self._on.exact is None:
-            raise ValueError("times: the default route, which all starts are compared with, has too many states here; "
-                             "a shorter time or a wider packet needs fewer")  # fmt: skip
-        return self._on.exact
+        exact = self._on.exact
+        if isinstance(exact, str):
+            raise ValueError(exact)
+        if exact.series.final > KNOWN:
+            raise ValueError(f"packet: the default route, which all starts are compared with, knows psi to "
+                             f"{exact.series.final:.1g} alone; at most {KNOWN:g}")  # fmt: skip
+        return exact
 
     def route(self) -> dict[str, Any]:
         return wave_bench.describe_route(self.job.settings)
 
     def check_size(self, starts: int) -> None:
-        wave_bench.check_size(self.job.settings, starts)
+        wave_bench.check_size(self.job.settings, wave_bench.panels_of(self._on.problem), starts)
 
     def kept(self) -> np.ndarray:
         times = self._on.problem.times

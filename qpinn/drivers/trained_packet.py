@@ -14,7 +14,8 @@ import jax
 import numpy as np
 from jaxtyping import Complex, Float
 
-from qpinn.drivers import budget, build, packet_problem, wave_bench
+from qpinn.checks import finite
+from qpinn.drivers import budget, build, evolve_places, packet_problem, wave_bench
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.eigenstates import check_device
 from qpinn.drivers.evolution import Evolution
@@ -40,7 +41,7 @@ class TrainedPacket(Moving):
     fit        how the training went
     rules      two quadratures, the finer first
     initial    bound on |psi - exact| at the first time, and integrals (K,) of |residual| on the intervals of time
-    exact      by the default route; None where that does not get there
+    exact      by the default route; None where that does not get there, `unknown` says why
     """
 
     equation: Evolving
@@ -50,10 +51,28 @@ class TrainedPacket(Moving):
     initial: float
     integrals: Float[np.ndarray, "K"]
     exact: Evolution | None
+    unknown: str
 
     @property
     def _size(self) -> str:
         return f"a network of {self.parameters} parameters"
+
+    @property
+    def status(self) -> str:
+        """ "finished", or "non-finite"."""
+        return self.fit.status
+
+    @property
+    def _met(self) -> str:
+        return "its own bound"
+
+    def division(self, place: float | None = None) -> float:
+        """Where left and right part: any place, or the middle of V."""
+        return evolve_places.middle_of(self.problem.bare) if place is None else finite("divide", place)
+
+    def transmitted(self) -> Any:
+        """See `Moving`."""
+        return super().transmitted() if self.exact is None else self.exact.transmitted()
 
     @property
     def parameters(self) -> int:
@@ -76,7 +95,7 @@ class TrainedPacket(Moving):
         return {
             "route": wave_bench.describe_route(self.settings), "parameters": self.parameters,
             "steps": int(self.fit.steps[0]), "training": self.fit.status, "loss": float(self.fit.losses[0]),
-            "exact": known,
+            "exact": known, "unknown": self.unknown,
         }  # fmt: skip
 
     def more(self, times: Float[np.ndarray, "T"]) -> dict[str, Any]:
@@ -150,5 +169,6 @@ def run(
     return TrainedPacket(
         given=given, packet=problem.packet, drive=asked.drive, settings=settings, problem=on.problem,
         stats=Stats(seconds=clock.seconds, device=device, rounds=1), equation=on.equation, params=params, fit=fit,
-        rules=on.rules, initial=on.initial, integrals=measured, exact=on.exact,
+        rules=on.rules, initial=on.initial, integrals=measured, exact=None if isinstance(on.exact, str) else on.exact,
+        unknown=on.exact if isinstance(on.exact, str) else "",
     )  # fmt: skip

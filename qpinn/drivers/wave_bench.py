@@ -21,21 +21,26 @@ from qpinn.drivers.settings import Energy, Loss, Network, Settings
 from qpinn.equations.evolution import Evolving, Fields
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, tensor, uniform
-from qpinn.physics.enclosure import stray
+from qpinn.physics.enclosure import enclose_mass, stray
 from qpinn.physics.packets import Superposition
 from qpinn.physics.potentials.base import deltas_of, mass_at
+from qpinn.physics.survey import pieces
 from qpinn.training.eigenbasis import ending
 from qpinn.training.lanes import System
 from qpinn.training.optimizers import OPTIMIZERS
 from qpinn.typing import Params
 from qpinn.wavefunctions import spline
+from qpinn.wavefunctions.networks import ROUGH
 from qpinn.wavefunctions.wave import Wave
 
 PHASE, POINTS = 6.0, (16, 12)
 """Radians of psi of the highest energy in a segment of the quadrature in x, and points of two rules in it."""
 
-TURN, STEPS, LEAST, MOST = 6.0, (8, 6), 20, 200
+TURN, STEPS, LEAST, MOST = 6.0, (8, 6), 20, 400
 """Radians that the highest energy turns in an interval of time, points of two rules in it, and how many there are."""
+
+PARTS, FINE = 3.0, 20_001
+"""Intervals while a drive rises to its largest value, and times at which it is looked at."""
 
 PER_RADIAN, LEAST_CELLS, MOST_CELLS = 12, 1024, 2**16
 """Cells of the splines of psi0 and f."""
@@ -60,7 +65,7 @@ class Measure:
     edges    (K + 1,) of intervals of time
     t, x     of Gauss-Legendre points: (K, n) in the intervals, and (Q,)
     share    (n,) weights in an interval of length 1; weight (Q,)
-    blur     (Q,) bound on the distance of V from the polynomials that the quadrature integrates
+    blur     (Q,) bound on the distance of V from the polynomials that the quadrature integrates, and kick: of W
     """
 
     edges: Float[np.ndarray, "K+1"]
@@ -69,6 +74,7 @@ class Measure:
     x: Float[np.ndarray, "Q"]
     weight: Float[np.ndarray, "Q"]
     blur: Float[np.ndarray, "Q"]
+    kick: Float[np.ndarray, "Q"]
 
 
 # --------------------------------------------------------------------------------------------------------- the problem
@@ -90,6 +96,9 @@ def check(settings: Settings) -> None:
                 raise ValueError(f"{group}.{field.name}={shown(value)}: means nothing for a packet; leave it out")
     if settings.network.shared:
         raise ValueError("network.shared=true: means nothing for a packet; leave it out")
+    if settings.network.activation in ROUGH:
+        raise ValueError(f"network.activation={settings.network.activation}: psi has kinks, and nothing could be "
+                         "bounded; allowed: a smooth activation")  # fmt: skip
 
 
 def problem_of(potential: Any, asked: Asked, settings: Settings) -> Problem:
@@ -100,24 +109,35 @@ def problem_of(potential: Any, asked: Asked, settings: Settings) -> Problem:
     if len(deltas_of(bare)[0]):
         raise ValueError("hamiltonian.deltas: psi' jumps at a delta, and that of one network does not; leave out "
                          "ansatz=envelope")  # fmt: skip
-    x = np.linspace(float(bare.domain[0]), float(bare.domain[1]), 513)
-    mass = np.asarray(mass_at(bare, x[:, None]), np.float64) + 0 * x
-    if np.ptp(mass):
+    edges = np.unique(np.concatenate([pieces(bare), _even(problem, 257)]))
+    low, high = enclose_mass(bare, edges[:-1], edges[1:])
+    if np.max(high) - np.min(low) > 1e-9 * np.max(high):
         raise ValueError(f"potential={bare.name}: its mass depends on x; the wave of one network takes one mass; leave "
                          "out ansatz=envelope")  # fmt: skip
-    check_size(settings)
+    check_size(settings, panels_of(problem))
     return problem
 
 
-def points_of(settings: Settings) -> int:
-    """Points that the residual is taken at, but for panels between jumps of V."""
+def panels_of(problem: Problem) -> int:
+    """Panels between jumps of V, and of W."""
+    return len(_jumps(problem)) - 1
+
+
+def _jumps(problem: Problem) -> Float[np.ndarray, "P+1"]:
+    jumps = [*problem.potential.breakpoints, *(() if problem.space is None else problem.space.breakpoints)]
+    walls = _walls(problem)
+    return np.unique(np.clip([*walls, *map(float, jumps)], *walls))
+
+
+def points_of(settings: Settings, panels: int) -> int:
+    """Points that the residual is taken at, in so many panels between jumps of V."""
     sampling = settings.sampling
-    return sampling.points if sampling.name == "random" else sampling.points**2
+    return sampling.points if sampling.name == "random" else sampling.points**2 * panels
 
 
-def check_size(settings: Settings, starts: int = 1) -> None:
+def check_size(settings: Settings, panels: int, starts: int = 1) -> None:
     """Raise ValueError where training needs more memory than there is; starts of a sweep that are trained at once."""
-    count = points_of(settings)
+    count = points_of(settings, panels if settings.sampling.name == "gauss_legendre" else 1)
     size = budget.needed(settings, 1, 1, points=4 * count)
     if settings.optimizer.name == "levenberg_marquardt":
         width, depth = settings.width, settings.network.depth
@@ -199,7 +219,7 @@ class Bench:
     equation  in float64
     rules     two quadratures, the finer first
     initial   bound on |psi - exact| at the first time
-    exact     by the default route; None where that does not get there
+    exact     by the default route, or why that does not get there
     """
 
     problem: Problem
@@ -207,7 +227,7 @@ class Bench:
     equation: Evolving
     rules: tuple[Measure, Measure]
     initial: float
-    exact: Evolution | None
+    exact: Evolution | str
 
 
 def bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) -> Bench:
@@ -218,14 +238,13 @@ def bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) ->
 
 def _bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) -> Bench:
     known = exact(potential, asked, settings)
-    if known is None and isinstance(problem.packet, Superposition):
-        raise ValueError(f"packet.name={problem.packet.name}: its levels are those of the default route, which has too "
-                         "many states here")  # fmt: skip
+    if isinstance(known, str) and isinstance(problem.packet, Superposition):
+        raise ValueError(known)
     energy = packet_problem.first_energy(problem)
     at, short = _psi0(problem, energy, known)
-    problem = problem if known is None else nearer(problem, known)
+    problem = problem if isinstance(known, str) else nearer(problem, known)
     rules = _rules(problem, energy)
-    start, apart = _start(problem, energy, rules[0], at)
+    start, apart = _start(problem, energy, rules, at)
     wave = Wave(_network(settings, "float64"), ends=(2 if problem.margins[0] else 1, 2 if problem.margins[1] else 1))
     constants = {"span": problem.times[[0, -1]], "edges": _walls(problem), "start": start}
     equation = Evolving(
@@ -245,13 +264,13 @@ def _bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) -
     )  # fmt: skip
 
 
-def exact(potential: Any, asked: Asked, settings: Settings) -> Evolution | None:
-    """The same packet by the default route, which neither precision nor network of the settings touch."""
+def exact(potential: Any, asked: Asked, settings: Settings) -> Evolution | str:
+    """The same packet by the default route, which neither precision nor network of the settings touch; or why not."""
     own = Settings(network=Network(activation="sin"), units=settings.units, ends=settings.ends, tol=TOLERANCE)
     try:
         return among_states.run(potential, asked._replace(causal=0.0), own)
-    except ValueError:  # too many states
-        return None
+    except ValueError as error:
+        return str(error)
 
 
 def _network(settings: Settings, precision: str) -> Any:
@@ -261,20 +280,36 @@ def _network(settings: Settings, precision: str) -> Any:
 def _rules(problem: Problem, energy: float) -> tuple[Measure, Measure]:
     """Two quadratures for a wave of energies up to this."""
     edges = packet_problem.mesh_of(problem, energy, PHASE)
-    span = float(np.ptp(problem.times))
-    intervals = int(np.clip(np.ceil(span * (energy - _lowest(problem)) / TURN), LEAST, MOST))
-    marks = np.linspace(problem.times[0], problem.times[-1], intervals + 1)
+    marks = _marks(problem, energy)
 
     def rule(points: int, steps: int) -> Measure:
         on_x, on_t = gauss_legendre(Mesh(edges), points), gauss_legendre(Mesh(marks), steps)
-        blur = stray(problem.potential, edges[:-1], edges[1:], np.full(len(edges) - 1, points // 2))
+        blur, kick = (np.zeros(len(edges) - 1) if v is None else
+                      stray(v, edges[:-1], edges[1:], np.full(len(edges) - 1, points // 2))
+                      for v in (problem.potential, problem.space))  # fmt: skip
         return Measure(
             edges=marks, t=np.asarray(on_t.x)[..., 0], share=np.asarray(on_t.weight[0]) / np.diff(marks)[0],
             x=np.asarray(on_x.x).ravel(), weight=np.asarray(on_x.weight).ravel(), blur=np.repeat(blur, points),
+            kick=np.repeat(kick, points),
         )  # fmt: skip
 
     fine, coarse = (rule(*sizes) for sizes in zip(POINTS, STEPS, strict=True))
     return fine, coarse
+
+
+def _marks(problem: Problem, energy: float) -> Float[np.ndarray, "K+1"]:
+    """Ends of intervals of time: in each the phase of this energy and of the drive turns by `TURN` at most, and the
+    drive changes by a part of all that it changes by."""
+    begin, end = problem.times[[0, -1]]
+    t = np.linspace(begin, end, FINE)
+    turns = np.full(FINE - 1, (end - begin) * (energy - _lowest(problem)) / TURN / (FINE - 1))
+    if problem.force is not None:
+        f, w = np.asarray(problem.force(t), np.float64), np.asarray(problem.space.at(_even(problem, 801)[:, None]))
+        turns += np.abs(f[:-1]) * float(np.max(np.abs(w))) * np.diff(t) / TURN
+        turns += PARTS * np.abs(np.diff(f)) / max(float(np.abs(f).max()), 1e-300)
+    done = np.concatenate([[0.0], np.cumsum(turns)])
+    done += np.linspace(0.0, max(LEAST - done[-1], 0.05 * done[-1]), FINE)
+    return np.interp(np.linspace(0.0, done[-1], 1 + int(np.clip(np.ceil(done[-1]), LEAST, MOST))), done, t)
 
 
 def nearer(problem: Problem, known: Evolution) -> Problem:
@@ -297,18 +332,20 @@ def nearer(problem: Problem, known: Evolution) -> Problem:
 Function = Callable[[Float[np.ndarray, "X"]], Complex[np.ndarray, "X"]]
 
 
-def _psi0(problem: Problem, energy: float, known: Evolution | None) -> tuple[Function, float]:
+def _psi0(problem: Problem, energy: float, known: Evolution | str) -> tuple[Function, float]:
     """psi0, normalised, and a bound on how far it is from the packet."""
     packet = problem.packet
     if isinstance(packet, Superposition):
-        assert known is not None
+        assert not isinstance(known, str)
         return lambda x: known.on(problem.times[:1], x)[0], known.series.initial
     rule = gauss_legendre(Mesh(packet_problem.mesh_of(problem, energy, PHASE)), POINTS[0])
     norm = math.sqrt(float(np.abs(packet.at(np.asarray(rule.x).ravel())) ** 2 @ np.asarray(rule.weight).ravel()))
     return lambda x: packet.at(x) / norm, 0.0
 
 
-def _start(problem: Problem, energy: float, rule: Measure, at: Function) -> tuple[spline.Spline, float]:
+def _start(
+    problem: Problem, energy: float, rules: tuple[Measure, Measure], at: Function
+) -> tuple[spline.Spline, float]:
     """psi0 as a spline that ends at the walls, and its distance from psi0 on the whole domain."""
     walls = _walls(problem)
     x = np.linspace(
@@ -317,11 +354,14 @@ def _start(problem: Problem, energy: float, rule: Measure, at: Function) -> tupl
     values = at(x) * ending(x, walls, problem.margins)[0]
     values = values - np.interp(x, walls, values[[0, -1]])
     whole = spline.through(x, np.stack([values.real, values.imag], axis=1))
-    psi0, given = np.asarray(jax.vmap(whole)(jnp.asarray(rule.x))), at(rule.x)
-    square = float(np.abs(psi0[:, 0] + 1j * psi0[:, 1] - given) ** 2 @ rule.weight)
-    if any(problem.margins):  # there is something beyond the walls
-        square += max(1.0 - float(np.abs(given) ** 2 @ rule.weight), 0.0) + NORMED
-    return whole, math.sqrt(square)
+    squares = []
+    for rule in rules:
+        psi0, given = np.asarray(jax.vmap(whole)(jnp.asarray(rule.x))), at(rule.x)
+        square = float(np.abs(psi0[:, 0] + 1j * psi0[:, 1] - given) ** 2 @ rule.weight)
+        if any(problem.margins):  # there is something beyond the walls
+            square += max(1.0 - float(np.abs(given) ** 2 @ rule.weight), 0.0) + NORMED
+        squares.append(square)
+    return whole, math.sqrt(squares[0]) + 2 * abs(math.sqrt(squares[0]) - math.sqrt(squares[1]))
 
 
 def _even(problem: Problem, count: int) -> Float[np.ndarray, "count"]:
@@ -357,7 +397,7 @@ def _force(problem: Problem, energy: float) -> spline.Spline:
     """f(t) as a spline."""
     assert problem.force is not None
     span = float(np.ptp(problem.times))
-    t = np.linspace(problem.times[0], problem.times[-1], 1 + _cells(span * energy))
+    t = np.linspace(problem.times[0], problem.times[-1], 1 + max(_cells(span * energy), FINE - 1))
     return spline.through(t, np.asarray(problem.force(t), np.float64)[:, None])
 
 
@@ -371,28 +411,27 @@ def _size_of(equation: Evolving, rule: Measure) -> float:
 
 
 def _sampling(problem: Problem, settings: Settings) -> Sampling:
-    choice, bare = settings.sampling, problem.potential
+    choice = settings.sampling
     span, walls = problem.times[[0, -1]], _walls(problem)
     if choice.name == "random":
         return RandomPoints(np.stack([span, walls], axis=1), choice.points)  # type: ignore[arg-type]
     if choice.name == "uniform":
         return FixedPoints(tensor([uniform(span, choice.points), uniform(walls, choice.points)]))
-    jumps = [*bare.breakpoints, *(() if problem.space is None else problem.space.breakpoints)]
-    edges = np.unique(np.clip([*walls, *map(float, jumps)], *walls))
-    return FixedPoints(tensor([gauss_legendre(Mesh(ends), choice.points) for ends in (span, edges)]))
+    return FixedPoints(tensor([gauss_legendre(Mesh(ends), choice.points) for ends in (span, _jumps(problem))]))
 
 
 def integrals(equation: Evolving, params: Params, problem: Problem, rule: Measure) -> Float[np.ndarray, "K"]:
-    """The integral of |i psi_t - H psi| on each interval of time (K,), with what V may hide of it."""
+    """sqrt(h integral |r|^2) on each interval of time (K,) of length h, r = i psi_t - H psi with what V and W may hide
+    of it: at least the integral of |r|, see `qpinn.bounds.evolution`."""
     times = rule.t.ravel()
     force = np.zeros((len(times), 1)) if problem.force is None else np.asarray(problem.force(times))[:, None]
     sizes = []
     for fields, f in in_blocks(equation, params, times, rule.x, force):
         residual = np.asarray(fields.residual(f + 0 * rule.x))
-        hidden = np.sum(fields.psi**2, axis=-1) @ (rule.weight * rule.blur**2)
+        hidden = np.sum(fields.psi**2, axis=-1) * (rule.blur + np.abs(f) * rule.kick) ** 2 @ rule.weight
         sizes.append(np.sqrt(np.sum(residual**2, axis=-1) @ rule.weight) + np.sqrt(hidden))
-    each = np.concatenate(sizes).reshape(rule.t.shape) @ rule.share
-    return each * np.diff(rule.edges)  # type: ignore[no-any-return]
+    squares = np.concatenate(sizes).reshape(rule.t.shape) ** 2 @ rule.share
+    return np.sqrt(squares) * np.diff(rule.edges)  # type: ignore[no-any-return]
 
 
 def bounded(on: Bench, params: Params) -> Float[np.ndarray, "K"]:

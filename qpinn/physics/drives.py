@@ -21,14 +21,12 @@ class Drive:
     time    f, of times (T,), in the unit of time
     space   W as a formula in x, with f an energy
     label   f(t) W(x) for people
-    rate    a frequency that f has, at most; 0 where it is not known
     """
 
     time: Callable[[np.ndarray], np.ndarray]
     space: str
     label: str
     name: str
-    rate: float = 0.0
 
     def on(self, left: float, right: float) -> Any:
         """W between walls, as a potential: its values and the places where it jumps. Raises ValueError as that does."""
@@ -61,8 +59,8 @@ def dipole(amplitude: float = 1.0, frequency: float = 1.0, phase: float = 0.0) -
     a, w, p = (finite(f"drive.{key}", value) for key, value in
                (("amplitude", amplitude), ("frequency", frequency), ("phase", phase)))  # fmt: skip
     plus = f" + {p:g}" if p else ""
-    return Drive(time=lambda t: a * np.cos(w * t + p), space="x", label=f"{a:g} cos({w:g} t{plus}) x", name="dipole",
-                 rate=abs(w))  # fmt: skip
+    label = f"{a:g} cos({w:g} t{plus}) x"
+    return Drive(time=lambda t: a * np.cos(w * t + p), space="x", label=label, name="dipole")
 
 
 def formula(time: str = "cos(t)", space: str = "x") -> Drive:

@@ -43,7 +43,7 @@ class Differences(NamedTuple):
 
 def differing(runs: Sequence[Results], left_out: Sequence[str] = ()) -> Differences:
     """The settings in which runs or sweeps differ; the seed last. A name or a file tells the numbers that follow it."""
-    settings = [{"potential": _potential(run), **run["settings"], **_varied(run)} for run in runs]
+    settings = [{"potential": _potential(run), **run["settings"], **_varied(run), **_packet(run)} for run in runs]
     flats = [_flat(values) for values in settings]
     varied = _vary(flats)
     tellers = [key for key in varied if key.endswith((".name", ".file"))]
@@ -51,6 +51,11 @@ def differing(runs: Sequence[Results], left_out: Sequence[str] = ()) -> Differen
     shown = [key for key in shown if key not in left_out]
     shown = sorted(shown, key=lambda key: key == "seed") or ["potential.name"]
     return Differences([key.removesuffix(".name") for key in shown], _columns(flats, shown))
+
+
+def _packet(run: Results) -> dict[str, Any]:
+    """What a sweep over packets was asked."""
+    return {"packet": run["packet"]} if "packet" in run else {}
 
 
 def _potential(run: Results) -> dict[str, Any]:
@@ -304,7 +309,16 @@ def sweep_rows(summaries: Sequence[Results]) -> Rows:
             "fixed" if summary["route"].get("energy") == "fixed" else _median(stats["relative_error_energy"]),
             _median(stats["relative_l2_psi"]), f"{1e3 * summary['seconds']['per_start']:.3g}", outcomes or "-",
         ])  # fmt: skip
-    header = ["starts", "right state", "95 % interval", "error of E", "L2 error", "ms a start", "others"]
+    goals = {summary["statistics"].get("goal", "right state") for summary in summaries}
+    header = [
+        "starts",
+        goals.pop() if len(goals) == 1 else "right",
+        "95 % interval",
+        "error of E",
+        "L2 error",
+        "ms a start",
+        "others",
+    ]
     return Rows(header, rows, ("ms a start", "L2 error", "error of E", "95 % interval", "others"))
 
 

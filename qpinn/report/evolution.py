@@ -102,15 +102,11 @@ def table(content: Content) -> tuple[list[str], list[list[str]]]:
     for k in rows_of(content):
         at = {name: float(values[k]) for name, values in series.items()}
         rows.append([
-            f"{at['t']:.6g}", most(at["bound"]), _number(at["estimate"]), f"{at['norm'] - 1:.0e}",
+            f"{at['t']:.6g}", _most(at["bound"]), number(at["estimate"]), f"{at['norm'] - 1:.0e}",
             known(at["position"], at["position_bound"]), known(at["left"], at["left_bound"]),
             known(at["right"], at["right_bound"]),
         ])  # fmt: skip
     return header, rows
-
-
-def _number(value: float) -> str:
-    return f"{value:.1e}" if np.isfinite(value) else "-"
 
 
 def known(value: float, bound: float) -> str:
@@ -144,16 +140,25 @@ def status(content: Content) -> list[str]:
 
 def _status_of_training(content: Content, at: str) -> list[str]:
     known, spent = content["exact"], dict(content["seconds"])
-    apart = "the default route has too many states here: the error is not known"
+    apart = f"the error is not known: the default route ends with {content['unknown']}"
     if known is not None:
-        apart = (f"error {content['estimate']:.1e} at {at}, against the default route ({known['states']} states, "
-                 f"known to {most(known['bound'])}, {known['seconds']:.1f} s)")  # fmt: skip
+        apart = (f"error {number(content['estimate'])} at {at}, against the default route ({known['states']} states, "
+                 f"known to {_most(known['bound'])}, {known['seconds']:.1f} s)")  # fmt: skip
         spent.pop("exact", None)
     spent.pop("total", None)
-    taken = f"{content['steps']} steps of {content['parameters']} parameters, loss {content['loss']:.1e}"
-    bad = {"non-finite": "; then it was not finite", "stopped": "; then it was stopped"}.get(content["training"], "")
-    return [apart, f"bound {most(content['bound'])}, by the residual of the network itself",
+    taken = f"{content['steps']} steps of {content['parameters']} parameters, loss {number(content['loss'])}"
+    bad = "; then it was not finite" if content["training"] == "non-finite" else ""
+    return [apart, f"bound {_most(content['bound'])}, by the residual of the network itself",
             f"{content['route']['label']}: {taken}{bad}; {sum(spent.values()):.1f} s"]  # fmt: skip
+
+
+def number(value: float | None) -> str:
+    """Two digits; "-" for what is none, which JSON has as null."""
+    return "-" if value is None or not np.isfinite(value) else f"{value:.1e}"
+
+
+def _most(value: float | None) -> str:
+    return "-" if value is None or not 0 < value < np.inf else most(value)
 
 
 def through(content: Content) -> list[str]:

@@ -94,5 +94,5 @@ class EvolutionData:
     def below(self) -> str:
         """How well it is known."""
         if evolution.trained(self.content) and self.exact is not None:
-            return f"error {self.content['estimate']:.1e} at the end"
+            return f"error {evolution.number(self.content['estimate'])} at the end"
         return rf"$\|\psi - \mathrm{{exact}}\| \leq$ {evolution.most(self.content['bound'])} at the end"

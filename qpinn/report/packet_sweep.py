@@ -89,9 +89,12 @@ def errors(data: PacketSweepData) -> Figure:
     low, high = style.decades([error, bound], 0.0) or (1e-3, 1.0)
     bins = list(np.geomspace(low / 1.5, high * 1.5, 31))
     names = [name for name in LOOKS if np.any((data.outcome == name) & np.isfinite(error))]
-    axes.hist([error[(data.outcome == name) & np.isfinite(error)] for name in names], bins, stacked=True,
-              color=[LOOKS[name][0] for name in names], hatch=[LOOKS[name][2] for name in names], edgecolor="white",
-              linewidth=0.2, label=names)  # fmt: skip
+    groups = [error[(data.outcome == name) & np.isfinite(error)] for name in names]
+    if groups:
+        colors, hatches = [LOOKS[name][0] for name in names], [LOOKS[name][2] for name in names]
+        axes.hist(
+            groups, bins, stacked=True, color=colors, hatch=hatches, edgecolor="white", linewidth=0.2, label=names
+        )
     axes.hist(bound[np.isfinite(bound)], bins, histtype="step", color=ORANGE, linewidth=1.2, label="bounds")
     axes.set_xscale("log")
     axes.set_xlabel(r"$\|\psi - \mathrm{exact}\|$ at the last time")

@@ -130,7 +130,8 @@ def _equation(results: Results) -> str:
     numbers = [f"{key} {_shown(value)}" for key, value in potential.items()
                if value not in ("", []) and not (isinstance(value, list) and len(value) > MOST_SHOWN)]  # fmt: skip
     if "packet" in results:
-        return f"i ψ_t = −ψ″ + V ψ; {', '.join(numbers)}"
+        drive = " + f(t) W ψ" if results["packet"]["drive"] else ""
+        return f"i ψ_t = −ψ″ + V ψ{drive}; {', '.join(numbers)}"
     if units["length"] == "L":
         return f"−ψ″ + V ψ = E ψ; {', '.join(numbers)}"
     where = words.signs(f"{units['length']} and {units['energy']}")

@@ -263,8 +263,9 @@ def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
 
 
 def settings(
-    labels: Sequence[str], series: Mapping[str, Sequence[Mapping[str, Any] | None]], title: str, names: str = ""
-) -> Figure:
+    labels: Sequence[str], series: Mapping[str, Sequence[Mapping[str, Any] | None]], title: str, names: str = "",
+    goal: str = "right state",
+) -> Figure:  # fmt: skip
     """Rate of success (95 % interval) and L2 error of psi (median, half, nine tenths): a row for each of `labels`.
 
     series   one list of the statistics of sweeps, in the order of the labels, or several to be told apart by colour;
@@ -302,7 +303,7 @@ def settings(
         if several:
             left.plot([], [], marker, color=color, markersize=3, label=name)
     left.set_xlim(-4, 104)
-    left.set_xlabel("right state / %")
+    left.set_xlabel(f"{goal}: starts / %" if "%" in goal else f"{goal} / %")
     right.set_xscale("log")
     low, high = np.log10(right.get_xlim())
     right.set_xlim(10 ** np.floor(low), 10 ** np.ceil(high))  # whole decades, each with its label
@@ -330,5 +331,6 @@ def save_settings(folder: Path, summaries: Sequence[Mapping[str, Any]], choice: 
     title = f"{' or '.join(map(str, starts[:3]))} starts each"
     with style.applied():
         series = {"": [summary["statistics"] for summary in summaries]}
-        drawn = settings(labels, series, title, names)
+        goals = {summary["statistics"].get("goal", "right state") for summary in summaries}
+        drawn = settings(labels, series, title, names, goals.pop() if len(goals) == 1 else "right")
         return style.save(drawn, folder / "settings", choice)

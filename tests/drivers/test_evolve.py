@@ -244,12 +244,29 @@ def test_what_gets_through_does_not_depend_on_the_side_that_it_comes_from():
         assert found.bound < 1e-3
 
 
+@pytest.mark.parametrize("end", [0.2, 8.0])
+@pytest.mark.parametrize(("center", "momentum"), [(-20.3, 1.5), (20.3, -1.5)])
+def test_what_gets_through_does_not_depend_on_the_box(end, center, momentum):
+    """On a line without walls the box follows from the times; T is of the whole line, whose V is even."""
+    well = potentials.gaussian_well()
+    given = packet_problem.asked(packets.gaussian(center, 2.0, momentum), None, [0, end])
+    found = transmitted.transmitted(packet_problem.problem_of(well, given, Settings()))
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    k = 1.5 + 1.49 * nodes
+    density = 2 * np.sqrt(2 / np.pi) * np.exp(-8 * (k - 1.5) ** 2)
+    expected = 1.49 * np.sum(weights * density * scatter(well, k**2).T)
+    assert found.side == ("right" if momentum > 0 else "left")
+    assert abs(found.value - expected) <= found.bound < 1e-2
+    assert abs(found.value - expected) < 1e-6
+
+
 @pytest.mark.parametrize(
     ("packet", "drive", "words"),
     [
         (packets.eigenstate(0), None, "do not come from a lead"),
-        (packets.gaussian(0.0, 1.0, 3.0), None, "lies where V is not"),
-        (packets.gaussian(-9.0, 1.0, -3.0), None, "moves away from V"),
+        (packets.gaussian(0.0, 1.0, 3.0), None, "lies at or behind x = -0.2"),
+        (packets.gaussian(-9.0, 1.0, -3.0), None, "lies at or behind x = 0.2"),
+        (packets.gaussian(-9.0, 1.0, 0.2), None, "moves the other way"),
         (packets.gaussian(-9.0, 1.0, 3.0), drives.dipole(), "leave out the drive"),
     ],
 )
@@ -258,6 +275,13 @@ def test_what_has_no_transmission_is_refused(packet, drive, words):
     problem = packet_problem.problem_of(barrier, packet_problem.asked(packet, drive, [0, 0.1]), Settings())
     with pytest.raises(ValueError, match=words):
         transmitted.checked(problem)
+
+
+@pytest.mark.parametrize("potential", [potentials.infinite_well(), potentials.harmonic()], ids=["box", "oscillator"])
+def test_what_has_no_leads_has_no_transmission(potential):
+    given = packet_problem.asked(packets.gaussian(0.3, 0.04, 30.0), None, [0, 0.005])
+    with pytest.raises(ValueError, match="transmission=true: "):
+        transmitted.checked(packet_problem.problem_of(potential, given, Settings()))
 
 
 def test_units_change_nothing_but_the_numbers():

@@ -82,6 +82,26 @@ def test_the_bound_holds_of_a_network_that_has_hardly_been_trained(potential, pa
     np.testing.assert_allclose(whole, solution.norm(t).value ** 2, rtol=1e-10)
 
 
+@pytest.mark.parametrize(
+    "pulse",
+    ["2000*exp(-((t-0.105)/0.0002)**2)", "300*exp(-((t-0.1008)/0.0008)**2)", "263*exp(-((t-0.1025)/0.0012)**2)"],
+)
+@pytest.mark.parametrize("packet", [packets.gaussian(0.5, 0.6), packets.eigenstate(0)], ids=["gaussian", "level"])
+def test_a_short_pulse_is_in_the_bound_at_every_time(pulse, packet):
+    network = {**RECIPE["network"], "scale": 1e-3}
+    solution = evolve(potentials.harmonic(), packet, [0, 0.2], (pulse, "x"), **brief(1, network=network))
+    t = np.union1d(np.linspace(0, 0.2, 41), np.linspace(0.098, 0.108, 81))
+    error = solution.error(t)
+    assert (error.value <= solution.bound(t) + error.bound).all()
+    assert error.value.max() > 0.1
+
+
+def test_a_thin_layer_of_another_mass_is_noticed():
+    layers = potentials.layers(thickness=[60.21, 0.05, 59.84], mass=[0.067, 1.0, 0.067], offset=[0.0, 0.0, 0.0])
+    with pytest.raises(ValueError, match="mass depends on x"):
+        evolve(layers, packets.gaussian(30.0, 5.0, 0.3), [0, 20], units="semiconductor", **brief(1))
+
+
 def test_the_bound_is_close_to_the_error_where_the_residual_is_all_of_it():
     solution = evolve(potentials.infinite_well(), packets.gaussian(0.5, 0.1), [0, 0.01], **brief(300))
     assert 1 <= float(solution.bound(0.01) / solution.error(0.01).value) < 4
@@ -112,6 +132,7 @@ def test_levenberg_marquardt_trains_a_wave_too():
         ({"loss": {"norm": 3.0}}, "loss.norm=3.0: means nothing"),
         ({"tol": 1e-3}, "tol=0.001"),
         ({"ends": "periodic"}, "ends.left=periodic"),
+        ({"network": {"activation": "selu"}}, "network.activation=selu"),
         ({"causal": -1.0}, "causal=-1: must not be negative"),
         ({"sampling": {"name": "uniform", "points": 100_000}}, "sampling.points=100000"),
         ({"ansatz": "piecewise", "start": "ritz", "optimizer": "levenberg_marquardt", "sampling": "gauss_legendre",
