@@ -60,7 +60,7 @@ def main() -> int:
     content["seconds"]["write"] = time.monotonic() - started - sum(content["seconds"].values())
     draw(folder, content, _cli.figures(config), started)
     print(f"  folder: {folder}")
-    return _cli.NON_FINITE if content.get("training") == "non-finite" else 0
+    return _cli.NON_FINITE if content["status"] == "non-finite" else 0
 
 
 def shown(bar: Bar, progress: Any) -> None:

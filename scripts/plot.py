@@ -43,7 +43,6 @@ def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
         band_figures,
         evolution_figures,
         evolution_page,
-        packet_sweep,
         page,
         run_figures,
         scatter_figures,
@@ -64,8 +63,7 @@ def draw(folder: Path, results: dict[str, Any], choice: Any) -> list[Path]:
     if results.get("task") == "scattering":
         scattered = scatter_figures.save_all(folder, choice)
         return [*scattered.files, scatter_page.save(folder, scattered.shown)]
-    swept = packet_sweep if packet_sweep.is_one(results) else sweep_figures
-    drawn = (swept if "statistics" in results else run_figures).save_all(folder, choice)
+    drawn = (sweep_figures if "statistics" in results else run_figures).save_all(folder, choice)
     return [*drawn.files, page.save(folder, drawn.shown)]
 
 

@@ -202,9 +202,9 @@ def sweep(config: Any, folder: Path, started: float) -> int:
     summary = sweep.finish(kind, folder, columns, facts, started)
     figures, drawn = _cli.figures(config), {}
     if figures.name != "none":
-        from qpinn.report import packet_sweep, sweep_figures
+        from qpinn.report import sweep_figures
 
-        drawn = (packet_sweep if packet_sweep.is_one(summary) else sweep_figures).save_all(folder, figures).shown
+        drawn = sweep_figures.save_all(folder, figures).shown
     page.save(folder, drawn)
     print(f"\n{tables.sweep_report(summary)}\n  folder: {folder}", flush=True)
     return 0

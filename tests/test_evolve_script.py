@@ -151,9 +151,7 @@ def test_a_signal_leaves_a_line_and_no_half_of_a_folder(tmp_path):
 def test_the_defaults_of_the_files_are_those_of_the_function():
     config = _overrides.composed([], "evolve")
     _, chosen = _cli.read(config)
-    assert chosen == settings.of_keywords(
-        {"tol": packet_problem.TOLERANCE, **evolve.NETWORK, "optimizer": _filled(chosen)}
-    )
+    assert chosen == settings.of_keywords({**evolve.NETWORK, "optimizer": _filled(chosen)})
     assert packet_problem.packet_of(_cli.plain(config)["packet"]) == packet_problem.packet_of("gaussian")
 
 
@@ -201,7 +199,7 @@ def test_a_network_is_trained_and_shown_beside_the_default_route(tmp_path):
     folder = _folder(tmp_path)
     content, grid = files.read(folder)
     assert content["steps"] == 30
-    assert content["training"] == "finished"
+    assert content["status"] == "finished"
     assert not content["converged"]
     assert len(grid["loss"]) == 30
     error, bound = (np.asarray(content["series"][name]) for name in ("estimate", "bound"))

@@ -85,9 +85,9 @@ def sigma(potential: Any, compared: Comparison, rules: Rules, energies: Float[np
             continue
         forms = _forms(_parts(potential, compared, chosen, rules, checks=False))
         lower = chosen.bounds(forms, (0.0, 0.0)) - compared.excess
-        here, found = max((_reach(lower, energies, count), count) for count in range(asked, len(energies)))
+        here, kept = max((_reach(lower, energies, count), count) for count in range(asked, len(energies)))
         if here > share:
-            best, share = (chosen, forms, found), here
+            best, share = (chosen, forms, kept), here
         if share >= 0.5:
             break
     if best is None:
@@ -150,10 +150,10 @@ def _residual(levels: Sequence[AxisLevels], used: np.ndarray) -> np.ndarray:
     same = [used[:, axis][:, None] == used[:, axis] for axis in range(len(levels))]
     total = np.zeros((len(used), len(used)))
     for axis, one in enumerate(levels):
-        part = one.residual[used[:, axis][:, None], used[:, axis]]
+        block = one.residual[used[:, axis][:, None], used[:, axis]]
         for other in range(len(levels)):
-            part = part * same[other] if other != axis else part
-        total += part
+            block = block * same[other] if other != axis else block
+        total += block
     return total
 
 
@@ -183,14 +183,14 @@ def _on_grid(potential: Any, compared: Comparison, chosen: _Chosen, grids: Seque
     inner = int(np.prod([len(grid.x) for grid in grids[1:]]))
     rows = max(1, 2**23 // (k * inner))
     for begin in range(0, len(grids[0].x), rows):
-        part = slice(begin, begin + rows)
-        places = [grids[0].x[part], *(grid.x for grid in grids[1:])]
+        slab = slice(begin, begin + rows)
+        places = [grids[0].x[slab], *(grid.x for grid in grids[1:])]
         above = grid_of(tabulated(potential, places), [len(x) for x in places]) + compared.excess
         for axis, x in enumerate(places):
-            own = np.asarray(compared.pieces[axis].at(x[:, None]), np.float64)
-            above -= own.reshape([-1 if place == axis else 1 for place in range(d)])
-        weight = outer([grids[0].weight[part], *(grid.weight for grid in grids[1:])])
-        product = functions[0][used[:, 0]][:, part]
+            separable = np.asarray(compared.pieces[axis].at(x[:, None]), np.float64)
+            above -= separable.reshape([-1 if place == axis else 1 for place in range(d)])
+        weight = outer([grids[0].weight[slab], *(grid.weight for grid in grids[1:])])
+        product = functions[0][used[:, 0]][:, slab]
         for axis in range(1, d):
             product = product[..., None] * functions[axis][used[:, axis]].reshape(k, *[1] * axis, -1)
         yield (product * np.sqrt(weight)).reshape(k, -1), above.ravel()

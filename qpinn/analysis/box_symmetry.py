@@ -56,10 +56,10 @@ def symmetries(potential: Any) -> list[Symmetry]:
     names, same, none = coordinates(d)[:d], tuple(range(d)), (False,) * d
     flips = [Symmetry(f"parity {name}", tuple(axis == place for place in same), same)
              for axis, name in enumerate(names)]  # fmt: skip
-    found = [flip for flip in flips if _holds(potential, flip)]
+    parities = [flip for flip in flips if _holds(potential, flip)]
     inversion = Symmetry("inversion", (True,) * d, same)
-    if len(found) < d and _holds(potential, inversion):
-        found.append(inversion)
+    if len(parities) < d and _holds(potential, inversion):
+        parities.append(inversion)
     swaps = []
     if d <= 3:
         for i, j in combinations(range(d), 2):
@@ -67,7 +67,7 @@ def symmetries(potential: Any) -> list[Symmetry]:
             swaps.append(Symmetry(f"{names[i]} <-> {names[j]}", none, order))
     else:
         swaps.append(Symmetry("reversal", none, same[::-1]))
-    return found + [swap for swap in swaps if _holds(potential, swap)]
+    return parities + [swap for swap in swaps if _holds(potential, swap)]
 
 
 def _holds(potential: Any, symmetry: Symmetry) -> bool:
@@ -120,9 +120,9 @@ def aligned(
     psi        the functions (K, N) at places; of a symmetry R is psi_i(R x) = sum_j R_ij psi_j(x) at all places `x`
     residuals  <r_i|r_j> of r = H psi - E psi before they are mixed, orthogonal to all of them
     """
-    known, mix, values = symmetries(potential), np.eye(len(levels.energies)), psi(x)
+    operations, mix, values = symmetries(potential), np.eye(len(levels.energies)), psi(x)
     runs = [run for run in _runs(np.diff(levels.energies) <= LOOSEST * levels.scale[1:]) if len(run) > 1]
-    moved = [psi(_image(potential, symmetry, x)) for symmetry in known] if runs else []
+    moved = [psi(_image(potential, symmetry, x)) for symmetry in operations] if runs else []
     for run in runs:
         some = slice(run.start, run.stop)
         operators = [np.linalg.lstsq(values[some].T, image[some].T, rcond=None)[0] for image in moved]
@@ -163,13 +163,13 @@ def _split(operators: Sequence[np.ndarray], energies: np.ndarray, spread: np.nda
             values, turn = np.linalg.eigh((within + within.T) / 2)
             pure = (np.abs(np.abs(values) - 1) < 1e-3).all()
             parts += [block @ turn[:, values > 0], block @ turn[:, values < 0]] if pure else [block]
-        blocks = [part for part in parts if part.shape[1]]
+        blocks = [block for block in parts if block.shape[1]]
     settled = []
     for block in blocks:
         values, turn = np.linalg.eigh(block.T @ (energies[:, None] * block))
         for run in _runs(np.diff(values) <= SAME):
-            own = block @ turn[:, run.start : run.stop]
-            settled.append(own @ np.linalg.eigh(own.T @ spread @ own)[1])
+            basis = block @ turn[:, run.start : run.stop]
+            settled.append(basis @ np.linalg.eigh(basis.T @ spread @ basis)[1])
     whole = np.concatenate(settled, axis=1)
     order = np.round(((whole**2).T @ (energies - energies[0])) / SAME)
     return np.asarray(whole[:, np.argsort(order, kind="stable")])

@@ -50,10 +50,10 @@ def forms(
     included, |sum|^2 <= T times the sum of squares.
     """
     vectors = vectors / np.linalg.norm(vectors, axis=0)
-    found = image(coupled, index, vectors, NEGLECTED)
-    energies = np.einsum("nk,nk->k", vectors, found.values[found.places])
-    rest = found.values.copy()
-    rest[found.places] -= energies * vectors
+    applied = image(coupled, index, vectors, NEGLECTED)
+    energies = np.einsum("nk,nk->k", vectors, applied.values[applied.places])
+    rest = applied.values.copy()
+    rest[applied.places] -= energies * vectors
     residual = rest.T @ rest
     count = meeting([(axis,) for axis in range(len(axes))] + [coupling.axes for coupling in coupled.couplings])
     outside, kinetic, moments, squares = np.zeros_like(residual), np.zeros_like(residual), [], []
@@ -69,8 +69,8 @@ def forms(
     size = np.abs(coupled.shift) + np.einsum("nk,n->k", vectors**2, np.abs(diagonal - coupled.shift))
     size += np.abs(energies - np.einsum("nk,n->k", vectors**2, diagonal))
     differs = [] if check is None else _differences(coupled, check, energies)
-    unseen = sum((np.abs(_diagonal(one, index, coupled.sizes, vectors)) for one in differs), found.left)
-    wrong = found.left + sum(_norm(one, index, coupled.sizes, vectors) for one in differs)
+    unseen = sum((np.abs(_diagonal(one, index, coupled.sizes, vectors)) for one in differs), applied.left)
+    wrong = applied.left + sum(_norm(one, index, coupled.sizes, vectors) for one in differs)
     for where, table in blur:
         if not np.isfinite(table).all():
             unseen = unseen + np.inf
@@ -95,8 +95,8 @@ def blurred(
 
     On each cell between the edges the bound of `qpinn.physics.cells` for half as high a degree as there are points.
     """
-    found = []
-    points = [len(grid.x) // (len(own) - 1) for grid, own in zip(grids, edges, strict=True)]
+    tables = []
+    points = [len(grid.x) // (len(cuts) - 1) for grid, cuts in zip(grids, edges, strict=True)]
     for term in potential.terms:
         if not term.axes:
             continue
@@ -104,17 +104,17 @@ def blurred(
         alone = Alone(potential, term)
         if max(cells.degrees(alone)) <= degree and not alone.curves:
             continue
-        own = [edges[axis] for axis in term.axes]
+        cuts = [edges[axis] for axis in term.axes]
         if alone.curves or alone.unlocated:
-            found.append((term.axes, np.full([len(grids[axis].x) for axis in term.axes], np.inf)))
+            tables.append((term.axes, np.full([len(grids[axis].x) for axis in term.axes], np.inf)))
             continue
-        low, high = cells.boxes(own)
-        hair = np.array([cells.HAIR * np.abs(places).max() for places in own])
-        off = np.asarray(cells.stray(alone, low + hair, high - hair, degree)).reshape([len(one) - 1 for one in own])
+        low, high = cells.boxes(cuts)
+        hair = np.array([cells.HAIR * np.abs(places).max() for places in cuts])
+        off = np.asarray(cells.stray(alone, low + hair, high - hair, degree)).reshape([len(one) - 1 for one in cuts])
         for place, axis in enumerate(term.axes):
             off = np.repeat(off, points[axis], axis=place)
-        found.append((term.axes, off))
-    return found
+        tables.append((term.axes, off))
+    return tables
 
 
 def _leaving(coupled: Coupled, index: np.ndarray, vectors: np.ndarray, small: float) -> Float[np.ndarray, "K K"]:
@@ -162,15 +162,15 @@ class _Difference(NamedTuple):
 
 def _differences(coupled: Coupled, check: Coupled, energies: np.ndarray) -> list[_Difference]:
     """By how much another quadrature changes H, less E times the overlaps of functions, to first order in each."""
-    found = [_Difference((0,), (check.shift - coupled.shift) * np.eye(coupled.sizes[0]))]
+    differences = [_Difference((0,), (check.shift - coupled.shift) * np.eye(coupled.sizes[0]))]
     felt = float(np.abs(energies - coupled.shift - sum(e[0] for e in coupled.energies)).max())
     for axis, (e, first, second) in enumerate(zip(coupled.energies, coupled.forms, check.forms, strict=True)):
         overlap = second.overlap - first.overlap
-        found.append(_Difference((axis,), second.form - first.form - (e[:, None] + e) / 2 * overlap))
-        found.append(_Difference((axis,), felt * overlap))
+        differences.append(_Difference((axis,), second.form - first.form - (e[:, None] + e) / 2 * overlap))
+        differences.append(_Difference((axis,), felt * overlap))
     for one, other in zip(coupled.couplings, check.couplings, strict=True):
-        found.append(_Difference(one.axes, other.inside - one.inside))
-    return found
+        differences.append(_Difference(one.axes, other.inside - one.inside))
+    return differences
 
 
 def _diagonal(
@@ -201,12 +201,12 @@ def psi(
     result = np.empty((count, places))
     step = max(1, POSITIONS // (len(index) * count))
     for begin in range(0, places, step):
-        part = slice(begin, begin + step)
+        slab = slice(begin, begin + step)
         tuples, total = index, vectors[:, :, None]
         for value in values[::-1]:
-            total = total * value[tuples[:, -1], None, part]
+            total = total * value[tuples[:, -1], None, slab]
             tuples = tuples[:, :-1]
             starts = np.flatnonzero(np.append(True, (np.diff(tuples, axis=0) != 0).any(axis=1)))
             total, tuples = np.add.reduceat(total, starts, axis=0), tuples[starts]
-        result[:, part] = total[0]
+        result[:, slab] = total[0]
     return result

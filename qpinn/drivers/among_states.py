@@ -62,10 +62,6 @@ DEFAULTS = Settings()
 
 def check(asked: Asked, settings: Settings) -> None:
     """Raise ValueError for keys that mean nothing where a packet evolves among states."""
-    for key in ("states", "state"):
-        if getattr(settings, key) is not None:
-            raise ValueError(f"{key}={getattr(settings, key)}: means nothing for a packet; packet=superposition names "
-                             "levels")  # fmt: skip
     if settings.precision != "float64":
         raise ValueError(f"precision={settings.precision}: packets evolve in float64")
     if settings.start.name != "ritz":

@@ -12,7 +12,7 @@ from qpinn.analysis import box_bounds, box_symmetry, many_axes, tensor
 from qpinn.analysis.bent_fields import Psi
 from qpinn.bounds import certify
 from qpinn.drivers import box_curves, box_many, box_plan, box_training, build
-from qpinn.drivers.box_curves import Cut, Found
+from qpinn.drivers.box_curves import Cut, Expansion
 from qpinn.drivers.box_plan import WIDTH, BoxPlan
 from qpinn.drivers.box_solution import BoxSolution, Levels
 from qpinn.drivers.clock import Clock
@@ -153,31 +153,31 @@ def _on_mesh(plan: BoxPlan, settings: Settings, clock: Clock) -> Solved:
         axes, grids = trained.axes, trained.grids
         clock.lap("train")
     if d > 3:
-        many = box_many.found(plan, settings, axes, grids)
+        many = box_many.expanded(plan, settings, axes, grids)
         clock.lap("solve")
         return Solved(*many, trained=trained)
     cut, reason = _cut(plan)
     if cut is None:
-        found = _among_products(plan, axes, grids)
+        expansion = _among_products(plan, axes, grids)
     else:
-        found = box_curves.found(plan, cut, axes, grids, _tolerance(plan))
+        expansion = box_curves.expanded(plan, cut, axes, grids, _tolerance(plan))
     clock.lap("solve")
-    energies = found.fine.energies
+    energies = expansion.fine.energies
     if reason is None:
         densities = [(sinc.x, sinc.weight * (u[: 1 + plan.asked // 2] ** 2).mean(axis=0))
                      for sinc, u in zip(plan.axes, plan.field.functions, strict=True)]  # fmt: skip
         compared = comparison(potential, plan.edges, densities, float(energies[plan.asked - 1]))
         fine, check_, coarse, others = ([of_axis[which] for of_axis in grids] for which in (0, 1, -2, -1))
-        rules = box_bounds.Rules(fine=fine, check=check_, products=coarse, others=others, cells=found.cells)
+        rules = box_bounds.Rules(fine=fine, check=check_, products=coarse, others=others, cells=expansion.cells)
         sigma = box_bounds.sigma(potential, compared, rules, energies, plan.asked)
     else:
         sigma = box_bounds.Sigma(np.full(len(energies), -np.inf), plan.asked, reason=reason)
-    levels = _levels(plan, found, sigma)
+    levels = _levels(plan, expansion, sigma)
     clock.lap("bound")
     shown = slice(0, plan.asked)
-    bends = tuple(bend._replace(core=bend.core[shown]) for bend in found.bends)
+    bends = tuple(bend._replace(core=bend.core[shown]) for bend in expansion.bends)
     return Solved(
-        axes=found.axes, core=found.core[shown], levels=levels, residuals=found.fine.residual[shown, shown],
+        axes=expansion.axes, core=expansion.core[shown], levels=levels, residuals=expansion.fine.residual[shown, shown],
         bends=bends, trained=trained,
     )  # fmt: skip
 
@@ -203,7 +203,7 @@ def _tolerance(plan: BoxPlan) -> float:
     return RESIDUAL * plan.height
 
 
-def among_products(plan: BoxPlan, settings: Settings) -> Found:
+def among_products(plan: BoxPlan, settings: Settings) -> Expansion:
     """The levels of a plan among products, without bounds."""
     axes, grids = _drawn_axes(plan, settings)
     if box_training.is_wanted(settings):
@@ -211,7 +211,7 @@ def among_products(plan: BoxPlan, settings: Settings) -> Found:
     return _among_products(plan, axes, grids)
 
 
-def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Found:
+def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnGrid], ...]) -> Expansion:
     """The levels of a plan among products of the functions of the axes."""
     potential, d = plan.potential, plan.potential.dimension
     # of three axes the finer grid is for measuring alone
@@ -223,10 +223,10 @@ def _among_products(plan: BoxPlan, axes: tuple[Axis, ...], grids: tuple[list[OnG
     v = products.grid_of(tabulated(potential, [grid.x for grid in mixed]), [len(grid.x) for grid in mixed])
     ritz = products.ritz(v, field, mixed, plan.solved, _tolerance(plan))
     natural, core = products.natural(ritz.core)
-    whole = [mix @ own for mix, own in zip(mixes, natural, strict=True)]
+    whole = [mix @ turn for mix, turn in zip(mixes, natural, strict=True)]
     fine, coarse = ([rules[which].mixed(mix) for rules, mix in zip(grids, whole, strict=True)] for which in (0, 1))
     core = np.tensordot(tensor.ritz_mix(potential, fine, core).T, core, axes=1)
-    return Found(
+    return Expansion(
         axes=tuple(axis.mixed(mix) for axis, mix in zip(axes, whole, strict=True)), core=core, bends=(),
         fine=tensor.forms(potential, fine, core, _blur(plan, fine)), check=tensor.forms(potential, coarse, core),
         cells=None,
@@ -276,17 +276,17 @@ def _blur(plan: BoxPlan, grids: list[OnGrid]) -> Float[np.ndarray, "*Q"] | None:
     if max(cells.degrees(potential)) <= points // 2:
         return None
     low, high = cells.boxes(plan.edges)
-    hair = [cells.HAIR * np.abs(own).max() for own in plan.edges]
+    hair = [cells.HAIR * np.abs(edges).max() for edges in plan.edges]
     off = cells.stray(potential, low + hair, high - np.array(hair), points // 2)
-    off = off.reshape([len(own) - 1 for own in plan.edges])
+    off = off.reshape([len(edges) - 1 for edges in plan.edges])
     for axis in range(len(grids)):
         off = np.repeat(off, points, axis=axis)
     return np.asarray(off)
 
 
-def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
+def _levels(plan: BoxPlan, expansion: Expansion, sigma: box_bounds.Sigma) -> Levels:
     """What is known of the levels that were asked for."""
-    fine, check_ = found.fine, found.check
+    fine, check_ = expansion.fine, expansion.check
     energies, eps = fine.energies, float(np.finfo(float).eps)
     differ = np.abs(energies - check_.energies)  # where these are rounding a single one may be small by chance
     differ = np.maximum(np.maximum.accumulate(differ), np.median(differ))
@@ -302,7 +302,7 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
         spread = box_bounds.spread(fine, check_)[some, some]
         lower[some] = certify.lehmann_maehly(energies[some], fine.residual[some, some], spread, above) - rounding[some]
         lower[some] = np.maximum(lower[some], sigma.lower[:count])
-    truncation = _truncation(plan, found)
+    truncation = _truncation(plan, expansion)
     shown = slice(0, plan.asked)
     return Levels(
         energies=energies[shown], lower=(lower - truncation)[shown], upper=upper[shown],
@@ -313,10 +313,10 @@ def _levels(plan: BoxPlan, found: Found, sigma: box_bounds.Sigma) -> Levels:
     )  # fmt: skip
 
 
-def _truncation(plan: BoxPlan, found: Found) -> np.ndarray:
+def _truncation(plan: BoxPlan, expansion: Expansion) -> np.ndarray:
     """What walls that were put where psi has decayed raise the levels by, twice: the integral over each of them of
     (d psi / dn)^2 / (m kappa), kappa^2 = m (V - E) at least."""
-    energies = found.fine.energies
+    energies = expansion.fine.energies
     total = np.zeros(len(energies))
     for axis, chosen in enumerate(plan.chosen):
         if not chosen:
@@ -324,11 +324,11 @@ def _truncation(plan: BoxPlan, found: Found) -> np.ndarray:
         mass = float(plan.potential.masses[axis])
         low = plan.field.v[axis]
         for end, row in ((0, -3), (-1, -1)):
-            if found.bends:
-                squares = box_curves.slopes_at_wall(found, axis, end)
+            if expansion.bends:
+                squares = box_curves.slopes_at_wall(expansion, axis, end)
             else:
-                slopes = found.axes[axis].linear[end, row]
-                normal = np.tensordot(found.core, slopes, axes=(axis + 1, 0)).reshape(len(energies), -1)
+                slopes = expansion.axes[axis].linear[end, row]
+                normal = np.tensordot(expansion.core, slopes, axes=(axis + 1, 0)).reshape(len(energies), -1)
                 squares = (normal**2).sum(axis=1)
             kappa = np.sqrt(np.maximum(mass * (low[end] - energies), 1e-12))
             total += squares / (mass * kappa)

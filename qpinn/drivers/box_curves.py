@@ -43,7 +43,7 @@ class Cut(NamedTuple):
     sides: list[Side]
 
 
-class Found(NamedTuple):
+class Expansion(NamedTuple):
     """Levels on one mesh: natural functions of the axes, coefficients in them, what bends, and integrals of both
     quadratures, with these themselves where curves cut the cells."""
 
@@ -109,7 +109,7 @@ def _check_room(plan: BoxPlan, pieces: int, count: int) -> None:
                          f"{room / 2**30:.3g} that there are")  # fmt: skip
 
 
-def found(plan: BoxPlan, cut: Cut, axes: Sequence[Axis], grids: Sequence[Sequence[OnGrid]], tol: float) -> Found:
+def expanded(plan: BoxPlan, cut: Cut, axes: Sequence[Axis], grids: Sequence[Sequence[OnGrid]], tol: float) -> Expansion:
     """The levels of a plan among products of the functions of the axes and what bends on curves."""
     potential, masses = plan.potential, [float(mass) for mass in plan.potential.masses]
     blurs = _blurs(plan, cut.pieces, POINTS[0] // 2)
@@ -127,10 +127,10 @@ def found(plan: BoxPlan, cut: Cut, axes: Sequence[Axis], grids: Sequence[Sequenc
     bends = []
     for place, (side, pair) in enumerate(zip(cut.sides, mixes, strict=True)):
         back = [np.linalg.pinv(mix) for mix in pair]
-        own = tuple(axis.mixed(mix) for axis, mix in zip(axes, pair, strict=True))
-        bends.append(Bend(side, own, back[0] @ functions.bends[place] @ back[1].T))
-    return Found(
-        axes=tuple(axis.mixed(mix @ own) for axis, mix, own in zip(axes, start.mixes, natural, strict=True)),
+        factors = tuple(axis.mixed(mix) for axis, mix in zip(axes, pair, strict=True))
+        bends.append(Bend(side, factors, back[0] @ functions.bends[place] @ back[1].T))
+    return Expansion(
+        axes=tuple(axis.mixed(mix @ factors) for axis, mix, factors in zip(axes, start.mixes, natural, strict=True)),
         core=core, bends=tuple(bends), fine=cell_forms.forms(fine, functions, masses),
         check=cell_forms.forms(check, functions, masses), cells=(fine, check),
     )  # fmt: skip
@@ -138,17 +138,17 @@ def found(plan: BoxPlan, cut: Cut, axes: Sequence[Axis], grids: Sequence[Sequenc
 
 def _mixes(pieces: Sequence[Piece], curve: Curve, grids: Sequence[OnGrid], count: int) -> tuple[np.ndarray, np.ndarray]:
     """Smooth functions of every axis where a curve runs: those of an oscillator that is as wide."""
-    found = []
+    functions = []
     for (low, high), grid in zip(curves.extent(pieces, curve), grids, strict=True):
         frequency = (2 * count + 1) / (REACH * (high - low) / 2) ** 2
         well = (frequency * (grid.x - (low + high) / 2)) ** 2 / grid.mass
-        found.append(grid.ritz(well)[1][:, :count])
-    return found[0], found[1]
+        functions.append(grid.ritz(well)[1][:, :count])
+    return functions[0], functions[1]
 
 
 def _blurs(plan: BoxPlan, pieces: Sequence[Piece], degree: int) -> Float[np.ndarray, "pieces"]:
     """Bound in every piece on the distance of V on either side of its curves from polynomials."""
-    hair = np.array([enclosing.HAIR * np.abs(own).max() for own in plan.edges])
+    hair = np.array([enclosing.HAIR * np.abs(edges).max() for edges in plan.edges])
     low, high = np.array([piece.low for piece in pieces]) + hair, np.array([piece.high for piece in pieces]) - hair
     together: dict[Sides, list[int]] = {}
     trees = [term.tree for term in plan.potential.switches]
@@ -170,23 +170,23 @@ def _sides(trees: Sequence[Node], piece: Piece) -> list[Sides]:
     for tree in trees:
         more = []
         for sides in every:
-            own = resolved(tree, sides)
-            cuts = any(own == curve.tree for curve in piece.curves)
-            signs = (False, True) if cuts else (bool(at_places(own, middle) > 0),)
+            resolved_tree = resolved(tree, sides)
+            cuts = any(resolved_tree == curve.tree for curve in piece.curves)
+            signs = (False, True) if cuts else (bool(at_places(resolved_tree, middle) > 0),)
             more += [(*sides, (tree, sign)) for sign in signs]
         every = more
     return every
 
 
-def slopes_at_wall(found: Found, axis: int, end: int) -> Float[np.ndarray, "K"]:
+def slopes_at_wall(expansion: Expansion, axis: int, end: int) -> Float[np.ndarray, "K"]:
     """The integral along a wall of (d psi / dn)^2; `end` is 0 for the left one of an axis and -1 for the right one."""
-    other, wall = 1 - axis, found.axes[axis].mesh.edges[end]
+    other, wall = 1 - axis, expansion.axes[axis].mesh.edges[end]
     nodes, weights = legendre(POINTS[0])
-    mesh = found.axes[other].mesh
+    mesh = expansion.axes[other].mesh
     places, weight = mesh.at((nodes + 1) / 2), mesh.lengths[:, None] * weights / 2
     at = [np.full(places.size, wall), places.ravel()]
-    normal = _along_wall(found.axes, found.core, axis, end, places)
-    for bend in found.bends:
+    normal = _along_wall(expansion.axes, expansion.core, axis, end, places)
+    for bend in expansion.bends:
         g = bend.side.jets(*(at if axis == 0 else at[::-1]))[0]
         normal = normal + g * _along_wall(bend.axes, bend.core, axis, end, places)
     return np.asarray(normal**2 @ weight.ravel())
@@ -199,4 +199,4 @@ def _along_wall(
     slopes = np.tensordot(core, axes[axis].linear[end, -3 if end == 0 else -1], axes=(1 + axis, 0))
     other = axes[1 - axis]
     jets = other.jets(list(places))
-    return np.concatenate([slopes[:, other.within(segment)] @ own[0] for segment, own in enumerate(jets)], axis=1)
+    return np.concatenate([slopes[:, other.within(segment)] @ jet[0] for segment, jet in enumerate(jets)], axis=1)

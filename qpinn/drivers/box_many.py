@@ -20,7 +20,7 @@ TOLERANCE = 1e-10
 """Of the energies where none was asked for, relative to the highest one above the least V."""
 
 
-def found(
+def expanded(
     plan: BoxPlan, settings: Settings, axes: Sequence[Axis], grids: Sequence[Sequence[OnGrid]]
 ) -> tuple[tuple[Axis, ...], Core, Levels, np.ndarray]:
     """The functions of the axes that products are made of, the products, what is known of the levels, and <r_i|r_j>."""

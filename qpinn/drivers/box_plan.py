@@ -138,17 +138,17 @@ def of(potential: Any, settings: Settings, phase: float = 1.0) -> BoxPlan:
         kinks = boxed.breakpoints[axis]
         longest = (settings.ansatz.phase or kind(PHASE, d)) * phase
         flat = FLAT if d == 2 and boxed.curves else 0.0
-        own = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat, boxed.ends_of_axes[axis].ring)
+        cuts = _edges(low, sinc, boxed.domain[axis], top, longest, kinks, flat, boxed.ends_of_axes[axis].ring)
         if d == 2 and all(boxed.breakpoints):  # planes that cross; of three axes the grid would be too large
-            own = _graded(own, kinks)
-        if len(own) - 1 > kind(MOST, d):
-            raise ValueError(f"states={asked}: {len(own) - 1} segments are needed on axis {axis + 1}, more than "
+            cuts = _graded(cuts, kinks)
+        if len(cuts) - 1 > kind(MOST, d):
+            raise ValueError(f"states={asked}: {len(cuts) - 1} segments are needed on axis {axis + 1}, more than "
                              f"{kind(MOST, d)}; fewer levels or a smaller box need less")  # fmt: skip
-        edges.append(own)
+        edges.append(cuts)
     most = max(map(len, edges))
     return BoxPlan(
         potential=boxed, chosen=chosen, asked=asked, first=settings.level if settings.states is None else 0,
-        edges=tuple(_filled(own, most) for own in edges), field=field, axes=axes, top=top,
+        edges=tuple(_filled(cuts, most) for cuts in edges), field=field, axes=axes, top=top,
         more=more,
     )  # fmt: skip
 
@@ -163,7 +163,7 @@ def _more(field: MeanField, asked: int) -> int:
 
 def restored(potential: Any, settings: Settings, edges: Sequence[Float[np.ndarray, "S+1"]]) -> BoxPlan:
     """The plan of levels that were solved on these edges of the axes, from wall to wall."""
-    walls = [(float(own[0]), float(own[-1])) for own in edges]
+    walls = [(float(places[0]), float(places[-1])) for places in edges]
     chosen = tuple(left is None for left, _ in potential.domain)
     return dataclasses.replace(of(potential.on(walls), settings), edges=tuple(edges), chosen=chosen)
 

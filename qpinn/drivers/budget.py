@@ -61,6 +61,20 @@ def needed(settings: Settings, cells: int, lanes: int, points: int | None = None
     return numbers * (8 if settings.precision == "float64" else 4)
 
 
+def check_points(settings: Settings, count: int, axes: str, size: int, starts: int = 1) -> None:
+    """Raise ValueError where one network on so many points of these `axes` needs more memory than there is.
+
+    size  bytes of one training; starts: of a sweep, that are trained at once
+    """
+    size, most = starts * size, room()
+    if size > most:
+        raise ValueError(
+            f"sampling.points={settings.sampling.points}: {count} points {axes} need {size / 2**30:.3g} GiB, more than "
+            f"the {most / 2**30:.3g} that there are; fewer points or units"
+            f"{' or a smaller sweep.block' if starts > 1 else ''} need less"
+        )
+
+
 MAPPINGS = Path("/proc/sys/vm/max_map_count")
 """How many mappings of memory Linux lets a process have: 65530 unless somebody has changed it."""
 

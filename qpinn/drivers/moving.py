@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path as FilePath
@@ -41,6 +42,10 @@ class Problem:
     space: Any
     tol: float
 
+    def forces(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
+        """f (T,), zero without a drive."""
+        return np.zeros(len(times)) if self.force is None else np.asarray(self.force(times), np.float64)
+
 
 class Known(NamedTuple):
     """A number at each time (T,), and a bound on how far it is from the exact one; NaN where there is none."""
@@ -64,7 +69,7 @@ class Series(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Moving:
+class Moving(abc.ABC):
     """A packet in time. Lengths, energies and times are in the units of the settings (dimensionless: L, hbar^2/2mL^2
     and 2mL^2/hbar; else the times are in fs, or hbar / hartree).
 
@@ -89,46 +94,51 @@ class Moving:
     # ------------------------------------------- what each way to find psi has of its own; times are dimensionless (T,)
 
     @property
+    @abc.abstractmethod
     def series(self) -> Series:
         """What the bound is made of; dimensionless."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def work(self) -> dict[str, Any]:
         """How large the solution is, for its files."""
-        raise NotImplementedError
 
     def more(self, times: Float[np.ndarray, "T"]) -> dict[str, Any]:
         """What its files have beside psi, at times in their unit."""
         return {}
 
+    @abc.abstractmethod
     def fastest(self, times: Float[np.ndarray, "T"]) -> float:
         """An energy above which psi has next to nothing; dimensionless."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def estimate(self, t: Any) -> Float[np.ndarray, "*T"]:
         """What |psi - exact| may be; NaN where that is not known."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def on(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
         """psi on a grid of positions between the walls."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         """<psi|psi>."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _energies(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         """<psi|H + f W|psi>."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _offsets(self, times: Float[np.ndarray, "T"], middle: float) -> Float[np.ndarray, "T"]:
         """<psi|x - middle|psi>."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _inside(self, times: Float[np.ndarray, "T"], low: float, high: float) -> Float[np.ndarray, "T"]:
         """The integral of |psi|^2 between two places of the box."""
-        raise NotImplementedError
+
+    @property
+    @abc.abstractmethod
+    def _size(self) -> str:
+        """How large the solution is, in words."""
 
     # -------------------------------------------------------------------------------------------- what follows from it
 
@@ -144,10 +154,6 @@ class Moving:
     @property
     def _met(self) -> str:
         return f"{self.status} to {self.problem.tol:g}"
-
-    @property
-    def _size(self) -> str:
-        raise NotImplementedError
 
     @property
     def units(self) -> Units:

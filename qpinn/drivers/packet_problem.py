@@ -82,6 +82,10 @@ def asked(packet: Any, drive: Any, times: Any, causal: Any = 0.0) -> Asked:
 
 def problem_of(potential: Any, asked: Asked, settings: Settings) -> Problem:
     """The problem without units, between walls. Raises ValueError for what is not allowed."""
+    for key in ("states", "state"):
+        if getattr(settings, key) is not None:
+            raise ValueError(f"{key}={getattr(settings, key)}: means nothing for a packet; packet=superposition names "
+                             "levels")  # fmt: skip
     packet, drive, times, _ = asked
     if dimension(potential) > 1:
         raise ValueError(f"potential={potential.name}: has {potential.dimension} coordinates; packets evolve on a line")

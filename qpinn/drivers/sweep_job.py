@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -64,7 +65,7 @@ class Bench(NamedTuple):
     measurer: Callable[[Lanes], Callable[[Lanes, Fit], statistics.Columns]]
 
 
-class Kind:
+class Kind(abc.ABC):
     """What a sweep needs to know of its problem.
 
     job     with walls where there were none
@@ -74,40 +75,57 @@ class Kind:
     phases: ClassVar[tuple[str, str]] = ("compile", "train")
     alone: ClassVar[bool] = False
     """Whether starts are made one after the other, on one device."""
-    history: ClassVar[tuple[str, ...]] = ("energy", "total")
-    """Columns of the history that are measured."""
     goal: ClassVar[str] = "right state"
     """What a start is to come to."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
 
+    @abc.abstractmethod
     def route(self) -> dict[str, Any]:
         """How the starts are made, in the words of `eigenstates.describe_route`."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def check_size(self, starts: int) -> None:
         """Raise ValueError where so many starts at once need more memory than there is."""
-        raise NotImplementedError
-
-    def bench(self) -> Bench:
-        raise NotImplementedError
 
     def kept(self) -> np.ndarray:
         """What the columns that have a history have it of: steps, or times."""
         return frames(self.job.settings)
 
+    @abc.abstractmethod
     def right(self, columns: statistics.Columns) -> int:
         """How many of the starts are right."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def results(self, columns: statistics.Columns) -> dict[str, Any]:
         """What the summary says of the starts: statistics, and what they are compared with."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def write_table(self, folder: Path, columns: statistics.Columns) -> None:
         """seeds.csv."""
-        raise NotImplementedError
+
+    @abc.abstractmethod
+    def width(self, devices: int) -> int:
+        """Starts that one device trains at once: the same for all processes, whatever is on the disk."""
+
+    @abc.abstractmethod
+    def trainer(self, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
+        """A function that trains and measures at most `size` starts, a multiple of the number of devices.
+
+        It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
+        """
+
+
+class Networks(Kind):
+    """Starts that are networks, trained side by side."""
+
+    history: ClassVar[tuple[str, ...]] = ("energy", "total")
+    """Columns of the history that are measured."""
+
+    @abc.abstractmethod
+    def bench(self) -> Bench:
+        """What is trained, and how it is measured."""
 
     def width(self, devices: int) -> int:
         """Starts that one device trains at once: the same for all processes, whatever is on the disk."""
@@ -116,10 +134,6 @@ class Kind:
         return min(sweep.block or width, -(-sweep.seeds // (devices * sweep.count)))
 
     def trainer(self, size: int, on: list[jax.Device]) -> Callable[[np.ndarray], statistics.Columns]:
-        """A function that trains and measures at most `size` starts, a multiple of the number of devices.
-
-        It takes their numbers, and gives the columns that `qpinn.analysis.statistics` describes, one entry for each.
-        """
         job, settings = self.job, self.job.settings
         course, bench = build.course(settings, watched=False), self.bench()
         turns = len(bench.systems)
@@ -144,9 +158,8 @@ class Kind:
             every = loop.in_turn(programmes, block, turns, course, kept=self.history)
             fit = every.some(slice(-size, None))
             columns = measure(block([fit.params] * (turns - 1)), fit)
-            columns["steps"] = every.steps.reshape(turns, size).min(
-                axis=0
-            )  # a NaN in any of its functions ends a start
+            # a NaN in any of its functions ends a start
+            columns["steps"] = every.steps.reshape(turns, size).min(axis=0)
             return {"number": numbers, **{name: column[: len(numbers)] for name, column in columns.items()}}
 
         return train

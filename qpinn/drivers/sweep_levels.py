@@ -14,7 +14,7 @@ from qpinn.analysis import observables, on_box, statistics
 from qpinn.analysis.quadratures import quadratures
 from qpinn.drivers import budget, build, discretize, eigenstates, trained_box
 from qpinn.drivers.solution import exact_levels
-from qpinn.drivers.sweep_job import Bench, Job, Kind, frames, with_value
+from qpinn.drivers.sweep_job import Bench, Job, Kind, Networks, frames, with_value
 from qpinn.physics.reference import Eigenstates
 from qpinn.runs import sweep_folder
 from qpinn.training import loop
@@ -52,7 +52,7 @@ class Levels(Kind):
         return [with_value(system, "energy.value", energy) for energy in energies[-turns:]]
 
 
-class OnLine(Levels):
+class OnLine(Levels, Networks):
     """Levels of a potential on a line."""
 
     exact_levels = staticmethod(exact_levels)
@@ -94,7 +94,7 @@ class OnLine(Levels):
         return Bench(self.in_turn(system, energies), measurer)
 
 
-class InBox(Levels):
+class InBox(Levels, Networks):
     """Levels of a potential of several coordinates, by one network."""
 
     exact_levels = staticmethod(trained_box.exact_levels)

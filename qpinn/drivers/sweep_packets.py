@@ -15,10 +15,9 @@ import numpy as np
 
 from qpinn.analysis import followed
 from qpinn.analysis.statistics import Columns
-from qpinn.bounds.evolution import at_times
-from qpinn.drivers import build, evolve, wave_bench
+from qpinn.drivers import build, evolve, wave_bench, wave_measure
 from qpinn.drivers.evolution import Evolution
-from qpinn.drivers.sweep_job import Bench, Job, Kind
+from qpinn.drivers.sweep_job import Bench, Job, Networks
 from qpinn.drivers.sweep_settings import Sweep
 from qpinn.runs import sweep_folder
 from qpinn.runs.evolution import described
@@ -46,7 +45,7 @@ def check(sweep: Sweep, asked: Any, potential: Any, settings: Any) -> None:
     wave_bench.problem_of(potential, asked, settings)
 
 
-class Packets(Kind):
+class Packets(Networks):
     """Waves of a packet in time."""
 
     history = ("total",)
@@ -87,11 +86,11 @@ class Packets(Kind):
         exact = self._exact
 
         def one(params: Params) -> dict[str, Any]:
-            psi = wave_bench.psi_on(on.equation, params, times, rule.x)
-            errors = wave_bench.apart(psi, exact, times, rule, on.problem)
-            bound = at_times(on.initial, wave_bench.bounded(on, params), rule.edges, times[-1:])
+            psi = wave_measure.psi_on(on.equation, params, times, rule.x)
+            errors = wave_measure.apart(psi, exact, times, rule, on.problem)
+            bound = on.initial + wave_measure.bounded(on.equation, params, on.problem, on.rules).sum()
             norm = np.sqrt(np.abs(psi[-1]) ** 2 @ rule.weight)
-            return {"error": errors[-1], "bound": bound[0], "norm": norm, "errors": errors}
+            return {"error": errors[-1], "bound": bound, "norm": norm, "errors": errors}
 
         def columns(lanes: Lanes, fit: Fit) -> Columns:
             every = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), jax.device_get(fit.params))

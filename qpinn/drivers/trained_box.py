@@ -302,13 +302,7 @@ def check_size(potential: Any, settings: Settings, starts: int = 1) -> None:
         width, depth = settings.width, settings.network.depth
         parameters = (depth - 1) * width * (width + 1) + (potential.dimension + 2) * width + 1
         size += 4 * depth * passes * parameters * width * (8 if settings.precision == "float64" else 4)
-    size, most = starts * size, budget.room()
-    if size > most:
-        raise ValueError(
-            f"sampling.points={settings.sampling.points}: {count} points in {potential.dimension} dimensions need "
-            f"{size / 2**30:.3g} GiB, more than the {most / 2**30:.3g} that there are; fewer points or units"
-            f"{' or a smaller sweep.block' if starts > 1 else ''} need less"
-        )
+    budget.check_points(settings, count, f"in {potential.dimension} dimensions", size, starts)
 
 
 def indices_of(settings: Settings) -> Int[np.ndarray, "K"]:

@@ -7,6 +7,7 @@ the default route, and its own bound, from its own residual, stands beside it: w
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from qpinn.checks import finite
-from qpinn.drivers import budget, build, evolve_places, packet_problem, wave_bench
+from qpinn.drivers import budget, build, evolve_places, packet_problem, wave_bench, wave_measure
 from qpinn.drivers.clock import Clock
 from qpinn.drivers.eigenstates import check_device
 from qpinn.drivers.evolution import Evolution
@@ -47,7 +48,7 @@ class TrainedPacket(Moving):
     equation: Evolving
     params: Params
     fit: Fit
-    rules: tuple[wave_bench.Measure, wave_bench.Measure]
+    rules: tuple[wave_measure.Measure, wave_measure.Measure]
     initial: float
     integrals: Float[np.ndarray, "K"]
     exact: Evolution | None
@@ -94,7 +95,7 @@ class TrainedPacket(Moving):
             known = {"bound": exact.series.final, "seconds": sum(exact.seconds.values()), **exact.work}
         return {
             "route": wave_bench.describe_route(self.settings), "parameters": self.parameters,
-            "steps": int(self.fit.steps[0]), "training": self.fit.status, "loss": float(self.fit.losses[0]),
+            "steps": int(self.fit.steps[0]), "loss": float(self.fit.losses[0]),
             "exact": known, "unknown": self.unknown,
         }  # fmt: skip
 
@@ -104,7 +105,15 @@ class TrainedPacket(Moving):
 
     def fastest(self, times: Float[np.ndarray, "T"]) -> float:
         """That of psi0 and V."""
+        return self._energy
+
+    @functools.cached_property
+    def _energy(self) -> float:
         return packet_problem.first_energy(self.problem)
+
+    @functools.cached_property
+    def _edges(self) -> Float[np.ndarray, "S+1"]:
+        return packet_problem.mesh_of(self.problem, self._energy, wave_measure.PHASE)
 
     def error(self, t: Any) -> Known:
         """|psi - psi of the default route|, and the bound of that; NaN where there is none."""
@@ -117,11 +126,11 @@ class TrainedPacket(Moving):
         if self.exact is None:
             return np.full(np.shape(t), np.nan)
         rule, times = self.rules[0], self._times(t)
-        apart = wave_bench.apart(self.on(times, rule.x), self.exact, times, rule, self.problem)
+        apart = wave_measure.apart(self.on(times, rule.x), self.exact, times, rule, self.problem)
         return apart.reshape(np.shape(t))  # type: ignore[no-any-return]
 
     def on(self, times: Float[np.ndarray, "T"], x: Float[np.ndarray, "X"]) -> Complex[np.ndarray, "T X"]:
-        return wave_bench.psi_on(self.equation, self.params, times, x)
+        return wave_measure.psi_on(self.equation, self.params, times, x)
 
     def squares(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         return self._expected(times, 1.0)
@@ -134,17 +143,17 @@ class TrainedPacket(Moving):
         return np.abs(self.on(times, rule.x)) ** 2 @ (rule.weight * factor)  # type: ignore[no-any-return]
 
     def _energies(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
-        rule, f = self.rules[0], 0.0 if self.problem.force is None else self.problem.force(times)[:, None]
+        rule, forces = self.rules[0], self.problem.forces(times)
         energies = [
-            np.sum(fields.psi * (fields.h_psi + force[..., None] * fields.w_psi), axis=-1) @ rule.weight
-            for fields, force in wave_bench.in_blocks(self.equation, self.params, times, rule.x, f + 0 * times[:, None])
+            np.sum(at.psi * (at.h_psi + f[:, None, None] * at.w_psi), axis=-1) @ rule.weight
+            for at, f in wave_measure.in_blocks(self.equation, self.params, times, rule.x, forces)
         ]
         return np.concatenate(energies)
 
     def _inside(self, times: Float[np.ndarray, "T"], low: float, high: float) -> Float[np.ndarray, "T"]:
-        edges = packet_problem.mesh_of(self.problem, self.fastest(times), wave_bench.PHASE)
+        edges = self._edges
         ends = np.concatenate([[low], edges[(edges > low) & (edges < high)], [high]])
-        rule = gauss_legendre(Mesh(ends), wave_bench.POINTS[0])
+        rule = gauss_legendre(Mesh(ends), wave_measure.POINTS[0])
         x, weight = np.asarray(rule.x).ravel(), np.asarray(rule.weight).ravel()
         return np.abs(self.on(times, x)) ** 2 @ weight  # type: ignore[no-any-return]
 
@@ -164,7 +173,7 @@ def run(
         fit = loop.together(side_by_side([on.system]), build.course(settings, bool(callbacks)), callbacks)
         params = jax.tree.map(lambda leaf: np.asarray(leaf[0], np.float64), jax.device_get(fit.params))
     clock.lap("train", compile=fit.seconds["compile"])
-    measured = wave_bench.bounded(on, params)
+    measured = wave_measure.bounded(on.equation, params, on.problem, on.rules)
     clock.lap("measure")
     return TrainedPacket(
         given=given, packet=problem.packet, drive=asked.drive, settings=settings, problem=on.problem,

@@ -107,7 +107,10 @@ def checked(problem: Problem) -> tuple[Coming, Structure]:
     v = np.asarray(opened.potential.at(x[before][:, None]), np.float64) + 0 * x[before]
     shift = float(np.abs(v - opened.levels[lead]) @ np.abs(psi0[before]) ** 2)
     missing = 1.0 - float(density[kept].sum()) + 2 * math.sqrt(overlap) + overlap
-    return Coming(k[kept], density[kept], missing, shift, "right" if forwards else "left"), opened
+    coming = Coming(
+        k=k[kept], density=density[kept], missing=missing, shift=shift, side="right" if forwards else "left"
+    )  # fmt: skip
+    return coming, opened
 
 
 def _begins(opened: Structure, lead: int, kinetic: float, box: tuple[float, float]) -> float:

@@ -60,7 +60,7 @@ def in_box(potential: Any, count: int) -> tuple[Any, tuple[bool, ...]]:
                               for axis, side in enumerate(potential.domain)])  # fmt: skip
         top = highest(coarse(trial)[0], count)
         walls = {axis: _decayed(potential, axis, half, top, reach) for axis, half in reach.items()}
-        short = [axis for axis, found in walls.items() if found is None]
+        short = [axis for axis, wall in walls.items() if wall is None]
         far = {} if short else {axis: _low_afar(potential, axis, half, top) for axis, half in reach.items()}
         if not short and not any(far.values()):
             sides = [walls.get(axis) or side for axis, side in enumerate(potential.domain)]
@@ -108,14 +108,14 @@ def lowest(potential: Any, axis: int, ends: np.ndarray, reach: dict[int, float])
     cells: list[Any] = []
     for place, (left, right) in enumerate(potential.domain):
         if place == axis:
-            own = ends
+            marks = ends
         elif d > len(OTHERS):
-            own = np.array([-np.inf if left is None else left, np.inf if right is None else right])
+            marks = np.array([-np.inf if left is None else left, np.inf if right is None else right])
         else:
             far = reach.get(place, 0.0)
-            own = np.linspace(-far if left is None else left, far if right is None else right, OTHERS[d - 1] + 1)
+            marks = np.linspace(-far if left is None else left, far if right is None else right, OTHERS[d - 1] + 1)
         shape[place] = -1
-        cells.append(Interval(own[:-1].reshape(shape), own[1:].reshape(shape)))
+        cells.append(Interval(marks[:-1].reshape(shape), marks[1:].reshape(shape)))
         shape[place] = 1
     sizes = [cell.lo.size for cell in cells]
     low = np.broadcast_to(potential.enclosed(cells).lo, sizes)

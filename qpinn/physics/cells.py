@@ -129,10 +129,10 @@ def stray_of_sides(potential: Any, low: Float[np.ndarray, "n d"], high: Float[np
         signs[:, column] = g.lo >= 0
     decided = np.flatnonzero(np.isfinite(total))
     for row in np.unique(signs[decided], axis=0):
-        own = decided[(signs[decided] == row).all(axis=1)]
+        those = decided[(signs[decided] == row).all(axis=1)]
         one = OneSided(potential, tuple(zip(trees, (row > 0).tolist(), strict=True)))
         if max(degrees(one)) > m:
-            total[own] = stray(one, low[own], high[own], m)
+            total[those] = stray(one, low[those], high[those], m)
     return total
 
 
@@ -149,9 +149,9 @@ def least(
     d = len(edges)
     orders_ = degrees(potential)
     exact = max(orders_) <= HIGHEST and not potential.curves
-    orders = [max(int(own), 3) if exact else DEGREE for own in orders_]
+    orders = [max(int(order), 3) if exact else DEGREE for order in orders_]
     low, high = boxes(edges)
-    hair = [HAIR * np.maximum(np.abs(own[0]), np.abs(own[-1])) for own in edges]
+    hair = [HAIR * np.maximum(np.abs(cuts[0]), np.abs(cuts[-1])) for cuts in edges]
     bound, looked, seen, places_below = np.inf, 0, np.inf, [np.zeros((0, d))]
     while len(low):
         looked += len(low)
@@ -163,9 +163,9 @@ def least(
             values = np.asarray(potential.at(np.stack(np.broadcast_arrays(*grid), axis=-1)), np.float64)
         size, tops = np.abs(values).reshape(len(low), -1).max(axis=1), np.zeros(len(low))
         for axis, piece in enumerate(pieces):
-            own = _within(piece, low[:, axis], high[:, axis], places[axis])
-            size = size + np.abs(own).max(axis=1)
-            values = values - own.reshape(grid[axis].shape)
+            separable = _within(piece, low[:, axis], high[:, axis], places[axis])
+            size = size + np.abs(separable).max(axis=1)
+            values = values - separable.reshape(grid[axis].shape)
             tops = tops + piece.enclose(low[:, axis] + hair[axis], high[:, axis] - hair[axis])[1]
         rounding = 32 * EPS * size
         seen = min(seen, float(np.nanmin(values)))
@@ -199,8 +199,8 @@ def degrees(potential: Any) -> list[float]:
     by_axis: list[float] = [0.0] * potential.dimension
     for term in potential.terms:
         for axis in term.axes:
-            known = {name for name in names if names.index(name) % potential.dimension == axis}
-            by_axis[axis] = max(by_axis[axis], *(degree(term.tree, name) for name in known))
+            variables = {name for name in names if names.index(name) % potential.dimension == axis}
+            by_axis[axis] = max(by_axis[axis], *(degree(term.tree, name) for name in variables))
     for axis in potential.unlocated:
         by_axis[axis] = math.inf
     return by_axis
@@ -219,8 +219,8 @@ def _within(piece: Any, low: np.ndarray, high: np.ndarray, places: np.ndarray) -
 
 def boxes(edges: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper corners (n, d) of the cells between the edges of every axis, the last axis fastest."""
-    low = np.array(list(itertools.product(*(own[:-1] for own in edges))))
-    high = np.array(list(itertools.product(*(own[1:] for own in edges))))
+    low = np.array(list(itertools.product(*(cuts[:-1] for cuts in edges))))
+    high = np.array(list(itertools.product(*(cuts[1:] for cuts in edges))))
     return low, high
 
 

@@ -40,7 +40,7 @@ class Curve:
         names = [next((name for name in pairs[axis::2] if name in formulas.parameters(tree)), pairs[axis])
                  for axis in (0, 1)]  # fmt: skip
         self.slopes = [slope(tree, name) for name in names]
-        self.seconds = [slope(own, name) for own, name in zip(self.slopes, names, strict=True)]
+        self.seconds = [slope(derivative, name) for derivative, name in zip(self.slopes, names, strict=True)]
 
     def at(self, x: Any, y: Any) -> Any:
         """g at positions, numbers or intervals."""
@@ -92,12 +92,12 @@ def pieces(curves: Sequence[Curve], edges: Sequence[Float[np.ndarray, "S+1"]]) -
 
     Raises ValueError where a curve has a corner, an end or a double point that no cut resolves.
     """
-    found = []
+    every = []
     for i in range(len(edges[0]) - 1):
         for j in range(len(edges[1]) - 1):
             low, high = (edges[0][i], edges[1][j]), (edges[0][i + 1], edges[1][j + 1])
-            found += _cut(tuple(curves), (i, j), tuple(map(float, low)), tuple(map(float, high)), 0)  # type: ignore
-    return found
+            every += _cut(tuple(curves), (i, j), tuple(map(float, low)), tuple(map(float, high)), 0)  # type: ignore
+    return every
 
 
 def _cut(
@@ -107,12 +107,13 @@ def _cut(
     x, y = (Interval(low[axis] + hair[axis], high[axis] - hair[axis]) for axis in (0, 1))
     active = tuple(curve for curve in curves if _holds_zero(curve.at(x, y)))
     if not active:
-        return [Piece(cell, low, high, -1, np.array([low[1], high[1]]), ())]
-    ranges = [[at_places(own, {0: x, 1: y}) for own in curve.slopes] for curve in active]
+        return [Piece(cell=cell, low=low, high=high, axis=-1, panels=np.array([low[1], high[1]]), curves=())]
+    ranges = [[at_places(derivative, {0: x, 1: y}) for derivative in curve.slopes] for curve in active]
     steep = [max(_ratio(both[1 - axis], both[axis]) for both in ranges) for axis in (0, 1)]
     axis = int(np.argmin(steep))
     if steep[axis] <= STEEPEST:
-        return [Piece(cell, low, high, axis, _panels(active, axis, low, high), active)]
+        panels = _panels(active, axis, low, high)
+        return [Piece(cell=cell, low=low, high=high, axis=axis, panels=panels, curves=active)]
     if depth == DEEPEST:
         place = ", ".join(f"{(a + b) / 2:.4g}" for a, b in zip(low, high, strict=True))
         raise ValueError(f"a curve where V jumps or bends is none that can be followed near ({place})")
@@ -159,7 +160,7 @@ def _meetings(curves: tuple[Curve, ...], axis: int, low: Any, high: Any) -> list
     def apart(first: Curve, second: Curve, at: np.ndarray) -> np.ndarray:
         return graph(first, axis, low[axis], high[axis], at) - graph(second, axis, low[axis], high[axis], at)
 
-    at, found = np.linspace(low[1 - axis], high[1 - axis], SEEN), []
+    at, crossings = np.linspace(low[1 - axis], high[1 - axis], SEEN), []
     for place, first in enumerate(curves):
         for second in curves[:place]:
             sign = np.sign(apart(first, second, at))
@@ -169,8 +170,8 @@ def _meetings(curves: tuple[Curve, ...], axis: int, low: Any, high: Any) -> list
                 middle = (left + right) / 2
                 same = np.sign(apart(first, second, middle)) == before
                 left, right = np.where(same, middle, left), np.where(same, right, middle)
-            found += right.tolist()
-    return found
+            crossings += right.tolist()
+    return crossings
 
 
 def graph(curve: Curve, axis: int, low: float, high: float, others: Float[np.ndarray, "n"]) -> Float[np.ndarray, "n"]:
@@ -196,15 +197,15 @@ def graph(curve: Curve, axis: int, low: float, high: float, others: Float[np.nda
 
 def extent(pieces: Sequence[Piece], curve: Curve) -> tuple[tuple[float, float], tuple[float, float]]:
     """About how far a curve reaches along both axes."""
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    places: list[tuple[np.ndarray, np.ndarray]] = []
     for piece in pieces:
         if curve in piece.curves:
             axis, low, high = piece.axis, piece.low[piece.axis], piece.high[piece.axis]
             others = np.linspace(piece.panels[:-1], piece.panels[1:], SEEN).ravel()
             along = graph(curve, axis, low, high, others)
             inside = along > low
-            found.append((along[inside], others[inside]) if axis == 0 else (others[inside], along[inside]))
-    x, y = (np.concatenate([one[axis] for one in found]) for axis in (0, 1))
+            places.append((along[inside], others[inside]) if axis == 0 else (others[inside], along[inside]))
+    x, y = (np.concatenate([one[axis] for one in places]) for axis in (0, 1))
     return (float(x.min()), float(x.max())), (float(y.min()), float(y.max()))
 
 
@@ -223,11 +224,11 @@ def points(piece: Piece, rule: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarra
             np.full(len(others), high)]  # fmt: skip
     ends = np.sort(np.stack(sides, axis=1), axis=1)
     length = np.diff(ends, axis=1)
-    own = ends[:, :-1, None] + length[..., None] * (nodes + 1) / 2
+    positions = ends[:, :-1, None] + length[..., None] * (nodes + 1) / 2
     weight = along[:, None, None] * length[..., None] * weights / 2
-    other = np.broadcast_to(others[:, None, None], own.shape)
+    other = np.broadcast_to(others[:, None, None], positions.shape)
     kept = weight.ravel() > 0
-    first, second = own.ravel()[kept], other.ravel()[kept]
+    first, second = positions.ravel()[kept], other.ravel()[kept]
     x, y = (first, second) if axis == 0 else (second, first)
     return x, y, weight.ravel()[kept]
 

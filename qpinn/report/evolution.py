@@ -56,7 +56,7 @@ def packet(content: Content) -> list[str]:
     left, right = content["walls"]
     beyond = content["beyond"]
     lost = ""
-    if beyond is not None and not all(content["chosen"]):
+    if beyond is not None:
         lost = f"; {most(beyond)} of it lies beyond the ends" if beyond > 1e-16 else ""
         lost += ", cut off and normalised" if beyond > 1e-12 else ""
     lines = [f"{name} packet: {numbers}{lost}" if numbers else f"{name} packet{lost}"]
@@ -147,7 +147,7 @@ def _status_of_training(content: Content, at: str) -> list[str]:
         spent.pop("exact", None)
     spent.pop("total", None)
     taken = f"{content['steps']} steps of {content['parameters']} parameters, loss {number(content['loss'])}"
-    bad = "; then it was not finite" if content["training"] == "non-finite" else ""
+    bad = "; then it was not finite" if content["status"] == "non-finite" else ""
     return [apart, f"bound {_most(content['bound'])}, by the residual of the network itself",
             f"{content['route']['label']}: {taken}{bad}; {sum(spent.values()):.1f} s"]  # fmt: skip
 

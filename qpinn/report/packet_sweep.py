@@ -16,7 +16,6 @@ from qpinn.report import style, words
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.style import BLUE, GREEN, GREY, ORANGE, RED, SKY
 from qpinn.runs import sweep_folder
-from qpinn.runs.run_folder import read_summary
 
 LOOKS = {
     "error below 1 %": (BLUE, "o", ""), "error 1 to 10 %": (SKY, "s", "....."), "not followed": (RED, "^", "/////"),
@@ -43,16 +42,8 @@ class PacketSweepData:
 
 def load(folder: Path) -> PacketSweepData:
     """The data of the folder of a sweep. Raises ValueError, naming the file, if one is missing or damaged."""
-    summary = read_summary(folder)
+    summary, columns, times, values = sweep_folder.read(folder)
     sweep, settings = summary["sweep"], summary["settings"]
-    columns, times = sweep_folder.read_blocks(folder)
-    if not columns:
-        raise ValueError(f"{folder / 'blocks'}: missing or damaged")
-    columns = {name: values[columns["number"] < sweep["seeds"]] for name, values in columns.items()}
-    values = None
-    if sweep["range"] is not None:
-        first, last = sweep["range"]
-        values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
     stats = summary["statistics"]
     return PacketSweepData(
         title=f"{summary['potential']['name'].replace('_', ' ')}: {words.packet_name(summary['packet'])}, "

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
 from qpinn.analysis import statistics
-from qpinn.report import comparison, style, words
+from qpinn.report import comparison, packet_sweep, style, words
 from qpinn.report.choice import EVERYTHING, Choice
 from qpinn.report.style import BLACK, BLUE, GREEN, GREY, ORANGE, RED, SKY, log_axis, panels
 from qpinn.runs import sweep_folder
@@ -74,16 +74,8 @@ class SweepData:
 
 def load(folder: Path) -> SweepData:
     """The data of the folder of a sweep. Raises ValueError, naming the file, if one is missing or damaged."""
-    summary = read_summary(folder)
+    summary, columns, frames, values = sweep_folder.read(folder)
     sweep, settings = summary["sweep"], summary["settings"]
-    columns, frames = sweep_folder.read_blocks(folder)
-    if not columns:
-        raise ValueError(f"{folder / 'blocks'}: missing or damaged")
-    columns = {name: values[columns["number"] < sweep["seeds"]] for name, values in columns.items()}
-    values = None
-    if sweep["range"] is not None:
-        first, last = sweep["range"]
-        values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
     outcome = statistics.outcomes(columns)
     count, right = len(outcome), int(np.sum(outcome == words.RIGHT))
     wanted = (settings["state"] or 0) if settings["states"] is None else settings["states"] - 1
@@ -248,6 +240,8 @@ def save_all(folder: Path, choice: Choice = EVERYTHING) -> style.Drawn:
 
     None of an E that was given, nor of psi of a degenerate level, nor of a training where there was none.
     """
+    if packet_sweep.is_one(read_summary(folder)):
+        return packet_sweep.save_all(folder, choice)
     data = load(folder)
     left_out = (["varied"] if data.values is None else []) + (["energies", "fan"] if data.fixed else [])
     if not (np.isfinite(data.columns["relative_l2_psi"]) & np.isfinite(data.columns["loss"])).any():

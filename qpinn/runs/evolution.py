@@ -39,7 +39,8 @@ def summary(evolution: Any, divide: float | None = None) -> dict[str, Any]:
     values = (times, evolution.bound(times), evolution.estimate(times), evolution.norm(times).value,
               evolution.energy(times).value, *position, *left, *right)  # fmt: skip
     packet = evolution.packet
-    walls = [float(wall) for wall in evolution.domain]
+    walls, chosen = [float(wall) for wall in evolution.domain], [bool(margin) for margin in evolution.problem.margins]
+    ends = [side if put else wall for side, wall, put in zip((-np.inf, np.inf), walls, chosen, strict=True)]
     return {
         "status": evolution.status,
         "converged": evolution.converged,
@@ -47,11 +48,11 @@ def summary(evolution: Any, divide: float | None = None) -> dict[str, Any]:
         "units": {"length": units.length, "energy": units.energy, "scale": units.scale, "time": evolution.unit_of_time},
         "walls": walls,
         "ends": [evolution.settings.ends.left, evolution.settings.ends.right],
-        "chosen": [bool(margin) for margin in evolution.problem.margins],
+        "chosen": chosen,
         "breakpoints": sorted(float(point) for point in evolution.given.breakpoints),
         "deltas": [[float(number) for number in pair] for pair in zip(*deltas_of(evolution.given), strict=True)],
         "packet": described(packet),
-        "beyond": packet.outside(*walls) if hasattr(packet, "outside") else None,
+        "beyond": packet.outside(*ends) if hasattr(packet, "outside") else None,
         "drive": None if evolution.drive is None else {"name": evolution.drive.name, "label": evolution.drive.label},
         "tol": evolution.problem.tol,
         "asked": evolution.times.tolist(),

@@ -6,12 +6,13 @@ import contextlib
 import csv
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from qpinn.analysis import followed
 from qpinn.analysis.statistics import TOLERANCES, Columns, outcomes
+from qpinn.runs import run_folder
 from qpinn.runs.files import read_npz, write_atomically
 
 
@@ -40,6 +41,30 @@ def read_blocks(folder: Path) -> tuple[Columns, np.ndarray]:
     columns = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
     _, order = np.unique(columns["number"], return_index=True)
     return {name: values[order] for name, values in columns.items()}, frames
+
+
+class Swept(NamedTuple):
+    """What the folder of a sweep holds: its summary, the columns of its starts, what their histories are of (`frames`),
+    and what varies, one value for each start, or None."""
+
+    summary: dict[str, Any]
+    columns: Columns
+    frames: np.ndarray
+    values: np.ndarray | None
+
+
+def read(folder: Path) -> Swept:
+    """A sweep that is finished. Raises ValueError, naming the file, if one is missing or damaged."""
+    summary = run_folder.read_summary(folder)
+    sweep, (columns, frames) = summary["sweep"], read_blocks(folder)
+    if not columns:
+        raise ValueError(f"{folder / 'blocks'}: missing or damaged")
+    columns = {name: values[columns["number"] < sweep["seeds"]] for name, values in columns.items()}
+    values = None
+    if sweep["range"] is not None:
+        first, last = sweep["range"]
+        values = np.linspace(first, last, sweep["seeds"])[columns["number"]]
+    return Swept(summary, columns, frames, values)
 
 
 def finished(folder: Path, starts: int) -> np.ndarray:
