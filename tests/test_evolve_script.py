@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import time
 
@@ -210,7 +211,10 @@ def test_a_network_is_trained_and_shown_beside_the_default_route(tmp_path):
         path.unlink()
     assert call("plot", str(folder), "figures.format=png", "figures.dpi=40").returncode == 0
     assert {path.name: path.read_bytes() for path in folder.glob("*.png")} == drawn
-    assert "one complex network" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "one complex network" in page
+    data = json.loads(re.search(r'<script type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+    assert len(data["states"]) == page.count('<figure class="level"') > 20  # what the slider picks from
 
 
 @pytest.mark.usefixtures("optax_promotion")

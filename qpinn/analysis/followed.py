@@ -40,6 +40,7 @@ def statistics(columns: Columns) -> dict[str, Any]:
     return {
         "starts": len(ended),
         "goal": FOLLOWED,
+        "right": OUTCOMES[:2],
         "success": {"count": right, "rate": right / len(ended), "wilson_95": list(wilson(right, len(ended)))},
         "outcomes": {name: int(np.sum(ended == name)) for name in OUTCOMES},
         "relative_error_energy": None,

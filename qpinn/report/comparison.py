@@ -303,7 +303,8 @@ def sweep_rows(summaries: Sequence[Results]) -> Rows:
     for summary in summaries:
         stats = summary["statistics"]
         low, high = stats["success"]["wilson_95"]
-        outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name != "right state")
+        right = stats.get("right", ["right state"])
+        outcomes = ", ".join(f"{n} {name}" for name, n in stats["outcomes"].items() if n and name not in right)
         rows.append([
             str(stats["starts"]), f"{100 * stats['success']['rate']:.1f} %", f"{100 * low:.1f} - {100 * high:.1f} %",
             "fixed" if summary["route"].get("energy") == "fixed" else _median(stats["relative_error_energy"]),

@@ -66,8 +66,8 @@ def packet(content: Content) -> list[str]:
     sides = [f"x = {place:.6g}" for _, place, put in both if put]
     kinds = [f"{kind} at {place:.6g}" for kind, place, put in both if not put]
     if sides:
-        lines.append(f"where no wall is given psi is made to end at {' and '.join(sides)}, beyond what it "
-                     "reaches; the bound holds on the whole line")  # fmt: skip
+        how = "; what lies beyond is in the bound, which" if trained(content) else ", beyond what it reaches; the bound"
+        lines.append(f"where no wall is given psi is made to end at {' and '.join(sides)}{how} holds on the whole line")
     if kinds:
         lines.append(", ".join(kinds))
     return lines

@@ -59,7 +59,7 @@ def of_packet(
              page.drawings(figures), page.section("What is certified", said + f"<p>{_certified(content)}</p>"),
              page.origin(content, config)]  # fmt: skip
     warned = [] if content["converged"] or evolution.trained(content) else lines[:1]
-    kept = [name for name in KEPT if name in content]
+    kept = [name for name in KEPT if name in shown]
     return page.whole(shown, "".join(parts), warned, kept, evolution.equation(content))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter
+from matplotlib.ticker import MaxNLocator
 
 from qpinn.analysis import followed, statistics
 from qpinn.report import style, words
@@ -77,8 +77,8 @@ def errors(data: PacketSweepData) -> Figure:
     """A histogram of the errors at the last time, by outcome, and of the bounds that the networks give themselves."""
     figure, (axes,) = style.panels(2.5)
     error, bound = data.columns["error"], data.columns["bound"]
-    low, high = style.decades([error, bound], 0.0) or (1e-3, 1.0)
-    bins = list(np.geomspace(low / 1.5, high * 1.5, 31))
+    style.log_axis(axes, [error, bound], left_out=0.0, x=True)
+    bins = list(np.geomspace(*axes.get_xlim(), 41))
     names = [name for name in LOOKS if np.any((data.outcome == name) & np.isfinite(error))]
     groups = [error[(data.outcome == name) & np.isfinite(error)] for name in names]
     if groups:
@@ -87,11 +87,9 @@ def errors(data: PacketSweepData) -> Figure:
             groups, bins, stacked=True, color=colors, hatch=hatches, edgecolor="white", linewidth=0.2, label=names
         )
     axes.hist(bound[np.isfinite(bound)], bins, histtype="step", color=ORANGE, linewidth=1.2, label="bounds")
-    axes.set_xscale("log")
     axes.set_xlabel(r"$\|\psi - \mathrm{exact}\|$ at the last time")
     axes.set_ylabel("starts")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     return _headed(figure, data)
 
 
