@@ -244,7 +244,7 @@ def test_a_sweep_over_waves_goes_on_and_is_drawn(tmp_path):
     [
         ("evolve", ["start=ritz"], "start.name=ritz: a network of (t, x) is trained from random parameters"),
         ("evolve", ["causal=-1"], "causal=-1: must not be negative"),
-        ("evolve", ["hamiltonian.deltas=[[0.1,2]]"], "hamiltonian.deltas: psi' jumps at a delta"),
+        ("evolve", ["hamiltonian.deltas=[[0.1,2]]"], "potential=harmonic: has deltas, at which psi' jumps"),
         ("evolve", ["ends=periodic"], "ends.left=periodic"),
         ("evolve", ["times=[1,0]"], "times=[1,0]: must ascend"),
         ("sweep", ["sweep.vary=energy.initial", "sweep.range=[1,2]"], "sweep.vary=energy.initial"),

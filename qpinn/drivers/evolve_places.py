@@ -59,7 +59,7 @@ def placed(packet: Any, potential: Any) -> Any:
 
 def division_of(problem: Any, place: Any) -> float:
     """Where left and right part. Raises ValueError unless it is a number between the ends of the box."""
-    left, right = (float(wall) for wall in problem.potential.domain)
+    left, right = map(float, problem.walls)
     if place is None:
         return middle_of(problem.potential)
     place = finite("divide", place)

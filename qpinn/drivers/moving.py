@@ -42,6 +42,21 @@ class Problem:
     space: Any
     tol: float
 
+    @property
+    def walls(self) -> Float[np.ndarray, "2"]:
+        """The ends of the box."""
+        return np.array([float(wall) for wall in self.potential.domain])
+
+    def even(self, count: int) -> Float[np.ndarray, "count"]:
+        """Positions from end to end of the box."""
+        left, right = self.walls
+        return np.linspace(left, right, count)
+
+    @property
+    def lowest(self) -> float:
+        """The least of V, on samples."""
+        return float(np.min(np.asarray(self.potential.at(self.even(801)[:, None]))))
+
     def forces(self, times: Float[np.ndarray, "T"]) -> Float[np.ndarray, "T"]:
         """f (T,), zero without a drive."""
         return np.zeros(len(times)) if self.force is None else np.asarray(self.force(times), np.float64)
@@ -176,7 +191,7 @@ class Moving(abc.ABC):
     @property
     def domain(self) -> tuple[float, float]:
         """The walls."""
-        left, right = self.problem.potential.domain
+        left, right = self.problem.walls
         return float(left), float(right)
 
     @property

@@ -129,7 +129,7 @@ def mesh_of(problem: Problem, energy: float, phase: float) -> Float[np.ndarray, 
 
 def first_energy(problem: Problem) -> float:
     """The energy that a packet's states reach to begin with: from its Fourier transform, and V where it is."""
-    left, right = (float(wall) for wall in problem.potential.domain)
+    left, right = map(float, problem.walls)
     v_of = problem.potential.at
     lowest = float(survey(problem.potential, 1).high[0])
     if isinstance(problem.packet, Superposition):

@@ -71,7 +71,7 @@ def checked(problem: Problem) -> tuple[Coming, Structure]:
         raise ValueError("transmission=true: T(E) is of a V that does not change; leave out the drive")
     if not ends_of(problem.bare).walls:
         raise ValueError("transmission=true: leads are in the place of walls; leave out ends")
-    packet, (left, right) = problem.packet, (float(wall) for wall in problem.potential.domain)
+    packet, (left, right) = problem.packet, map(float, problem.walls)
     if not hasattr(packet, "at"):
         raise ValueError(f"transmission=true: packet.name={packet.name} is of levels, which do not come from a lead; "
                          "allowed: gaussian, formula, sampled")  # fmt: skip

@@ -18,7 +18,7 @@ from qpinn.drivers.evolution import Evolution
 from qpinn.drivers.moving import Problem
 from qpinn.drivers.packet_problem import Asked
 from qpinn.drivers.settings import Energy, Loss, Network, Settings
-from qpinn.drivers.wave_measure import FINE, PHASE, POINTS, Measure, even, in_blocks, lowest, rules_of, walls_of
+from qpinn.drivers.wave_measure import FINE, PHASE, POINTS, Measure, in_blocks, rules_of
 from qpinn.equations.evolution import Evolving
 from qpinn.geometry.mesh import Mesh
 from qpinn.geometry.quadrature import FixedPoints, RandomPoints, Sampling, gauss_legendre, tensor, uniform
@@ -72,9 +72,9 @@ def problem_of(potential: Any, asked: Asked, settings: Settings) -> Problem:
     problem = packet_problem.problem_of(potential, asked, settings)
     bare = problem.potential
     if len(deltas_of(bare)[0]):
-        raise ValueError("hamiltonian.deltas: psi' jumps at a delta, and that of one network does not; leave out "
-                         "ansatz=envelope")  # fmt: skip
-    edges = np.unique(np.concatenate([pieces(bare), even(problem, 257)]))
+        raise ValueError(f"potential={bare.name}: has deltas, at which psi' jumps, and that of one network does not; "
+                         "leave out ansatz=envelope")  # fmt: skip
+    edges = np.unique(np.concatenate([pieces(bare), problem.even(257)]))
     low, high = enclose_mass(bare, edges[:-1], edges[1:])
     if np.max(high) - np.min(low) > 1e-9 * np.max(high):
         raise ValueError(f"potential={bare.name}: its mass depends on x; the wave of one network takes one mass; leave "
@@ -90,7 +90,7 @@ def panels_of(problem: Problem) -> int:
 
 def _jumps(problem: Problem) -> Float[np.ndarray, "P+1"]:
     jumps = [*problem.potential.breakpoints, *(() if problem.space is None else problem.space.breakpoints)]
-    walls = walls_of(problem)
+    walls = problem.walls
     return np.unique(np.clip([*walls, *map(float, jumps)], *walls))
 
 
@@ -158,7 +158,7 @@ def _bench(potential: Any, asked: Asked, problem: Problem, settings: Settings) -
     rules = rules_of(problem, energy)
     start, apart = _start(problem, energy, rules, at)
     wave = Wave(_network(settings, "float64"), ends=(2 if problem.margins[0] else 1, 2 if problem.margins[1] else 1))
-    constants = {"span": problem.times[[0, -1]], "edges": walls_of(problem), "start": start}
+    constants = {"span": problem.times[[0, -1]], "edges": problem.walls, "start": start}
     equation = Evolving(
         wave=wave, constants=constants, potential=problem.potential,
         mass=float(np.max(mass_at(problem.potential, rules[0].x[:, None]))),
@@ -194,7 +194,7 @@ def nearer(problem: Problem, known: Evolution) -> Problem:
     network learns that nothing is there, and its points are wanted where something is."""
     if not any(problem.margins):
         return problem
-    (left, right), x = walls_of(problem), even(problem, 2001)
+    (left, right), x = problem.walls, problem.even(2001)
     psi = np.abs(known.on(np.linspace(problem.times[0], problem.times[-1], 101), x)).max(axis=0)
     seen = x[psi > SEEN * psi.max()]
     room = ROOM * (seen[-1] - seen[0])
@@ -224,10 +224,8 @@ def _start(
     problem: Problem, energy: float, rules: tuple[Measure, Measure], at: Function
 ) -> tuple[spline.Spline, float]:
     """psi0 as a spline that ends at the walls, and its distance from psi0 on the whole domain."""
-    walls = walls_of(problem)
-    x = np.linspace(
-        walls[0], walls[1], 1 + _cells(float(np.ptp(walls)) * math.sqrt(max(energy - lowest(problem), 0.0)))
-    )
+    walls = problem.walls
+    x = np.linspace(walls[0], walls[1], 1 + _cells(float(np.ptp(walls)) * math.sqrt(max(energy - problem.lowest, 0.0))))
     values = at(x) * ending(x, walls, problem.margins)[0]
     values = values - np.interp(x, walls, values[[0, -1]])
     whole = spline.through(x, np.stack([values.real, values.imag], axis=1))
@@ -264,7 +262,7 @@ def _size_of(equation: Evolving, rule: Measure) -> float:
 
 def _sampling(problem: Problem, settings: Settings) -> Sampling:
     choice = settings.sampling
-    span, walls = problem.times[[0, -1]], walls_of(problem)
+    span, walls = problem.times[[0, -1]], problem.walls
     if choice.name == "random":
         return RandomPoints(np.stack([span, walls], axis=1), choice.points)  # type: ignore[arg-type]
     if choice.name == "uniform":

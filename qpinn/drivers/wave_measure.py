@@ -123,19 +123,14 @@ def _marks(problem: Problem, energy: float) -> Float[np.ndarray, "K+1"]:
     drive changes by a part of all that it changes by."""
     begin, end = problem.times[[0, -1]]
     t = np.linspace(begin, end, FINE)
-    turns = np.full(FINE - 1, (end - begin) * (energy - lowest(problem)) / TURN / (FINE - 1))
+    turns = np.full(FINE - 1, (end - begin) * (energy - problem.lowest) / TURN / (FINE - 1))
     if problem.force is not None:
-        f, w = np.asarray(problem.force(t), np.float64), np.asarray(problem.space.at(even(problem, 801)[:, None]))
+        f, w = np.asarray(problem.force(t), np.float64), np.asarray(problem.space.at(problem.even(801)[:, None]))
         turns += np.abs(f[:-1]) * float(np.max(np.abs(w))) * np.diff(t) / TURN
         turns += PARTS * np.abs(np.diff(f)) / max(float(np.abs(f).max()), 1e-300)
     done = np.concatenate([[0.0], np.cumsum(turns)])
     done += np.linspace(0.0, max(LEAST - done[-1], 0.05 * done[-1]), FINE)
     return np.interp(np.linspace(0.0, done[-1], 1 + int(np.clip(np.ceil(done[-1]), LEAST, MOST))), done, t)
-
-
-def even(problem: Problem, count: int) -> Float[np.ndarray, "count"]:
-    left, right = walls_of(problem)
-    return np.linspace(left, right, count)
 
 
 def apart(
@@ -147,15 +142,6 @@ def apart(
     if any(problem.margins):
         squares = squares + np.maximum(known.squares(times) - np.abs(exact) ** 2 @ rule.weight, 0.0)
     return np.sqrt(squares)  # type: ignore[no-any-return]
-
-
-def walls_of(problem: Problem) -> Float[np.ndarray, "2"]:
-    return np.array([float(wall) for wall in problem.potential.domain])
-
-
-def lowest(problem: Problem) -> float:
-    """The least of V, on samples."""
-    return float(np.min(problem.potential.at(even(problem, 801)[:, None])))
 
 
 def integrals(equation: Evolving, params: Params, problem: Problem, rule: Measure) -> Float[np.ndarray, "K"]:

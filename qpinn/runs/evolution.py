@@ -95,7 +95,7 @@ def arrays(evolution: Any) -> dict[str, np.ndarray]:
     training loss (steps,) and, where it is known, exact (T,), the bound of what it is compared with."""
     left, right = evolution.domain
     times, problem, scale = times_of(evolution), evolution.problem, evolution.units.scale
-    v_min = float(np.min(problem.potential.at(np.linspace(left, right, 801)[:, None])))
+    v_min = problem.lowest
     fastest = evolution.fastest(times * evolution.per_time)
     waves = (right - left) * np.sqrt(max(fastest - v_min, 0.0)) / (2 * np.pi)
     x = np.linspace(left, right, int(np.clip(PER_WAVE * waves, LEAST, MOST)))
